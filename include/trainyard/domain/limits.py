@@ -1,0 +1,68 @@
+"""What there is to run on: frameworks, sizes and accounts, as values with look-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class FrameworkImage:
+    """One framework version: the image it runs in and the interpreter that `python` means there."""
+
+    name: str
+    version: str
+    image: str
+    interpreter: str
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size by name. `memory` is in bytes; `tolerations` are Kubernetes tolerations as data."""
+
+    name: str
+    gpus: int
+    cpu_millis: int
+    memory: int
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who pays: a GPU quota, members (Airflow user names; `*` is everybody) and the longest a run may take."""
+
+    name: str
+    gpus: int
+    members: tuple[str, ...]
+    max_hours: float
+    custom_images: bool = False
+
+    def has_member(self, user: str) -> bool:
+        return "*" in self.members or user in self.members
+
+
+@dataclass(frozen=True)
+class Limits:
+    """All of it. Aliases of frameworks (old spellings of a version) are resolved by `framework`."""
+
+    frameworks: tuple[FrameworkImage, ...]
+    sizes: Mapping[str, Size]
+    accounts: Mapping[str, Account]
+    aliases: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    gpu_nodes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def framework(self, name: str, version: str) -> FrameworkImage | None:
+        """Find a framework by its name and version, in any case and by its old spellings."""
+        wanted = (name.lower(), version.lower())
+        wanted = self.aliases.get(wanted, wanted)
+        return next((f for f in self.frameworks if (f.name, f.version) == wanted), None)
+
+    def versions_of(self, name: str) -> list[str]:
+        return [f.version for f in self.frameworks if f.name == name.lower()]
+
+    def framework_names(self) -> list[str]:
+        return sorted({f.name for f in self.frameworks})
+
+    def accounts_of(self, user: str) -> list[Account]:
+        return [account for account in self.accounts.values() if account.has_member(user)]

@@ -1,0 +1,107 @@
+"""Spec + limits -> plan: everything that is decided before anything is done, printable and comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trainyard.domain.limits import Account, Limits, Size
+from trainyard.domain.names import CPU_POOL, account_pool
+from trainyard.domain.training import Resources, TrainingSpec
+from trainyard.errors import Problem, TrainyardError
+
+CUSTOM = "custom"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a training is run: image, amounts, pool and deadline. `memory` is in bytes."""
+
+    account: str
+    image: str
+    interpreter: str
+    gpus: int
+    cpu_millis: int
+    memory: int
+    pool: str
+    pool_slots: int
+    deadline_seconds: int
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, str], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
+        known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
+        return cls(**{**known, "tolerations": tuple(known.get("tolerations", ()))})
+
+
+def make_plan(spec: TrainingSpec, account: Account, limits: Limits) -> Plan:
+    """Decide how the training runs for this account; refuse with every problem at once.
+
+    Raise TrainyardError C101 (framework) or C104 (resources): what can never run is refused at the door.
+    """
+    problems = [*_framework_problems(spec, account, limits), *_resource_problems(spec.resources, account, limits)]
+    if problems:
+        raise TrainyardError.refused(problems)
+    size = _size(spec.resources, limits)
+    known = limits.framework(spec.framework.name, spec.framework.version)
+    return Plan(
+        account=account.name,
+        image=known.image if known else spec.framework.version,
+        interpreter=known.interpreter if known else "python3",
+        gpus=size.gpus,
+        cpu_millis=size.cpu_millis,
+        memory=size.memory,
+        pool=account_pool(account.name) if size.gpus else CPU_POOL,
+        pool_slots=max(size.gpus, 1),
+        deadline_seconds=int(account.max_hours * 3600),
+        node_selector=size.node_selector,
+        tolerations=size.tolerations,
+    )
+
+
+def _framework_problems(spec: TrainingSpec, account: Account, limits: Limits) -> list[Problem]:
+    name, version = spec.framework.name, spec.framework.version
+    if name.lower() == CUSTOM:
+        if account.custom_images:
+            return []
+        cure = f"Use one of {', '.join(limits.framework_names())}, or an account with custom_images."
+        return [Problem(f"account {account.name} may not bring its own image.", cure, "framework.name", seen=name)]
+    if limits.framework(name, version):
+        return []
+    if versions := limits.versions_of(name):
+        cure = f"Use one of {', '.join(versions)}."
+        return [Problem(f"{name} has no version {version}.", cure, "framework.version", seen=version)]
+    cure = f"Use one of {', '.join(limits.framework_names())}."
+    return [Problem(f"there is no framework {name}.", cure, "framework.name", seen=name)]
+
+
+def _resource_problems(wanted: Resources, account: Account, limits: Limits) -> list[Problem]:
+    def problem(message: str, cure: str, path: str, seen: object) -> Problem:
+        return Problem(message, cure, path, seen=str(seen), code="C104")
+
+    if wanted.size is not None and wanted.size not in limits.sizes:
+        cure = f"Use one of {', '.join(limits.sizes)}."
+        return [problem(f"there is no size {wanted.size}.", cure, "resources.size", wanted.size)]
+    found = []
+    if wanted.nodes > 1:
+        cure = "Ask for one machine with more GPUs."
+        found.append(problem("a run has one machine.", cure, "resources.nodes", wanted.nodes))
+    gpus = _size(wanted, limits).gpus
+    if gpus > account.gpus:
+        fitting = [size.name for size in limits.sizes.values() if size.gpus <= account.gpus]
+        cure = f"Use a size that fits ({', '.join(fitting)}) or another account."
+        message = f"{gpus} GPUs are asked for and account {account.name} owns {account.gpus}."
+        found.append(problem(message, cure, "resources", wanted.size or gpus))
+    return found
+
+
+def _size(wanted: Resources, limits: Limits) -> Size:
+    if wanted.size is not None:
+        return limits.sizes[wanted.size]
+    selector = limits.gpu_nodes.get((wanted.gpu_type or "").lower(), {})
+    return Size("explicit", wanted.gpus or 0, wanted.cpu_millis or 1000, wanted.memory or 4 * 1024**3, selector)

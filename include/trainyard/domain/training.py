@@ -1,0 +1,108 @@
+"""A training: the immutable, secret-free spec that every manifest generation is normalised into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Author:
+    name: str = ""
+    email: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>" if self.name and self.email else self.name or self.email
+
+
+@dataclass(frozen=True)
+class Framework:
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the manifest asks for: a size by its name, or explicit amounts (FfDL); `memory` is in bytes."""
+
+    size: str | None = None
+    gpus: int | None = None
+    cpu_millis: int | None = None
+    memory: int | None = None
+    gpu_type: str | None = None
+    nodes: int = 1
+
+
+@dataclass(frozen=True)
+class StoreRef:
+    """A bucket in an object store, without the credentials.
+
+    `kind` is `s3` or `bluemix_objectstore` (Swift with Keystone v3); `endpoint` is the S3 endpoint or the
+    Keystone auth URL, always with a scheme; the rest is Swift's.
+    """
+
+    kind: str
+    bucket: str
+    endpoint: str
+    region: str | None = None
+    domain: str | None = None
+    project: str | None = None
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Key id and secret of a store (user name and password for Swift). Neither shows in a repr."""
+
+    user: str = field(repr=False)
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """What is to be trained. `family` is `wml` or `ffdl`; `metrics` is FfDL's evaluation_metrics, kept as data."""
+
+    name: str
+    framework: Framework
+    command: str
+    resources: Resources
+    data: StoreRef
+    results: StoreRef
+    description: str = ""
+    author: Author | None = None
+    family: str = "wml"
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrainingSpec:
+        """Read a spec back from the catalogue; keys this version does not know are dropped."""
+        parts = {
+            "framework": _read(Framework, data["framework"]),
+            "resources": _read(Resources, data["resources"]),
+            "data": _read(StoreRef, data["data"]),
+            "results": _read(StoreRef, data["results"]),
+            "author": _read(Author, data["author"]) if data.get("author") else None,
+        }
+        spec: TrainingSpec = _read(cls, {**data, **parts})
+        return spec
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A manifest that was read without a fault: the spec, the two stores' credentials, and what to warn of."""
+
+    spec: TrainingSpec
+    data_credentials: Credentials
+    results_credentials: Credentials
+    warnings: tuple[str, ...] = ()
+
+
+def _read(cls: Any, data: Mapping[str, Any]) -> Any:
+    known = cls.__dataclass_fields__
+    return cls(**{key: value for key, value in data.items() if key in known})

@@ -1,0 +1,70 @@
+"""Every setting is a row: name, type, default, help; read once into a frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, make_dataclass
+from typing import Any
+
+from trainyard.domain.quantity import memory_bytes
+from trainyard.errors import TrainyardError
+
+PREFIX = "TRAINYARD_"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting, read from the environment variable `TRAINYARD_<NAME>`."""
+
+    name: str
+    read: Callable[[str], Any]
+    default: str
+    help: str
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+
+ROWS = (
+    Row("catalogue", str, ".trainyard/catalogue", "Folder of the registered trainings: spec and zip of each."),
+    Row("workspace", str, ".trainyard/workspace", "Folder that workers and training pods share."),
+    Row("frameworks_file", str, "", "frameworks.yaml to use; empty is the shipped one."),
+    Row("sizes_file", str, "", "sizes.yaml to use; empty is the shipped one."),
+    Row("quotas_file", str, "", "quotas.yaml to use; empty is the shipped one."),
+    Row("manifest_max_bytes", memory_bytes, "1MiB", "Largest manifest that is read."),
+    Row("zip_max_bytes", memory_bytes, "1GiB", "Largest zip that is received."),
+    Row("zip_max_unpacked", memory_bytes, "1GiB", "Most bytes a zip may hold unpacked."),
+    Row("zip_max_entries", int, "10000", "Most entries a zip may have."),
+    Row("zip_max_ratio", float, "100", "Highest ratio of unpacked to packed bytes of a zip."),
+    Row("kubernetes_connection", str, "kubernetes_default", "Airflow connection of the cluster that trains."),
+    Row("namespace", str, "default", "Kubernetes namespace of the training pods."),
+    Row("workspace_volume", str, "", "What pods mount as workspace: `claim:NAME`, or a folder of the node's."),
+    Row("pod_poll_seconds", float, "10", "Seconds between two looks of the triggerer at a training pod."),
+    Row("grace_seconds", int, "30", "Seconds between SIGTERM and SIGKILL when a run is canceled."),
+    Row("image_timeout_seconds", int, "600", "Seconds a framework image may take to arrive on its node."),
+    Row("api_outage_seconds", int, "600", "Seconds the Kubernetes API may be silent before a run is given up."),
+    Row("pod_retries", int, "2", "Attempts after the first when the infrastructure took the pod."),
+    Row("staging_slots", int, "4", "Stagings and uploads that run at the same time."),
+    Row("cpu_slots", int, "8", "Runs without a GPU that train at the same time."),
+    Row("transfer_threads", int, "8", "Objects of one run that move at the same time."),
+    Row("retention_days", float, "7", "Days that a finished run stays in the history."),
+)
+
+Settings = make_dataclass("Settings", [(row.name, Any) for row in ROWS], frozen=True)
+
+
+def read_settings(environ: Mapping[str, str]) -> Any:
+    """Read all settings from a mapping such as os.environ.
+
+    Raise TrainyardError S500 with the name and value of a setting that cannot be read.
+    """
+    return Settings(**{row.name: _value(row, environ.get(row.variable, row.default)) for row in ROWS})
+
+
+def _value(row: Row, text: str) -> Any:
+    try:
+        return row.read(text)
+    except ValueError as error:
+        message = f"setting {row.variable} cannot be {text!r}: {error}"
+        raise TrainyardError("S500", message, f"{row.help} The default is {row.default!r}.") from None
