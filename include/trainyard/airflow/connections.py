@@ -1,0 +1,43 @@
+"""Credentials of a training's two stores, kept as Airflow connections (encrypted with the Fernet key)."""
+
+from __future__ import annotations
+
+from airflow.models import Connection
+from airflow.utils.session import create_session
+from sqlalchemy import delete
+
+from trainyard.domain.names import data_connection, results_connection
+from trainyard.domain.training import Credentials, StoreRef, Submission
+
+
+class ConnectionVault:
+    """Keep and forget the connections `<training id>.data` and `<training id>.results`."""
+
+    def keep(self, training_id: str, submission: Submission) -> None:
+        spec = submission.spec
+        with create_session() as session:
+            session.add(_connection(data_connection(training_id), spec.data, submission.data_credentials))
+            session.add(_connection(results_connection(training_id), spec.results, submission.results_credentials))
+
+    def forget(self, training_id: str) -> None:
+        names = (data_connection(training_id), results_connection(training_id))
+        with create_session() as session:
+            session.execute(delete(Connection).where(Connection.conn_id.in_(names)))
+
+
+def _connection(name: str, ref: StoreRef, credentials: Credentials) -> Connection:
+    return Connection(
+        conn_id=name,
+        conn_type="aws" if ref.kind == "s3" else "generic",
+        description=f"{ref.kind} {ref.endpoint} bucket {ref.bucket}",
+        login=credentials.user,
+        password=credentials.secret,
+    )
+
+
+def read_credentials(name: str) -> Credentials:
+    """Read a store's credentials inside a task, through whatever secrets backend is configured."""
+    from airflow.sdk import BaseHook
+
+    connection = BaseHook.get_connection(name)
+    return Credentials(connection.login or "", connection.password or "")

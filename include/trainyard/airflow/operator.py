@@ -1,0 +1,148 @@
+"""The train task: one pod per run and attempt, found again by name, never trained again once it succeeded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+
+from trainyard.airflow.outcomes import end_with, outcome_of_step
+from trainyard.airflow.trainingpods import TrainingPods
+from trainyard.airflow.trigger import TrainingPodTrigger
+from trainyard.catalogue import Training
+from trainyard.domain.outcome import Outcome
+from trainyard.domain.plan import Plan
+from trainyard.errors import TrainyardError
+from trainyard.pods.diagnose import diagnose, ended
+from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
+from trainyard.settings import read_settings
+from trainyard.workspace.layout import Workspace
+
+# The user of Airflow's own image, for workers that run as root where no pod may.
+_AIRFLOW_USER = 50000
+
+
+class TrainOperator(KubernetesPodOperator):
+    """KubernetesPodOperator with the parts replaced that can lose a long training.
+
+    The plain operator deletes a healthy pod after an API outage, starts a second one when its supervisor died, trains
+    a finished run again on a retry, and loses log lines. Here the pod is a value made by `pods/spec.py`, found again
+    by its labels; it is waited for by a trigger that outlives outages; its outcome comes from its status, its log from
+    the workspace; and it is removed by the run's cleanup, after everything that could need it.
+    """
+
+    template_fields = ()  # nothing of a manifest is a template: ${…} and {{…}} belong to the training program
+
+    def __init__(self, *, training: Training, **kwargs: Any) -> None:
+        settings = read_settings(os.environ)
+        super().__init__(
+            kubernetes_conn_id=settings.kubernetes_connection,
+            namespace=settings.namespace,
+            image=training.plan.image,
+            name=training.id.lower(),
+            pool=training.plan.pool,
+            pool_slots=training.plan.pool_slots,
+            deferrable=True,
+            do_xcom_push=False,
+            get_logs=False,
+            log_pod_spec_on_failure=False,
+            automount_service_account_token=False,
+            **kwargs,
+        )
+        self.training = training
+
+    def execute(self, context: Mapping[str, Any]) -> None:
+        """Find the run's pod or create it, then wait for its end in the triggerer."""
+        with outcome_of_step(context):
+            pod = self._own_pod(context)
+            if ended(pod):
+                return self._finish(context, pod)
+            self.pod_name = pod["metadata"]["name"]
+        return self._wait(self.pod_name)
+
+    def resume(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Take the trigger's event and turn the pod's end into the run's outcome."""
+        if "silent" in event:
+            message = f"the Kubernetes API did not answer for {event['silent']:.0f} seconds"
+            return end_with(context, Outcome("S200", message, "The run looks for its pod again."))
+        return self._finish(context, event.get("pod"))
+
+    def on_kill(self) -> None:
+        """Stop the pod when the task is killed while it still runs here, before it waits in the triggerer."""
+        if pod_name := getattr(self, "pod_name", None):
+            self._pods.stop(pod_name, read_settings(os.environ).grace_seconds)
+
+    @property
+    def _plan(self) -> Plan:
+        return self.training.plan
+
+    @property
+    def _amounts(self) -> tuple[int, int]:
+        return self._plan.gpus, self._plan.memory
+
+    @property
+    def _pods(self) -> TrainingPods:
+        return TrainingPods(self.client, read_settings(os.environ).namespace)
+
+    def _own_pod(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Return this run's newest pod, or a new one where infrastructure took it and another attempt is due."""
+        model_id, attempt = context["run_id"], context["ti"].try_number
+        found = self._pods.newest(model_id)
+        if found and not self._is_over_for(attempt, found):
+            self.log.info("Found pod %s of this run.", found["metadata"]["name"])
+            return found
+        self._pods.end_all(model_id, read_settings(os.environ).grace_seconds)
+        body = training_pod(self._pod_run(context, model_id, attempt))
+        self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], self._plan.gpus)
+        return self._pods.create(body)
+
+    def _is_over_for(self, attempt: int, pod: dict[str, Any]) -> bool:
+        """Say whether a pod is an earlier attempt that the infrastructure ended, so that this attempt needs its own."""
+        outcome = diagnose(pod, *self._amounts)
+        return outcome is not None and outcome.retried and TrainingPods.attempt(pod) < attempt
+
+    def _pod_run(self, context: Mapping[str, Any], model_id: str, attempt: int) -> PodRun:
+        settings = read_settings(os.environ)
+        workspace = Workspace(Path(settings.workspace))
+        dataset = context["ti"].xcom_pull(task_ids="stage", key="dataset")
+        if not dataset:
+            raise TrainyardError("S302", "the stage step left no dataset", "Submit the training again.")
+        spec = self.training.spec
+        return PodRun(
+            model_id=model_id,
+            training_id=self.training.id,
+            attempt=attempt,
+            spec=spec,
+            plan=self._plan,
+            namespace=settings.namespace,
+            volume=WorkspaceVolume.of(settings.workspace_volume, str(workspace.root.absolute())),
+            dataset_subpath=dataset,
+            run_subpath=workspace.subpath(workspace.run(model_id).root),
+            checkpoints_subpath=workspace.subpath(workspace.checkpoints(self.training.account, spec.results)),
+            grace_seconds=settings.grace_seconds,
+            user=os.getuid() or _AIRFLOW_USER,
+        )
+
+    def _wait(self, pod_name: str) -> None:
+        settings = read_settings(os.environ)
+        trigger = TrainingPodTrigger(
+            pod_name=pod_name,
+            namespace=settings.namespace,
+            conn_id=settings.kubernetes_connection,
+            poll_seconds=settings.pod_poll_seconds,
+            outage_seconds=settings.api_outage_seconds,
+            image_seconds=settings.image_timeout_seconds,
+            grace_seconds=settings.grace_seconds,
+        )
+        self.defer(trigger=trigger, method_name="resume")
+
+    def _finish(self, context: Mapping[str, Any], pod: dict[str, Any] | None) -> None:
+        outcome = diagnose(pod, *self._amounts)
+        if outcome is None:
+            outcome = Outcome("S101", "the training pod did not start", "Ask whoever keeps the cluster.")
+        if outcome.code is None:
+            self.log.info("The program ended with exit code 0 after %.0f GPU seconds.", outcome.gpu_seconds)
+        end_with(context, outcome)

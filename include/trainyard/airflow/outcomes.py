@@ -1,0 +1,39 @@
+"""How a step's end becomes the run's outcome: one XCom, and the right kind of Airflow failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from trainyard.domain.outcome import Outcome
+from trainyard.errors import TrainyardError
+
+KEY = "outcome"
+
+
+@contextmanager
+def outcome_of_step(context: Mapping[str, Any]) -> Iterator[None]:
+    """Record why a step failed, then fail it: for good where a person is at fault, else with its retries."""
+    try:
+        yield
+    except TrainyardError as error:
+        end_with(context, Outcome.of(error))
+
+
+def end_with(context: Mapping[str, Any], outcome: Outcome) -> None:
+    """Record an outcome and, unless it is a success, raise what makes Airflow fail or retry the task."""
+    context["ti"].xcom_push(key=KEY, value=outcome.as_dict())
+    if outcome.code is None:
+        return
+    sentence = f"{outcome.code}: {outcome.message}. {outcome.cure}"
+    raise (AirflowException if outcome.retried else AirflowFailException)(sentence)
+
+
+def outcome_so_far(context: Mapping[str, Any], steps: list[str]) -> Outcome | None:
+    """Return the first failure among steps that have run, else the last success."""
+    found = [context["ti"].xcom_pull(task_ids=step, key=KEY) for step in steps]
+    outcomes = [Outcome.from_dict(data) for data in found if data]
+    return next((outcome for outcome in outcomes if outcome.code), outcomes[-1] if outcomes else None)

@@ -1,0 +1,141 @@
+"""The steps of a training's DAG: each opens what it needs, calls its plain function and records how it ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from trainyard.airflow.outcomes import outcome_of_step, outcome_so_far
+from trainyard.catalogue import Training
+from trainyard.domain.outcome import Outcome
+from trainyard.settings import read_settings
+from trainyard.wiring import catalogue_of, limits_of
+
+log = logging.getLogger(__name__)
+
+
+def validate(training_id: str, **context: Any) -> None:
+    """Check that all that the training names is really there."""
+    from trainyard.domain.plan import make_plan
+    from trainyard.steps.validate import validate as check
+
+    with outcome_of_step(context):
+        settings, training = _training(training_id)
+        limits = limits_of(settings)
+        make_plan(training.spec, _account(limits, training), limits)
+        data, results = _stores(training, settings)
+        check(training.spec, data, results, catalogue_of(settings).zip_path(training_id), training.zip_sha256)
+
+
+def stage(training_id: str, **context: Any) -> None:
+    """Bring dataset and model definition into the workspace. No GPU is held meanwhile."""
+    from trainyard.intake.archive import ArchiveRules
+    from trainyard.steps.stage import stage as bring
+    from trainyard.workspace.layout import Workspace
+
+    with outcome_of_step(context):
+        settings, training = _training(training_id)
+        data, results = _stores(training, settings)
+        staged = bring(
+            model_id=context["run_id"],
+            spec=training.spec,
+            account=training.account,
+            data=data,
+            results=results,
+            workspace=Workspace(Path(settings.workspace)),
+            zip_path=catalogue_of(settings).zip_path(training_id),
+            rules=ArchiveRules.of(settings),
+            threads=settings.transfer_threads,
+            report=log.info,
+        )
+        context["ti"].xcom_push(key="dataset", value=staged.dataset_subpath)
+
+
+def upload(training_id: str, **context: Any) -> None:
+    """Store results and logs in the results bucket, however the training ended."""
+    from trainyard.steps.upload import upload as store
+    from trainyard.workspace.layout import Workspace
+
+    with outcome_of_step(context):
+        settings, training = _training(training_id)
+        ended = _end_of_training(context)
+        if ended.code is not None:
+            _end_pods(context["run_id"], settings)
+        _, results = _stores(training, settings)
+        store(
+            model_id=context["run_id"],
+            spec=training.spec,
+            account=training.account,
+            results=results,
+            workspace=Workspace(Path(settings.workspace)),
+            zip_path=catalogue_of(settings).zip_path(training_id),
+            outcome=ended,
+            threads=settings.transfer_threads,
+            report=log.info,
+        )
+
+
+def cleanup(training_id: str, **context: Any) -> None:
+    """Remove everything that the run made on the cluster and in the workspace, except its logs."""
+    from trainyard.steps.cleanup import cleanup as clean
+    from trainyard.workspace.layout import Workspace
+
+    with outcome_of_step(context):
+        settings = read_settings(os.environ)
+        removed = _pods(settings).remove_all(context["run_id"])
+        clean(context["run_id"], Workspace(Path(settings.workspace)))
+        log.info("Removed %s pods and the run's folders.", removed)
+
+
+def _end_of_training(context: Any) -> Outcome:
+    """Return how the run went up to here; a train step that left no word was stopped from outside."""
+    found = outcome_so_far(context, ["validate", "stage", "train"])
+    if found is not None:
+        return found
+    who = context["ti"].xcom_pull(task_ids="validate", key="canceled")
+    if who:
+        return Outcome("C204", f"canceled by {who}", "Submit it again to train.")
+    return Outcome("S500", "the run was stopped before its program ended", "Look at the log of its steps in Airflow.")
+
+
+def _training(training_id: str) -> tuple[Any, Training]:
+    from trainyard.errors import TrainyardError
+
+    settings = read_settings(os.environ)
+    training = catalogue_of(settings).get(training_id)
+    if training is None:
+        raise TrainyardError("S301", f"the catalogue has no training {training_id}", "Submit it again.")
+    return settings, training
+
+
+def _account(limits: Any, training: Training) -> Any:
+    from trainyard.errors import TrainyardError
+
+    account = limits.accounts.get(training.account)
+    if account is None:
+        raise TrainyardError("C104", f"there is no account {training.account} any more", "Submit it to another one.")
+    return account
+
+
+def _stores(training: Training, settings: Any) -> tuple[Any, Any]:
+    from trainyard.airflow.connections import read_credentials
+    from trainyard.domain.names import data_connection, results_connection
+    from trainyard.stores.opening import open_store
+
+    data, results = read_credentials(data_connection(training.id)), read_credentials(results_connection(training.id))
+    return open_store(training.spec.data, data, settings), open_store(training.spec.results, results, settings)
+
+
+def _pods(settings: Any) -> Any:
+    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+
+    from trainyard.airflow.trainingpods import TrainingPods
+
+    return TrainingPods(KubernetesHook(conn_id=settings.kubernetes_connection).core_v1_client, settings.namespace)
+
+
+def _end_pods(model_id: str, settings: Any) -> None:
+    """Make sure that no program writes results any more while they are stored."""
+    _pods(settings).end_all(model_id, settings.grace_seconds)

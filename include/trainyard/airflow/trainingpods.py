@@ -1,0 +1,104 @@
+"""The pods of a run on the cluster: found by label, created once, stopped, removed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from trainyard.errors import TrainyardError
+from trainyard.pods.diagnose import ended
+from trainyard.pods.labels import ATTEMPT, MODEL_ID
+
+_RETRY_PAUSE_SECONDS = 2.0
+
+
+class TrainingPods:
+    """The training pods of one namespace, as JSON data. Every call is tried again for a while before S200 is raised."""
+
+    def __init__(self, client: Any, namespace: str, patience_seconds: float = 60) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._patience = patience_seconds
+
+    @staticmethod
+    def attempt(pod: dict[str, Any]) -> int:
+        return int(pod["metadata"]["labels"][ATTEMPT])
+
+    def of_run(self, model_id: str) -> list[dict[str, Any]]:
+        """Return the pods of a run, oldest attempt first."""
+        found = self._call("list_namespaced_pod", self._namespace, label_selector=f"{MODEL_ID}={model_id}")
+        return sorted((self._data(pod) for pod in found.items), key=self.attempt)
+
+    def newest(self, model_id: str) -> dict[str, Any] | None:
+        pods = self.of_run(model_id)
+        return pods[-1] if pods else None
+
+    def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Create a pod; one of that name that is there already is the same attempt and is taken as it is."""
+        from kubernetes.client import ApiException
+
+        try:
+            return self._data(self._call("create_namespaced_pod", self._namespace, body))
+        except ApiException as error:
+            if error.status != 409:
+                message = f"the cluster refused the training pod: {error.status} {error.reason}"
+                raise TrainyardError("S101", message, "Ask whoever keeps the cluster.") from None
+            return self._data(self._call("read_namespaced_pod", body["metadata"]["name"], self._namespace))
+
+    def stop(self, pod_name: str, grace_seconds: int) -> None:
+        """Ask the cluster to end a pod; one that is gone is fine."""
+        from kubernetes.client import ApiException
+
+        try:
+            self._call("delete_namespaced_pod", pod_name, self._namespace, grace_period_seconds=grace_seconds)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+
+    def end_all(self, model_id: str, grace_seconds: int) -> None:
+        """End every pod of a run and return when none of them runs any more.
+
+        Raise TrainyardError S200 if one still runs long after its grace period: the cluster lost its node.
+        """
+        deadline = time.monotonic() + grace_seconds + self._patience
+        for pod in (going := self._going(model_id)):
+            self.stop(pod["metadata"]["name"], grace_seconds)
+        while going and time.monotonic() < deadline:
+            time.sleep(0.2)
+            going = self._going(model_id)
+        if going:
+            names = ", ".join(pod["metadata"]["name"] for pod in going)
+            raise TrainyardError("S200", f"pods still run after they were stopped: {names}", "The step is tried again.")
+
+    def remove_all(self, model_id: str) -> int:
+        """Remove every pod of a run from the cluster; return how many there were."""
+        pods = self.of_run(model_id)
+        for pod in pods:
+            self.stop(pod["metadata"]["name"], 0)
+        return len(pods)
+
+    def _going(self, model_id: str) -> list[dict[str, Any]]:
+        return [pod for pod in self.of_run(model_id) if not ended(pod)]
+
+    def _data(self, pod: Any) -> dict[str, Any]:
+        data: dict[str, Any] = self._client.api_client.sanitize_for_serialization(pod)
+        return data
+
+    def _call(self, verb: str, *args: Any, **kwargs: Any) -> Any:
+        """Call the API; silence, 429 and 5xx are tried again, anything else is the caller's to judge."""
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return getattr(self._client, verb)(*args, **kwargs)
+            except ApiException as error:
+                if error.status is not None and error.status < 500 and error.status != 429:
+                    raise
+                said = f"{error.status} {error.reason}"
+            except (HTTPError, OSError) as error:
+                said = type(error).__name__
+            if time.monotonic() > deadline:
+                raise TrainyardError("S200", f"the Kubernetes API does not answer: {said}", "The step is tried again.")
+            time.sleep(_RETRY_PAUSE_SECONDS)

@@ -1,0 +1,41 @@
+"""The front door: a FastAPI app that a plugin mounts at /v3 in Airflow's api-server."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from trainyard.api import logs, models
+from trainyard.errors import Problem, TrainyardError
+from trainyard.settings import read_settings
+from trainyard.wiring import service_of
+
+
+def create_app() -> FastAPI:
+    """Build the app with its service from the process's environment."""
+    app = FastAPI(title="Trainyard", version="3", description="Hand in a manifest and a zip, get back a trained model.")
+    app.state.settings = read_settings(os.environ)
+    app.state.service = service_of(app.state.settings)
+    app.include_router(models.router)
+    app.include_router(logs.router)
+    app.add_exception_handler(TrainyardError, _refusal)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    return app
+
+
+async def _refusal(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TrainyardError)
+    return JSONResponse({"error": error.as_dict()}, error.status)
+
+
+async def _malformed(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request of the wrong shape in our own error family; the values sent are not repeated."""
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        Problem(f"{fault['msg']}.", "See /v3/docs.", ".".join(map(str, fault["loc"])), code="C110")
+        for fault in error.errors()
+    ]
+    return await _refusal(request, TrainyardError("C110", "the request is malformed", "See /v3/docs.", problems))

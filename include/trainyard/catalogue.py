@@ -1,0 +1,118 @@
+"""The catalogue: every registered training as a record and its zip, side by side in one folder.
+
+A training is registered the moment its record appears; the zip is written before it. Records never change, so a
+reader may keep what it has read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from trainyard.domain.plan import Plan
+from trainyard.domain.training import TrainingSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One registered training; `submitted_at` is in seconds since the epoch, `manifest` is masked text."""
+
+    id: str
+    account: str
+    owner: str
+    submitted_at: float
+    spec: TrainingSpec
+    plan: Plan
+    zip_sha256: str
+    manifest: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Training:
+        """Read a record back; keys this version does not know are dropped."""
+        known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
+        parts = {
+            "spec": TrainingSpec.from_dict(data["spec"]),
+            "plan": Plan.from_dict(data["plan"]),
+            "warnings": tuple(data.get("warnings", ())),
+        }
+        return cls(**{**known, **parts})
+
+
+class Catalogue:
+    """The trainings in one folder: `<id>.json` is the record, `<id>.zip` the model definition."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def zip_path(self, training_id: str) -> Path:
+        return self.folder / f"{training_id}.zip"
+
+    def record_path(self, training_id: str) -> Path:
+        return self.folder / f"{training_id}.json"
+
+    def keep_zip(self, training_id: str, source: Path) -> None:
+        """Keep a zip for a training that is about to be registered."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        aside = _aside(self.zip_path(training_id))
+        shutil.copyfile(source, aside)
+        aside.replace(self.zip_path(training_id))
+
+    def add(self, training: Training) -> None:
+        """Register a training. From here on it is known to everybody who looks."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        aside = _aside(self.record_path(training.id))
+        aside.write_text(json.dumps(training.as_dict(), ensure_ascii=False, sort_keys=True), encoding="utf-8")
+        aside.replace(self.record_path(training.id))
+
+    def ids(self) -> set[str]:
+        """Return the ids of all registered trainings, from the folder's listing alone."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as found:
+            return {entry.name[:-5] for entry in found if entry.name.endswith(".json") and entry.name[0] != "."}
+        return set()
+
+    def get(self, training_id: str) -> Training | None:
+        """Return a training; None if it is not registered or its record is broken, which is logged."""
+        path = self.record_path(training_id)
+        # What was read once is remembered, but another process may have removed it since.
+        if not os.path.isfile(path):
+            return None
+        try:
+            return _read_record(path)
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            # One broken record must not take the list and the DAGs of all others with it.
+            log.error("the record %s cannot be read and is passed over: %r", path, error)  # noqa: TRY400
+            return None
+
+    def remove(self, training_id: str) -> None:
+        """Forget a training: first its record, then its zip, with what was written of them only in part."""
+        for path in (self.record_path(training_id), self.zip_path(training_id)):
+            path.unlink(missing_ok=True)
+            _aside(path).unlink(missing_ok=True)
+        _read_record.cache_clear()
+
+
+def _aside(path: Path) -> Path:
+    """Where a file is written before it takes its name; listings pass over it."""
+    return path.with_name(f".{path.name}")
+
+
+# Lists look at every record; ten thousand of them are about 30 MB.
+@lru_cache(maxsize=10_000)
+def _read_record(path: Path) -> Training:
+    return Training.from_dict(json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,61 @@
+"""`trainyard up`, `down`, `status`: the one-machine stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trainyard.cli.options import Output
+
+Folder = Annotated[
+    str, typer.Option("--folder", metavar="DIR", help="Where the stack keeps its state, logs and objects.")
+]
+_FOLDER = ".trainyard"
+
+
+def up(folder: Folder = _FOLDER, output: Output = "text") -> None:
+    """Start the one-machine stack: object store, cluster and Airflow. What runs already is left alone."""
+    from trainyard.cli.output import Screen
+
+    screen, stack = Screen(output), _stack(folder)
+    stack.up(lambda line: screen.say(line))
+    rows = stack.status()
+    screen.say(f"Airflow is at {rows['api-server']['address']}, user admin, password in {folder}/client.json")
+    screen.data(rows)
+
+
+def down(folder: Folder = _FOLDER, output: Output = "text") -> None:
+    """Stop the one-machine stack and every training on it. Its state stays: `trainyard up` goes on from there."""
+    from trainyard.cli.output import Screen
+
+    screen = Screen(output)
+    ended = _stack(folder).down(lambda line: screen.say(line))
+    screen.say(f"{ended} processes ended")
+    screen.data({"ended": ended})
+
+
+def status(folder: Folder = _FOLDER, output: Output = "text") -> None:
+    """Say what of the one-machine stack runs, and where. Exit with 1 unless all of it does."""
+    from trainyard.cli.output import Screen
+    from trainyard.cli.tables import columns
+
+    screen, rows = Screen(output), _stack(folder).status()
+    table = [(name, row["state"], str(row["pid"] or ""), row["address"]) for name, row in rows.items()]
+    screen.say(*columns(("Part", "State", "Pid", "Address"), table))
+    screen.data(rows)
+    if any(row["state"] != "up" for row in rows.values()):
+        raise typer.Exit(1)
+
+
+def _stack(folder: str) -> Any:
+    """Open the stack; it needs Airflow's side of the installation, which the command line alone does not have."""
+    from trainyard.errors import TrainyardError
+
+    try:
+        from trainyard.local.stack import Stack
+    except ImportError as error:
+        cure = "Run it from a checkout after `make setup`."
+        raise TrainyardError("S500", f"the one-machine stack is not installed: {error.name} is missing", cure) from None
+    return Stack(Path(folder))

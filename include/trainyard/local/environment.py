@@ -1,0 +1,69 @@
+"""The environment of Airflow's processes in the one-machine stack."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from trainyard.local.secrets import Secrets
+
+# The checkout: this stack runs from one, with dags/, plugins/ and config/ beside include/.
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, str]:
+    """Return config/airflow.env plus this stack's paths, port and secrets."""
+    base = f"http://127.0.0.1:{port}"
+    home = folder / "airflow"
+    passwords = home / "passwords.json"
+    home.mkdir(parents=True, exist_ok=True)
+    if not passwords.exists():
+        Secrets.write(passwords, {"admin": secrets.password})
+    return {
+        **read_env_file(PROJECT / "config" / "airflow.env"),
+        "AIRFLOW_HOME": str(home),
+        "PYTHONPATH": str(PROJECT / "config"),
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__CORE__FERNET_KEY": secrets.fernet_key,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
+        "AIRFLOW__API__BASE_URL": base,
+        "AIRFLOW__API__SECRET_KEY": secrets.jwt_secret,
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.jwt_secret,
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(_bundles(folder)),
+        "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(_cluster_connection(folder)),
+        "TRAINYARD_CATALOGUE": str(folder / "catalogue"),
+        "TRAINYARD_WORKSPACE": str(folder / "workspace"),
+    }
+
+
+def _bundles(folder: Path) -> list[dict[str, object]]:
+    return [
+        {
+            "name": "dags-folder",
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {},
+        },
+        {
+            "name": "trainings",
+            "classpath": "trainyard.airflow.bundle.TrainingBundle",
+            "kwargs": {"catalogue": str(folder / "catalogue"), "refresh_interval": 1},
+        },
+    ]
+
+
+def _cluster_connection(folder: Path) -> dict[str, object]:
+    return {
+        "conn_type": "kubernetes",
+        "extra": {"kube_config_path": str(folder / "cluster" / "kubeconfig"), "namespace": "default"},
+    }
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read a file of `NAME=value` lines; comments and empty lines are skipped."""
+    lines = (line.strip() for line in path.read_text().splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}

