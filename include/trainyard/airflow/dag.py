@@ -29,7 +29,9 @@ _RETRIES = {
 def training_dag(record: Mapping[str, Any]) -> DAG:
     """Build the DAG of one training from its catalogue record.
 
-    upload and cleanup are teardowns: they run whatever happened before, and the run still counts as failed.
+    upload and cleanup are teardowns: they run whatever happened before, and the run still counts as failed. A failed
+    upload fails the run through cleanup, which then fails too, since the results are still there: were upload itself
+    to count, Airflow would no longer count train.
     """
     training = Training.from_dict(record)
     with DAG(
@@ -47,8 +49,8 @@ def training_dag(record: Mapping[str, Any]) -> DAG:
     ) as dag:
         validate = _step(tasks.validate, training, pool=STAGING_POOL)
         stage = _step(tasks.stage, training, pool=STAGING_POOL)
-        upload = _step(tasks.upload, training, pool=STAGING_POOL).as_teardown(on_failure_fail_dagrun=True)
-        cleanup = _step(tasks.cleanup, training).as_teardown()
+        upload = _step(tasks.upload, training, pool=STAGING_POOL).as_teardown()
+        cleanup = _step(tasks.cleanup, training).as_teardown(on_failure_fail_dagrun=True)
         validate >> stage >> _train(training) >> upload >> cleanup
     return dag
 

@@ -12,6 +12,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
+from airflow.utils.types import DagRunType
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
@@ -82,11 +83,14 @@ class AirflowHistory:
         from airflow.exceptions import DagNotFound
 
         with create_session() as session:
-            for row in session.scalars(select(DagRun).where(DagRun.run_id == run.model_id)):
+            row = session.scalar(select(DagRun).where(DagRun.run_id == run.model_id))
+            if row is not None:
                 session.delete(row)
-            session.flush()
-            left = session.scalar(select(func.count()).where(DagRun.dag_id == run.training_id)) or 0
-            if left:
+                session.flush()
+            left = select(DagRun).where(DagRun.dag_id == run.training_id).order_by(DagRun.run_after, DagRun.id)
+            heir = session.scalar(left.limit(1))
+            if heir is not None:
+                _take_place(heir, row)
                 return False
             try:
                 delete_dag(run.training_id, session=session)
@@ -202,6 +206,14 @@ def _outcomes(session: Session, ids: Sequence[str]) -> dict[str, dict[str, Any]]
     for row in session.scalars(query):
         found[row.run_id][CANCELED if row.key == CANCELED else row.task_id] = XComModel.deserialize_value(row)
     return found
+
+
+def _take_place(heir: DagRun, gone: DagRun | None) -> None:
+    """Put a run into the schedule where the deleted one was: without an automated run a DAG starts its first again."""
+    if gone is not None and gone.run_type == DagRunType.SCHEDULED:
+        heir.run_type = gone.run_type
+        heir.logical_date = gone.logical_date
+        heir.data_interval_start, heir.data_interval_end = gone.data_interval_start, gone.data_interval_end
 
 
 def _mark_canceled(session: Session, run: Run, caller: str) -> None:

@@ -45,6 +45,7 @@ class TrainOperator(KubernetesPodOperator):
             name=training.id.lower(),
             pool=training.plan.pool,
             pool_slots=training.plan.pool_slots,
+            retries=settings.pod_retries,
             deferrable=True,
             do_xcom_push=False,
             get_logs=False,

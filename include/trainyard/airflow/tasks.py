@@ -78,15 +78,23 @@ def upload(training_id: str, **context: Any) -> None:
 
 
 def cleanup(training_id: str, **context: Any) -> None:
-    """Remove everything that the run made on the cluster and in the workspace, except its logs."""
+    """Remove everything that the run made on the cluster and in the workspace, except its logs.
+
+    Results that could not be stored are kept, and fail the run.
+    """
+    from trainyard.errors import TrainyardError
     from trainyard.steps.cleanup import cleanup as clean
     from trainyard.workspace.layout import Workspace
 
     with outcome_of_step(context):
         settings = read_settings(os.environ)
         removed = _pods(settings).remove_all(context["run_id"])
-        clean(context["run_id"], Workspace(Path(settings.workspace)))
-        log.info("Removed %s pods and the run's folders.", removed)
+        all_stored = clean(context["run_id"], Workspace(Path(settings.workspace)))
+        log.info("Removed %s pods and the folders of %s.", removed, training_id)
+        if not all_stored:
+            place = Workspace(Path(settings.workspace)).run(context["run_id"]).result
+            message = f"results are not in the bucket; they are kept in {place}"
+            raise TrainyardError("S305", message, "Clear the upload step in Airflow once the store works again.")
 
 
 def _end_of_training(context: Any) -> Outcome:

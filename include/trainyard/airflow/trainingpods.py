@@ -94,7 +94,8 @@ class TrainingPods:
             try:
                 return getattr(self._client, verb)(*args, **kwargs)
             except ApiException as error:
-                if error.status is not None and error.status < 500 and error.status != 429:
+                # The client says 0 where TLS failed: nobody answered.
+                if error.status and error.status < 500 and error.status != 429:
                     raise
                 said = f"{error.status} {error.reason}"
             except (HTTPError, OSError) as error:

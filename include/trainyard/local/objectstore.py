@@ -31,9 +31,9 @@ def objectstore_command(rclone: Path, folder: Path, port: int, read_only: bool =
     command = [str(rclone), "serve", "s3", str(folder)]
     command += ["--addr", f"127.0.0.1:{port}", "--config", ""]
     # People drop files into the folder; by default rclone would not see them for five minutes.
-    command += ["--dir-cache-time", "1s"]
-    # It calls itself AmazonS3; the S3 adapter needs to know whose errors it reads.
-    command += ["--response-header", "Server: rclone"]
+    command += ["--dir-cache-time", "100ms"]
+    # It calls itself AmazonS3; the S3 adapter has to know whose errors it reads.
+    command += ["--response-header", "X-Served-By: rclone"]
     return [*command, "--read-only"] if read_only else command
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import psutil
 
 MARK = "TRAINYARD_STACK"
+# How far two readings of a process's start may differ.
+_CLOCK_SECONDS = 2
 
 
-def start(command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> int:
-    """Start a server in its own session, its output appended to a log file; return its pid."""
+def start(command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a server in its own session, its output appended to a log file; it outlives this process."""
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             env={**os.environ, **environment, MARK: str(folder)},
             stdin=subprocess.DEVNULL,
@@ -24,25 +26,34 @@ def start(command: Sequence[str], environment: Mapping[str, str], log: Path, fol
             cwd=folder.parent,
             start_new_session=True,
         )
-    return process.pid
 
 
 def alive(pid: int, started: float) -> bool:
     """Say whether the process that had this pid at that time still runs; pids are used again."""
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        return abs(process.create_time() - started) < _CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
 
 def started_at(pid: int) -> float:
-    return psutil.Process(pid).create_time()
+    """Return when a process started, 0 for one that has ended already."""
+    try:
+        started: float = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0
+    return started
 
 
-def of_stack(folder: Path) -> list[psutil.Process]:
-    """Return every process that carries the stack's mark, whoever its parent is by now."""
-    return [process for process in psutil.process_iter() if _mark_of(process) == str(folder)]
+def of_stack(folder: Path, leaders: Mapping[int, float]) -> list[psutil.Process]:
+    """Return every process of the stack, whoever its parent is by now; `leaders` maps pid -> start of its servers.
+
+    A process belongs to it by the session that a server leads, by its parent, or by its mark. The mark alone would
+    miss Airflow's processes, which write their title over their environment.
+    """
+    own = {each for each in psutil.process_iter() if _in_session(each, leaders) or _mark_of(each) == str(folder)}
+    return list(own.union(*map(_descendants, own)) - {psutil.Process()})
 
 
 def end(processes: Sequence[psutil.Process], patience_seconds: float) -> int:
@@ -52,6 +63,23 @@ def end(processes: Sequence[psutil.Process], patience_seconds: float) -> int:
     _signal(left, "kill")
     psutil.wait_procs(left, patience_seconds)
     return len(processes)
+
+
+def _in_session(process: psutil.Process, leaders: Mapping[int, float]) -> bool:
+    """A session keeps its number as long as one process is in it, so an older process is not of that session."""
+    try:
+        started = leaders.get(os.getsid(process.pid))
+        return started is not None and process.create_time() > started - _CLOCK_SECONDS
+    except (psutil.Error, OSError):
+        return False
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        found: list[psutil.Process] = process.children(recursive=True)
+    except psutil.Error:
+        return []
+    return found
 
 
 def _mark_of(process: psutil.Process) -> str | None:

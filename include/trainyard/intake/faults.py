@@ -1,0 +1,57 @@
+"""Collect what is wrong with a document, one problem a place, in the order of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trainyard.errors import Problem, TrainyardError
+from trainyard.intake.document import Document, Path, join_path
+from trainyard.intake.masking import MASK, shown
+from trainyard.intake.placeholders import is_filler
+
+# More than this nobody reads, and a hostile file could have ten thousand.
+MOST_PROBLEMS = 100
+_HARMLESS = {"endpoint_url", "auth_url", "region", "domain_name", "project_id", "type", "path", "name"}
+
+
+@dataclass
+class Faults:
+    """The problems found in one document. The first problem told of a place is the one that counts."""
+
+    document: Document
+    found: dict[Path, Problem] = field(default_factory=dict)
+    more: int = 0
+
+    def add(self, path: Path, message: str, cure: str, code: str = "C101", *, at_key: bool = False) -> None:
+        """Note a problem of the value at a path, or of its key where the value is not the point."""
+        if path in self.found:
+            return
+        if len(self.found) >= MOST_PROBLEMS:
+            self.more += 1
+            return
+        place = self.document.nearest_position(path, at_key=at_key)
+        self.found[path] = Problem(message, cure, join_path(path), *place, self._seen(path), code)
+
+    def __contains__(self, path: Path) -> bool:
+        return path in self.found
+
+    @property
+    def problems(self) -> list[Problem]:
+        found = sorted(self.found.values(), key=lambda problem: (problem.line or 0, problem.column or 0))
+        return found if not self.more else [*found, _rest(self.more)]
+
+    def raise_any(self) -> None:
+        """Raise TrainyardError with all problems, if there are any."""
+        if self.found:
+            raise TrainyardError.refused(self.problems)
+
+    def _seen(self, path: Path) -> str | None:
+        text = self.document.text(path)
+        if text is None or is_filler(text):
+            return text
+        key = next((step for step in reversed(path) if isinstance(step, str)), "")
+        return MASK if "connection" in path and key not in _HARMLESS else shown(key, text)
+
+
+def _rest(count: int) -> Problem:
+    return Problem(f"there are {count} problems more.", "Mend these first.")

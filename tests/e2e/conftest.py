@@ -1,0 +1,36 @@
+"""One one-machine stack for all end-to-end tests: they are one xdist group, so that one worker starts it once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from yard import Yard
+
+from trainyard.local.demo import put_data
+from trainyard.local.ports import pick_port
+from trainyard.local.stack import Stack
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    stack = Stack(tmp_path_factory.mktemp("yard") / ".trainyard")
+    try:
+        stack.up(print)
+        put_data(stack.folder / "objects")
+        yield Yard(stack)
+    finally:
+        servers = stack.processes()
+        ports = [int(row["address"].rpartition(":")[2]) for row in stack.status().values() if row["address"]]
+        stack.down(print)
+    assert not [process for process in servers if process.is_running()], "down left processes behind"
+    assert [pick_port(port) for port in ports] == ports, "down left ports behind"

@@ -1,0 +1,59 @@
+"""Accounts own GPUs: what fits runs together, what does not waits, what never can is refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from test_runs import SLOW
+from yard import Yard
+
+
+def _of_size(size: str):
+    return lambda text: text.replace("resource: small", f"resource: {size}")
+
+
+def _span(yard: Yard, model_id: str) -> tuple[float, float]:
+    outcome = yard.finished(model_id)["outcome"]
+    assert outcome["code"] is None, outcome
+    return outcome["started_at"], outcome["finished_at"]
+
+
+def test_small_medium_and_small_train_together_on_four_gpus(yard: Yard) -> None:
+    sizes = ("small", "medium", "small")
+    program = SLOW.format(seconds=12)
+    runs = [yard.submit("fails-with-3", change=_of_size(size), program=program) for size in sizes]
+    spans = [_span(yard, model_id) for model_id in runs]
+    assert max(start for start, _ in spans) < min(end for _, end in spans)
+
+
+def test_with_a_quota_of_one_the_second_run_waits_and_starts_when_the_first_ends(yard: Yard) -> None:
+    program = SLOW.format(seconds=3)
+    runs = [yard.submit("fails-with-3", "--account", "free", program=program) for _ in range(2)]
+    waiting = yard.until(runs[1], lambda run: run["phase"] in ("waiting-for-gpu", "training"))
+    assert (waiting["phase"], waiting["state"]) == ("waiting-for-gpu", "pending")
+    (_, first_end), (second_start, _) = sorted(_span(yard, model_id) for model_id in runs)
+    assert first_end <= second_start
+
+
+def test_more_gpus_than_the_account_owns_are_refused_at_the_door(yard: Yard) -> None:
+    manifest, model = yard.files("fails-with-3", _of_size("medium"))
+    refusal = yard.data("train", str(model), str(manifest), "--account", "free", fails=True)["error"]
+    (problem,) = refusal["problems"]
+    assert (refusal["code"], problem["path"]) == ("C104", "model_definition.execution.resource")
+    assert problem["line"]
+    assert "small" in problem["cure"]
+
+
+def test_every_fault_of_a_submission_is_told_at_once_and_nothing_is_registered(yard: Yard) -> None:
+    before = yard.data("list")["total"]
+    manifest, model = yard.files("fails-with-3", lambda text: _of_size("gigantic")(text).replace("'1.9'", "'0.1'"))
+    model.write_bytes(b"\x1f\x8b not a zip")
+    problems = yard.data("train", str(model), str(manifest), fails=True)["error"]["problems"]
+    assert {"C101", "C102", "C104"} == {problem["code"] for problem in problems}
+    assert yard.data("list")["total"] == before
+
+
+def test_a_run_knows_when_it_was_submitted_started_and_finished(yard: Yard) -> None:
+    run = yard.finished(yard.submit("fails-with-3"))
+    moments = [datetime.fromisoformat(run[key]) for key in ("submitted_at", "running_at", "finished_at")]
+    assert moments == sorted(moments)

@@ -1,0 +1,138 @@
+"""A running one-machine stack and the hands of a person who uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from trainyard.domain.training import Credentials, StoreRef
+from trainyard.local.demo import RESULTS_BUCKET, prepare
+from trainyard.local.environment import PROJECT
+from trainyard.local.ready import wait_for
+from trainyard.local.secrets import Secrets
+from trainyard.local.stack import Stack
+from trainyard.settings import read_settings
+from trainyard.stores.opening import open_store
+
+RUN_LIMIT_SECONDS = 120
+
+
+@dataclass
+class Yard:
+    """A running stack and the hands of a person who uses it."""
+
+    stack: Stack
+
+    @property
+    def folder(self) -> Path:
+        return self.stack.folder
+
+    @property
+    def secrets(self) -> Secrets:
+        return Secrets.of(self.folder / "secrets.json")
+
+    @property
+    def endpoint(self) -> str:
+        address: str = self.stack.status()["object store"]["address"]
+        return address
+
+    def trainyard(self, *words: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run the command line; it has to end with 0, or with something else where `fails`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "trainyard.cli.main", *words],
+            cwd=self.folder.parent,
+            env={key: value for key, value in os.environ.items() if not key.startswith("TRAINYARD_")},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=RUN_LIMIT_SECONDS,
+            check=False,
+        )
+        assert bool(done.returncode) == fails, done.stdout + done.stderr
+        return done
+
+    def data(self, *words: str, fails: bool = False) -> Any:
+        return json.loads(self.trainyard(*words, "--output", "json", fails=fails).stdout)
+
+    def submit(
+        self, example: str, *options: str, change: Callable[[str], str] = str, program: str | None = None
+    ) -> str:
+        """Submit an example, its manifest changed, its program replaced; return the model id."""
+        manifest, model = self.files(example, change, program)
+        model_id: str = self.data("train", str(model), str(manifest), *options)["model_id"]
+        return model_id
+
+    def files(self, example: str, change: Callable[[str], str] = str, program: str | None = None) -> tuple[Path, Path]:
+        source = PROJECT / "examples" / example
+        target = self.folder / "submissions" / os.urandom(4).hex()
+        if program is not None:
+            source = self._with_program(source, target, program)
+        manifest, model = prepare(source, target, self.endpoint, self.secrets)
+        manifest.write_text(change(manifest.read_text()))
+        return manifest, model
+
+    @staticmethod
+    def _with_program(source: Path, target: Path, program: str) -> Path:
+        changed = target / source.name
+        (changed / "model").mkdir(parents=True)
+        (changed / "manifest.yml").write_text((source / "manifest.yml").read_text())
+        (changed / "model" / "train.py").write_text(program)
+        return changed
+
+    def run(self, model_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.data("show", model_id)
+        return found
+
+    def until(self, model_id: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until a run is as wanted and return it."""
+        last: dict[str, Any] = {}
+
+        def reached() -> bool:
+            last.update(self.run(model_id))
+            return condition(last)
+
+        assert wait_for(reached, RUN_LIMIT_SECONDS), last
+        return last
+
+    def finished(self, model_id: str) -> dict[str, Any]:
+        return self.until(model_id, lambda run: run["finished_at"] is not None)
+
+    def bucket(self, name: str = RESULTS_BUCKET) -> Any:
+        secrets = self.secrets
+        ref = StoreRef("s3", name, self.endpoint)
+        return open_store(ref, Credentials(secrets.key_id, secrets.secret_key), read_settings({}))
+
+    def results(self, model_id: str) -> dict[str, int]:
+        """Return what lies in the results bucket under a model id: name -> size."""
+        found = self.bucket().list(f"{model_id}/")
+        return {entry.key.removeprefix(f"{model_id}/"): entry.size for entry in found}
+
+    def stored(self, model_id: str, name: str) -> str:
+        return (self.folder / "objects" / RESULTS_BUCKET / model_id / name).read_text()
+
+    def airflow(self, place: str) -> Any:
+        """Ask Airflow's own REST API, as its web page does."""
+        client = json.loads((self.folder / "client.json").read_text())
+        account = {"username": client["username"], "password": client["password"]}
+        token = httpx.post(f"{client['url']}/auth/token", json=account).json()["access_token"]
+        answer = httpx.get(client["url"] + place, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def pods(self) -> list[str]:
+        kubeconfig = str(self.folder / "cluster" / "kubeconfig")
+        listed = subprocess.run(
+            ["kubectl", "--kubeconfig", kubeconfig, "get", "pods", "-o", "name"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return listed.stdout.split()
