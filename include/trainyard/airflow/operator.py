@@ -21,9 +21,6 @@ from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.settings import read_settings
 from trainyard.workspace.layout import Workspace
 
-# The user of Airflow's own image, for workers that run as root where no pod may.
-_AIRFLOW_USER = 50000
-
 
 class TrainOperator(KubernetesPodOperator):
     """KubernetesPodOperator with the parts replaced that can lose a long training.
@@ -102,7 +99,7 @@ class TrainOperator(KubernetesPodOperator):
 
     def _is_over_for(self, attempt: int, pod: dict[str, Any]) -> bool:
         """Say whether a pod is an earlier attempt that the infrastructure ended, so that this attempt needs its own."""
-        outcome = diagnose(pod, *self._amounts)
+        outcome = diagnose(pod, *self._amounts) if ended(pod) else None
         return outcome is not None and outcome.retried and TrainingPods.attempt(pod) < attempt
 
     def _pod_run(self, context: Mapping[str, Any], model_id: str, attempt: int) -> PodRun:
@@ -124,7 +121,8 @@ class TrainOperator(KubernetesPodOperator):
             run_subpath=workspace.subpath(workspace.run(model_id).root),
             checkpoints_subpath=workspace.subpath(workspace.checkpoints(self.training.account, spec.results)),
             grace_seconds=settings.grace_seconds,
-            user=os.getuid() or _AIRFLOW_USER,
+            user=settings.pod_user,
+            group=settings.pod_group,
         )
 
     def _wait(self, pod_name: str) -> None:

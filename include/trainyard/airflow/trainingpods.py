@@ -78,7 +78,7 @@ class TrainingPods:
         return len(pods)
 
     def _going(self, model_id: str) -> list[dict[str, Any]]:
-        return [pod for pod in self.of_run(model_id) if not ended(pod)]
+        return [pod for pod in self.of_run(model_id) if not ended(pod, now=time.time())]
 
     def _data(self, pod: Any) -> dict[str, Any]:
         data: dict[str, Any] = self._client.api_client.sanitize_for_serialization(pod)

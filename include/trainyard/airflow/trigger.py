@@ -111,7 +111,7 @@ class TrainingPodTrigger(BaseTrigger):
     def _event(self, pod: dict[str, Any]) -> dict[str, Any] | None:
         from trainyard.pods.diagnose import ended, image_trouble
 
-        if ended(pod):
+        if ended(pod, now=time.time()):
             return {"pod": trimmed(pod)}
         if not image_trouble(pod):
             self._image_trouble_since = None

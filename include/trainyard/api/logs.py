@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 
 from trainyard.api.auth import CallerDep
 from trainyard.service import Run
-from trainyard.workspace.layout import Workspace
+from trainyard.stores.tree import open_inside
+from trainyard.workspace.layout import RunFolder, Workspace
 
 router = APIRouter()
 _CHUNK = 64 * 1024
@@ -30,22 +31,22 @@ async def logs(
     """Return the training log as text. A run whose program never ran has its reason there instead."""
     service, settings = request.app.state.service, request.app.state.settings
     run = await run_in_threadpool(service.run, model_id, caller)
-    path = Workspace(Path(settings.workspace)).run(run.model_id).training_log
+    folder = Workspace(Path(settings.workspace)).run(run.model_id)
 
     def look() -> Run:
         found: Run = service.run(model_id, caller)
         return found
 
-    return StreamingResponse(_lines(path, look, follow), media_type="text/plain; charset=utf-8")
+    return StreamingResponse(_lines(folder, look, follow), media_type="text/plain; charset=utf-8")
 
 
-async def _lines(path: Path, look: Callable[[], Run], follow: bool) -> AsyncIterator[bytes]:
+async def _lines(folder: RunFolder, look: Callable[[], Run], follow: bool) -> AsyncIterator[bytes]:
     """Yield the log's bytes once each: what there is, then what comes until the run has ended."""
     position = 0
     while True:
         run = await run_in_threadpool(look)
         over = run.state.terminal or not follow
-        while chunk := await run_in_threadpool(_read, path, position):
+        while chunk := await run_in_threadpool(_read, folder, position):
             position += len(chunk)
             yield chunk
         if over:
@@ -55,10 +56,11 @@ async def _lines(path: Path, look: Callable[[], Run], follow: bool) -> AsyncIter
         yield f"The program wrote nothing. {run.outcome.code}: {run.outcome.message}\n".encode()
 
 
-def _read(path: Path, position: int) -> bytes:
+def _read(folder: RunFolder, position: int) -> bytes:
+    """Read on in the log; a program that put a link in its place has no log."""
     try:
-        with path.open("rb") as file:
+        with open_inside(folder.logs, folder.training_log.relative_to(folder.logs).as_posix()) as file:
             file.seek(position)
             return file.read(_CHUNK)
-    except FileNotFoundError:
+    except OSError:
         return b""

@@ -1,0 +1,101 @@
+"""From accepted to program running, against a bare pod with the same program on the same cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.figures import Figure
+from trainyard.catalogue import Catalogue
+from trainyard.local.demo import EXAMPLE, prepare
+from trainyard.local.parts import OBJECT_STORE
+from trainyard.local.ready import wait_for
+from trainyard.local.secrets import Secrets
+from trainyard.local.stack import Stack
+from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
+from trainyard.workspace.layout import Workspace
+from trainyard.workspace.marks import started_at
+
+RUNS = 7
+_LIMIT_SECONDS = 120
+
+
+def measure(stack: Stack, say: Callable[[str], None]) -> list[Figure]:
+    """Measure both in turn, so that a slow moment of the machine meets both; the first pair warms up and is dropped."""
+    ours, bare = [], []
+    for number in range(RUNS + 1):
+        model_id, seconds = _ours(stack)
+        ours.append(seconds)
+        bare.append(_bare(stack, model_id, number))
+        say(f"accepted to running: {ours[-1]:.2f} s, bare pod: {bare[-1]:.2f} s")
+    ours, bare = ours[1:], bare[1:]
+    over = [mine - other for mine, other in zip(ours, bare, strict=True)]
+    return [
+        Figure("accepted to program running", ours, "s"),
+        Figure("the same as a bare pod", bare, "s"),
+        Figure("accepted to running, over the bare pod", over, "s", goal=3),
+    ]
+
+
+def _ours(stack: Stack) -> tuple[str, float]:
+    from trainyard.cli.client import FrontDoor
+    from trainyard.cli.config import find_access
+
+    secrets = Secrets.of(stack.folder / "secrets.json")
+    endpoint = stack.status()[OBJECT_STORE]["address"]
+    manifest, model = prepare(EXAMPLE, stack.folder / "bench", endpoint, secrets)
+    with FrontDoor(find_access(None, {}, stack.folder.parent)) as door:
+        accepted = door.submit((manifest.name, manifest.read_bytes()), model, None, lambda _: None)
+        at = time.time()
+        model_id = accepted["model_id"]
+        begun = _started(stack, model_id) - at
+        assert wait_for(lambda: door.run(model_id)["finished_at"] is not None, _LIMIT_SECONDS)
+    return model_id, begun
+
+
+def _bare(stack: Stack, model_id: str, number: int) -> float:
+    """Create a pod with the same program by the Kubernetes API alone; its folders are laid out beforehand."""
+    workspace = Workspace(stack.folder / "workspace")
+    training = Catalogue(stack.folder / "catalogue").get(model_id)
+    assert training is not None
+    name = f"training-bare{number:05d}"
+    run = workspace.run(name)
+    for folder in (*run.folders, workspace.root / "bare-data", workspace.root / "bare-checkpoints"):
+        folder.mkdir(parents=True, exist_ok=True)
+    body = training_pod(
+        PodRun(
+            model_id=name,
+            training_id=name,
+            attempt=1,
+            spec=training.spec,
+            plan=training.plan,
+            namespace="default",
+            volume=WorkspaceVolume(folder=str(workspace.root)),
+            dataset_subpath="bare-data",
+            run_subpath=workspace.subpath(run.root),
+            checkpoints_subpath="bare-checkpoints",
+        )
+    )
+    client = _client(stack.folder / "cluster" / "kubeconfig")
+    at = time.time()
+    client.create_namespaced_pod("default", body)
+    begun = _started(stack, name) - at
+    client.delete_namespaced_pod(body["metadata"]["name"], "default", grace_period_seconds=0)
+    return begun
+
+
+def _client(kubeconfig: Path) -> Any:
+    from kubernetes import client, config
+
+    return client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))
+
+
+def _started(stack: Stack, model_id: str) -> float:
+    """Wait for the mark that the wrapper leaves as the program starts; return its time."""
+    run = Workspace(stack.folder / "workspace").run(model_id)
+    assert wait_for(lambda: started_at(run) is not None, _LIMIT_SECONDS), f"{model_id} did not start"
+    begun = started_at(run)
+    assert begun is not None
+    return begun
