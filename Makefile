@@ -21,8 +21,9 @@ setup: .venv/ready ## Install what the project needs into .venv
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-tools: ## Install Debian's kubectl, which tests of the local cluster use
+tools: ## Install what only the tests need: Debian's kubectl, and busybox as one more shell
 	@command -v kubectl >/dev/null || scripts/debian-packages kubernetes-client
+	@command -v busybox >/dev/null || scripts/debian-packages busybox
 
 demo: setup ## Start the one-machine stack, train the digits example, show the trained model
 	@$(BIN)/trainyard up

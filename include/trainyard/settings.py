@@ -42,13 +42,22 @@ ROWS = (
     Row("workspace_volume", str, "", "What pods mount as workspace: `claim:NAME`, or a folder of the node's."),
     Row("pod_poll_seconds", float, "10", "Seconds between two looks of the triggerer at a training pod."),
     Row("grace_seconds", int, "30", "Seconds between SIGTERM and SIGKILL when a run is canceled."),
+    Row("pod_user", int, "50000", "User id of training pods: the workers' own, so that both may write the workspace."),
+    Row("pod_group", int, "0", "Group id of training pods: the workers' own."),
     Row("image_timeout_seconds", int, "600", "Seconds a framework image may take to arrive on its node."),
     Row("api_outage_seconds", int, "600", "Seconds the Kubernetes API may be silent before a run is given up."),
     Row("pod_retries", int, "2", "Attempts after the first when the infrastructure took the pod."),
     Row("staging_slots", int, "4", "Stagings and uploads that run at the same time."),
     Row("cpu_slots", int, "8", "Runs without a GPU that train at the same time."),
     Row("transfer_threads", int, "8", "Objects of one run that move at the same time."),
-    Row("retention_days", float, "7", "Days that a finished run stays in the history."),
+    Row(
+        "s3_addressing",
+        str,
+        "auto",
+        "How S3 buckets are named in URLs: `path`, `virtual`, or `auto`: virtual at AWS only.",
+    ),
+    Row("ca_bundle", str, "", "File of the authorities that sign the stores' certificates; empty is the usual ones."),
+    Row("folder_stores", str, "", "Folder in which stores of kind `folder` may lie; empty allows none."),
 )
 
 Settings = make_dataclass("Settings", [(row.name, Any) for row in ROWS], frozen=True)

@@ -1,9 +1,8 @@
-"""One one-machine stack for all end-to-end tests: they are one xdist group, so that one worker starts it once."""
+"""One one-machine stack for all end-to-end tests: one xdist group, so that one worker starts it once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from yard import Yard
@@ -11,14 +10,6 @@ from yard import Yard
 from trainyard.local.demo import put_data
 from trainyard.local.ports import pick_port
 from trainyard.local.stack import Stack
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("stack"))
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pytest
 from test_runs import SLOW
 from yard import Yard
+
+pytestmark = pytest.mark.xdist_group("stack")
 
 
 def _of_size(size: str):

@@ -19,6 +19,8 @@ time.sleep({seconds})
 """
 ENVIRONMENT = """
 import json, os, pathlib, sys
+
+pytestmark = pytest.mark.xdist_group("stack")
 names = "MODEL_DIR TRAINING_ID TRAINING_COMMAND GPU_COUNT LEARNER_ID NUM_LEARNERS"
 seen = {name: os.environ[name] for name in names.split()}
 seen |= {"cwd": os.getcwd(), "data": sorted(os.listdir(os.environ["DATA_DIR"])), "path": sys.path}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from yard import Yard
+
+pytestmark = pytest.mark.xdist_group("stack")
 
 # The object store's own key pair is the planted one: the stack keeps it here, and what a person filled in lies there.
 OWN = ("secrets.json", "submissions")

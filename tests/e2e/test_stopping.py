@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from test_runs import SLOW
 from yard import Yard
+
+pytestmark = pytest.mark.xdist_group("stack")
 
 LONG = SLOW.format(seconds=600)
 

@@ -140,6 +140,9 @@ class TrainOperator(KubernetesPodOperator):
 
     def _finish(self, context: Mapping[str, Any], pod: dict[str, Any] | None) -> None:
         outcome = diagnose(pod, *self._amounts)
+        if pod is not None and not ended(pod):
+            # It waits for an image that does not come; the next attempt gets a pod, and perhaps a node, of its own.
+            self._pods.stop(pod["metadata"]["name"], 0)
         if outcome is None:
             outcome = Outcome("S101", "the training pod did not start", "Ask whoever keeps the cluster.")
         if outcome.code is None:

@@ -51,6 +51,12 @@ class Limits:
     accounts: Mapping[str, Account]
     aliases: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     gpu_nodes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    size_aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def size_name(self, text: str) -> str | None:
+        """Find the name of a size, in any case and by its other names."""
+        name = self.size_aliases.get(text.lower(), text.lower())
+        return name if name in self.sizes else None
 
     def framework(self, name: str, version: str) -> FrameworkImage | None:
         """Find a framework by its name and version, in any case and by its old spellings."""
@@ -59,7 +65,9 @@ class Limits:
         return next((f for f in self.frameworks if (f.name, f.version) == wanted), None)
 
     def versions_of(self, name: str) -> list[str]:
-        return [f.version for f in self.frameworks if f.name == name.lower()]
+        """List a framework's versions, found by any of its names."""
+        own = next((right for (alias, _), (right, _) in self.aliases.items() if alias == name.lower()), name.lower())
+        return [f.version for f in self.frameworks if f.name == own]
 
     def framework_names(self) -> list[str]:
         return sorted({f.name for f in self.frameworks})

@@ -14,7 +14,7 @@ from typing import Any
 
 from trainyard.errors import Problem, TrainyardError
 from trainyard.intake.entryname import check_name, entry_name, name_parts
-from trainyard.intake.zipend import archive_kind, read_end
+from trainyard.intake.zipend import archive_kind, directory_size
 
 _MIB = 1024**2
 _CHUNK = _MIB
@@ -119,10 +119,10 @@ def _open(path: Path, rules: ArchiveRules) -> zipfile.ZipFile:
             message = f"the zip has {size} bytes; {rules.max_bytes} are allowed."
             raise _refused(_problem(message, "Put data into the bucket."))
         _check_kind(archive_kind(file.read(512)))
-        directory = read_end(file)
+        directory = directory_size(file)
     if directory is None:
         raise _refused(_problem("the zip is truncated: its end is missing.", "Pack or upload it again."))
-    if directory.entries > rules.max_entries or directory.size > rules.max_entries * _DIRECTORY_BYTES_AN_ENTRY:
+    if directory > rules.max_entries * _DIRECTORY_BYTES_AN_ENTRY:
         raise _refused(_too_many(rules))
     try:
         return zipfile.ZipFile(path)

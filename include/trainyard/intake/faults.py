@@ -49,6 +49,8 @@ class Faults:
         text = self.document.text(path)
         if text is None or is_filler(text):
             return text
+        if not text.strip():
+            return "''"
         key = next((step for step in reversed(path) if isinstance(step, str)), "")
         return MASK if "connection" in path and key not in _HARMLESS else shown(key, text)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import BinaryIO
 
 _STARTS = (
@@ -29,14 +28,6 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _END64_SIGNATURE = b"PK\x06\x06"
 
 
-@dataclass(frozen=True)
-class Directory:
-    """What the end of a zip says of its directory: entries, and bytes that reading it will take."""
-
-    entries: int
-    size: int
-
-
 def archive_kind(head: bytes) -> str | None:
     """Return `zip`, the name of another archive format, or None, by the first 512 bytes of a file."""
     if head.startswith(_ZIP_STARTS):
@@ -45,10 +36,10 @@ def archive_kind(head: bytes) -> str | None:
     return named or ("tar" if _is_tar(head) else None)
 
 
-def read_end(file: BinaryIO) -> Directory | None:
-    """Read the record at the end of a zip; None if there is none, as in a truncated one.
+def directory_size(file: BinaryIO) -> int | None:
+    """Return how many bytes a zip's directory has; None if its end is missing, as in a truncated zip.
 
-    It is read before the zip module sees the file, because that loads the whole directory, whatever its size.
+    It is asked for before the zip module sees the file, because that loads the whole directory, whatever its size.
     """
     size = file.seek(0, 2)
     start = max(0, size - _LONGEST_COMMENT - _END.size)
@@ -57,24 +48,24 @@ def read_end(file: BinaryIO) -> Directory | None:
     at = tail.rfind(_END_SIGNATURE)
     if at < 0 or len(tail) - at < _END.size:
         return None
-    _, _, _, _, entries, directory, _, _ = _END.unpack_from(tail, at)
-    large = _read_end64(file, start + at)
-    return large or Directory(entries, directory)
+    directory: int = _END.unpack_from(tail, at)[5]
+    return max(directory, _directory_size64(file, start + at))
 
 
-def _read_end64(file: BinaryIO, end: int) -> Directory | None:
+def _directory_size64(file: BinaryIO, end: int) -> int:
+    """Return the size that the record of a large zip gives, 0 where there is none."""
     if end < _LOCATOR.size:
-        return None
+        return 0
     file.seek(end - _LOCATOR.size)
     signature, _, offset, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
     if signature != _LOCATOR_SIGNATURE or offset > end:
-        return None
+        return 0
     file.seek(offset)
     record = file.read(_END64.size)
     if len(record) < _END64.size or not record.startswith(_END64_SIGNATURE):
-        return None
-    *_, entries, directory, _ = _END64.unpack(record)
-    return Directory(entries, directory)
+        return 0
+    size: int = _END64.unpack(record)[8]
+    return size
 
 
 def _is_tar(head: bytes) -> bool:

@@ -1,0 +1,72 @@
+"""What the front door's answers mean: the data of a good one, the error of any other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from trainyard.cli.errors import UnreachableError
+from trainyard.errors import CODES, Problem, TrainyardError
+
+_BY_STATUS = {401: "C105", 403: "C106", 404: "C107", 409: "C108", 413: "C109"}
+_SIGN_IN = "Sign in with `trainyard login`, or set TRAINYARD_TOKEN."
+_NO_TRAINYARD = "Check the URL; `trainyard login --url URL` changes it."
+
+
+def data_of(url: str, status: int, body: bytes, *keys: str) -> dict[str, Any]:
+    """Return the JSON object of an answer that must have these keys; raise what any other answer means."""
+    if not 200 <= status < 300:
+        raise error_of(url, status, body)
+    data = _json(body)
+    if not isinstance(data, dict) or any(key not in data for key in keys):
+        raise UnreachableError(f"what answers at {url} is no Trainyard service", _NO_TRAINYARD, sent=False)
+    return data
+
+
+def error_of(url: str, status: int, body: bytes) -> TrainyardError:
+    """Turn an answer that is not good into an error, whoever wrote it: the service, its host or a proxy before it."""
+    data = _json(body)
+    if isinstance(data, dict) and isinstance(data.get("error"), dict):
+        return _own(data["error"], status)
+    if status in (401, 403):
+        return TrainyardError(_BY_STATUS[status], f"{url} does not let you in{_detail(data)}", _SIGN_IN)
+    if 300 <= status < 400:
+        return UnreachableError(f"{url} sends its callers elsewhere (status {status})", _NO_TRAINYARD, sent=False)
+    if status == 404:
+        message = f"there is no Trainyard service at {url} (status 404{_detail(data)})"
+        return UnreachableError(message, _NO_TRAINYARD, sent=False)
+    if status == 413:
+        return TrainyardError("C109", f"{url} refuses an upload of this size", "Leave out of the zip what is data.")
+    if status in (502, 503, 504):
+        cure = "Try again in a moment; if it stays so, tell who runs the service."
+        return UnreachableError(f"the service behind {url} is not there (status {status}{_detail(data)})", cure)
+    return TrainyardError(_code("", status), f"{url} answers with status {status}{_detail(data)}", _NO_TRAINYARD)
+
+
+def _own(error: dict[str, Any], status: int) -> TrainyardError:
+    message, cure = (str(error.get(key) or "") for key in ("message", "cure"))
+    problems = [_problem(problem) for problem in error.get("problems") or () if isinstance(problem, dict)]
+    code = _code(str(error.get("code")), status)
+    return TrainyardError(code, message or CODES[code].title, cure or (_SIGN_IN if code == "C105" else ""), problems)
+
+
+def _problem(data: dict[str, Any]) -> Problem:
+    known = {key: value for key, value in data.items() if key in Problem.__dataclass_fields__}
+    return Problem(**{"message": "", "cure": "", **known})
+
+
+def _code(code: str, status: int) -> str:
+    """Keep a code that is known; one of a newer service becomes that of its status."""
+    return code if code in CODES else _BY_STATUS.get(status, "S500" if status >= 500 else "C110")
+
+
+def _detail(data: Any) -> str:
+    detail = data.get("detail") if isinstance(data, dict) else None
+    return f": {detail}" if isinstance(detail, str) else ""
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

@@ -1,0 +1,153 @@
+"""The service's REST interface, as one object; all the network there is in the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from trainyard.cli.answers import data_of, error_of
+from trainyard.cli.config import Access, find_access, warnings_of
+from trainyard.cli.errors import WrongUsageError
+from trainyard.cli.output import warn
+from trainyard.cli.transport import ANSWER_SECONDS, CONNECT_SECONDS, CountedFile, http_client, translated
+from trainyard.errors import TrainyardError
+
+_PAGE = 100
+# A run may wait for a GPU for hours without a line; after this long the connection is made anew, in case it is dead.
+_SILENT_SECONDS = 300.0
+Run = dict[str, Any]
+
+
+class FrontDoor:
+    """Speaks to one service. Every method raises TrainyardError: the service's own, or UnreachableError."""
+
+    def __init__(self, access: Access) -> None:
+        self.url = access.url
+        self._access = access
+        self._token = access.token
+        self._http = http_client(access.url)
+
+    def __enter__(self) -> FrontDoor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def sign_in(self, username: str, password: str) -> str:
+        """Fetch a token for a name and a password; raise C105 when they are wrong."""
+        self._token = None
+        answer = self._once("POST", "/auth/token", json={"username": username, "password": password})
+        if answer.status_code == 401:
+            cure = "Check both; `trainyard login` asks for them again."
+            raise TrainyardError("C105", f"{self.url} does not know this user name with this password", cure)
+        self._token = str(data_of(self.url, answer.status_code, answer.content, "access_token")["access_token"])
+        return self._token
+
+    def submit(
+        self,
+        manifest: tuple[str, bytes],
+        zip_path: Path,
+        account: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> dict[str, Any]:
+        """Hand in a manifest (name and bytes) and a zip; `progress` hears how many bytes of the zip have gone."""
+        with CountedFile(zip_path, progress) as file:
+            files = {"manifest": (*manifest, "application/yaml"), "zip": (zip_path.name, file, "application/zip")}
+            fields = {"account": account} if account else {}
+            return self._data("POST", "/v3/models", "model_id", files=files, data=fields)
+
+    def runs(self) -> list[Run]:
+        """Return all runs, the oldest first."""
+        found: dict[str, Run] = {}
+        # Runs that come and go between two pages shift the pages: look again until as many are known as there are.
+        for _ in range(3):
+            if self._collect(found) <= len(found):
+                break
+        return sorted(found.values(), key=lambda run: str(run.get("submitted_at") or ""))
+
+    def run(self, model_id: str) -> Run:
+        return self._data("GET", _place(model_id), "model_id", "state")
+
+    def cancel(self, model_id: str) -> Run:
+        change = [{"op": "replace", "path": "/status/state", "value": "canceled"}]
+        return self._data("PATCH", _place(model_id), "model_id", "state", json=change)
+
+    def delete(self, model_id: str) -> None:
+        answer = self._send("DELETE", _place(model_id))
+        if not answer.is_success:
+            raise error_of(self.url, answer.status_code, answer.content)
+
+    def frameworks(self) -> list[dict[str, Any]]:
+        return list(self._data("GET", "/v3/frameworks", "resources")["resources"])
+
+    def check(self) -> None:
+        """Raise unless a Trainyard service answers here and lets the caller in."""
+        self._data("GET", "/v3/models", "resources", params={"limit": 1, "offset": 0})
+
+    def log(self, model_id: str, follow: bool) -> Iterator[bytes]:
+        """Yield the log from its start as it comes; with `follow`, until the run has ended."""
+        place = f"{_place(model_id)}/logs"
+        timeout = httpx.Timeout(_SILENT_SECONDS if follow else ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        answer = self._send("GET", place, stream=True, params={"follow": str(follow).lower()}, timeout=timeout)
+        try:
+            with translated(self.url):
+                if not answer.is_success:
+                    raise error_of(self.url, answer.status_code, answer.read())
+                yield from answer.iter_bytes()
+        finally:
+            answer.close()
+
+    def _collect(self, found: dict[str, Run]) -> int:
+        """Add the runs of every page to what was found; return how many there are."""
+        offset = 0
+        while True:
+            page = self._data("GET", "/v3/models", "resources", "total", params={"limit": _PAGE, "offset": offset})
+            runs, total = page["resources"], int(page["total"])
+            found.update((run["model_id"], run) for run in runs)
+            offset += len(runs)
+            if not runs or offset >= total:
+                return total
+
+    def _data(self, method: str, place: str, *keys: str, **content: Any) -> dict[str, Any]:
+        answer = self._send(method, place, **content)
+        return data_of(self.url, answer.status_code, answer.content, *keys)
+
+    def _send(self, method: str, place: str, stream: bool = False, **content: Any) -> httpx.Response:
+        """Send a request, signed in; a token that is no longer taken is renewed once where the password is known."""
+        if self._token is None:
+            self._renew()
+        answer = self._once(method, place, stream, **content)
+        if answer.status_code == 401 and self._renew():
+            answer.close()
+            answer = self._once(method, place, stream, **content)
+        return answer
+
+    def _renew(self) -> bool:
+        if not self._access.can_sign_in:
+            return False
+        self.sign_in(str(self._access.username), str(self._access.password))
+        return True
+
+    def _once(self, method: str, place: str, stream: bool = False, **content: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        with translated(self.url):
+            request = self._http.build_request(method, self.url + place, headers=headers, **content)
+            return self._http.send(request, stream=stream)
+
+
+def open_door(url: str | None) -> FrontDoor:
+    """Open the service that the options, the environment and the kept files name."""
+    access = find_access(url, os.environ, Path.cwd())
+    warn(*warnings_of(access.url))
+    return FrontDoor(access)
+
+
+def _place(model_id: str) -> str:
+    if not model_id.strip("./ "):
+        raise WrongUsageError(f"{model_id!r} is no model id", "`trainyard list` shows the model ids there are.")
+    return f"/v3/models/{quote(model_id, safe='')}"

@@ -1,0 +1,108 @@
+"""`trainyard delete [trained-models] ID`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trainyard.cli.options import ModelId, Output, Url
+
+if TYPE_CHECKING:
+    from trainyard.cli.client import FrontDoor
+
+_GOING = "C108"
+
+
+def delete(
+    model_id: ModelId,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Stop a run that is still going, without asking.")] = False,
+    timeout: Annotated[
+        str, typer.Option(metavar="SECONDS", help="How long a run that is stopped may take to store its results.")
+    ] = "900",
+    url: Url = None,
+    output: Output = "text",
+) -> None:
+    """Remove a run from the history. The trained model and the logs in the bucket stay.
+
+    A run that is still going is stopped first, after a question.
+    """
+    from trainyard.cli.client import open_door
+    from trainyard.cli.output import Screen
+
+    screen, seconds = Screen(output), _seconds(timeout)
+    with open_door(url) as door:
+        screen.say(f"Deleting the trained model '{model_id}' ...")
+        stopped = not _deleted(door, model_id)
+        if stopped:
+            _ask(model_id, yes)
+            _stop_and_delete(door, model_id, seconds)
+    screen.say("OK", "Delete trained-models successful")
+    screen.data({"model_id": model_id, "deleted": True, "stopped": stopped})
+
+
+def _deleted(door: FrontDoor, model_id: str) -> bool:
+    """Delete the run; return False where it is still going."""
+    from trainyard.errors import TrainyardError
+
+    try:
+        door.delete(model_id)
+    except TrainyardError as error:
+        if error.code.code == _GOING:
+            return False
+        raise
+    return True
+
+
+def _ask(model_id: str, yes: bool) -> None:
+    from trainyard.cli.errors import WrongUsageError
+    from trainyard.errors import TrainyardError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise WrongUsageError(
+            f"{model_id} is still going", "Stop and delete it with --yes, or wait until it has ended."
+        )
+    sys.stderr.write(f"{model_id} is still going. Stop and delete it? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise TrainyardError(_GOING, f"{model_id} goes on and is not deleted", "")
+
+
+def _stop_and_delete(door: FrontDoor, model_id: str, seconds: float) -> None:
+    from trainyard.cli.follow import patient
+    from trainyard.cli.output import if_interrupted
+    from trainyard.cli.waiting import wait_for
+    from trainyard.errors import TrainyardError
+
+    later = f"`trainyard delete {model_id}` removes it once it has stopped."
+    with if_interrupted(f"{model_id} is being stopped. {later}"):
+        _cancel(door, model_id)
+        look = patient(lambda: _deleted(door, model_id) or None)
+        if not wait_for(look, seconds, f"Stopping {model_id} ..."):
+            raise TrainyardError(_GOING, f"{model_id} is being stopped and has not ended in {seconds:g} seconds", later)
+
+
+def _cancel(door: FrontDoor, model_id: str) -> None:
+    """Cancel the run; one that ended in this very moment is as good."""
+    from trainyard.errors import TrainyardError
+
+    try:
+        door.cancel(model_id)
+    except TrainyardError as error:
+        if error.code.code != _GOING:
+            raise
+
+
+def _seconds(text: str) -> float:
+    from trainyard.cli.errors import WrongUsageError
+
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < float("inf"):
+        raise WrongUsageError(f"--timeout cannot be {text!r}", "Give a number of seconds, such as 900.")
+    return seconds

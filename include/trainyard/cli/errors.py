@@ -1,0 +1,63 @@
+"""The errors that only the command line has, and where a problem of a submission lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trainyard.errors import Problem, TrainyardError
+
+
+class WrongUsageError(TrainyardError):
+    """The command was called wrongly; the shell sees exit code 2."""
+
+    def __init__(self, message: str, cure: str = "") -> None:
+        super().__init__("C110", message, cure)
+
+
+class UnreachableError(TrainyardError):
+    """No usable answer came from the service. `sent` says whether it may have received the request."""
+
+    def __init__(self, message: str, cure: str, sent: bool = True) -> None:
+        super().__init__("S500", message, cure)
+        self.sent = sent
+
+
+@dataclass(frozen=True)
+class Files:
+    """The two files of a submission, as the person named them."""
+
+    manifest: str
+    zip: str = ""
+
+    def of(self, problem: Problem) -> str:
+        """Name the file that a problem is about; empty where that cannot be told."""
+        if problem.code == "C102":
+            return self.zip
+        in_manifest = problem.line is not None or problem.code in ("C101", "C103", "C104")
+        return self.manifest if in_manifest else ""
+
+
+class RefusedError(TrainyardError):
+    """A submission with problems, each with its file."""
+
+    def __init__(self, error: TrainyardError, files: Files) -> None:
+        super().__init__(error.code.code, error.message, error.cure, error.problems)
+        self.files = files
+
+    def as_dict(self) -> dict[str, Any]:
+        located = [{"file": self.files.of(problem), **asdict(problem)} for problem in self.problems]
+        return {**super().as_dict(), "problems": located}
+
+
+@contextmanager
+def naming(files: Files) -> Iterator[None]:
+    """Put file names to the problems of an error that is raised within."""
+    try:
+        yield
+    except TrainyardError as error:
+        if not error.problems:
+            raise
+        raise RefusedError(error, files) from None

@@ -1,0 +1,112 @@
+"""The command `trainyard`: its commands, and how each way of failing ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+from typer.main import get_command
+
+from trainyard.cli.cancel import cancel
+from trainyard.cli.delete import delete
+from trainyard.cli.list import list_
+from trainyard.cli.login import login
+from trainyard.cli.logs import logs
+from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
+from trainyard.cli.show import show
+from trainyard.cli.stack import down, status, up
+from trainyard.cli.train import train
+from trainyard.cli.validate import validate
+from trainyard.cli.version import installed_version, version
+from trainyard.errors import TrainyardError
+
+_WRONG_USAGE = 2
+# Plain help: typer's rich help alone would take 0.2 s of every start that shows it.
+app = typer.Typer(
+    cls=QuickGroup,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def trainyard(
+    context: typer.Context, show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    """Hand in a manifest and a zip, get back a trained model."""
+    if show_version:
+        print(f"trainyard {installed_version()}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(_WRONG_USAGE)
+
+
+# In the order in which --help lists them.
+app.command("train", cls=QuickCommand)(train)
+app.command("list", cls=QuickCommand)(list_)
+app.command("show", cls=RunCommand)(show)
+app.command("logs", cls=RunCommand)(logs)
+app.command("cancel", cls=RunCommand)(cancel)
+app.command("delete", cls=RunCommand)(delete)
+app.command("validate", cls=QuickCommand)(validate)
+app.command("login", cls=QuickCommand)(login)
+app.command("up", cls=QuickCommand)(up)
+app.command("down", cls=QuickCommand)(down)
+app.command("status", cls=QuickCommand)(status)
+app.command("version", cls=QuickCommand)(version)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 fine, 1 refused or failed, 2 wrong usage, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # Where click happens to be installed, httpx imports its own command line with pygments and all of rich: 0.2 s.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding cannot show is shown escaped rather than not at all.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = get_command(app).main(words, prog_name="trainyard", standalone_mode=False)
+    except TrainyardError as error:
+        return _failed(error, words)
+    except TyperException as error:
+        return _misused(error, words)
+    except KeyboardInterrupt:
+        return 130
+    return int(code or 0)
+
+
+def _failed(error: TrainyardError, words: Sequence[str]) -> int:
+    from trainyard.cli.errors import WrongUsageError
+    from trainyard.cli.output import Screen
+    from trainyard.cli.report import report
+
+    report(error, Screen("json" if _wants_json(words) else "text"))
+    return _WRONG_USAGE if isinstance(error, WrongUsageError) else 1
+
+
+def _misused(error: TyperException, words: Sequence[str]) -> int:
+    from trainyard.cli.errors import WrongUsageError
+
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "trainyard"
+    cure = f"`{command} --help` shows how it is used."
+    usage = context.get_usage().removeprefix("Usage: ") if context else ""
+    return _failed(WrongUsageError(error.format_message().rstrip("."), f"{cure}\n{usage}".strip()), words)
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    """Say whether the answer is to be JSON, even where the words make no valid command."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return any(
+        word in ("--output=json", "-ojson") or (word in ("--output", "-o") and value == "json") for word, value in pairs
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""`trainyard show [trained-models] ID`."""
+
+from __future__ import annotations
+
+from trainyard.cli.options import ModelId, Output, Url
+
+
+def show(model_id: ModelId, url: Url = None, output: Output = "text") -> None:
+    """Show one run; of one that failed, also the reason and the cure."""
+    from trainyard.cli.client import open_door
+    from trainyard.cli.output import Screen
+    from trainyard.cli.tables import run_rows
+
+    screen = Screen(output)
+    with open_door(url) as door:
+        screen.say(f"Fetching the trained model details with MODEL-ID '{model_id}' ...")
+        run = door.run(model_id)
+    screen.say(*run_rows(run, screen.state), "OK", "Show trained-models details successful")
+    screen.data(run)

@@ -1,0 +1,101 @@
+"""Rows and columns as text; the widths are those of the 2017 service, and grow where they must."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from trainyard.cli.output import printable
+
+Row = Sequence[str]
+Paint = Callable[[str], str]
+_GAP = 3
+_RUN_HEADER = ("SI No", "Name", "guid", "status", "submitted-at")
+_RUN_WIDTHS = (5, 24, 18, 7, 0)
+_FRAMEWORK_HEADER = ("SI No", "Name", "version", "interpreter", "image")
+
+
+def run_table(runs: Sequence[Mapping[str, Any]], paint: Paint) -> list[str]:
+    """Lay out the runs, numbered from 1; `paint` colours the cell of the state."""
+    rows = [
+        (str(number), _text(run, "name"), _text(run, "model_id"), _text(run, "state"), _text(run, "submitted_at"))
+        for number, run in enumerate(runs, start=1)
+    ]
+    return columns(_RUN_HEADER, rows, _RUN_WIDTHS, {3: paint})
+
+
+def framework_table(frameworks: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (str(number), *(_text(framework, key) for key in _FRAMEWORK_HEADER[1:]))
+        for number, framework in enumerate(({"Name": f.get("name"), **f} for f in frameworks), start=1)
+    ]
+    return columns(_FRAMEWORK_HEADER, rows, (5,))
+
+
+def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
+    """Lay out one run; a run that went wrong also says why, and what to do."""
+    rows = [
+        ("ModelId", _text(run, "model_id")),
+        ("url", _text(run, "url")),
+        ("Name", _text(run, "name")),
+        ("State", paint(_text(run, "state"))),
+        ("Submitted_at", _text(run, "submitted_at")),
+        *_outcome_rows(run.get("outcome") or {}),
+    ]
+    return pairs(rows)
+
+
+def columns(
+    header: Row, rows: Sequence[Row], least: Sequence[int] = (), paints: Mapping[int, Paint] | None = None
+) -> list[str]:
+    """Align rows under a header, three blanks apart; no line ends in a blank."""
+    lines = [header, *rows]
+    least = (*least, *([0] * (len(header) - len(least))))
+    widths = [max(floor, *(cells(line[at]) for line in lines)) for at, floor in enumerate(least)]
+    return [_line(line, widths, (paints or {}) if line is not header else {}) for line in lines]
+
+
+def pairs(rows: Iterable[tuple[str, str]], width: int = 12) -> list[str]:
+    """Align values beside their labels; a value of several lines stays in its column."""
+    indent = " " * (width + _GAP)
+    return [label.ljust(width + _GAP) + value.replace("\n", "\n" + indent) for label, value in rows]
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    return sum(_cell_width(character) for character in text)
+
+
+def _cell_width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _line(row: Row, widths: Sequence[int], paints: Mapping[int, Paint]) -> str:
+    gaps = [" " * (width - cells(text) + _GAP) for text, width in zip(row, widths, strict=True)]
+    gaps[-1] = ""
+    parts = (paints.get(at, str)(text) + gap for at, (text, gap) in enumerate(zip(row, gaps, strict=True)))
+    return "".join(parts).rstrip()
+
+
+def _outcome_rows(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not outcome.get("code"):
+        return []
+    exit_code = outcome.get("exit_code")
+    rows = [
+        ("Reason", f"{_lines(outcome, 'message')} ({outcome['code']})".strip()),
+        ("Cure", _lines(outcome, "cure")),
+        ("Exit_code", "" if exit_code is None else str(exit_code)),
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    return "" if value is None else printable(str(value)).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _lines(data: Mapping[str, Any], key: str) -> str:
+    return "\n".join(printable(line.rstrip()) for line in str(data.get(key) or "").strip().splitlines())

@@ -1,0 +1,84 @@
+"""`trainyard train ZIP MANIFEST`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainyard.cli.options import Output, Url
+
+if TYPE_CHECKING:
+    from trainyard.cli.client import FrontDoor
+    from trainyard.cli.files import Handed
+    from trainyard.cli.output import Screen
+
+_UNSURE = "Whether the run was accepted is not known: look with `trainyard list` before you submit again."
+
+
+def train(
+    zip_file: Annotated[str, typer.Argument(metavar="ZIP", help="The zip with the program.")],
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="The manifest; - reads it from stdin.")],
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="Who pays. Default: your first account.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the run has ended.")] = False,
+    url: Url = None,
+    output: Output = "text",
+) -> None:
+    """Submit a training and print its model id.
+
+    With --follow the exit code is 1 if the run does not complete.
+    """
+    from trainyard.cli.client import open_door
+    from trainyard.cli.files import hand_in
+    from trainyard.cli.output import Screen
+
+    screen = Screen(output)
+    handed = hand_in(zip_file, manifest)
+    with open_door(url) as door:
+        screen.say("Starting to train ...")
+        answer = _submit(door, handed, account)
+        screen.warn(answer.get("warnings") or [])
+        screen.say("OK", f"Model-ID is '{answer['model_id']}'")
+        if follow:
+            _follow(door, answer, screen)
+        else:
+            screen.data(answer)
+
+
+def _submit(door: FrontDoor, handed: Handed, account: str | None) -> dict[str, Any]:
+    from trainyard.cli.errors import UnreachableError, naming
+    from trainyard.cli.output import remark
+    from trainyard.cli.waiting import Upload, upload_bar
+
+    manifest = (Path(handed.files.manifest).name, handed.manifest)
+    size = handed.zip.stat().st_size
+    with naming(handed.files), upload_bar(size) as bar:
+        upload = Upload(size, bar)
+        try:
+            return door.submit(manifest, handed.zip, account, upload)
+        except KeyboardInterrupt:
+            remark("", _UNSURE if upload.whole else "Nothing was handed in.")
+            raise
+        except UnreachableError as error:
+            unsure = error.sent and upload.whole
+            raise UnreachableError(error.message, _UNSURE if unsure else error.cure) from None
+
+
+def _follow(door: FrontDoor, answer: dict[str, Any], screen: Screen) -> None:
+    from trainyard.cli.follow import failure_of, final_run, follow_log, whole_lines
+    from trainyard.cli.output import if_interrupted, raw
+
+    model_id = answer["model_id"]
+    with if_interrupted(f"The run goes on: `trainyard logs --follow {model_id}`, `trainyard cancel {model_id}`."):
+        for chunk in whole_lines(follow_log(door, model_id)):
+            raw(chunk, sys.stderr if screen.json else sys.stdout)
+        run = final_run(door, model_id)
+    screen.data({**answer, "run": run})
+    failure = failure_of(run)
+    if failure and screen.json:
+        raise typer.Exit(1)
+    if failure:
+        raise failure
+    screen.say("OK", f"Run '{model_id}' is completed")

@@ -1,0 +1,106 @@
+"""`trainyard validate MANIFEST [ZIP]`: what the front door would say, without a service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from trainyard.cli.options import Output
+
+if TYPE_CHECKING:
+    from trainyard.domain.limits import Account, Limits
+    from trainyard.domain.plan import Plan
+    from trainyard.errors import Problem
+    from trainyard.intake.manifest import ManifestRead
+
+T = TypeVar("T")
+
+
+def validate(
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="The manifest; - reads it from stdin.")],
+    zip_file: Annotated[str | None, typer.Argument(metavar="ZIP", help="The zip with the program.")] = None,
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="Check against this account's quota too.")] = None,
+    output: Output = "text",
+) -> None:
+    """Check a manifest and a zip on this machine and show everything that is wrong with them."""
+    from trainyard.cli.errors import Files, naming
+    from trainyard.cli.files import called, read_manifest_file, zip_path
+    from trainyard.cli.output import Screen
+
+    screen = Screen(output)
+    files = Files(called(manifest), zip_file or "")
+    packed = zip_path(zip_file) if zip_file else None
+    text, settings = read_manifest_file(manifest), _settings()
+    limits = _limits(settings)
+    payer = _account(account, limits)
+    screen.say(f"Validating {' and '.join(filter(None, (files.manifest, files.zip)))} ...")
+    with naming(files):
+        read, plan = _check(text, packed, payer, limits, settings)
+    warnings = list(read.submission.warnings)
+    screen.warn(warnings)
+    screen.say("OK", "Validate successful")
+    shown = plan.as_dict() if account else None
+    screen.data({"valid": True, "spec": read.submission.spec.as_dict(), "plan": shown, "warnings": warnings})
+
+
+def _check(
+    text: bytes, packed: Path | None, payer: Account, limits: Limits, settings: Any
+) -> tuple[ManifestRead, Plan]:
+    """Return what was read and planned; raise one error with every problem of both files."""
+    from trainyard.domain.plan import make_plan
+    from trainyard.errors import TrainyardError
+    from trainyard.intake.archive import ArchiveRules, check_archive
+    from trainyard.intake.manifest import read_manifest
+    from trainyard.intake.program import missing_program
+
+    faults: list[Problem] = []
+    read = _gather(faults, lambda: read_manifest(text, limits, settings.manifest_max_bytes))
+    entries = _gather(faults, lambda: check_archive(packed, ArchiveRules.of(settings))) if packed else None
+    plan = _gather(faults, lambda: make_plan(read.submission.spec, payer, limits), read) if read else None
+    if read and entries is not None:
+        faults += missing_program(read.submission.spec.command, [entry.name for entry in entries])
+    if faults or not read or not plan:
+        raise TrainyardError.refused(faults)
+    return read, plan
+
+
+def _gather(faults: list[Problem], check: Callable[[], T], read: ManifestRead | None = None) -> T | None:
+    from trainyard.errors import Fault, Problem, TrainyardError
+
+    try:
+        return check()
+    except TrainyardError as error:
+        if error.fault is Fault.SERVICE:
+            raise
+        found = error.problems or (Problem(error.message, error.cure, code=error.code.code),)
+        faults += read.located(found) if read else found
+        return None
+
+
+def _settings() -> Any:
+    from trainyard.settings import read_settings
+
+    return read_settings(os.environ)
+
+
+def _limits(settings: Any) -> Limits:
+    from trainyard.intake.limits import load_limits
+
+    names = (settings.frameworks_file, settings.sizes_file, settings.quotas_file)
+    return load_limits(*(Path(name) if name else None for name in names))
+
+
+def _account(name: str | None, limits: Limits) -> Account:
+    """Return the account to check against; without a name, one that may have everything."""
+    from trainyard.cli.errors import WrongUsageError
+    from trainyard.domain.limits import Account
+
+    if name is None:
+        return Account(name="", gpus=2**31, members=(), max_hours=1, custom_images=True)
+    if name not in limits.accounts:
+        raise WrongUsageError(f"there is no account {name}", f"Use one of {', '.join(limits.accounts)}.")
+    return limits.accounts[name]

@@ -1,0 +1,75 @@
+"""Waiting with a limit: shown on a terminal, and never for ever."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
+
+T = TypeVar("T")
+Progress = Callable[[int], None]
+# A smaller upload is over before a bar could be read.
+_BAR_BYTES = 4 * 1024**2
+
+
+class Upload:
+    """How far an upload has come."""
+
+    def __init__(self, size: int, bar: Progress | None) -> None:
+        self._size, self._bar, self._gone = size, bar, 0
+
+    def __call__(self, gone: int) -> None:
+        self._gone = gone
+        if self._bar:
+            self._bar(gone)
+
+    @property
+    def whole(self) -> bool:
+        return self._gone >= self._size
+
+
+def pauses(first: float = 0.1, most: float = 3.0) -> Iterator[float]:
+    """Yield growing pauses in seconds, without end."""
+    pause = first
+    while True:
+        yield pause
+        pause = min(pause * 1.6, most)
+
+
+def wait_for(look: Callable[[], T | None], seconds: float, message: str) -> T | None:
+    """Look again and again until there is something; return None when the time is over."""
+    end = time.monotonic() + seconds
+    with spinner(message):
+        for pause in pauses():
+            if (found := look()) is not None:
+                return found
+            if time.monotonic() >= end:
+                return None
+            time.sleep(min(pause, max(end - time.monotonic(), 0.01)))
+    return None
+
+
+def spinner(message: str) -> AbstractContextManager[object]:
+    """Show on a terminal's stderr that something goes on."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(message)
+
+
+@contextmanager
+def upload_bar(size: int) -> Iterator[Progress | None]:
+    """Show on a terminal's stderr how much of a big upload has gone; it vanishes when all is done."""
+    if not sys.stderr.isatty() or size < _BAR_BYTES:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    shown = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("upload", total=size)
+        yield lambda done: bar.update(task, completed=done)

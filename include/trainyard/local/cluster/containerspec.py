@@ -1,0 +1,69 @@
+"""The whole of what a shim is told about a container, built as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from trainyard.local.cluster import records
+from trainyard.local.cluster.config import ClusterConfig
+from trainyard.local.cluster.environment import base_environment, declared_environment, expand, gpu_environment
+from trainyard.local.cluster.mounts import PATHS, Mount
+from trainyard.local.cluster.objects import Obj, limit_of
+from trainyard.local.cluster.quantities import whole
+from trainyard.local.cluster.rewriting import rewriter
+from trainyard.local.cluster.store import Store
+from trainyard.local.cluster.volumes import container_mounts
+from trainyard.local.cluster.waiting import NotReadyError
+
+
+def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store: Store, config: ClusterConfig) -> Obj:
+    """Return the record that a shim runs a container by. Raise NotReadyError where something is missing."""
+    folder = config.pod(pod["metadata"]["uid"]).container(container["name"])
+    declared = declared_environment(pod, container, store)
+    env = base_environment(pod) | declared | gpu_environment(pod, container)
+    argv = [expand(word, env) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+    if not argv:
+        message = "the container names no command, and on the local cluster no image brings one"
+        raise NotReadyError("CreateContainerError", "Failed", f"Error: {message}")
+    mounts = [*container_mounts(container, volumes, pod, env), _termination_log(container, folder)]
+    spec = {"argv": argv, "env": env, "cwd": container.get("workingDir") or str(folder / records.WORK)}
+    spec = _with_working_folder(spec, mounts, folder) if config.isolation != PATHS else _rewritten(spec, mounts, folder)
+    spec["env"] = {**spec["env"], records.MARKER: records.marker(str(folder))}
+    return {
+        **spec,
+        "isolation": config.isolation,
+        "root": str(config.root),
+        "mounts": mounts,
+        "memory": whole(limit_of(container, "memory")),
+    }
+
+
+def _termination_log(container: Obj, folder: Path) -> Mount:
+    target = container["terminationMessagePath"]
+    return Mount(source=str(folder / records.TERMINATION_LOG), target=target, readOnly=False)
+
+
+def _with_working_folder(spec: Obj, mounts: list[Mount], folder: Path) -> Obj:
+    """Make the working folder appear in the namespace where neither the machine nor a mount has it."""
+    cwd = spec["cwd"]
+    mounted = _is_mounted(cwd, mounts)
+    if not mounted and not Path(cwd).exists():
+        mounts.append(Mount(source=str(folder / records.WORK), target=cwd, readOnly=False))
+    return {**spec, "makeCwd": mounted}
+
+
+def _rewritten(spec: Obj, mounts: list[Mount], folder: Path) -> Obj:
+    rewrite = rewriter(mounts)
+    cwd, mounted = rewrite(spec["cwd"]), _is_mounted(spec["cwd"], mounts)
+    return {
+        "argv": [rewrite(word) for word in spec["argv"]],
+        "env": {name: rewrite(value) for name, value in spec["env"].items()},
+        # A folder that only an image would have: the container's own stands in for it.
+        "cwd": cwd if mounted or Path(cwd).is_dir() else str(folder / records.WORK),
+        "makeCwd": mounted,
+    }
+
+
+def _is_mounted(path: str, mounts: list[Mount]) -> bool:
+    return any(path == mount["target"] or path.startswith(mount["target"] + "/") for mount in mounts)

@@ -1,0 +1,85 @@
+"""The training pod, whole, as a value; one small function a part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainyard.domain.names import pod_name
+from trainyard.domain.plan import Plan
+from trainyard.domain.quantity import cpu_text, memory_text
+from trainyard.pods.environment import GPU, LEARNER, TERMINATION_LOG, command, environment
+from trainyard.pods.labels import pod_annotations, pod_labels
+from trainyard.pods.run import PodRun, WorkspaceVolume
+from trainyard.pods.security import container_security, pod_security
+from trainyard.pods.volumes import mounts, volumes
+
+__all__ = ["GPU", "LEARNER", "PodRun", "WorkspaceVolume", "training_pod"]
+
+
+def training_pod(run: PodRun) -> dict[str, Any]:
+    """Return the pod of one attempt of a run, as Kubernetes' v1 JSON."""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": _metadata(run), "spec": _spec(run)}
+
+
+def _metadata(run: PodRun) -> dict[str, Any]:
+    return {
+        "name": pod_name(run.model_id, run.attempt),
+        "namespace": run.namespace,
+        "labels": pod_labels(run),
+        "annotations": pod_annotations(run),
+    }
+
+
+def _spec(run: PodRun) -> dict[str, Any]:
+    return {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": run.plan.deadline_seconds,
+        "terminationGracePeriodSeconds": run.grace_seconds,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "hostNetwork": False,
+        "hostPID": False,
+        "hostIPC": False,
+        "securityContext": pod_security(run),
+        **_placement(run.plan),
+        "containers": [_container(run)],
+        "volumes": volumes(run),
+    }
+
+
+def _placement(plan: Plan) -> dict[str, Any]:
+    parts = {
+        "nodeSelector": dict(plan.node_selector),
+        "tolerations": [dict(toleration) for toleration in plan.tolerations],
+    }
+    return {key: value for key, value in parts.items() if value}
+
+
+def _container(run: PodRun) -> dict[str, Any]:
+    return {
+        "name": LEARNER,
+        "image": run.plan.image,
+        "imagePullPolicy": _pull_policy(run.plan.image),
+        "command": command(run),
+        "env": environment(run),
+        "resources": _resources(run.plan),
+        "volumeMounts": mounts(run),
+        "securityContext": container_security(),
+        "terminationMessagePath": TERMINATION_LOG,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _pull_policy(image: str) -> str:
+    """Pull again only what may have changed: an image without a tag, or with one that moves by custom."""
+    if "@" in image:
+        return "IfNotPresent"
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return "IfNotPresent" if tag not in ("", "latest") else "Always"
+
+
+def _resources(plan: Plan) -> dict[str, dict[str, str]]:
+    """Reserve memory and GPUs exactly; a cpu limit is left out because it would only idle a free processor."""
+    memory = {"memory": memory_text(plan.memory)}
+    gpus = {GPU: str(plan.gpus)} if plan.gpus else {}
+    return {"requests": {"cpu": cpu_text(plan.cpu_millis), **memory, **gpus}, "limits": {**memory, **gpus}}

@@ -1,0 +1,45 @@
+"""Remove what a run has left in the workspace."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trainyard.errors import TrainyardError
+from trainyard.stores import tree
+from trainyard.workspace.datasets import DatasetCache
+from trainyard.workspace.layout import Workspace
+
+
+def cleanup(model_id: str, workspace: Workspace) -> bool:
+    """Release the dataset and remove model and results; logs and state stay for the history. It can be repeated.
+
+    Results that are not in the bucket stay too, until the run is forgotten: return False then. Raise TrainyardError
+    S500 for what cannot be removed.
+    """
+    run = workspace.run(model_id)
+    DatasetCache(workspace).release(model_id)
+    _remove(run.model)
+    _remove(run.root / "model.part")
+    if not run.stored.exists() and _has_entries(run.result):
+        return False
+    _remove(run.result)
+    return True
+
+
+def forget(model_id: str, workspace: Workspace) -> None:
+    """Remove everything of the run, logs too; the bucket is not touched. It can be repeated."""
+    DatasetCache(workspace).release(model_id)
+    _remove(workspace.run(model_id).root)
+
+
+def _has_entries(folder: Path) -> bool:
+    return folder.is_dir() and not folder.is_symlink() and bool(os.listdir(folder))
+
+
+def _remove(folder: Path) -> None:
+    try:
+        tree.remove(folder)
+    except OSError as error:
+        cure = "Let workers and training pods run as the same user, or remove the folder by hand."
+        raise TrainyardError("S500", f"{folder} cannot be removed: {error.strerror}", cure) from None

@@ -1,0 +1,130 @@
+"""Bring dataset, model definition and checkpoints into the workspace, without holding a GPU."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainyard.domain.training import TrainingSpec
+from trainyard.errors import TrainyardError
+from trainyard.intake.archive import ArchiveRules, unpack_archive
+from trainyard.steps.buckets import CHECKPOINTS, LEARNER, is_training_data
+from trainyard.stores.base import Store
+from trainyard.stores.below import Below
+from trainyard.stores.progress import Report
+from trainyard.stores.transfer import download
+from trainyard.stores.tree import open_folders, remove, scan, write_inside
+from trainyard.workspace.datasets import Dataset, DatasetCache
+from trainyard.workspace.layout import RunFolder, Workspace
+from trainyard.workspace.locks import locked
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a pod mounts as its data, and what that is. `hit` says that it was in the workspace before."""
+
+    dataset_subpath: str
+    files: int
+    bytes: int
+    hit: bool
+
+
+def stage(
+    model_id: str,
+    spec: TrainingSpec,
+    account: str,
+    data: Store,
+    results: Store,
+    workspace: Workspace,
+    zip_path: Path,
+    rules: ArchiveRules,
+    threads: int,
+    report: Report,
+) -> Staged:
+    """Prepare everything that the run's pod mounts, and hold the dataset for the run.
+
+    It can be repeated: what is there stays, and of a run whose program has started nothing is touched. Raise
+    StoreError, or TrainyardError C102, S301 or S302.
+    """
+    run, cache = workspace.run(model_id), DatasetCache(workspace)
+    held = cache.held(model_id)
+    if held and run.started.exists():
+        report("the program has started before: nothing is staged again")
+        return _staged(workspace, held)
+    _make_folders(run)
+    _load_model(run, zip_path, rules, report)
+    began = time.monotonic()
+    dataset = cache.obtain(spec.data, data, model_id, threads, report, lambda entry: is_training_data(spec, entry))
+    _log(run, "load-data.log", _told(dataset, data.place, time.monotonic() - began), report)
+    _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report)
+    return _staged(workspace, dataset)
+
+
+def _staged(workspace: Workspace, dataset: Dataset) -> Staged:
+    return Staged(workspace.subpath(dataset.path), dataset.files, dataset.bytes, dataset.hit)
+
+
+def _make_folders(run: RunFolder) -> None:
+    for folder in (run.result, run.logs / LEARNER, run.state):
+        folder.mkdir(parents=True, exist_ok=True)
+        _open_to_pods(folder)
+    _open_to_pods(run.logs)
+
+
+def _load_model(run: RunFolder, zip_path: Path, rules: ArchiveRules, report: Report) -> None:
+    # The folder appears whole, so that one which is there is done.
+    if run.model.exists():
+        return
+    began, aside = time.monotonic(), run.root / "model.part"
+    remove(aside)
+    try:
+        unpack_archive(zip_path, aside, rules)
+    except OSError as error:
+        raise TrainyardError("S301", f"the zip cannot be unpacked: {error.strerror}", "Try again.") from None
+    _let_all_read(aside)
+    _open_to_pods(aside)
+    aside.rename(run.model)
+    sizes = scan(run.model).files.values()
+    text = f"{len(sizes)} files, {sum(sizes)} bytes of the model definition in {time.monotonic() - began:.1f} seconds"
+    _log(run, "load-model.log", text, report)
+
+
+def _load_checkpoints(folder: Path, results: Store, threads: int, report: Report) -> None:
+    below = Below(results, CHECKPOINTS)
+    # The folder is shared by runs that are training now: what is there is as new as the bucket's, or newer.
+    with locked(folder.with_name(f"{folder.name}.lock")):
+        folder.mkdir(parents=True, exist_ok=True)
+        missing = [entry for entry in below.list() if not os.path.lexists(folder / entry.key)]
+        download(below, missing, folder, threads, report, mode=0o666)
+        _open_to_pods(folder)
+
+
+def _open_to_pods(folder: Path) -> None:
+    """Let every user write to the folder and those in it.
+
+    A pod runs as the user of its image or of its cluster, which the worker is not and cannot know; the workspace is
+    closed to others by what a pod mounts of it.
+    """
+    open_folders(folder, 0o777)
+
+
+def _let_all_read(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if mode & 0o111 else 0o444))
+
+
+def _told(dataset: Dataset, place: str, seconds: float) -> str:
+    how = "were in the workspace" if dataset.hit else f"{dataset.downloaded_bytes} bytes downloaded"
+    return (
+        f"{dataset.files} files, {dataset.bytes} bytes of {place}, version {dataset.version}; "
+        f"{how} in {seconds:.1f} seconds"
+    )
+
+
+def _log(run: RunFolder, name: str, text: str, report: Report) -> None:
+    report(text)
+    write_inside(run.logs, f"{LEARNER}/{name}", f"{text}\n".encode())

@@ -1,0 +1,102 @@
+"""Store what a run has made in its results bucket, however it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from trainyard.domain.outcome import Outcome
+from trainyard.domain.training import TrainingSpec
+from trainyard.errors import TrainyardError
+from trainyard.steps.buckets import CHECKPOINTS, LEARNER
+from trainyard.steps.results import layout_of, told_instead_of_log
+from trainyard.stores import transfer
+from trainyard.stores.base import Store, StoreError, check_key
+from trainyard.stores.progress import Report
+from trainyard.stores.transfer import Source, Transferred
+from trainyard.stores.tree import open_inside, scan, write_inside
+from trainyard.workspace.layout import RunFolder, Workspace
+
+
+def upload(
+    model_id: str,
+    spec: TrainingSpec,
+    account: str,
+    results: Store,
+    workspace: Workspace,
+    zip_path: Path,
+    outcome: Outcome,
+    threads: int,
+    report: Report,
+    patience: float = 15.0,
+) -> Transferred:
+    """Store logs, results and checkpoints, verified by listing; what an earlier attempt stored is not sent again.
+
+    One part's failure does not keep the others from being stored. Raise TrainyardError S303 (results), S304 (logs),
+    S305 (not all arrived) or C103 (the bucket refuses).
+    """
+    run = workspace.run(model_id)
+    _leave_a_log(run, outcome)
+    layout = layout_of(run, zip_path, outcome)
+    for note in layout.notes:
+        report(note)
+    checkpoints = workspace.checkpoints(account, spec.results)
+    send = partial(transfer.upload, results, threads=threads, report=report, patience=patience)
+    parts: tuple[tuple[str, Callable[[], Transferred]], ...] = (
+        ("S304", lambda: send(layout.logs, f"{model_id}/")),
+        ("S303", lambda: send(layout.results, f"{model_id}/")),
+        ("S303", lambda: send(_checkpoint_files(checkpoints, report), CHECKPOINTS, shared=True)),
+    )
+    stored = _all_of(parts)
+    run.root.mkdir(parents=True, exist_ok=True)
+    run.stored.touch()
+    report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {model_id}/ and {CHECKPOINTS}")
+    return stored
+
+
+def _leave_a_log(run: RunFolder, outcome: Outcome) -> None:
+    """Write the log of a program that has none, where the logs are asked for."""
+    name = f"{LEARNER}/{run.training_log.name}"
+    # A program may have put anything there, a link for example; then the bucket alone gets the text.
+    with suppress(OSError):
+        if not run.training_log.exists() and not run.training_log.is_symlink():
+            write_inside(run.logs, name, told_instead_of_log(run, outcome).encode(errors="replace"))
+
+
+def _checkpoint_files(folder: Path, report: Report) -> list[Source]:
+    sources = []
+    for name, size in scan(folder).files.items():
+        try:
+            sources.append(Source(check_key(name), size, partial(open_inside, folder, name)))
+        except StoreError as error:
+            report(f"the checkpoint {name} is not stored: {error.message}")
+    return sources
+
+
+def _all_of(parts: tuple[tuple[str, Callable[[], Transferred]], ...]) -> Transferred:
+    done: list[Transferred] = []
+    failures: list[TrainyardError] = []
+    for code, part in parts:
+        try:
+            done.append(part())
+        except TrainyardError as error:
+            failures.append(_as(code, error))
+        except OSError as error:
+            message = f"{error.filename or 'a file of the run'} cannot be read: {error.strerror}"
+            cure = "Let workers and training pods run as the same user, or share a group."
+            failures.append(TrainyardError(code, message, cure))
+    if failures:
+        raise failures[0]
+    return Transferred(*(sum(values) for values in zip(*(_figures(one) for one in done), strict=True)))
+
+
+def _as(code: str, error: TrainyardError) -> TrainyardError:
+    if error.code.code in ("C103", "S305"):
+        return error
+    return TrainyardError(code, error.message, error.cure)
+
+
+def _figures(one: Transferred) -> tuple[float, ...]:
+    return (one.files, one.bytes, one.moved_files, one.moved_bytes, one.seconds)

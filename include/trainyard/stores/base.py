@@ -1,0 +1,100 @@
+"""The port to an object store: list, get, put, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO, Protocol
+
+from trainyard.errors import TrainyardError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a bucket. `etag` is what the store says of the content; `md5` is its digest where that is known."""
+
+    key: str
+    size: int
+    etag: str
+    md5: str | None = None
+
+
+class Why(StrEnum):
+    """Why a store did not do what was asked."""
+
+    CREDENTIALS = "credentials"
+    NO_BUCKET = "no-bucket"
+    NO_KEY = "no-key"
+    EMPTY = "empty"
+    FORBIDDEN = "forbidden"
+    BAD_KEY = "bad-key"
+    UNREACHABLE = "unreachable"
+    BROKEN = "broken"
+    INCOMPLETE = "incomplete"
+
+    @property
+    def code(self) -> str:
+        return {Why.UNREACHABLE: "S302", Why.BROKEN: "S302", Why.INCOMPLETE: "S305"}.get(self, "C103")
+
+
+class StoreError(TrainyardError):
+    """A refusal or failure of an object store. Unreachable and broken stores are the service's fault, worth a retry."""
+
+    def __init__(self, why: Why, message: str, cure: str) -> None:
+        super().__init__(why.code, message, cure)
+        self.why = why
+
+
+class Store(Protocol):
+    """One bucket. Every method raises StoreError; keys are paths with `/`, never absolute, never with `..`."""
+
+    @property
+    def place(self) -> str:
+        """Name the bucket and its endpoint, for messages."""
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        """Yield every object whose key starts with the prefix, in key order, however many pages it takes.
+
+        Empty objects that only stand for a folder are left out.
+        """
+
+    def get(self, key: str, into: BinaryIO) -> Entry:
+        """Write an object's bytes into an open file and say what they were; raise NO_KEY if it is not there."""
+
+    def put(self, key: str, source: BinaryIO, size: int) -> Entry:
+        """Store `size` bytes of a seekable file, read from its start, under the key, replacing what was there."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is fine."""
+
+
+def check_key(key: str) -> str:
+    """Return the key if it can be a path below a folder on any machine; raise StoreError BAD_KEY if not."""
+    fault = _fault(key)
+    if fault:
+        cure = "Rename the object: the parts of a key become folders and a file name."
+        raise StoreError(Why.BAD_KEY, f"the key {key!r} cannot be a file: it {fault}", cure)
+    return key
+
+
+def _fault(key: str) -> str:
+    parts = key.split("/")
+    if "" in parts:
+        return "has an empty part"
+    if "." in parts or ".." in parts:
+        return "has a part that is only dots"
+    if "\0" in key or not _encodes(key):
+        return "has characters that no file name has"
+    # 255 is a file name's limit on Linux and macOS, 1024 a key's in S3 and Swift.
+    if len(key.encode()) > 1024 or any(len(part.encode()) > 255 for part in parts):
+        return "is too long"
+    return ""
+
+
+def _encodes(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,37 @@
+"""The part of a bucket below a prefix, as a store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from trainyard.stores.base import Entry, Store
+
+
+@dataclass(frozen=True)
+class Below:
+    """Keys are shown and taken without the prefix, which ends with `/`."""
+
+    store: Store
+    prefix: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.prefix} in {self.store.place}"
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        for entry in self.store.list(self.prefix + prefix):
+            yield self._shown(entry)
+
+    def get(self, key: str, into: BinaryIO) -> Entry:
+        return self._shown(self.store.get(self.prefix + key, into))
+
+    def put(self, key: str, source: BinaryIO, size: int) -> Entry:
+        return self._shown(self.store.put(self.prefix + key, source, size))
+
+    def delete(self, key: str) -> None:
+        self.store.delete(self.prefix + key)
+
+    def _shown(self, entry: Entry) -> Entry:
+        return replace(entry, key=entry.key.removeprefix(self.prefix))

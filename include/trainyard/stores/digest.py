@@ -1,0 +1,55 @@
+"""The digests by which stores tell contents apart."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+MIB = 1024 * 1024
+CHUNK = MIB
+# Parts of 16 MiB keep eight threads below 128 MiB of memory; S3 allows 10,000 parts, so larger files get larger parts.
+PART = 16 * MIB
+MAX_PARTS = 10_000
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+def md5_of(source: BinaryIO) -> str:
+    """Return the MD5 of a file from its start, and leave it at its start."""
+    digest = _md5()
+    source.seek(0)
+    for chunk in chunks(source, CHUNK):
+        digest.update(chunk)
+    source.seek(0)
+    return digest.hexdigest()
+
+
+def part_size(size: int) -> int:
+    """Return how large the parts are in which a file of `size` bytes is stored."""
+    return max(PART, math.ceil(size / MAX_PARTS / MIB) * MIB)
+
+
+def multipart_etag(source: BinaryIO, size: int) -> str:
+    """Return the etag that S3 gives a file stored in our parts; leave the file at its start."""
+    source.seek(0)
+    digests = [_md5(part).digest() for part in chunks(source, part_size(size))]
+    source.seek(0)
+    return f"{_md5(b''.join(digests)).hexdigest()}-{len(digests)}"
+
+
+def plain_md5(etag: str) -> str | None:
+    """Return the etag where it has the form of an MD5, else None."""
+    return etag if _MD5.fullmatch(etag) else None
+
+
+def chunks(source: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield the rest of a file in pieces of `size` bytes."""
+    while chunk := source.read(size):
+        yield chunk
+
+
+def _md5(data: bytes = b"") -> hashlib._Hash:
+    return hashlib.md5(data, usedforsecurity=False)

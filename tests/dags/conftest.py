@@ -1,0 +1,54 @@
+"""An Airflow of the tests' own: set up before Airflow is imported, thrown away at the end of the process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_HOME = Path(tempfile.mkdtemp(prefix="trainyard-airflow-"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+
+# Airflow reads its environment the moment it is imported; test modules are imported after this one.
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(_HOME),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(_HOME / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(_PROJECT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__FERNET_KEY": "dGhlIHRlc3RzIG93biBrZXksIDMyIGJ5dGVzIGxvbmc=",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "the tests own " * 5,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "ada:user,root:admin",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME}/airflow.db",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(_HOME / "bundles"),
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def _tables():
+    from airflow import settings
+    from airflow.models.base import Base
+    from airflow.utils.db import import_all_models
+
+    import_all_models()
+    Base.metadata.create_all(settings.engine)
+
+
+@pytest.fixture
+def database(_tables):
+    """Airflow's own database, empty."""
+    from airflow.models.base import Base
+    from airflow.utils.db import synchronize_log_template
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(table.delete())
+        synchronize_log_template(session=session)  # every run refers to it
+    return create_session

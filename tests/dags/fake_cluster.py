@@ -1,0 +1,112 @@
+"""A cluster in memory: the handful of calls that training pods need, and pods in the states that matter."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from types import SimpleNamespace
+from typing import Any
+
+from samples import MODEL_ID
+
+from trainyard.domain.names import pod_name
+from trainyard.pods.labels import ATTEMPT, MANAGED_BY, OURS
+from trainyard.pods.labels import MODEL_ID as RUN_LABEL
+
+_LEARNER = "learner"
+RUNNING = {"phase": "Running", "containerStatuses": [{"name": _LEARNER, "state": {"running": {}}}]}
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+PULLING = {
+    "phase": "Pending",
+    "containerStatuses": [
+        {"name": _LEARNER, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "connection refused"}}}
+    ],
+}
+
+
+def exited(code: int) -> dict[str, Any]:
+    """The status of a pod whose program ran for ten seconds and ended with this exit code."""
+    ended = {
+        "exitCode": code,
+        "reason": "Error" if code else "Completed",
+        "startedAt": "2026-01-01T00:00:00Z",
+        "finishedAt": "2026-01-01T00:00:10Z",
+    }
+    return {
+        "phase": "Failed" if code else "Succeeded",
+        "startTime": "2026-01-01T00:00:00Z",
+        "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+        "containerStatuses": [{"name": _LEARNER, "state": {"terminated": ended}}],
+    }
+
+
+def pod(status: dict[str, Any], attempt: int = 1, model_id: str = MODEL_ID) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": pod_name(model_id, attempt),
+            "namespace": "default",
+            "uid": f"uid-{attempt}",
+            "labels": {MANAGED_BY: OURS, RUN_LABEL: model_id, ATTEMPT: str(attempt)},
+        },
+        "spec": {
+            "activeDeadlineSeconds": 3600,
+            "containers": [
+                {"name": _LEARNER, "image": "registry.example.com/x:1", "env": [{"name": "A", "value": "b"}]},
+            ],
+        },
+        "status": status,
+    }
+
+
+def refusal(status: int, reason: str) -> Exception:
+    """What the Kubernetes client raises for an answer of this status; 0 where TLS failed."""
+    from kubernetes.client import ApiException
+
+    error: Exception = ApiException(status=status, reason=reason)
+    return error
+
+
+class FakeCluster:
+    """Speaks as the Kubernetes client does; `faults` are raised first, one a call."""
+
+    def __init__(self, *pods: dict[str, Any]) -> None:
+        self.pods = {one["metadata"]["name"]: one for one in pods}
+        self.faults: list[Exception] = []
+        self.deleted: list[tuple[str, int]] = []
+        self.created: list[str] = []
+        self.immortal = False
+        self.api_client = SimpleNamespace(sanitize_for_serialization=deepcopy)
+
+    def list_namespaced_pod(self, namespace: str, label_selector: str) -> Any:
+        self._answer()
+        wanted = dict(part.split("=") for part in label_selector.split(","))
+        items = [one for one in self.pods.values() if wanted.items() <= one["metadata"]["labels"].items()]
+        return SimpleNamespace(items=items)
+
+    def create_namespaced_pod(self, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._answer()
+        name = body["metadata"]["name"]
+        if name in self.pods:
+            raise refusal(409, "AlreadyExists")
+        self.created.append(name)
+        self.pods[name] = {**body, "status": {"phase": "Pending"}}
+        return self.pods[name]
+
+    def read_namespaced_pod(self, name: str, namespace: str) -> dict[str, Any]:
+        self._answer()
+        return self._known(name)
+
+    def delete_namespaced_pod(self, name: str, namespace: str, grace_period_seconds: int) -> None:
+        self._answer()
+        self._known(name)
+        self.deleted.append((name, grace_period_seconds))
+        if not self.immortal:
+            del self.pods[name]
+
+    def _known(self, name: str) -> dict[str, Any]:
+        if name not in self.pods:
+            raise refusal(404, "NotFound")
+        return self.pods[name]
+
+    def _answer(self) -> None:
+        if self.faults:
+            raise self.faults.pop(0)

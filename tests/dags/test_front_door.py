@@ -1,0 +1,319 @@
+"""The front door over HTTP: who is let in, what is answered, and that nothing secret is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import warnings
+from dataclasses import replace
+
+import httpx
+import pytest
+from samples import LIMITS, MODEL_ID, training
+
+from trainyard.domain.outcome import Outcome
+from trainyard.domain.states import Phase
+from trainyard.errors import Problem, TrainyardError
+from trainyard.service import Caller, Run
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+_RUN = Run(
+    model_id=MODEL_ID,
+    training_id=MODEL_ID,
+    name="tf-mnist",
+    account="vision",
+    framework="tensorflow 2.16",
+    gpus=1,
+    phase=Phase.TRAINING,
+    submitted_at=1_700_000_000.9,
+    running_at=1_700_000_060.0,
+)
+_FILES = {"manifest": ("job.yaml", b"name: x"), "zip": ("model.zip", b"PK")}
+_CANCEL = [{"op": "replace", "path": "/status/state", "value": "canceled"}]
+
+
+class _Service:
+    """Notes what it is asked for and answers with one run; raises its `refusal` if it has one."""
+
+    def __init__(self):
+        self.asked = []
+        self.run_there = _RUN
+        self.refusal = None
+
+    def _note(self, *asked):
+        self.asked.append(asked)
+        if self.refusal:
+            raise self.refusal
+
+    def submit(self, manifest, zip_path, account, caller):
+        self._note("submit", manifest, zip_path.read_bytes(), account, caller)
+        return training(warnings=("line 3: odd",))
+
+    def runs(self, caller, limit, offset):
+        self._note("runs", caller, limit, offset)
+        return [self.run_there], 41
+
+    def run(self, model_id, caller):
+        self._note("run", model_id, caller)
+        return self.run_there
+
+    def cancel(self, model_id, caller):
+        self._note("cancel", model_id, caller)
+        return replace(_RUN, phase=Phase.DONE, outcome=Outcome("C204", "canceled by ada"))
+
+    def delete(self, model_id, caller):
+        self._note("delete", model_id, caller)
+
+    def limits(self):
+        return LIMITS
+
+
+class _Http:
+    """Asks the app as a client over HTTP would, without a port."""
+
+    def __init__(self, app, headers=None):
+        self._app = app
+        self._headers = headers or {}
+
+    def ask(self, verb, path, **options):
+        async def once():
+            transport = httpx.ASGITransport(app=self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://front.door") as client:
+                return await client.request(verb, path, headers=self._headers, **options)
+
+        return asyncio.run(once())
+
+    def __getattr__(self, verb):
+        return lambda path, **options: self.ask(verb.upper(), path, **options)
+
+
+_ADA = Caller("ada")
+
+
+@pytest.fixture
+def service():
+    return _Service()
+
+
+@pytest.fixture
+def app(service, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("TRAINYARD_ZIP_MAX_BYTES", "10")
+    monkeypatch.setenv("TRAINYARD_MANIFEST_MAX_BYTES", "20")
+    with warnings.catch_warnings():
+        # A library of Airflow's own imports starlette's test client, which warns of the httpx that it finds.
+        warnings.simplefilter("ignore")
+        from trainyard.api.app import create_app
+    made = create_app()
+    made.state.service = service
+    return made
+
+
+@pytest.fixture
+def http(app):
+    """The front door for somebody who is signed in."""
+    from trainyard.api.auth import caller_of
+
+    app.dependency_overrides[caller_of] = lambda: _ADA
+    return _Http(app)
+
+
+class TestSubmitting:
+    def test_a_submission_is_answered_with_the_model_id(self, http, service):
+        answer = http.post("/models", files=_FILES, data={"account": "vision"})
+        assert answer.status_code == 202
+        assert answer.json() == {
+            "model_id": MODEL_ID,
+            "url": f"/v3/models/{MODEL_ID}",
+            "account": "vision",
+            "warnings": ["line 3: odd"],
+        }
+        assert service.asked == [("submit", b"name: x", b"PK", "vision", _ADA)]
+
+    @pytest.mark.parametrize("data", [{}, {"account": ""}])
+    def test_without_an_account_the_service_decides(self, http, service, data):
+        http.post("/models", files=_FILES, data=data)
+        assert service.asked[0][3] is None
+
+    def test_a_refusal_lists_all_problems(self, http, service):
+        problems = [Problem("no name.", "Add it.", "name", 1, 1), Problem("no zip.", "Pack it.", code="C102")]
+        service.refusal = TrainyardError.refused(problems)
+        answer = http.post("/models", files=_FILES)
+        assert answer.status_code == 400
+        assert answer.json() == {"error": service.refusal.as_dict()}
+
+    def test_a_zip_that_is_too_large_is_not_received_to_its_end(self, http, service):
+        answer = http.post("/models", files={**_FILES, "zip": ("model.zip", b"12345678901")})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "C109")
+        assert service.asked == []
+
+    def test_of_a_manifest_that_is_too_large_just_enough_is_read(self, http, service):
+        http.post("/models", files={**_FILES, "manifest": ("job.yaml", b"#" * 100)})
+        assert service.asked[0][1] == b"#" * 21
+
+    def test_a_request_of_the_wrong_shape_is_refused_without_repeating_it(self, http):
+        answer = http.post("/models", data={"manifest": "password: s3cret"}, files={"zip": _FILES["zip"]})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
+        assert answer.json()["error"]["problems"]
+        assert "s3cret" not in answer.text
+
+
+class TestLooking:
+    def test_a_run_is_told_with_times_to_the_second(self, http):
+        assert http.get(f"/models/{MODEL_ID}").json() == {
+            "model_id": MODEL_ID,
+            "training_id": MODEL_ID,
+            "name": "tf-mnist",
+            "url": f"/v3/models/{MODEL_ID}",
+            "state": "running",
+            "phase": "training",
+            "account": "vision",
+            "framework": "tensorflow 2.16",
+            "gpus": 1,
+            "submitted_at": "2023-11-14T22:13:20Z",
+            "running_at": "2023-11-14T22:14:20Z",
+            "finished_at": None,
+            "outcome": None,
+        }
+
+    def test_a_list_is_a_page(self, http, service):
+        answer = http.get("/models", params={"limit": 5, "offset": 10}).json()
+        assert (answer["total"], answer["limit"], answer["offset"]) == (41, 5, 10)
+        assert [run["model_id"] for run in answer["resources"]] == [MODEL_ID]
+        assert service.asked == [("runs", _ADA, 5, 10)]
+
+    @pytest.mark.parametrize("page", [{"limit": 0}, {"limit": 1001}, {"offset": -1}, {"limit": "many"}])
+    def test_a_page_that_cannot_be_is_refused(self, http, page):
+        answer = http.get("/models", params=page)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
+
+    def test_a_run_that_is_not_there_is_404(self, http, service):
+        service.refusal = TrainyardError("C107", "there is no run x", "List them.")
+        assert http.get("/models/x").status_code == 404
+
+    def test_frameworks_are_listed(self, http):
+        names = {(row["name"], row["version"]) for row in http.get("/frameworks").json()["resources"]}
+        assert ("pytorch", "2.4") in names
+
+
+class TestCanceling:
+    def test_a_run_is_canceled_by_the_patch_that_scripts_know(self, http, service):
+        answer = http.patch(f"/models/{MODEL_ID}", json=_CANCEL)
+        assert answer.status_code == 202
+        assert answer.json()["state"] == "canceled"
+        assert service.asked == [("cancel", MODEL_ID, _ADA)]
+
+    @pytest.mark.parametrize(
+        "patch",
+        [[], _CANCEL * 2, [{**_CANCEL[0], "value": "completed"}], [{**_CANCEL[0], "path": "/name"}], {}, "canceled"],
+    )
+    def test_nothing_else_can_be_patched(self, http, service, patch):
+        answer = http.patch(f"/models/{MODEL_ID}", json=patch)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
+        assert service.asked == []
+
+
+class TestDeleting:
+    def test_a_run_is_deleted_without_a_word(self, http, service):
+        answer = http.delete(f"/models/{MODEL_ID}")
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert service.asked == [("delete", MODEL_ID, _ADA)]
+
+    def test_a_run_that_is_going_is_a_conflict(self, http, service):
+        service.refusal = TrainyardError("C108", "it is still going", "Cancel it.")
+        assert http.delete(f"/models/{MODEL_ID}").status_code == 409
+
+
+class TestLogs:
+    @pytest.fixture
+    def log(self, tmp_path):
+        path = tmp_path / "workspace" / "runs" / MODEL_ID / "logs" / "learner-1" / "training-log.txt"
+        path.parent.mkdir(parents=True)
+        return path
+
+    def test_what_the_program_has_written_is_returned(self, http, log):
+        log.write_bytes("epoch 1 – größer\n".encode())
+        answer = http.get(f"/models/{MODEL_ID}/logs")
+        assert answer.text == "epoch 1 – größer\n"
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+    def test_a_long_log_comes_whole(self, http, log):
+        log.write_bytes(b"0123456789\n" * 30_000)
+        assert http.get(f"/models/{MODEL_ID}/logs").content == log.read_bytes()
+
+    def test_a_run_that_has_not_started_has_no_log_yet(self, http):
+        answer = http.get(f"/models/{MODEL_ID}/logs")
+        assert (answer.status_code, answer.text) == (200, "")
+
+    def test_a_run_whose_program_never_ran_has_its_reason_instead(self, http, service):
+        service.run_there = replace(_RUN, phase=Phase.DONE, outcome=Outcome("C103", "there is no bucket x"))
+        answer = http.get(f"/models/{MODEL_ID}/logs")
+        assert answer.text == "The program wrote nothing. C103: there is no bucket x\n"
+
+    def test_following_a_run_ends_with_the_run_and_misses_nothing(self, http, service, log):
+        log.write_text("first\n")
+        looks = iter([_RUN, _RUN, replace(_RUN, phase=Phase.DONE, outcome=Outcome())])
+
+        def look(model_id, caller):
+            found = next(looks)
+            if found.phase is Phase.DONE:
+                log.write_text("first\nlast\n")
+            return found
+
+        service.run = look
+        assert http.get(f"/models/{MODEL_ID}/logs", params={"follow": True}).text == "first\nlast\n"
+
+    def test_the_log_of_a_run_of_others_is_not_there(self, http, service, log):
+        log.write_text("theirs\n")
+        service.refusal = TrainyardError("C107", "there is no run", "List them.")
+        answer = http.get(f"/models/{MODEL_ID}/logs")
+        assert answer.status_code == 404
+        assert "theirs" not in answer.text
+
+
+class TestSigningIn:
+    """Over Airflow's own auth manager, here the simple one with two users."""
+
+    @pytest.fixture
+    def signed_in(self, app, database, monkeypatch):
+        from airflow.api_fastapi import app as airflow_app
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+        manager = airflow_app.create_auth_manager()
+        manager.init()
+
+        def client(name, role):
+            token = manager.generate_jwt(SimpleAuthManagerUser(username=name, role=role))
+            return _Http(app, {"Authorization": f"Bearer {token}"})
+
+        return client
+
+    @pytest.mark.parametrize(("name", "role", "admin"), [("ada", "user", False), ("root", "admin", True)])
+    def test_a_token_says_who_is_calling(self, signed_in, service, name, role, admin):
+        assert signed_in(name, role).get("/models").status_code == 200
+        assert service.asked[0][1] == Caller(name, admin)
+
+    @pytest.mark.parametrize("header", [None, "Bearer", "Basic YWRhOmFkYQ==", "Bearer not-a-token", "Bearer a.b.c"])
+    @pytest.mark.parametrize(
+        ("verb", "path"),
+        [
+            ("GET", "/models"),
+            ("POST", "/models"),
+            ("GET", f"/models/{MODEL_ID}"),
+            ("PATCH", f"/models/{MODEL_ID}"),
+            ("DELETE", f"/models/{MODEL_ID}"),
+            ("GET", f"/models/{MODEL_ID}/logs"),
+            ("GET", "/frameworks"),
+        ],
+    )
+    def test_nothing_is_told_or_done_without_a_token(self, signed_in, app, service, header, verb, path):
+        answer = _Http(app, {"Authorization": header} if header else {}).ask(verb, path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "C105")
+        assert service.asked == []
+
+
+def test_every_route_is_described(app):
+    described = json.dumps(_Http(app).get("/openapi.json").json()["paths"])
+    for path in ("/models", "/models/{model_id}", "/models/{model_id}/logs", "/frameworks"):
+        assert f'"{path}"' in described

@@ -1,0 +1,332 @@
+"""History is Airflow's: phases, outcomes, lists, cancel and delete over its real database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from late import Late
+from samples import MODEL_ID, training
+from sqlalchemy import select, text
+
+from trainyard.catalogue import Catalogue
+from trainyard.domain.outcome import Outcome
+from trainyard.domain.states import Phase, State
+from trainyard.errors import TrainyardError
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+bundles = Late("airflow.models.dagbundle")
+dags = Late("trainyard.airflow.dag")
+histories = Late("trainyard.airflow.history")
+runs = Late("airflow.models.dagrun")
+rows = Late("airflow.models.taskinstance")
+serialized = Late("airflow.models.serialized_dag")
+xcoms = Late("airflow.models.xcom")
+_OTHER = "training-Xz81mQ0aB"
+_AGAIN = "training-again0000"
+
+
+class TestPhases:
+    @pytest.mark.parametrize(
+        ("state", "steps", "started", "phase"),
+        [
+            ("queued", {}, False, Phase.QUEUED),
+            ("running", {"validate": None}, False, Phase.QUEUED),
+            ("running", {"validate": "scheduled"}, False, Phase.QUEUED),
+            ("running", {"validate": "queued"}, False, Phase.QUEUED),
+            ("running", {"validate": "running"}, False, Phase.VALIDATING),
+            ("running", {"validate": "up_for_retry"}, False, Phase.VALIDATING),
+            ("running", {"validate": "success", "stage": None}, False, Phase.STAGING),
+            ("running", {"validate": "success", "stage": "running"}, False, Phase.STAGING),
+            ("running", {"validate": "success", "stage": "up_for_retry"}, False, Phase.STAGING),
+            ("running", {"validate": "success", "stage": "success", "train": None}, False, Phase.WAITING_FOR_GPU),
+            ("running", {"validate": "success", "stage": "success", "train": "queued"}, False, Phase.WAITING_FOR_GPU),
+            ("running", {"validate": "success", "stage": "success", "train": "deferred"}, False, Phase.WAITING_FOR_GPU),
+            ("running", {"validate": "success", "stage": "success", "train": "deferred"}, True, Phase.TRAINING),
+            ("running", {"validate": "success", "stage": "success", "train": "up_for_retry"}, True, Phase.TRAINING),
+            ("running", {"validate": "success", "stage": "success", "train": "success"}, True, Phase.STORING),
+            ("running", {"validate": "success", "stage": "success", "train": "failed"}, True, Phase.STORING),
+            ("running", {"validate": "success", "stage": "success", "train": "skipped"}, False, Phase.STORING),
+            ("running", {"validate": "failed", "train": "upstream_failed"}, False, Phase.STORING),
+            ("success", {"train": "success"}, True, Phase.DONE),
+            ("failed", {"train": "failed"}, True, Phase.DONE),
+        ],
+    )  # fmt: skip
+    def test_the_phase_follows_from_the_steps(self, state, steps, started, phase):
+        assert histories.phase_of(state, steps, started) is phase
+
+
+_TRAINED = Outcome(None, exit_code=0, gpu_seconds=40.0, started_at=1.0, finished_at=11.0)
+_CRASHED = Outcome("C201", "the training program failed", "Read its log.", 3, 40.0, 1.0, 11.0)
+_FULL = Outcome("S303", "the results could not be stored", "Wait.")
+_BILLED = {"gpu_seconds": 40.0, "started_at": 1.0, "finished_at": 11.0}
+_ALL = dict.fromkeys(("validate", "stage", "train", "upload", "cleanup"), "success")
+
+
+class TestOutcomes:
+    def test_a_run_that_went_well_has_its_programs_outcome(self):
+        assert histories.outcome_of("success", _ALL, {"train": _TRAINED.as_dict()}) == _TRAINED
+
+    def test_a_failed_program_is_told_as_it_was(self):
+        steps = {**_ALL, "train": "failed"}
+        assert histories.outcome_of("failed", steps, {"train": _CRASHED.as_dict()}) == _CRASHED
+
+    def test_results_that_were_not_stored_fail_a_run_that_was_trained_and_is_billed(self):
+        ends = {"train": _TRAINED.as_dict(), "upload": _FULL.as_dict()}
+        outcome = histories.outcome_of("failed", {**_ALL, "upload": "failed"}, ends)
+        assert outcome == Outcome("S303", _FULL.message, _FULL.cure, 0, **_BILLED)
+
+    def test_the_first_step_that_failed_is_the_reason(self):
+        ends = {"train": _CRASHED.as_dict(), "upload": _FULL.as_dict()}
+        outcome = histories.outcome_of("failed", {**_ALL, "train": "failed", "upload": "failed"}, ends)
+        assert outcome.code == "C201"
+
+    def test_a_reason_from_before_training_is_told(self):
+        refused = Outcome("C103", "there is no bucket training-data", "Name another.")
+        steps = {"validate": "failed", "stage": "upstream_failed", "train": "upstream_failed"}
+        assert histories.outcome_of("failed", steps, {"validate": refused.as_dict()}) == refused
+
+    def test_a_step_that_ended_without_a_word_is_the_services_fault(self):
+        outcome = histories.outcome_of("failed", {**_ALL, "stage": "failed"}, {})
+        assert (outcome.code, outcome.message) == ("S500", "the stage step ended without a reason")
+
+    def test_what_an_earlier_attempt_said_is_not_the_reason_of_a_step_that_succeeded(self):
+        ends = {"train": _TRAINED.as_dict(), "stage": _FULL.as_dict()}
+        assert histories.outcome_of("success", _ALL, ends) == _TRAINED
+
+    def test_a_run_that_was_canceled_says_by_whom_and_what_it_used(self):
+        ends = {"canceled": "grace", "train": {**_CRASHED.as_dict(), "code": "S102"}}
+        outcome = histories.outcome_of("failed", {**_ALL, "train": "failed"}, ends)
+        assert (outcome.state, outcome.message) == (State.CANCELED, "canceled by grace")
+        assert (outcome.gpu_seconds, outcome.started_at, outcome.finished_at) == (40.0, 1.0, 11.0)
+
+    @pytest.mark.parametrize("state", ["success", "failed"])
+    @pytest.mark.parametrize("train", ["skipped", "failed", "upstream_failed", None])
+    def test_a_run_that_was_canceled_before_its_program_succeeded_is_canceled(self, state, train):
+        assert histories.outcome_of(state, {"train": train}, {"canceled": "grace"}).state is State.CANCELED
+
+    def test_a_program_that_succeeded_before_the_cancel_came_has_completed(self):
+        ends = {"canceled": "grace", "train": _TRAINED.as_dict()}
+        assert histories.outcome_of("success", _ALL, ends) == _TRAINED
+
+    def test_a_run_that_somebody_marked_failed_says_so(self):
+        outcome = histories.outcome_of("failed", _ALL, {"train": _TRAINED.as_dict()})
+        assert (outcome.code, outcome.message) == ("S500", "the run was marked failed in Airflow")
+
+
+@pytest.fixture
+def world(database, tmp_path):
+    """Airflow's database, a catalogue, and the history over both; `started` is what the workspace would say."""
+    there = SimpleNamespace(catalogue=Catalogue(tmp_path / "catalogue"), session=database, started={})
+    there.history = histories.AirflowHistory(there.catalogue, there.started.get)
+    with database() as session:
+        session.add(bundles.DagBundleModel(name="trainings"))
+    return there
+
+
+def _submit(world, training_id=MODEL_ID, **changes):
+    there = training(training_id, **changes)
+    world.catalogue.add(there)
+    return there
+
+
+def _parse(world, training_id=MODEL_ID):
+    """Let Airflow know the training's DAG, as its dag-processor does."""
+    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG
+
+    dag = dags.training_dag(world.catalogue.get(training_id).as_dict())
+    dag.fileloc, dag.relative_fileloc = str(world.catalogue.record_path(training_id)), f"{training_id}.py"
+    with world.session() as session:
+        found = [LazyDeserializedDAG.from_dag(dag)]
+        update_dag_parsing_results_in_db("trainings", None, found, {}, None, set(), session)
+
+
+def _start(world, training_id=MODEL_ID, run_id=None, **steps):
+    """Create a run as the scheduler does, with the states of its steps."""
+    from airflow.timetables.base import DataInterval
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    first = run_id is None
+    at = datetime.fromtimestamp(world.catalogue.get(training_id).submitted_at, UTC) + timedelta(days=not first)
+    with world.session() as session:
+        dag = serialized.SerializedDagModel.get_dag(training_id, session=session)
+        run = dag.create_dagrun(
+            run_id=run_id or training_id,
+            logical_date=at,
+            data_interval=DataInterval.exact(at),
+            run_after=at,
+            run_type=DagRunType.SCHEDULED if first else DagRunType.MANUAL,
+            triggered_by=DagRunTriggeredByType.TIMETABLE if first else DagRunTriggeredByType.UI,
+            state="running",
+            session=session,
+        )
+        for step in run.get_task_instances(session=session):
+            step.state = steps.get(step.task_id)
+        run.queued_at = at
+
+
+def _end(world, run_id=MODEL_ID, state="success", **outcomes):
+    with world.session() as session:
+        run = session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == run_id))
+        run.state, run.end_date = state, datetime(2026, 1, 2, tzinfo=UTC)
+        for task_id, outcome in outcomes.items():
+            xcoms.XComModel.set(
+                "outcome", outcome.as_dict(), dag_id=run.dag_id, task_id=task_id, run_id=run_id, session=session
+            )
+
+
+def _states(world, run_id=MODEL_ID):
+    with world.session() as session:
+        task = rows.TaskInstance
+        return dict(session.execute(select(task.task_id, task.state).where(task.run_id == run_id)).all())
+
+
+class TestLists:
+    def test_a_training_that_airflow_does_not_know_yet_is_a_queued_run(self, world):
+        there = _submit(world)
+        (run,), total = world.history.page(None, 10, 0)
+        assert total == 1
+        assert (run.model_id, run.phase, run.submitted_at) == (MODEL_ID, Phase.QUEUED, there.submitted_at)
+        assert world.history.find(MODEL_ID) == run
+
+    def test_a_run_on_its_way_is_told_with_what_it_is(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, validate="success", stage="success", train="deferred")
+        world.started[MODEL_ID] = 1234.5
+        run = world.history.find(MODEL_ID)
+        assert (run.name, run.account, run.framework, run.gpus) == ("tf-mnist", "vision", "tensorflow 2.16", 1)
+        assert (run.phase, run.state, run.running_at) == (Phase.TRAINING, State.RUNNING, 1234.5)
+        assert (run.finished_at, run.outcome) == (None, None)
+
+    def test_a_run_that_ended_has_its_outcome_and_its_times(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, **_ALL)
+        _end(world, train=_TRAINED)
+        run = world.history.find(MODEL_ID)
+        assert (run.phase, run.state, run.outcome) == (Phase.DONE, State.COMPLETED, _TRAINED)
+        assert run.running_at == 1.0
+        assert run.finished_at == datetime(2026, 1, 2, tzinfo=UTC).timestamp()
+
+    def test_the_list_is_in_the_order_of_submission_page_by_page_and_complete(self, world):
+        ids = [f"training-{number:09}" for number in range(5)]
+        for number, training_id in enumerate(ids):
+            _submit(world, training_id, submitted_at=1_700_000_000.0 + number)
+        for training_id in ids[:3]:
+            _parse(world, training_id)
+            _start(world, training_id)
+        pages = [world.history.page(None, 2, offset) for offset in (0, 2, 4, 6)]
+        assert [[run.model_id for run in runs] for runs, _ in pages] == [ids[:2], ids[2:4], ids[4:], []]
+        assert [total for _, total in pages] == [5, 5, 5, 5]
+
+    def test_a_training_that_is_run_again_has_one_row_for_each_run(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world)
+        _start(world, run_id=_AGAIN)
+        runs, total = world.history.page(None, 10, 0)
+        assert total == 2
+        assert [(run.model_id, run.training_id) for run in runs] == [(MODEL_ID, MODEL_ID), (_AGAIN, MODEL_ID)]
+        assert runs[1].submitted_at > runs[0].submitted_at
+        assert world.history.find(_AGAIN).training_id == MODEL_ID
+
+    def test_only_the_trainings_asked_for_are_listed(self, world):
+        for training_id in (MODEL_ID, _OTHER):
+            _submit(world, training_id)
+            _parse(world, training_id)
+            _start(world, training_id)
+        assert [run.model_id for run in world.history.page({_OTHER}, 10, 0)[0]] == [_OTHER]
+        assert world.history.page(set(), 10, 0) == ([], 0)
+
+    @pytest.mark.parametrize("model_id", ["training-000000000", "", "x" * 5000, "../" + MODEL_ID])
+    def test_a_run_that_does_not_exist_is_not_found(self, world, model_id):
+        _submit(world)
+        assert world.history.find(model_id) is None
+
+
+class TestCanceling:
+    def test_the_program_is_ended_and_the_teardowns_still_run(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, validate="success", stage="success", train="deferred")
+        world.history.cancel(world.history.find(MODEL_ID), "grace")
+        states = _states(world)
+        assert states["train"] == "failed"
+        assert states["upload"] is states["cleanup"] is None
+        _end(world, state="failed")
+        run = world.history.find(MODEL_ID)
+        assert (run.state, run.outcome.message) == (State.CANCELED, "canceled by grace")
+
+    def test_a_run_that_waits_is_not_started_any_more(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world)
+        world.history.cancel(world.history.find(MODEL_ID), "grace")
+        states = _states(world)
+        assert states["validate"] == states["stage"] == states["train"] == "skipped"
+
+    def test_a_run_that_is_being_stored_goes_on_to_its_end(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, validate="success", stage="success", train="success", upload="running")
+        world.history.cancel(world.history.find(MODEL_ID), "grace")
+        assert _states(world)["upload"] == "running"
+
+    def test_canceling_twice_is_canceling_once(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, validate="success", stage="success", train="deferred")
+        for caller in ("grace", "ada"):
+            world.history.cancel(world.history.find(MODEL_ID), caller)
+        _end(world, state="failed")
+        assert world.history.find(MODEL_ID).outcome.message == "canceled by ada"
+
+    def test_a_run_that_airflow_does_not_know_yet_cannot_be_canceled(self, world):
+        _submit(world)
+        with pytest.raises(TrainyardError, match="just being set up") as refusal:
+            world.history.cancel(world.history.find(MODEL_ID), "grace")
+        assert refusal.value.code.code == "C108"
+
+
+class TestForgetting:
+    def test_the_last_run_takes_everything_of_its_training_along(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, **_ALL)
+        _end(world, train=_TRAINED)
+        assert world.history.forget(world.history.find(MODEL_ID)) is True
+        world.catalogue.remove(MODEL_ID)
+        assert world.history.find(MODEL_ID) is None
+        with world.session() as session:
+            for table in ("dag", "dag_run", "task_instance", "xcom", "serialized_dag"):
+                assert session.scalar(text(f"select count(*) from {table}")) == 0
+
+    def test_a_training_that_has_other_runs_stays(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, **_ALL)
+        _start(world, run_id=_AGAIN, **_ALL)
+        _end(world, _AGAIN)
+        assert world.history.forget(world.history.find(_AGAIN)) is False
+        assert world.history.find(_AGAIN) is None
+        assert world.history.find(MODEL_ID).model_id == MODEL_ID
+
+    def test_a_first_run_that_was_deleted_does_not_start_again(self, world):
+        """The scheduler starts what the DAG's row says next; it is worked out anew whenever the file is parsed."""
+        _submit(world)
+        _parse(world)
+        _start(world, **_ALL)
+        _end(world)
+        _start(world, run_id=_AGAIN, **_ALL)
+        world.history.forget(world.history.find(MODEL_ID))
+        _parse(world)
+        with world.session() as session:
+            assert session.scalar(text("select next_dagrun_create_after from dag")) is None
+
+    def test_a_training_that_never_became_a_dag_can_be_forgotten(self, world):
+        _submit(world)
+        assert world.history.forget(world.history.find(MODEL_ID)) is True

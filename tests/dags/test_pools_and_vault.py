@@ -1,0 +1,90 @@
+"""Quotas as pools and credentials as connections, in Airflow's real database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from late import Late
+from samples import LIMITS, MODEL_ID, SPEC
+from sqlalchemy import select, text
+
+from trainyard.domain.training import Credentials, StoreRef, Submission
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+models = Late("airflow.models")
+pools = Late("trainyard.airflow.pools")
+connections = Late("trainyard.airflow.connections")
+_SUBMISSION = Submission(
+    replace(SPEC, results=StoreRef("bluemix_objectstore", "results", "https://keystone.example.com", "dallas")),
+    Credentials("AKIADATA", "s3cret/data+key="),
+    Credentials("ada", "s3cret results: pass@word"),
+)
+
+
+def _slots(database):
+    with database() as session:
+        return {pool.pool: (pool.slots, pool.include_deferred) for pool in session.scalars(select(models.Pool))}
+
+
+class TestPools:
+    def test_every_account_has_a_pool_of_its_gpus_beside_those_of_the_service(self):
+        sizes = {name: slots for name, (slots, _) in pools.pool_sizes(LIMITS, 3, 9).items()}
+        assert sizes == {"gpus-vision": 4, "gpus-speech": 1, "staging": 3, "cpu": 9}
+
+    def test_pools_that_are_missing_are_made_and_keep_the_slots_of_who_waits_deferred(self, database):
+        pools.prepare_pools(LIMITS, 3, 9)
+        assert _slots(database) == {
+            "gpus-vision": (4, True),
+            "gpus-speech": (1, True),
+            "staging": (3, True),
+            "cpu": (9, True),
+        }
+
+    def test_a_pool_follows_its_accounts_quota(self, database):
+        pools.prepare_pools(LIMITS, 3, 9)
+        vision = replace(LIMITS.accounts["vision"], gpus=16)
+        pools.prepare_pools(replace(LIMITS, accounts={**LIMITS.accounts, "vision": vision}), 3, 9)
+        assert _slots(database)["gpus-vision"] == (16, True)
+
+    def test_a_pool_that_somebody_changed_by_hand_is_put_right(self, database):
+        pools.prepare_pools(LIMITS, 3, 9)
+        with database() as session:
+            models.Pool.create_or_update_pool("gpus-vision", 4, "mine", include_deferred=False, session=session)
+        pools.prepare_pools(LIMITS, 3, 9)
+        assert _slots(database)["gpus-vision"] == (4, True)
+
+    def test_pools_of_others_are_left_alone(self, database):
+        with database() as session:
+            models.Pool.create_or_update_pool("theirs", 7, "", include_deferred=False, session=session)
+        pools.prepare_pools(LIMITS, 3, 9)
+        assert _slots(database)["theirs"] == (7, False)
+
+
+class TestVault:
+    def test_both_stores_credentials_are_kept_under_the_trainings_name(self, database):
+        connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
+        with database() as session:
+            kept = {row.conn_id: (row.login, row.password) for row in session.scalars(select(models.Connection))}
+        assert kept == {
+            f"{MODEL_ID}.data": ("AKIADATA", "s3cret/data+key="),
+            f"{MODEL_ID}.results": ("ada", "s3cret results: pass@word"),
+        }
+
+    def test_the_database_holds_no_secret_in_the_clear(self, database):
+        connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
+        with database() as session:
+            rows = str(session.execute(text("select * from connection")).all())
+        assert f"{MODEL_ID}.data" in rows
+        assert "s3cret" not in rows
+
+    def test_a_forgotten_training_leaves_no_credentials_and_others_keep_theirs(self, database):
+        vault = connections.ConnectionVault()
+        vault.keep(MODEL_ID, _SUBMISSION)
+        vault.keep("training-Xz81mQ0aB", _SUBMISSION)
+        vault.forget(MODEL_ID)
+        vault.forget(MODEL_ID)
+        with database() as session:
+            kept = set(session.scalars(select(models.Connection.conn_id)))
+        assert kept == {"training-Xz81mQ0aB.data", "training-Xz81mQ0aB.results"}

@@ -1,0 +1,189 @@
+"""The train task: one pod per run and attempt, found again, never trained again once it succeeded."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from fake_cluster import EVICTED, PULLING, RUNNING, FakeCluster, exited, pod, refusal
+from late import Late
+from samples import MODEL_ID, training
+
+from trainyard.domain.names import pod_name
+from trainyard.domain.outcome import Outcome
+from trainyard.domain.training import Resources
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+operators = Late("trainyard.airflow.operator")
+sdk = Late("airflow.sdk.exceptions")
+trigger = Late("trainyard.airflow.trigger")
+_FIRST, _SECOND = pod_name(MODEL_ID, 1), pod_name(MODEL_ID, 2)
+_START = 1767225600.0
+
+
+class _Task:
+    """What the operator needs of its task instance."""
+
+    def __init__(self, attempt, dataset):
+        self.try_number = attempt
+        self.pushed = {}
+        self._dataset = dataset
+
+    def xcom_push(self, key, value):
+        self.pushed[key] = value
+
+    def xcom_pull(self, task_ids, key):
+        return self._dataset if (task_ids, key) == ("stage", "dataset") else None
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path):
+    """Run the train task of a run on a cluster; return its task instance, after what it raised was checked."""
+    monkeypatch.setattr("airflow.sdk.bases.operator.ExecutorSafeguard.test_mode", True)
+    for variable in [name for name in os.environ if name.startswith("TRAINYARD_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
+
+    def run(cluster, raises, attempt=1, dataset="datasets/training-data-0/1", step="execute", **given):
+        operator = operators.TrainOperator(training=training(resources=Resources(size="large")), task_id="train")
+        monkeypatch.setattr(operators.TrainOperator, "client", cluster)
+        task = _Task(attempt, dataset)
+        context = {"run_id": MODEL_ID, "ti": task}
+        if raises is None:
+            getattr(operator, step)(context, **given)
+            return task
+        with pytest.raises(raises) as raised:
+            getattr(operator, step)(context, **given)
+        assert raised.type is raises
+        task.raised = raised.value
+        return task
+
+    return run
+
+
+def _outcome(task):
+    return Outcome.from_dict(task.pushed["outcome"])
+
+
+class TestStarting:
+    def test_a_run_gets_a_pod_with_its_gpus_and_waits_without_a_worker(self, train):
+        cluster = FakeCluster()
+        task = train(cluster, sdk.TaskDeferred)
+        assert cluster.created == [_FIRST]
+        (container,) = cluster.pods[_FIRST]["spec"]["containers"]
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == "4"
+        assert task.raised.trigger.pod_name == _FIRST
+        assert task.raised.method_name == "resume"
+        assert task.pushed == {}
+
+    def test_a_run_without_a_dataset_does_not_start(self, train):
+        cluster = FakeCluster()
+        task = train(cluster, sdk.AirflowException, dataset=None)
+        assert cluster.created == []
+        assert _outcome(task).code == "S302"
+
+    def test_an_api_that_refuses_is_told_and_tried_again(self, train):
+        cluster = FakeCluster()
+        cluster.create_namespaced_pod = _refusing(refusal(403, "Forbidden"))
+        assert _outcome(train(cluster, sdk.AirflowException)).code == "S101"
+
+
+def _refusing(error):
+    def refuse(*arguments, **options):
+        raise error
+
+    return refuse
+
+
+class TestFindingAgain:
+    def test_a_retry_finds_the_pod_that_still_runs(self, train):
+        cluster = FakeCluster(pod(RUNNING))
+        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        assert (cluster.created, cluster.deleted) == ([], [])
+        assert task.raised.trigger.pod_name == _FIRST
+
+    @pytest.mark.parametrize("attempt", [1, 2, 3])
+    def test_a_program_that_succeeded_is_never_started_again(self, train, attempt):
+        cluster = FakeCluster(pod(exited(0)))
+        outcome = _outcome(train(cluster, None, attempt=attempt))
+        assert cluster.created == []
+        assert (outcome.code, outcome.exit_code, outcome.gpu_seconds) == (None, 0, 40.0)
+
+    @pytest.mark.parametrize("attempt", [1, 2])
+    def test_a_program_that_failed_is_never_started_again(self, train, attempt):
+        cluster = FakeCluster(pod(exited(3)))
+        outcome = _outcome(train(cluster, sdk.AirflowFailException, attempt=attempt))
+        assert cluster.created == []
+        assert (outcome.code, outcome.exit_code) == ("C201", 3)
+
+    def test_an_attempt_that_the_infrastructure_took_is_followed_by_another(self, train):
+        cluster = FakeCluster(pod(EVICTED))
+        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        assert cluster.created == [_SECOND]
+        assert task.raised.trigger.pod_name == _SECOND
+
+    def test_within_one_attempt_a_lost_pod_is_not_replaced(self, train):
+        cluster = FakeCluster(pod(EVICTED))
+        outcome = _outcome(train(cluster, sdk.AirflowException, attempt=1))
+        assert cluster.created == []
+        assert outcome.code == "S102"
+
+    def test_a_pod_that_still_waits_for_its_image_is_given_another_time(self, train):
+        cluster = FakeCluster(pod(PULLING))
+        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        assert (cluster.created, cluster.deleted) == ([], [])
+        assert task.raised.trigger.pod_name == _FIRST
+
+    def test_no_older_pod_of_the_run_is_left_beside_a_new_one(self, train):
+        cluster = FakeCluster(pod(RUNNING, 1), pod(EVICTED, 2))
+        train(cluster, sdk.TaskDeferred, attempt=3)
+        assert [name for name, _ in cluster.deleted] == [_FIRST]
+        assert cluster.created == [pod_name(MODEL_ID, 3)]
+
+
+class TestEnding:
+    def test_a_success_is_the_runs_outcome(self, train):
+        task = train(FakeCluster(), None, step="resume", event={"pod": trigger.trimmed(pod(exited(0)))})
+        times = {"started_at": _START, "finished_at": _START + 10}
+        assert _outcome(task) == Outcome(None, exit_code=0, gpu_seconds=40.0, **times)
+
+    def test_a_failed_program_fails_the_run_for_good_with_its_exit_code(self, train):
+        task = train(
+            FakeCluster(), sdk.AirflowFailException, step="resume", event={"pod": trigger.trimmed(pod(exited(3)))}
+        )
+        assert (_outcome(task).code, _outcome(task).exit_code) == ("C201", 3)
+        assert "C201" in str(task.raised)
+
+    @pytest.mark.parametrize(
+        ("event", "code"),
+        [
+            ({"silent": 600.0}, "S200"),
+            ({"gone": True}, "S102"),
+            ({"pod": EVICTED}, "S102"),
+            ({"pod": PULLING}, "S103"),
+        ],
+    )
+    def test_what_the_infrastructure_did_is_tried_again(self, train, event, code):
+        told = {key: trigger.trimmed(pod(value)) if key == "pod" else value for key, value in event.items()}
+        assert _outcome(train(FakeCluster(), sdk.AirflowException, step="resume", event=told)).code == code
+
+    def test_a_pod_whose_image_does_not_come_makes_room_for_the_next_attempts(self, train):
+        cluster = FakeCluster(pod(PULLING))
+        train(cluster, sdk.AirflowException, step="resume", event={"pod": trigger.trimmed(pod(PULLING))})
+        assert cluster.deleted == [(_FIRST, 0)]
+
+    def test_a_pod_that_has_ended_is_left_for_the_cleanup(self, train):
+        cluster = FakeCluster(pod(exited(3)))
+        train(cluster, sdk.AirflowFailException, step="resume", event={"pod": trigger.trimmed(pod(exited(3)))})
+        assert cluster.deleted == []
+
+    def test_a_task_that_is_killed_stops_its_pod(self, train, monkeypatch):
+        cluster = FakeCluster(pod(RUNNING))
+        monkeypatch.setattr(operators.TrainOperator, "client", cluster)
+        operator = operators.TrainOperator(training=training(), task_id="train")
+        operator.on_kill()
+        assert cluster.deleted == []
+        operator.pod_name = _FIRST
+        operator.on_kill()
+        assert cluster.deleted == [(_FIRST, 30)]

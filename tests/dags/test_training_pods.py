@@ -1,0 +1,129 @@
+"""The pods of a run on the cluster: found, created once, stopped, removed, whatever the API does meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+from fake_cluster import EVICTED, RUNNING, FakeCluster, exited, pod, refusal
+from late import Late
+from samples import MODEL_ID
+from urllib3.exceptions import MaxRetryError
+
+from trainyard.domain.names import pod_name
+from trainyard.errors import TrainyardError
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+trainingpods = Late("trainyard.airflow.trainingpods")
+_FIRST, _SECOND = pod_name(MODEL_ID, 1), pod_name(MODEL_ID, 2)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch):
+    monkeypatch.setattr("trainyard.airflow.trainingpods._RETRY_PAUSE_SECONDS", 0)
+
+
+def _pods(cluster, patience_seconds=60.0):
+    return trainingpods.TrainingPods(cluster, "default", patience_seconds)
+
+
+def _names(pods):
+    return [one["metadata"]["name"] for one in pods]
+
+
+class TestFinding:
+    def test_a_runs_pods_come_oldest_attempt_first(self):
+        attempts = [pod(EVICTED, attempt) for attempt in (10, 2, 1)]
+        found = _pods(FakeCluster(*attempts)).of_run(MODEL_ID)
+        assert [trainingpods.TrainingPods.attempt(one) for one in found] == [1, 2, 10]
+
+    def test_pods_of_other_runs_are_not_found(self):
+        cluster = FakeCluster(pod(RUNNING, model_id="training-dOl4q2LkR"))
+        assert _pods(cluster).newest(MODEL_ID) is None
+
+    def test_the_newest_pod_is_the_last_attempts(self):
+        cluster = FakeCluster(pod(EVICTED, 1), pod(RUNNING, 2))
+        assert _names([_pods(cluster).newest(MODEL_ID)]) == [_SECOND]
+
+
+class TestCreating:
+    def test_a_pod_is_created_once(self):
+        cluster = FakeCluster()
+        made = [_pods(cluster).create(pod({})) for _ in range(2)]
+        assert _names(made) == [_FIRST, _FIRST]
+        assert cluster.created == [_FIRST]
+
+    def test_a_pod_that_an_unheard_answer_created_is_taken(self):
+        cluster = FakeCluster(pod(RUNNING))
+        assert _pods(cluster).create(pod({}))["status"] == RUNNING
+
+    def test_a_refusal_is_told_in_a_sentence(self):
+        cluster = FakeCluster()
+        cluster.faults = [refusal(403, "Forbidden")]
+        with pytest.raises(TrainyardError, match="refused the training pod: 403 Forbidden") as error:
+            _pods(cluster).create(pod({}))
+        assert error.value.code.code == "S101"
+
+
+class TestStopping:
+    def test_a_pod_gets_its_grace(self):
+        cluster = FakeCluster(pod(RUNNING))
+        _pods(cluster).stop(_FIRST, 30)
+        assert cluster.deleted == [(_FIRST, 30)]
+
+    def test_a_pod_that_is_gone_is_fine(self):
+        _pods(FakeCluster()).stop(_FIRST, 30)
+
+    def test_all_that_run_are_ended_and_what_has_ended_is_left(self):
+        cluster = FakeCluster(pod(exited(0), 1), pod(RUNNING, 2))
+        _pods(cluster).end_all(MODEL_ID, 5)
+        assert cluster.deleted == [(_SECOND, 5)]
+        assert list(cluster.pods) == [_FIRST]
+
+    def test_a_pod_that_does_not_end_is_told_by_its_name(self):
+        cluster = FakeCluster(pod(RUNNING))
+        cluster.immortal = True
+        with pytest.raises(TrainyardError, match=_FIRST) as error:
+            _pods(cluster, patience_seconds=0).end_all(MODEL_ID, 0)
+        assert error.value.code.code == "S200"
+
+    def test_removing_takes_every_pod_of_the_run_and_nothing_else(self):
+        other = pod(RUNNING, model_id="training-dOl4q2LkR")
+        cluster = FakeCluster(pod(exited(3), 1), pod(RUNNING, 2), other)
+        assert _pods(cluster).remove_all(MODEL_ID) == 2
+        assert list(cluster.pods.values()) == [other]
+        assert _pods(cluster).remove_all(MODEL_ID) == 0
+
+
+_OUTAGES = {
+    "unavailable": lambda: refusal(503, "Service Unavailable"),
+    "broken": lambda: refusal(500, "Internal"),
+    "busy": lambda: refusal(429, "Too Many Requests"),
+    "tls": lambda: refusal(0, "SSLError"),
+    "unreachable": lambda: MaxRetryError(None, "/api/v1/pods"),
+    "reset": ConnectionResetError,
+    "timeout": TimeoutError,
+}
+
+
+class TestOutages:
+    @pytest.mark.parametrize("fault", _OUTAGES.values(), ids=_OUTAGES.keys())
+    def test_a_call_is_tried_again_until_the_api_answers(self, fault):
+        cluster = FakeCluster(pod(RUNNING))
+        cluster.faults = [fault(), fault()]
+        assert _names(_pods(cluster).of_run(MODEL_ID)) == [_FIRST]
+
+    @pytest.mark.parametrize("fault", _OUTAGES.values(), ids=_OUTAGES.keys())
+    def test_an_api_that_never_answers_is_told_after_a_while(self, fault):
+        cluster = FakeCluster()
+        cluster.faults = [fault()] * 1000
+        with pytest.raises(TrainyardError, match="the Kubernetes API does not answer") as error:
+            _pods(cluster, patience_seconds=0).of_run(MODEL_ID)
+        assert error.value.code.code == "S200"
+        assert error.value.code.retried
+
+    def test_a_refusal_is_no_outage(self):
+        cluster = FakeCluster()
+        cluster.faults = [refusal(401, "Unauthorized")]
+        with pytest.raises(Exception, match="401"):
+            _pods(cluster).of_run(MODEL_ID)
+        assert cluster.faults == []

@@ -1,0 +1,92 @@
+"""S3 behind a certificate of an authority of one's own."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import ipaddress
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from samples import SPEC
+from storeservers import KEY, SECRET, free_port, stop, wait_for
+
+from trainyard.domain.training import Credentials, StoreRef
+from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment
+from trainyard.settings import read_settings
+from trainyard.stores.base import Store, StoreError, Why
+from trainyard.stores.opening import open_store
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a self-signed certificate of 127.0.0.1; its key lies beside it."""
+    folder, key = tmp_path_factory.mktemp("tls"), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now.replace(year=2099))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    (folder / "key.pem").write_bytes(pem)
+    return folder / "certificate.pem"
+
+
+@pytest.fixture(scope="module")
+def ref(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreRef]:
+    folder, port = tmp_path_factory.mktemp("buckets"), free_port()
+    (folder / "bucket").mkdir()
+    command = objectstore_command(find_rclone(), folder, port)
+    command += ["--cert", str(certificate), "--key", str(certificate.with_name("key.pem"))]
+    server = subprocess.Popen(
+        command,
+        env=objectstore_environment(os.environ, KEY, SECRET),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    made = replace(SPEC.data, bucket="bucket", endpoint=f"https://127.0.0.1:{port}")
+    try:
+        wait_for(lambda: "no connection" not in refusal_of(store_of(made)), 20)
+        yield made
+    finally:
+        stop(server)
+
+
+def store_of(ref: StoreRef, ca_bundle: str = "") -> Store:
+    return open_store(ref, Credentials(KEY, SECRET), read_settings({"TRAINYARD_CA_BUNDLE": ca_bundle}))
+
+
+def refusal_of(store: Store) -> str:
+    with pytest.raises(StoreError) as caught:
+        list(store.list())
+    assert caught.value.why is Why.UNREACHABLE
+    return f"{caught.value.message} {caught.value.cure}"
+
+
+def test_an_untrusted_certificate_is_told_with_the_setting_that_trusts_it(ref: StoreRef) -> None:
+    told = refusal_of(store_of(ref))
+    assert "its certificate is not trusted" in told
+    assert "TRAINYARD_CA_BUNDLE" in told
+
+
+def test_a_certificate_of_the_ca_bundle_is_trusted(ref: StoreRef, certificate: Path) -> None:
+    store = store_of(ref, str(certificate))
+    store.put("a", io.BytesIO(b"content"), 7)
+    assert [entry.key for entry in store.list()] == ["a"]
+
+
+def test_https_to_a_server_without_tls_is_told(one_machine_server: object) -> None:
+    endpoint = one_machine_server.endpoint.replace("http:", "https:")  # type: ignore[attr-defined]
+    assert "there is no TLS" in refusal_of(store_of(replace(SPEC.data, endpoint=endpoint)))

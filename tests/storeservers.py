@@ -1,0 +1,145 @@
+"""Real and small servers of object stores on the loopback interface, and buckets in them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from swiftfake import PROJECT, SwiftServer
+
+from trainyard.domain.training import Credentials, StoreRef
+from trainyard.local.objectstore import (
+    find_rclone,
+    objectstore_command,
+    objectstore_environment,
+    wait_until_ready,
+)
+from trainyard.settings import read_settings
+from trainyard.stores.base import Store, StoreError, Why
+from trainyard.stores.opening import open_store
+
+KEY, SECRET = "one-machine-key", 'secret with "quotes" & a : colon'
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def serve_folder(folder: Path, log: Path, read_only: bool = False) -> tuple[subprocess.Popen[bytes], str]:
+    port = free_port()
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            objectstore_command(find_rclone(), folder, port, read_only),
+            env=objectstore_environment(os.environ, KEY, SECRET),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    endpoint = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(endpoint, 20, lambda: server.poll() is None)
+    except BaseException:
+        stop(server)
+        raise
+    return server, endpoint
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(5)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+@dataclass(frozen=True)
+class OneMachineServer:
+    folder: Path
+    endpoint: str
+    read_only_endpoint: str
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A new bucket, and how to open it rightly and wrongly. `options` are settings by their variables."""
+
+    ref: StoreRef
+    credentials: Credentials
+    options: dict[str, str]
+    read_only_ref: StoreRef
+    read_only_credentials: Credentials
+
+    def open(self, ref: StoreRef | None = None, credentials: Credentials | None = None) -> Store:
+        return open_store(ref or self.ref, credentials or self.credentials, read_settings(self.options))
+
+    def read_only(self) -> Store:
+        return self.open(self.read_only_ref, self.read_only_credentials)
+
+    def missing(self) -> Store:
+        return self.open(replace(self.ref, bucket="no-such-bucket"))
+
+
+@pytest.fixture(scope="session")
+def one_machine_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneMachineServer]:
+    folder, logs = tmp_path_factory.mktemp("buckets"), tmp_path_factory.mktemp("logs")
+    server, endpoint = serve_folder(folder, logs / "writable")
+    try:
+        read_only, read_only_endpoint = serve_folder(folder, logs / "read-only", read_only=True)
+        try:
+            yield OneMachineServer(folder, endpoint, read_only_endpoint)
+        finally:
+            stop(read_only)
+    finally:
+        stop(server)
+
+
+@pytest.fixture
+def s3(one_machine_server: OneMachineServer) -> Bucket:
+    name = f"bucket-{uuid.uuid4().hex[:8]}"
+    (one_machine_server.folder / name).mkdir()
+    ref = StoreRef("s3", name, one_machine_server.endpoint)
+    read_only = replace(ref, endpoint=one_machine_server.read_only_endpoint)
+    bucket = Bucket(ref, Credentials(KEY, SECRET), {}, read_only, Credentials(KEY, SECRET))
+    wait_for(lambda: _is_seen(bucket.open()) and _is_seen(bucket.read_only()))
+    return bucket
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for what comes true by itself soon, such as a folder that a server has to notice."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def _is_seen(store: Store) -> bool:
+    try:
+        return list(store.list()) == []
+    except StoreError as error:
+        if error.why is not Why.NO_BUCKET:
+            raise
+        return False
+
+
+@pytest.fixture(scope="session")
+def swift_server() -> Iterator[SwiftServer]:
+    with SwiftServer() as server:
+        yield server
+
+
+@pytest.fixture
+def swift(swift_server: SwiftServer) -> Bucket:
+    name = f"bucket-{uuid.uuid4().hex[:8]}"
+    swift_server.containers[name] = {}
+    ref = StoreRef("bluemix_objectstore", name, swift_server.endpoint, "dallas", "998877", PROJECT)
+    return Bucket(ref, Credentials("ada", SECRET), {}, ref, Credentials("reader", SECRET))

@@ -1,0 +1,47 @@
+"""Small fakes of the service's ports: credentials and history in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from trainyard.domain.outcome import Outcome
+from trainyard.domain.states import Phase
+
+
+class Vault:
+    """Keeps credentials in memory."""
+
+    def __init__(self):
+        self.kept = {}
+        self.broken = False
+
+    def keep(self, training_id, submission):
+        if self.broken:
+            raise OSError("the database is locked")
+        self.kept[training_id] = (submission.data_credentials, submission.results_credentials)
+
+    def forget(self, training_id):
+        self.kept.pop(training_id, None)
+
+
+class History:
+    """Keeps runs in memory; a run that is canceled ends at once."""
+
+    def __init__(self):
+        self.runs = {}
+        self.canceled_by = {}
+
+    def page(self, trainings, limit, offset):
+        found = [run for run in self.runs.values() if trainings is None or run.training_id in trainings]
+        return found[offset : offset + limit], len(found)
+
+    def find(self, model_id):
+        return self.runs.get(model_id)
+
+    def cancel(self, run, caller):
+        self.canceled_by[run.model_id] = caller
+        self.runs[run.model_id] = replace(run, phase=Phase.DONE, outcome=Outcome("C204"))
+
+    def forget(self, run):
+        del self.runs[run.model_id]
+        return not any(other.training_id == run.training_id for other in self.runs.values())

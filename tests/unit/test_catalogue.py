@@ -1,0 +1,105 @@
+"""The catalogue: a record and a zip for every registered training."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from samples import MODEL_ID, training
+
+from trainyard.catalogue import Catalogue, Training
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    return Catalogue(tmp_path / "catalogue")
+
+
+@pytest.fixture
+def zip_file(tmp_path):
+    path = tmp_path / "model.zip"
+    path.write_bytes(b"PK a zip")
+    return path
+
+
+def test_a_catalogue_that_does_not_exist_yet_is_empty(catalogue):
+    assert catalogue.ids() == set()
+    assert catalogue.get(MODEL_ID) is None
+
+
+def test_a_training_comes_back_as_it_was_registered(catalogue):
+    there = training(description="Größe 大\n{{ ds }}", warnings=("version looks odd",))
+    catalogue.add(there)
+    assert catalogue.get(MODEL_ID) == there
+    assert catalogue.ids() == {MODEL_ID}
+
+
+def test_what_is_read_back_by_another_process_is_the_same(catalogue):
+    there = training()
+    catalogue.add(there)
+    assert Training.from_dict(json.loads(catalogue.record_path(MODEL_ID).read_text("utf-8"))) == there
+
+
+def test_a_kept_zip_does_not_register_the_training(catalogue, zip_file):
+    catalogue.keep_zip(MODEL_ID, zip_file)
+    assert catalogue.zip_path(MODEL_ID).read_bytes() == b"PK a zip"
+    assert catalogue.ids() == set()
+
+
+def test_files_that_are_still_being_written_are_not_seen(catalogue):
+    catalogue.add(training())
+    (catalogue.folder / f".{MODEL_ID[:-1]}X.json").write_text("{")
+    assert catalogue.ids() == {MODEL_ID}
+
+
+def test_nothing_half_written_stays_beside_a_training(catalogue, zip_file):
+    catalogue.keep_zip(MODEL_ID, zip_file)
+    catalogue.add(training())
+    assert {path.name for path in catalogue.folder.iterdir()} == {f"{MODEL_ID}.json", f"{MODEL_ID}.zip"}
+
+
+def test_a_removed_training_is_forgotten_with_its_zip(catalogue, zip_file):
+    catalogue.keep_zip(MODEL_ID, zip_file)
+    catalogue.add(training())
+    assert catalogue.get(MODEL_ID)
+    catalogue.remove(MODEL_ID)
+    assert catalogue.get(MODEL_ID) is None
+    assert list(catalogue.folder.iterdir()) == []
+
+
+def test_removing_what_is_not_there_is_fine(catalogue):
+    catalogue.remove(MODEL_ID)
+
+
+def test_a_training_that_another_process_removed_is_not_remembered(catalogue):
+    catalogue.add(training())
+    assert catalogue.get(MODEL_ID)
+    catalogue.record_path(MODEL_ID).unlink()
+    assert catalogue.get(MODEL_ID) is None
+
+
+def test_keys_of_a_later_version_are_dropped(catalogue):
+    record = {**training().as_dict(), "of a later version": 1}
+    assert Training.from_dict(record) == training()
+
+
+def test_a_record_of_an_earlier_version_has_defaults():
+    record = training().as_dict()
+    del record["manifest"], record["warnings"], record["spec"]["metrics"], record["spec"]["description"]
+    read = Training.from_dict(record)
+    assert (read.manifest, read.warnings, read.spec.metrics, read.spec.description) == ("", (), {}, "")
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "nul\0byte", "", ".."])
+def test_an_id_that_cannot_be_a_file_is_simply_not_there(catalogue, text):
+    catalogue.add(training())
+    assert catalogue.get(text) is None
+
+
+@pytest.mark.parametrize("text", ['{"id": "half', "[]", "{}", '{"spec": {}}', '"text"', "\udcff"])
+def test_a_broken_record_is_passed_over_and_told(catalogue, caplog, text):
+    catalogue.add(training())
+    path = catalogue.record_path("training-broken000")
+    path.write_text(text, "utf-8", errors="surrogateescape")
+    assert catalogue.get("training-broken000") is None
+    assert str(path) in caplog.text

@@ -1,0 +1,247 @@
+"""`trainyard list`, `show`, `delete`, `cancel` and `logs`."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["cli_front_door"]
+
+ID = "training-DOl4q2LkR"
+OUTCOME = {
+    "code": "C201",
+    "fault": "client",
+    "message": "the program ended with exit code 3",
+    "cure": "Look at its log: `trainyard logs`.",
+    "exit_code": 3,
+    "gpu_seconds": 12.5,
+}
+
+
+class TestList:
+    @pytest.mark.parametrize("words", [["list"], ["list", "trained-models"], ["list", "training-runs"]])
+    def test_list_prints_what_the_2017_service_printed(self, cli, front_door, words):
+        front_door.add(ID)
+        done = cli(*words)
+        assert done.out == (
+            "Fetching the list of trained models ...\n"
+            "SI No   Name                       guid                 status    submitted-at\n"
+            "1       tf-mnist                   training-DOl4q2LkR   pending   2017-10-26T11:16:51Z\n"
+            "\n"
+            "1 records found.\n"
+            "OK\n"
+            "List all trained-models successful\n"
+        )
+        assert (done.code, done.err) == (0, "")
+
+    def test_no_run_is_an_empty_table(self, cli, front_door):
+        done = cli("list")
+        assert "\n\n0 records found.\nOK\n" in done.out
+
+    def test_runs_stand_in_the_order_of_their_submission_with_the_newest_last(self, cli, front_door):
+        front_door.add("training-newest001", submitted_at="2017-10-27T00:00:00Z")
+        front_door.add("training-oldest001", submitted_at="2017-10-25T00:00:00Z")
+        lines = cli("list").out.splitlines()
+        assert lines[2].startswith("1 ")
+        assert "training-oldest001" in lines[2]
+        assert "training-newest001" in lines[3]
+
+    def test_columns_align_whatever_the_names_and_states(self, cli, front_door):
+        from trainyard.cli.tables import cells
+
+        front_door.add("training-000000001", name="手書き文字の認識", state="completed")
+        front_door.add("training-000000002", name="a name that is longer than the column was in 2017")
+        front_door.add("training-000000003", name="e\u0301" * 30, state="canceled")
+        header, *rows = cli("list").out.splitlines()[1:5]
+        for title, start in (("guid", "training-0"), ("submitted-at", "2017-10-26")):
+            places = {cells(row[: row.index(start)]) for row in rows}
+            assert places == {cells(header[: header.index(title)])}
+
+    def test_a_name_cannot_steer_the_terminal_of_who_lists_it(self, cli, front_door):
+        front_door.add(ID, name="\x1b]0;owned\x07\r\nevil")
+        out = cli("list").out
+        assert "\\x1b]0;owned\\x07\\r\\nevil" in out
+        assert "\x1b" not in out
+
+    def test_all_pages_are_fetched_and_no_run_twice(self, cli, front_door):
+        front_door.page_most = 3
+        for number in range(10):
+            front_door.add(f"training-{number:09d}")
+        done = cli("list", "--output", "json")
+        assert [run["model_id"] for run in done.data["resources"]] == [f"training-{n:09d}" for n in range(10)]
+        assert done.data["total"] == 10
+
+    def test_frameworks_are_listed_too(self, cli):
+        done = cli("list", "frameworks")
+        assert done.code == 0
+        assert "1       torch   lua52     th            torch:lua52\n" in done.out
+
+    def test_frameworks_as_json(self, cli):
+        assert cli("list", "frameworks", "-o", "json").data["resources"][0]["name"] == "torch"
+
+    def test_another_word_is_wrong_usage_that_names_the_good_ones(self, cli):
+        done = cli("list", "experiments")
+        assert done.code == 2
+        assert "trained-models, training-runs, frameworks" in done.err
+
+
+class TestShow:
+    @pytest.mark.parametrize("words", [["show"], ["show", "trained-models"], ["show", "training-runs"]])
+    def test_show_prints_what_the_2017_service_printed(self, cli, front_door, words):
+        front_door.add(ID, state="running", submitted_at="2017-10-26T11:10:37Z")
+        done = cli(*words, ID)
+        assert done.out == (
+            "Fetching the trained model details with MODEL-ID 'training-DOl4q2LkR' ...\n"
+            "ModelId        training-DOl4q2LkR\n"
+            "url            /v3/models/training-DOl4q2LkR\n"
+            "Name           tf-mnist\n"
+            "State          running\n"
+            "Submitted_at   2017-10-26T11:10:37Z\n"
+            "OK\n"
+            "Show trained-models details successful\n"
+        )
+        assert (done.code, done.err) == (0, "")
+
+    def test_a_failed_run_tells_reason_cure_and_exit_code(self, cli, front_door):
+        front_door.add(ID, state="error", outcome=OUTCOME)
+        assert (
+            "Submitted_at   2017-10-26T11:16:51Z\n"
+            "Reason         the program ended with exit code 3 (C201)\n"
+            "Cure           Look at its log: `trainyard logs`.\n"
+            "Exit_code      3\n"
+            "OK\n"
+        ) in cli("show", ID).out
+
+    def test_a_reason_of_several_lines_stays_in_its_column(self, cli, front_door):
+        front_door.add(ID, state="error", outcome={**OUTCOME, "message": "one\ntwo", "cure": "", "exit_code": None})
+        assert "Reason         one\n               two (C201)\nOK\n" in cli("show", ID).out
+
+    def test_a_completed_run_has_no_more_rows_than_in_2017(self, cli, front_door):
+        front_door.add(ID, state="completed", outcome={**OUTCOME, "code": None, "exit_code": 0})
+        assert "Submitted_at   2017-10-26T11:16:51Z\nOK\n" in cli("show", ID).out
+
+    def test_json_is_the_run_itself(self, cli, front_door):
+        run = front_door.add(ID, state="error", outcome=OUTCOME)
+        assert cli("show", ID, "--output=json").data == run
+
+    def test_an_unknown_run_is_code_1_with_the_service_s_words(self, cli):
+        done = cli("show", "training-unknown01")
+        assert done.code == 1
+        assert done.err == "error C107: there is no such run\n  cure: `trainyard list` shows the runs.\n"
+
+    def test_an_id_cannot_leave_its_place_in_the_path(self, cli, front_door):
+        cli("show", "../frameworks?x=1#y")
+        assert front_door.paths("GET") == ["/v3/models/..%2Fframeworks%3Fx%3D1%23y"]
+
+    @pytest.mark.parametrize("word", ["", ".", ".."])
+    def test_what_is_no_id_at_all_is_wrong_usage(self, cli, front_door, word):
+        assert cli("show", word).code == 2
+        assert front_door.asked == []
+
+
+class TestDelete:
+    @pytest.mark.parametrize("words", [["delete"], ["delete", "trained-models"], ["delete", "training-runs"]])
+    def test_delete_prints_what_the_2017_service_printed(self, cli, front_door, words):
+        front_door.add(ID, state="completed")
+        done = cli(*words, ID)
+        assert done.out == (
+            "Deleting the trained model 'training-DOl4q2LkR' ...\nOK\nDelete trained-models successful\n"
+        )
+        assert (done.code, done.err, front_door.runs) == (0, "", {})
+
+    def test_a_going_run_is_refused_where_nobody_can_be_asked(self, cli, front_door):
+        front_door.add(ID, state="running")
+        done = cli("delete", ID)
+        assert done.code == 2
+        assert "--yes" in done.err
+        assert ID in front_door.runs
+        assert front_door.paths("PATCH") == []
+
+    def test_with_yes_a_going_run_is_stopped_waited_for_and_deleted(self, cli, front_door):
+        front_door.add(ID, state="running")
+        front_door.deletes_before_end = 2
+        done = cli("delete", ID, "--yes")
+        assert (done.code, front_door.runs) == (0, {})
+        assert front_door.bodies == [[{"op": "replace", "path": "/status/state", "value": "canceled"}]]
+        assert done.out.endswith("OK\nDelete trained-models successful\n")
+
+    def test_a_run_that_ends_while_it_is_being_stopped_is_deleted_all_the_same(self, cli, front_door):
+        from cli_front_door import refusal
+
+        run = front_door.add(ID, state="running")
+        front_door.force("PATCH", ID, refusal(409, "C108", "it has ended already"))
+        front_door.force("DELETE", ID, refusal(409, "C108", "it is still going"))
+        run["state"] = "completed"
+        assert cli("delete", ID, "-y").code == 0
+        assert front_door.runs == {}
+
+    def test_a_run_that_does_not_stop_in_time_is_code_1_and_told_how_to_go_on(self, cli, front_door):
+        front_door.add(ID, state="running")
+        front_door.deletes_before_end = 10**9
+        done = cli("delete", ID, "--yes", "--timeout", "0.1")
+        assert done.code == 1
+        assert "has not ended in 0.1 seconds" in done.err
+        assert f"trainyard delete {ID}" in done.err
+
+    def test_a_time_that_is_no_number_is_wrong_usage(self, cli, front_door):
+        assert cli("delete", ID, "--timeout", "soon").code == 2
+        assert front_door.asked == []
+
+    def test_json_says_whether_the_run_had_to_be_stopped(self, cli, front_door):
+        front_door.add(ID, state="running")
+        done = cli("delete", ID, "--yes", "-o", "json")
+        assert done.data == {"model_id": ID, "deleted": True, "stopped": True}
+
+    def test_a_service_that_starts_again_meanwhile_is_waited_for(self, cli, front_door):
+        from cli_front_door import Answer, refusal
+
+        front_door.add(ID, state="running")
+        front_door.force("DELETE", ID, refusal(409, "C108", "it is still going"))
+        front_door.force("DELETE", ID, Answer(503, b"starting", "text/plain"))
+        assert cli("delete", ID, "--yes").code == 0
+        assert front_door.runs == {}
+
+
+class TestCancel:
+    def test_cancel_asks_the_service_and_prints_the_state(self, cli, front_door):
+        front_door.add(ID, state="running")
+        done = cli("cancel", ID)
+        assert done.out == (
+            f"Canceling the trained model '{ID}' ...\nState          running\nOK\nCancel trained-models successful\n"
+        )
+        assert front_door.bodies == [[{"op": "replace", "path": "/status/state", "value": "canceled"}]]
+
+    def test_a_run_that_has_ended_cannot_be_canceled(self, cli, front_door):
+        front_door.add(ID, state="completed")
+        done = cli("cancel", "training-runs", ID)
+        assert done.code == 1
+        assert "error C108: it has ended already" in done.err
+
+
+class TestLogs:
+    def test_the_log_is_passed_on_byte_for_byte(self, front_door, cli):
+        front_door.add(ID)
+        front_door.logs[ID] = [b"\x1b[32m50%\r", b"100%\xc3", b"\xa9 no newline"]
+        assert cli("logs", ID).out.encode() == b"\x1b[32m50%\r100%\xc3\xa9 no newline"
+
+    def test_follow_survives_a_broken_connection_without_losing_or_repeating(self, cli, front_door):
+        front_door.add(ID, state="running")
+        front_door.logs[ID] = [b"one\n", b"two\n", "cut", b"three\n", "cut", b"four\n", "completed"]
+        done = cli("logs", "--follow", ID)
+        assert done.out == "one\ntwo\nthree\nfour\n"
+        assert len(front_door.paths("GET")) == 3
+
+    def test_a_run_that_has_written_nothing_is_said_to_have_written_nothing(self, cli, front_door):
+        front_door.add(ID)
+        done = cli("logs", ID)
+        assert (done.code, done.out) == (0, "")
+        assert done.err == f"note: {ID} is pending and has written nothing so far\n"
+
+    def test_json_holds_the_whole_log(self, cli, front_door):
+        front_door.add(ID)
+        front_door.logs[ID] = [b"epoch 1\n", b"\xff\n"]
+        assert cli("logs", ID, "-o", "json").data == {"model_id": ID, "log": "epoch 1\n\ufffd\n"}
+
+    def test_the_log_of_an_unknown_run_is_an_error_and_not_a_log(self, cli):
+        done = cli("logs", "trained-models", ID, "-f")
+        assert (done.code, done.out) == (1, "")
+        assert "error C107" in done.err

@@ -1,0 +1,42 @@
+"""Reference docs cannot lag: every setting and every error code is looked for in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from trainyard.errors import CODES
+from trainyard.local.parts import GPUS
+from trainyard.settings import ROWS
+
+_DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def _lines(name: str) -> list[str]:
+    return (_DOCS / name).read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_setting_is_documented_with_its_default(row):
+    default = f"`{row.default}`" if row.default else "empty"
+    beginning = f"| `{row.variable}` | {default} | {row.help}"
+    assert [line for line in _lines("settings.md") if line.startswith(beginning)]
+
+
+def test_no_setting_is_documented_that_is_not_there():
+    named = {found for line in _lines("settings.md") for found in re.findall(r"TRAINYARD_\w+", line)}
+    assert named - {GPUS} == {row.variable for row in ROWS}
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.code)
+def test_every_error_code_is_documented_as_it_is(code):
+    retried = "yes" if code.retried else "no"
+    beginning = f"| {code.code} | {code.fault} | {code.title} | {code.status} | {retried} | "
+    assert [line for line in _lines("errors.md") if line.startswith(beginning)]
+
+
+def test_no_error_code_is_documented_that_is_not_there():
+    rows = [line.split(" | ")[0] for line in _lines("errors.md") if re.match(r"\| [CS]\d", line)]
+    assert sorted(rows) == sorted(f"| {code}" for code in CODES)

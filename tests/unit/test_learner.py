@@ -1,0 +1,424 @@
+"""The wrapper that runs a training command, tested with real shells, processes and signals."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from trainyard.pods.environment import LAUNCHER, learner_text
+
+_TOOLS = "cat chmod date env iconv ls mkdir mkfifo mktemp mv rm sed seq sleep tail tee touch tr wc"
+_LIMIT = 20
+
+
+class Learner:
+    """The wrapper with the folders of one run, as a pod has them."""
+
+    def __init__(self, root: Path, shell: list[str], path: str) -> None:
+        self.shell = shell
+        self.root = root
+        self.model, self.logs, self.state = (root / name for name in ("model", "logs", "state"))
+        for folder in (self.model, self.logs, self.state):
+            folder.mkdir(parents=True)
+        self.log = self.logs / "learner-1" / "training-log.txt"
+        self.reason = root / "termination-log"
+        self.reason.touch()
+        self.environment = {
+            "PATH": path,
+            "HOME": str(root),
+            "TMPDIR": str(root),
+            "MODEL_DIR": str(self.model),
+            "LOG_DIR": str(self.logs),
+            "JOB_STATE_DIR": str(self.state),
+            "LEARNER_ID": "1",
+            "LEARNER_PYTHON": "python3",
+            "TERMINATION_LOG": str(self.reason),
+        }
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, command: str, **environment: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [*self.shell, "-c", learner_text(), "learner"],
+            env={**self.environment, "TRAINING_COMMAND": command, **environment},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, command: str, **environment: str) -> tuple[int, bytes]:
+        process = self.start(command, **environment)
+        shown, _ = process.communicate(timeout=_LIMIT * 2)
+        return process.returncode, shown
+
+    def python(self, source: str) -> str:
+        """Put a program into the model folder; return the command that runs it."""
+        (self.model / "program.py").write_text(source)
+        return f"'{sys.executable}' -u program.py"
+
+    def until(self, seen: Callable[[], bool]) -> None:
+        end = time.monotonic() + _LIMIT
+        while not seen():
+            assert time.monotonic() < end, self.log.read_bytes() if self.log.exists() else "no log"
+            time.sleep(0.005)
+
+    def until_logged(self, text: bytes) -> None:
+        self.until(lambda: self.log.exists() and text in self.log.read_bytes())
+
+    def stop(self) -> None:
+        for process in self.started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture(params=["bash", "dash", "dash-alone", "busybox"])
+def learner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Learner]:
+    """A wrapper under bash, dash, dash where there is no bash, and busybox with nothing but its own tools."""
+    made = _learner(request.param, tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def bash_learner(tmp_path: Path) -> Iterator[Learner]:
+    made = _learner("bash", tmp_path)
+    yield made
+    made.stop()
+
+
+def _learner(kind: str, tmp_path: Path) -> Learner:
+    program = shutil.which(kind.removesuffix("-alone"))
+    if program is None:
+        pytest.skip(f"{kind} is not on this machine")
+    if kind in ("bash", "dash"):
+        return Learner(tmp_path / "a run", [program], os.environ["PATH"])
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in _TOOLS.split():
+        source = program if kind == "busybox" else shutil.which(tool)
+        if source and not (kind == "busybox" and tool == "iconv"):
+            (tools / tool).symlink_to(source)
+    (tools / "sh").symlink_to(program)
+    (tools / "python3").symlink_to(Path(sys.executable).resolve())
+    return Learner(tmp_path / "a run", [str(tools / "sh")], str(tools))
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 71, 126, 127, 255])
+def test_the_commands_own_exit_code_is_the_wrappers(learner: Learner, code: int) -> None:
+    assert learner.run(f"echo last words; exit {code}")[0] == code
+
+
+def test_a_command_that_was_killed_ends_with_128_and_the_signal(learner: Learner) -> None:
+    code, shown = learner.run("echo before; kill -KILL $$")
+    assert (code, learner.log.read_bytes()) == (137, b"before\n")
+    assert b"TRAINING_COMMAND" not in shown
+
+
+def test_output_goes_to_the_pods_log_and_to_the_file_in_order(learner: Learner) -> None:
+    code, shown = learner.run("echo one; echo two >&2; echo three; echo four >&2")
+    assert code == 0
+    assert shown == b"one\ntwo\nthree\nfour\n"
+    assert learner.log.read_bytes() == shown
+
+
+def test_a_successful_command_leaves_no_word_of_the_wrapper_and_no_reason(learner: Learner) -> None:
+    assert learner.run("true") == (0, b"")
+    assert learner.log.read_bytes() == b""
+    assert learner.reason.read_bytes() == b""
+
+
+def test_nothing_is_lost_of_100_000_quick_lines(learner: Learner) -> None:
+    code, shown = learner.run("seq 100000; exit 5")
+    expected = b"".join(b"%d\n" % number for number in range(1, 100_001))
+    assert code == 5
+    assert learner.log.read_bytes() == expected
+    assert shown == expected
+
+
+def test_binary_output_and_a_last_line_without_an_end_arrive_unchanged(learner: Learner) -> None:
+    data = bytes(range(256)) * 50
+    (learner.model / "blob").write_bytes(data)
+    code, shown = learner.run("cat blob; exit 1")
+    assert (code, shown, learner.log.read_bytes()) == (1, data, data)
+
+
+def test_a_second_attempt_appends_on_a_line_of_its_own(learner: Learner) -> None:
+    learner.run("printf 'first, cut off'; exit 1")
+    learner.run("echo second; exit 1")
+    assert learner.log.read_text() == "first, cut off\nsecond\n"
+    assert learner.reason.read_text() == "second\n"
+
+
+def test_the_command_runs_in_the_model_folder_with_it_on_pythonpath(learner: Learner) -> None:
+    (learner.model / "helper.py").write_text("print('helped')\n")
+    learner.run("pwd; echo $PYTHONPATH; cd / && python3 -c 'import helper'", PYTHONPATH="/opt/theirs")
+    where = str(learner.model)
+    assert learner.log.read_text() == f"{where}\n{where}:/opt/theirs\nhelped\n"
+
+
+def test_the_wrapper_leaves_no_variable_of_its_own_in_the_environment(learner: Learner) -> None:
+    learner.run("env", PYTHONPATH="")
+    seen = {line.partition("=")[0] for line in learner.log.read_text().splitlines()}
+    shells_own = {"PWD", "SHLVL", "_"}
+    assert seen - shells_own == {*learner.environment, "TRAINING_COMMAND", "PYTHONPATH"}
+
+
+def test_folders_with_blanks_quotes_and_unicode_work(tmp_path: Path) -> None:
+    learner = Learner(tmp_path / "a 'run' of \"Müller\" $HOME 数字", ["dash"], os.environ["PATH"])
+    assert learner.run('cd .. && echo "$MODEL_DIR" >&2; exit 4')[0] == 4
+    assert learner.log.read_text() == f"{learner.model}\n"
+
+
+def test_the_command_is_handed_over_unchanged(learner: Learner) -> None:
+    command = "A='x y'; if [ \"$A\" = 'x y' ]; then echo \"$A\" '$A' \\\\ \"\\$\" `echo z`; fi;\necho next && echo last"
+    learner.run(command)
+    assert learner.log.read_text() == "x y $A \\ $ z\nnext\nlast\n"
+
+
+def test_the_command_runs_in_bash_where_there_is_one(bash_learner: Learner) -> None:
+    assert bash_learner.run('[[ "$LEARNER_ID" == "1" ]] && echo bash')[1] == b"bash\n"
+
+
+def test_the_start_is_marked_before_the_program_runs(learner: Learner) -> None:
+    learner.run('cat "$JOB_STATE_DIR/started"')
+    assert abs(int(learner.log.read_text()) - time.time()) < 60
+    assert [path.name for path in learner.state.iterdir()] == ["started"]
+
+
+def test_a_program_that_lost_its_exec_bit_is_told_the_cure(learner: Learner) -> None:
+    (learner.model / "train.sh").write_text("#!/bin/sh\necho never\n")
+    code, shown = learner.run("./train.sh")
+    assert code == 126
+    assert b"chmod +x" in shown
+    assert "exit code 126: a file of the command is not executable; run chmod +x" in learner.log.read_text()
+    assert "chmod +x" in learner.reason.read_text()
+
+
+def test_a_program_that_is_not_there_is_said_to_be_missing(learner: Learner) -> None:
+    code, _ = learner.run("no-such-program --option")
+    assert code == 127
+    assert "no-such-program" in learner.log.read_text()
+    assert "exit code 127: a program of the command was not found" in learner.log.read_text().splitlines()[-1]
+
+
+def test_an_explanation_never_continues_the_programs_last_line(learner: Learner) -> None:
+    learner.run("printf 'no end'; exit 126")
+    assert learner.log.read_text().splitlines()[0] == "no end"
+
+
+def test_the_reason_is_the_end_of_this_attempts_output(learner: Learner) -> None:
+    learner.run("echo of the first attempt; exit 1")
+    learner.run("seq 5000; printf 'Traceback:\\n\\n   \\nValueError: größer\\0\\n\\n'; exit 1")
+    lines = learner.reason.read_text().splitlines()
+    assert lines[-2] == "Traceback:"
+    assert lines[-1] in ("ValueError: größer", "ValueError: grer")  # ASCII where the image has no iconv
+    assert len(learner.reason.read_bytes()) <= 4096
+
+
+def test_the_reason_is_utf8_and_short_whatever_was_written(learner: Learner) -> None:
+    (learner.model / "blob").write_bytes(bytes(range(256)) * 200)
+    learner.run("cat blob; exit 1")
+    assert 0 < len(learner.reason.read_bytes()) <= 4096
+    learner.reason.read_text()
+
+
+def test_a_failure_without_output_leaves_the_reason_empty(learner: Learner) -> None:
+    learner.run("echo earlier; exit 1")
+    assert learner.run("exit 9")[0] == 9
+    assert learner.reason.read_bytes() == b""
+
+
+def test_progress_bars_give_their_last_state_as_reason(learner: Learner) -> None:
+    learner.run(r"printf 'epoch 1\repoch 2\rdied'; exit 1")
+    assert learner.reason.read_text().splitlines()[-1] == "died"
+
+
+def test_a_missing_termination_log_is_not_made(learner: Learner) -> None:
+    learner.reason.unlink()
+    assert learner.run("echo x; exit 2")[0] == 2
+    assert not learner.reason.exists()
+
+
+def test_a_missing_model_folder_is_named(learner: Learner) -> None:
+    learner.model.rmdir()
+    code, shown = learner.run("echo never")
+    assert code == 71
+    assert f"the model definition is not at '{learner.model}'" in shown.decode()
+    assert learner.reason.read_bytes() == shown
+
+
+def test_an_unwritable_log_folder_is_named(learner: Learner) -> None:
+    learner.logs.rmdir()
+    learner.logs.write_text("a file where the folder should be")
+    code, shown = learner.run("echo never")
+    assert code == 72
+    assert str(learner.log) in learner.reason.read_text()
+    assert b"never" not in shown
+
+
+def test_an_unwritable_state_folder_is_named(learner: Learner) -> None:
+    learner.state.rmdir()
+    code, shown = learner.run("echo never")
+    assert code == 73
+    assert str(learner.state) in learner.reason.read_text()
+    assert b"never" not in shown
+
+
+def test_nothing_is_left_in_the_temporary_folder(learner: Learner) -> None:
+    learner.run("true")
+    assert not list(learner.root.glob("tmp.*"))
+
+
+def test_sigterm_reaches_a_program_that_saves_its_state(learner: Learner) -> None:
+    command = learner.python(
+        "import signal, sys, time\n"
+        "def save(*_):\n    print('saving'); time.sleep(0.3); print('saved'); sys.exit(7)\n"
+        "signal.signal(signal.SIGTERM, save)\nprint('ready')\nwhile True: time.sleep(1)\n"
+    )
+    process = learner.start(f"exec {command}")
+    learner.until_logged(b"ready")
+    process.terminate()
+    shown, _ = process.communicate(timeout=_LIMIT)
+    assert process.returncode == 7
+    assert shown == learner.log.read_bytes() == b"ready\nsaving\nsaved\n"
+
+
+def test_sigterm_ends_a_list_of_commands_and_waits_for_what_still_saves(learner: Learner) -> None:
+    command = learner.python(
+        "import signal, sys, time\n"
+        "def save(*_):\n    time.sleep(0.3); print('saved'); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, save)\nprint('ready')\nwhile True: time.sleep(1)\n"
+    )
+    process = learner.start(f"echo a && {command} && echo never; echo neither")
+    learner.until_logged(b"ready")
+    process.terminate()
+    process.communicate(timeout=_LIMIT)
+    assert process.returncode == 143
+    assert learner.log.read_bytes() == b"a\nready\nsaved\n"
+
+
+def test_an_interrupted_program_that_ends_well_is_not_a_success(learner: Learner) -> None:
+    command = learner.python(
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "print('ready')\nwhile True: time.sleep(1)\n"
+    )
+    process = learner.start(f"exec {command}")
+    learner.until_logged(b"ready")
+    process.terminate()
+    process.communicate(timeout=_LIMIT)
+    assert process.returncode == 143
+
+
+def test_sigterm_is_delivered_once(learner: Learner) -> None:
+    command = learner.python(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('told'))\nprint('ready')\n"
+        "end = time.monotonic() + 0.5\n"
+        "while True:\n    time.sleep(0.05)\n    if time.monotonic() > end: sys.exit(8)\n"
+    )
+    process = learner.start(command)
+    learner.until_logged(b"ready")
+    process.terminate()
+    process.communicate(timeout=_LIMIT)
+    assert learner.log.read_bytes().count(b"told") == 1
+
+
+def test_a_plain_program_ends_at_once_on_sigterm(learner: Learner) -> None:
+    process = learner.start("echo ready; sleep 60; echo never")
+    learner.until_logged(b"ready")
+    process.terminate()
+    process.communicate(timeout=5)
+    assert process.returncode == 143
+    assert b"never" not in learner.log.read_bytes()
+
+
+def test_sigterm_is_heard_at_any_moment_of_the_start(learner: Learner) -> None:
+    for step in range(12):
+        process = learner.start("sleep 60")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=step * 0.004)
+        process.terminate()
+        process.communicate(timeout=_LIMIT)
+        # Killed by it before the shell has read its first line; a container's first process would not be.
+        assert process.returncode in (143, -signal.SIGTERM)
+
+
+def test_background_processes_do_not_hold_a_finished_run(learner: Learner) -> None:
+    begun = time.monotonic()
+    code, shown = learner.run("sleep 60 & echo done; exit 6")
+    assert (code, shown) == (6, b"done\n")
+    assert time.monotonic() - begun < 10
+
+
+def test_a_background_process_that_ignores_sigterm_is_left_behind(bash_learner: Learner) -> None:
+    begun = time.monotonic()
+    process = bash_learner.start("(trap '' TERM; sleep 60) & echo done; exit 6")
+    process.wait(timeout=30)
+    os.killpg(process.pid, signal.SIGKILL)  # as the end of the container does
+    assert process.returncode == 6
+    assert time.monotonic() - begun < 30
+    assert bash_learner.log.read_bytes() == b"done\n"
+
+
+def test_what_a_filter_of_the_command_still_writes_is_waited_for(bash_learner: Learner) -> None:
+    code, shown = bash_learner.run("exec > >(sleep 0.3; cat); seq 1000")
+    assert code == 0
+    assert shown.endswith(b"999\n1000\n")
+
+
+def test_a_program_can_be_interrupted_with_sigint_under_bash(bash_learner: Learner) -> None:
+    command = bash_learner.python(
+        "import os, signal, time\ntry:\n    os.kill(os.getpid(), signal.SIGINT); time.sleep(5)\n"
+        "except KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    assert bash_learner.run(command) == (0, b"interrupted\n")
+
+
+def test_python_means_the_frameworks_interpreter_where_the_image_has_no_python(learner: Learner) -> None:
+    if shutil.which("python", path=learner.environment["PATH"]):
+        assert learner.run("python -c 'print(1 + 1)'", LEARNER_PYTHON="no-such-python") == (0, b"2\n")
+    else:
+        assert learner.run("python -c 'print(1 + 1)'", LEARNER_PYTHON="python3") == (0, b"2\n")
+
+
+def test_an_interpreter_with_a_path_comes_first(learner: Learner) -> None:
+    folder = learner.root / "their bin"
+    folder.mkdir()
+    (folder / "python").write_text('#!/bin/sh\necho theirs "$@"\n')
+    (folder / "python").chmod(0o755)
+    assert learner.run("python a b", LEARNER_PYTHON=str(folder / "python")) == (0, b"theirs a b\n")
+
+
+def test_a_log_that_the_program_removed_or_emptied_does_no_harm(learner: Learner) -> None:
+    assert learner.run('seq 9; : >"$LOG_DIR/learner-1/training-log.txt"; exit 3')[0] == 3
+    assert learner.run('echo x; rm -r "$LOG_DIR"/*; exit 4')[0] == 4
+
+
+def test_the_launcher_takes_bash_where_there_is_one_and_sh_elsewhere(learner: Learner) -> None:
+    command = [learner.shell[0], "-c", LAUNCHER, "learner", 'echo "$0 ${BASH_VERSION:+bash}"']
+    shown = subprocess.run(command, env=learner.environment, capture_output=True, check=True, timeout=_LIMIT).stdout
+    assert shown.strip() == (b"learner bash" if shutil.which("bash", path=learner.environment["PATH"]) else b"learner")
+
+
+def test_the_wrapper_costs_less_than_50_milliseconds(learner: Learner) -> None:
+    def processor_seconds() -> float:
+        before = os.times()
+        learner.run("true")
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    # Of the processor, because other programs of a busy machine do not count into it.
+    assert min(processor_seconds() for _ in range(5)) < 0.05

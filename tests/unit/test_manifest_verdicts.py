@@ -1,0 +1,91 @@
+"""Every real manifest gets the verdict that reading it gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from intake_samples import change, limits, read, refusal
+
+from trainyard.domain.plan import make_plan
+from trainyard.domain.training import TrainingSpec
+from trainyard.intake.document import read_document
+
+FOLDER = Path(__file__).parents[1] / "manifests"
+VERDICTS = read_document((FOLDER / "verdicts.yaml").read_bytes(), 2**20).data
+RUNNING = [name for name, verdict in VERDICTS.items() if "run" in verdict]
+REFUSED = [name for name, verdict in VERDICTS.items() if "refused" in verdict]
+
+
+def source(name: str) -> str:
+    return (FOLDER / name).read_text("utf-8")
+
+
+def test_every_file_has_a_verdict():
+    assert sorted(VERDICTS) == sorted(path.name for path in FOLDER.glob("*.yml"))
+    assert len(RUNNING) + len(REFUSED) == 78
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_a_good_manifest_runs(name):
+    found = read(source(name))
+    spec = found.submission.spec
+    wanted = spec.resources.size or f"{spec.resources.gpus} GPUs"
+    assert f"{spec.framework} on {wanted}" == VERDICTS[name]["run"]
+    told = VERDICTS[name].get("warns", [])
+    assert all(any(words in warning for warning in found.submission.warnings) for words in told)
+    assert bool(told) == bool(found.submission.warnings)
+    assert make_plan(spec, limits().accounts["default"], limits()).image
+    assert TrainingSpec.from_dict(spec.as_dict()) == spec
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_manifest_is_refused_for_the_right_reasons(name):
+    error = refusal(source(name))
+    assert error.code.code == VERDICTS[name]["refused"]
+    messages = [problem.message for problem in error.problems]
+    for words in VERDICTS[name]["words"]:
+        assert any(words in message for message in messages), (words, messages)
+    for problem in error.problems:
+        assert problem.line
+        assert problem.cure
+
+
+S3_TEMPLATE = "CHATTG1__PredictiveModeling__nl-de-ml_dlaas_working_with_new_models-block1@b83c855d.yml"
+SWIFT_TEMPLATE = "CHATTG1__PredictiveModeling__nl-de-ml_dlaas_working_with_new_models-block2@b83c855d.yml"
+FILLED = {
+    "<auth-url>": "https://storage.example.com",
+    "<username>": "ada",
+    "<password>": "sEcReT",
+    "<region>": "dallas",
+    "<domain-name>": "1090141",
+    "<project-id>": "3f0f",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "rest"),
+    [
+        (S3_TEMPLATE, "s3", (None, None, None)),
+        (SWIFT_TEMPLATE, "bluemix_objectstore", ("dallas", "1090141", "3f0f")),
+    ],
+)
+def test_the_documented_examples_run_once_they_are_filled_in(name, kind, rest):
+    text = source(name)
+    for placeholder, value in FILLED.items():
+        if placeholder in text:
+            text = change(text, placeholder, value)
+    submission = read(text).submission
+    data, results = submission.spec.data, submission.spec.results
+    assert (data.kind, data.bucket, data.endpoint) == (kind, "mnist-training-data", "https://storage.example.com")
+    assert (results.kind, results.bucket) == (kind, "mnist-training-models")
+    assert (data.region, data.domain, data.project) == rest
+    assert (submission.data_credentials.user, submission.data_credentials.secret) == ("ada", "sEcReT")
+    assert submission.spec.command.endswith("--learningRate 0.001 --trainingIters 2000000")
+    assert submission.spec.resources.size == "small"
+    assert submission.warnings == ()
+
+
+def test_no_refusal_shows_a_credential():
+    text = change(source(S3_TEMPLATE), "<password>", "sEcReT")
+    assert "sEcReT" not in str(refusal(text).as_dict())

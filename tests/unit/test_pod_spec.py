@@ -1,0 +1,157 @@
+"""The training pod, compared whole with the files in tests/golden (TRAINYARD_WRITE_GOLDEN=1 writes them anew)."""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pod_samples import FFDL, SMALL, expanded
+
+from trainyard.errors import TrainyardError
+from trainyard.pods.environment import LAUNCHER, escaped, learner_text
+from trainyard.pods.labels import run_selector
+from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def shown(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return the pod with a word in place of the wrapper's text, which has tests of its own."""
+    copied = copy.deepcopy(pod)
+    copied["spec"]["containers"][0]["command"][-1] = "(learner.sh)"
+    return copied
+
+
+@pytest.mark.parametrize(("name", "run"), [("small-gpu-claim", SMALL), ("ffdl-cpu-folder", FFDL)])
+def test_the_whole_pod_is_as_recorded(name: str, run: PodRun) -> None:
+    path = GOLDEN / f"pod-{name}.yaml"
+    pod = shown(training_pod(run))
+    if os.environ.get("TRAINYARD_WRITE_GOLDEN"):
+        path.write_text(yaml.safe_dump(pod, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
+    assert pod == yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_a_claim_and_a_folder_differ_in_the_volume_alone() -> None:
+    claim, folder = training_pod(SMALL), training_pod(replace(SMALL, volume=WorkspaceVolume(folder="/srv/workspace")))
+    assert claim["spec"]["volumes"].pop(0) == {
+        "name": "workspace",
+        "persistentVolumeClaim": {"claimName": "trainyard-workspace"},
+    }
+    assert folder["spec"]["volumes"].pop(0) == {
+        "name": "workspace",
+        "hostPath": {"path": "/srv/workspace", "type": "Directory"},
+    }
+    assert claim == folder
+
+
+def test_the_wrapper_is_passed_whole_and_started_by_the_launcher() -> None:
+    command = training_pod(SMALL)["spec"]["containers"][0]["command"]
+    assert command[:2] == ["sh", "-c"]
+    assert [expanded(text, {}) for text in command[2:]] == [LAUNCHER, "learner", learner_text()]
+
+
+def test_a_second_attempt_has_a_name_of_its_own_and_is_found_with_the_first() -> None:
+    first, second = training_pod(SMALL), training_pod(replace(SMALL, attempt=2))
+    assert first["metadata"]["name"] != second["metadata"]["name"]
+    wanted = dict(pair.split("=") for pair in run_selector(SMALL.model_id).split(","))
+    assert all(wanted.items() <= pod["metadata"]["labels"].items() for pod in (first, second))
+
+
+def test_model_ids_that_differ_in_case_alone_have_pods_of_different_names() -> None:
+    names = {
+        training_pod(replace(SMALL, model_id=f"training-{tail}"))["metadata"]["name"]
+        for tail in ("aaaaaaaaa", "AAAAAAAAA")
+    }
+    assert len(names) == 2
+
+
+def test_a_run_without_gpus_neither_asks_for_nor_sees_any() -> None:
+    container = training_pod(FFDL)["spec"]["containers"][0]
+    assert "nvidia.com/gpu" not in str(container["resources"])
+    assert {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"} in container["env"]
+
+
+def test_gpus_are_the_device_plugins_to_show() -> None:
+    container = training_pod(SMALL)["spec"]["containers"][0]
+    assert (
+        container["resources"]["requests"]["nvidia.com/gpu"]
+        == container["resources"]["limits"]["nvidia.com/gpu"]
+        == "1"
+    )
+    assert "NVIDIA_VISIBLE_DEVICES" not in [variable["name"] for variable in container["env"]]
+
+
+def test_the_program_may_do_nothing_to_its_node() -> None:
+    spec = training_pod(SMALL)["spec"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] != 0
+    assert spec["automountServiceAccountToken"] is False
+    assert not any(spec[key] for key in ("hostNetwork", "hostPID", "hostIPC"))
+    assert spec["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_of_the_workspace_only_the_runs_own_folders_are_seen_and_data_cannot_be_written() -> None:
+    mounts = training_pod(SMALL)["spec"]["containers"][0]["volumeMounts"]
+    workspace = {mount["mountPath"]: mount for mount in mounts if mount["name"] == "workspace"}
+    assert all(mount["subPath"] for mount in workspace.values())
+    assert [path for path, mount in workspace.items() if mount.get("readOnly")] == ["/job/data"]
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("registry.example:5000/a/net:1.2", "IfNotPresent"),
+        ("net:1.2-py3", "IfNotPresent"),
+        ("registry.example:5000/a/net", "Always"),
+        ("net", "Always"),
+        ("net:latest", "Always"),
+        ("registry.example:5000/net@sha256:" + "0" * 64, "IfNotPresent"),
+        ("net:latest@sha256:" + "0" * 64, "IfNotPresent"),
+    ],
+)
+def test_only_an_image_that_may_have_changed_is_pulled_again(image: str, policy: str) -> None:
+    run = replace(SMALL, plan=replace(SMALL.plan, image=image))
+    assert training_pod(run)["spec"]["containers"][0]["imagePullPolicy"] == policy
+
+
+@pytest.mark.parametrize(
+    ("setting", "volume"),
+    [
+        ("claim:work", WorkspaceVolume(claim="work")),
+        ("/srv/workspace", WorkspaceVolume(folder="/srv/workspace")),
+        ("", WorkspaceVolume(folder="/home/me/workspace")),
+    ],
+)
+def test_the_workspace_volume_is_read_from_its_setting(setting: str, volume: WorkspaceVolume) -> None:
+    assert WorkspaceVolume.of(setting, "/home/me/workspace") == volume
+
+
+def test_a_workspace_that_no_node_could_find_is_refused() -> None:
+    with pytest.raises(TrainyardError, match="relative") as caught:
+        WorkspaceVolume.of("", ".trainyard/workspace")
+    assert "TRAINYARD_WORKSPACE_VOLUME" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "python train.py --data ${DATA_DIR} --out $RESULT_DIR",
+        "echo $(TRAINING_ID) $(date) $$(TRAINING_ID) $$$(TRAINING_ID)",
+        "kill $$; echo $$$ $$$$ $",
+        "echo $é $日 ${é}",
+        "$(",
+        "$(unclosed $",
+        "",
+    ],
+)
+def test_kubernetes_expansion_gives_a_command_back_unchanged(text: str) -> None:
+    assert expanded(escaped(text), {"TRAINING_ID": "replaced", "DATA_DIR": "replaced"}) == text
+
+
+def test_common_commands_stay_readable_in_the_pod() -> None:
+    assert escaped("python3 a.py ${DATA_DIR}/x $RESULT_DIR") == "python3 a.py ${DATA_DIR}/x $RESULT_DIR"

@@ -1,0 +1,97 @@
+"""The program file of a command is told where it is certain, and only there."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from trainyard.intake.program import missing_program, program_of
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        ("python3 convolutional_network.py --trainingIters 20", "convolutional_network.py"),
+        ("bash runme.sh", "runme.sh"),
+        ("VAR=1 OTHER='a b' python a/b.py; echo done", "a/b.py"),
+        ("python -u train.py", "train.py"),
+        ("python3.11 ./train.py", "train.py"),
+        ("/opt/conda/bin/python -u train.py --nodes 2", "train.py"),
+        ("./train-dcgan.py --epoch 20", "train-dcgan.py"),
+        ("PS_HOSTS_COUNT=1 ./launcher.py python3 ${MODEL_DIR}/mnist.py", "launcher.py"),
+        ("python3 ${MODEL_DIR}/mnist.py", "mnist.py"),
+        ("$MODEL_DIR/run.sh", "run.sh"),
+        ("pip3 install keras; pip3 install scikit-learn; python3 experiment.py", "experiment.py"),
+        ("pip install keras && python3 keras-test/mnist_cnn.py", "keras-test/mnist_cnn.py"),
+        ("chmod +x *.sh && ./train-max-model.sh", "train-max-model.sh"),
+        ("exec nohup python 'my script.py' 2>&1 | tee $LOG_DIR/x", "my script.py"),
+        ("export A=1\npython b.py&&echo", "b.py"),
+        ("th main.lua", "main.lua"),
+        ("Rscript fit.R", "fit.R"),
+    ],
+)
+def test_a_certain_program_is_told(command, program):
+    assert program_of(command) == program
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "   \n",
+        "caffe train -solver lenet.prototxt",
+        "cd x && python y.py",
+        "pip install x && cd y && python z.py",
+        "if [ -f x.py ]; then python x.py; fi",
+        "for i in 1 2; do python x.py; done",
+        "python -m pkg.mod",
+        "python -m torch.distributed.launch train.py",
+        "python -c 'print(1)'",
+        "python -W ignore x.py",
+        "python - <<EOF\nprint(1)\nEOF",
+        "python pkg",
+        "python3 $DATA_DIR/x.py",
+        "python3 ../x.py",
+        "python3 /abs/x.py",
+        "python *.py",
+        "python > log x.py",
+        "python a.py || python b.py",
+        "(python x.py)",
+        "{ python x.py; }",
+        "! python x.py",
+        "bash -c 'python x.py'",
+        "bash -s x.sh",
+        "perl -e 'x'",
+        "tar xf code.tar && python x.py",
+        "git clone x && python x.py",
+        "echo 'print(1)' > x.py; python x.py",
+        'eval "$(find . -name start.sh)" 500',
+        "mpirun -np 2 python x.py",
+        "python 'x.py",
+        "train",
+    ],
+)
+def test_an_uncertain_program_is_not_guessed(command):
+    assert program_of(command) is None
+
+
+@pytest.mark.parametrize(
+    "command", ["a=1 " * 250_000, ";" * 10**6, "'" * (10**6 + 1), "python " + "a " * 400_000], ids=range(4)
+)
+def test_a_hostile_command_takes_no_time(command):
+    begun = time.process_time()
+    assert program_of(command) is None
+    assert time.process_time() - begun < 1
+
+
+def test_a_missing_program_is_told_with_where_it_lies():
+    (problem,) = missing_program("python3 train.py", ["model/train.py", "README"])
+    assert problem.code == "C102"
+    assert "train.py, which is not in the zip" in problem.message
+    assert "Did you mean model/train.py?" in problem.cure
+
+
+def test_a_program_that_is_there_or_uncertain_is_no_problem():
+    assert missing_program("python3 train.py", ["train.py"]) == []
+    assert missing_program("caffe train", []) == []

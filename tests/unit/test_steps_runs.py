@@ -1,0 +1,347 @@
+"""Staging, storing and cleaning up a run, over stores in memory."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from memorystore import MemoryStore
+from samples import SPEC
+
+from trainyard.domain.outcome import Outcome
+from trainyard.errors import TrainyardError
+from trainyard.intake.archive import ArchiveRules
+from trainyard.settings import read_settings
+from trainyard.steps.cleanup import cleanup, forget
+from trainyard.steps.stage import Staged, stage
+from trainyard.steps.upload import upload
+from trainyard.stores.base import StoreError, Why
+from trainyard.stores.refusals import refusal
+from trainyard.workspace.datasets import DatasetCache
+from trainyard.workspace.layout import RunFolder, Workspace
+
+ID = "training-DOl4q2LkR"
+FAILED = Outcome("C201", "the program ended with exit code 3", "Look at its log.", exit_code=3)
+
+
+class Bench:
+    """One run with its buckets and workspace."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workspace = Workspace(folder / "workspace")
+        self.data = MemoryStore(**{"train/a.csv": b"1,2", "labels": b"xy"})
+        self.results = MemoryStore()
+        self.spec = SPEC
+        self.zip_path = folder / "model.zip"
+        self.told: list[str] = []
+        with zipfile.ZipFile(self.zip_path, "w") as archive:
+            archive.writestr("train.py", "print('hello')")
+            program = zipfile.ZipInfo("bin/run.sh")
+            program.external_attr, program.create_system = 0o100755 << 16, 3
+            archive.writestr(program, "#!/bin/sh\n")
+
+    @property
+    def run(self) -> RunFolder:
+        return self.workspace.run(ID)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.workspace.checkpoints("vision", self.spec.results)
+
+    def stage(self) -> Staged:
+        rules = ArchiveRules.of(read_settings({}))
+        args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.told.append)
+        return stage(ID, self.spec, "vision", *args)
+
+    def train(self, **files: str) -> None:
+        """Do what a program does: `result/model/x="..."` and the like, and a log."""
+        self.run.started.write_text("")
+        for name, text in {"logs/learner-1/training-log.txt": "epoch 1\n", **files}.items():
+            path = self.run.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def upload(self, outcome: Outcome | None = None) -> Any:
+        args = (self.results, self.workspace, self.zip_path, outcome or Outcome(), 2, self.told.append, 0.0)
+        return upload(ID, self.spec, "vision", *args)
+
+    def stored(self) -> dict[str, str]:
+        own = {key: content for key, content in self.results.contents.items() if key.startswith(f"{ID}/")}
+        return {key.removeprefix(f"{ID}/"): content.decode(errors="replace") for key, content in own.items()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+class TestStage:
+    def test_data_and_model_lie_where_a_pod_mounts_them(self, bench: Bench) -> None:
+        staged = bench.stage()
+        dataset = bench.workspace.root / staged.dataset_subpath
+        assert (dataset / "train/a.csv").read_bytes() == b"1,2"
+        assert (staged.files, staged.bytes, staged.hit) == (2, 5, False)
+        assert (bench.run.model / "train.py").read_text() == "print('hello')"
+        assert os.access(bench.run.model / "bin/run.sh", os.X_OK)
+        assert not (bench.run.model / "train.py").stat().st_mode & 0o111
+
+    def test_a_pod_of_another_user_can_write_its_folders_and_read_the_model(self, bench: Bench) -> None:
+        before = os.umask(0o077)
+        try:
+            bench.stage()
+        finally:
+            os.umask(before)
+        learner = bench.run.logs / "learner-1"
+        for folder in (*bench.run.folders, bench.run.model / "bin", learner, bench.checkpoints):
+            assert folder.stat().st_mode & 0o777 == 0o777, folder
+        assert (bench.run.model / "train.py").stat().st_mode & 0o444 == 0o444
+        assert (bench.run.model / "bin/run.sh").stat().st_mode & 0o555 == 0o555
+
+    def test_what_was_loaded_is_written_to_two_logs(self, bench: Bench) -> None:
+        bench.stage()
+        data, model = (bench.run.logs / "learner-1" / name for name in ("load-data.log", "load-model.log"))
+        assert data.read_text().startswith("2 files, 5 bytes of bucket memory at http://nowhere, version ")
+        assert "5 bytes downloaded in " in data.read_text()
+        assert model.read_text().startswith("2 files, 24 bytes of the model definition in ")
+
+    def test_checkpoints_of_the_bucket_come_where_missing(self, bench: Bench) -> None:
+        bench.results.contents = {"_wml_checkpoints/a/1": b"old", "_wml_checkpoints/a/2": b"two"}
+        (bench.checkpoints / "a").mkdir(parents=True)
+        (bench.checkpoints / "a/1").write_bytes(b"newer here")
+        bench.stage()
+        assert (bench.checkpoints / "a/1").read_bytes() == b"newer here"
+        assert (bench.checkpoints / "a/2").read_bytes() == b"two"
+        assert (bench.checkpoints / "a/2").stat().st_mode & 0o666 == 0o666
+
+    def test_a_second_attempt_moves_nothing_again(self, bench: Bench) -> None:
+        bench.stage()
+        bench.data.got.clear()
+        (bench.run.model / "train.py").write_text("kept")
+        assert bench.stage().hit
+        assert bench.data.got == []
+        assert (bench.run.model / "train.py").read_text() == "kept"
+
+    def test_a_run_whose_program_has_started_keeps_its_files_and_its_dataset(self, bench: Bench) -> None:
+        first = bench.stage()
+        bench.train(**{"model/made-by-the-program": "x"})
+        bench.data.contents["added"] = b"later"
+        again = bench.stage()
+        assert again == replace(first, hit=True)
+        assert (bench.run.model / "made-by-the-program").exists()
+
+    def test_the_dataset_is_held_until_cleanup(self, bench: Bench) -> None:
+        bench.stage()
+        cache = DatasetCache(bench.workspace)
+        assert cache.evict(0) == []
+        cleanup(ID, bench.workspace)
+        assert len(cache.evict(0)) == 1
+
+    def test_a_bad_zip_leaves_no_half_model(self, bench: Bench) -> None:
+        bench.zip_path.write_bytes(b"no zip")
+        with pytest.raises(TrainyardError) as caught:
+            bench.stage()
+        assert caught.value.code.code == "C102"
+        assert not bench.run.model.exists()
+
+    def test_what_runs_stored_in_the_same_bucket_is_not_staged(self, bench: Bench) -> None:
+        bench.spec = replace(SPEC, results=SPEC.data)
+        bench.data.contents |= {f"{ID}/model/weights": b"1", "_wml_checkpoints/step": b"2"}
+        assert bench.stage().files == 2
+
+
+class TestUpload:
+    def test_everything_lies_where_the_2017_service_put_it(self, bench: Bench) -> None:
+        bench.results.contents["_wml_checkpoints/before"] = b"0"
+        bench.stage()
+        (bench.checkpoints / "step-1").write_text("weights")
+        metrics, board = "logs/learner-1/evaluation-metrics.txt", "state/logs/tb/train/events"
+        bench.train(
+            **{"result/model/weights": "w", metrics: "{}", "logs/extra.txt": "e", board: "tb", "state/x": "own"}
+        )
+        bench.upload()
+        stored = bench.stored()
+        loads = {key: stored.pop(key) for key in ("learner-1/load-data.log", "learner-1/load-model.log")}
+        assert all(loads.values())
+        assert stored.pop("_submitted_code/model.zip")
+        assert stored == {
+            "model/weights": "w",
+            "learner-1/training-log.txt": "epoch 1\n",
+            "learner-1/evaluation-metrics.txt": "{}",
+            "learner-1/extra.txt": "e",
+            "learner-1/outcome.txt": "completed\n",
+            "logs/tb/train/events": "tb",
+        }
+        assert bench.results.contents["_wml_checkpoints/step-1"] == b"weights"
+        assert "_wml_checkpoints/before" not in bench.results.sent
+
+    def test_a_failed_run_says_why_beside_its_own_log(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train()
+        bench.upload(FAILED)
+        stored = bench.stored()
+        assert stored["learner-1/training-log.txt"] == "epoch 1\n"
+        reason = "error: the program ended with exit code 3 (C201)\nexit code 3\nLook at its log.\n"
+        assert stored["learner-1/outcome.txt"] == reason
+
+    def test_a_run_that_never_started_has_a_log_that_says_why(self, bench: Bench) -> None:
+        outcome = Outcome("C103", "bucket digits refused the credentials", "Check them.")
+        bench.upload(outcome)
+        text = bench.stored()["learner-1/training-log.txt"]
+        assert text == (
+            "The training program has not run.\nerror: bucket digits refused the credentials (C103)\nCheck them.\n"
+        )
+        assert bench.run.training_log.read_text() == text
+
+    def test_a_second_attempt_sends_only_what_is_missing(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"result/a": "1", "result/b": "2"})
+        bench.upload()
+        del bench.results.contents[f"{ID}/b"]
+        bench.results.sent.clear()
+        bench.upload()
+        assert bench.results.sent == [f"{ID}/b"]
+
+    def test_links_and_pipes_are_not_followed_and_the_bucket_says_so(self, bench: Bench, tmp_path: Path) -> None:
+        (tmp_path / "secrets").mkdir()
+        (tmp_path / "secrets/key").write_text("secret")
+        (tmp_path / "secrets/tb").mkdir()
+        (tmp_path / "secrets/tb/key").write_text("secret")
+        bench.stage()
+        bench.train(**{"result/good": "1"})
+        (bench.run.result / "file").symlink_to(tmp_path / "secrets/key")
+        (bench.run.result / "folder").symlink_to(tmp_path / "secrets")
+        (bench.run.state / "logs").symlink_to(tmp_path / "secrets")
+        os.mkfifo(bench.run.result / "pipe")
+        bench.upload()
+        assert "secret" not in "".join(bench.stored().values())
+        notes = bench.stored()["learner-1/store-results.log"].splitlines()
+        assert notes == [
+            "result/file is not stored: it is a link",
+            "result/folder is not stored: it is a link",
+            "result/pipe is not stored: it is no file",
+        ]
+
+    def test_a_log_folder_that_is_a_link_is_not_written_to(self, bench: Bench, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        bench.run.logs.mkdir(parents=True)
+        (bench.run.logs / "learner-1").symlink_to(outside)
+        bench.upload(FAILED)
+        assert list(outside.iterdir()) == []
+        assert bench.stored()["learner-1/training-log.txt"].startswith("The training program has not run.")
+
+    def test_a_result_with_the_name_of_a_log_is_stored_under_another(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(
+            **{"result/learner-1/training-log.txt": "mine", "result/logs/tb": "a file", "state/logs/tb/x": "tb"}
+        )
+        bench.upload()
+        stored = bench.stored()
+        assert stored["learner-1/training-log.txt"] == "epoch 1\n"
+        assert stored["renamed/learner-1/training-log.txt"] == "mine"
+        assert (stored["logs/tb"], stored["renamed/logs/tb/x"]) == ("a file", "tb")
+        assert "learner-1/training-log.txt is stored as renamed/" in stored["learner-1/store-results.log"]
+
+    @pytest.mark.parametrize(
+        ("why", "code"), [(Why.BROKEN, "S303"), (Why.UNREACHABLE, "S303"), (Why.CREDENTIALS, "C103")]
+    )
+    def test_a_store_that_fails_names_what_could_not_be_stored(self, bench: Bench, why: Why, code: str) -> None:
+        def fail(key: str) -> None:
+            if "learner-1" not in key:
+                raise refusal(why, bench.results.place, "write to", key)
+
+        bench.stage()
+        bench.train(**{"result/a": "1"})
+        bench.results.on_put = fail
+        with pytest.raises(TrainyardError) as caught:
+            bench.upload()
+        assert caught.value.code.code == code
+        assert bench.stored()["learner-1/training-log.txt"] == "epoch 1\n"
+        assert not bench.run.stored.exists()
+
+    def test_logs_that_fail_do_not_keep_results_from_being_stored(self, bench: Bench) -> None:
+        def fail(key: str) -> None:
+            if "learner-1" in key:
+                raise refusal(Why.UNREACHABLE, bench.results.place, "write to", key)
+
+        bench.stage()
+        bench.train(**{"result/a": "1"})
+        bench.results.on_put = fail
+        with pytest.raises(TrainyardError) as caught:
+            bench.upload()
+        assert caught.value.code.code == "S304"
+        assert bench.stored()["a"] == "1"
+
+    def test_results_that_did_not_all_arrive_are_incomplete(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"result/a": "1"})
+        bench.results.hidden = {f"{ID}/a"}
+        with pytest.raises(StoreError) as caught:
+            bench.upload()
+        assert caught.value.code.code == "S305"
+
+    def test_names_that_no_key_can_have_are_told(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train()
+        (bench.run.result / os.fsdecode(b"not-utf-8-\xff")).write_text("x")
+        bench.upload()
+        assert "not-utf-8" in bench.stored()["learner-1/store-results.log"]
+
+
+class TestCleanup:
+    def test_model_and_results_go_and_logs_stay(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"result/a": "1"})
+        bench.upload()
+        assert cleanup(ID, bench.workspace)
+        assert cleanup(ID, bench.workspace)
+        assert not bench.run.model.exists()
+        assert not bench.run.result.exists()
+        assert bench.run.training_log.read_text() == "epoch 1\n"
+        assert bench.run.started.exists()
+
+    def test_results_that_are_not_in_the_bucket_stay_until_the_run_is_forgotten(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"result/a": "1"})
+        assert not cleanup(ID, bench.workspace)
+        assert (bench.run.result / "a").exists()
+        assert not bench.run.model.exists()
+        forget(ID, bench.workspace)
+        forget(ID, bench.workspace)
+        assert not bench.run.root.exists()
+
+    def test_links_are_removed_and_not_followed(self, bench: Bench, tmp_path: Path) -> None:
+        (tmp_path / "outside").mkdir()
+        (tmp_path / "outside/precious").write_text("x")
+        bench.stage()
+        (bench.run.model / "link").symlink_to(tmp_path / "outside")
+        bench.run.result.rmdir()
+        bench.run.result.symlink_to(tmp_path / "outside")
+        assert cleanup(ID, bench.workspace)
+        forget(ID, bench.workspace)
+        assert (tmp_path / "outside/precious").exists()
+        assert not bench.run.root.exists()
+
+    def test_folders_nested_without_end_are_removed_and_told(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"result/good": "1"})
+        here = os.open(bench.run.result, os.O_RDONLY)
+        for _ in range(1200):
+            os.mkdir("deep-folder", dir_fd=here)
+            inner = os.open("deep-folder", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = inner
+        os.close(here)
+        bench.upload()
+        assert "lies too deep" in bench.stored()["learner-1/store-results.log"]
+        assert cleanup(ID, bench.workspace)
+        assert not bench.run.result.exists()
+
+    @pytest.mark.parametrize("run_id", ["../datasets", "..", ".", "a/b"])
+    def test_a_run_id_that_leads_elsewhere_is_refused(self, bench: Bench, run_id: str) -> None:
+        with pytest.raises(TrainyardError):
+            forget(run_id, bench.workspace)
