@@ -11,6 +11,8 @@ from yard import Yard
 
 from trainyard.local.demo import RESULTS_BUCKET
 
+pytestmark = pytest.mark.xdist_group("stack")
+
 SLOW = """
 import os, pathlib, time
 pathlib.Path(os.environ["RESULT_DIR"], "so-far.txt").write_text("half a model")
@@ -19,8 +21,6 @@ time.sleep({seconds})
 """
 ENVIRONMENT = """
 import json, os, pathlib, sys
-
-pytestmark = pytest.mark.xdist_group("stack")
 names = "MODEL_DIR TRAINING_ID TRAINING_COMMAND GPU_COUNT LEARNER_ID NUM_LEARNERS"
 seen = {name: os.environ[name] for name in names.split()}
 seen |= {"cwd": os.getcwd(), "data": sorted(os.listdir(os.environ["DATA_DIR"])), "path": sys.path}

@@ -83,10 +83,14 @@ class ClusterServer:
             self.kill(signal.SIGTERM)
         end_all_pods(self.folder, 0)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What kubectl needs to find this cluster, and to keep its cache out of the working directory."""
+        return {"KUBECONFIG": str(self.kubeconfig), "PATH": os.environ["PATH"], "HOME": str(self.folder)}
+
     def kubectl(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
-        environment = {"KUBECONFIG": str(self.kubeconfig), "PATH": os.environ["PATH"], "HOME": str(self.folder)}
-        command = ["/usr/bin/kubectl", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT, **more)
+        command = ["kubectl", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=LIMIT, **more)
 
     # Pods
 

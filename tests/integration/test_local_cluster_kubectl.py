@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from local_cluster_server import ClusterServer, pod, running_cluster, wait_for
 
-pytestmark = pytest.mark.skipif(not Path("/usr/bin/kubectl").exists(), reason="needs kubectl")
+pytestmark = pytest.mark.skipif(not Path("kubectl").exists(), reason="needs kubectl")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def test_a_pod_is_created_listed_described_followed_and_deleted(cluster):
     for words in ("Node:             local/127.0.0.1", "Started container base", "QoS Class"):
         assert words in described
     following = subprocess.Popen(
-        ["/usr/bin/kubectl", "logs", "-f", "whole"],
-        env={"KUBECONFIG": str(cluster.kubeconfig)},
+        ["kubectl", "logs", "-f", "whole"],
+        env=cluster.environment,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -91,11 +91,11 @@ def test_commands_run_inside_with_input_output_and_exit_code(cluster):
 def test_a_terminal_is_a_terminal(cluster):
     cluster.run("terminal", "sleep", "1000")
     cluster.until("terminal", "Running")
-    command = ["/usr/bin/kubectl", "exec", "-it", "terminal", "--", "sh", "-c", "tty; read x; echo got $x"]
+    command = ["kubectl", "exec", "-it", "terminal", "--", "sh", "-c", "tty; read x; echo got $x"]
     script = ["script", "-qec", " ".join([*command[:-1], f"'{command[-1]}'"]), "/dev/null"]
     done = subprocess.run(
         script,
-        env={"KUBECONFIG": str(cluster.kubeconfig), "PATH": "/usr/bin:/bin"},
+        env=cluster.environment,
         input="typed\n",
         capture_output=True,
         text=True,
@@ -110,8 +110,8 @@ def test_a_command_started_by_exec_ends_with_its_pod(cluster):
     cluster.run("host", "sleep", "1000")
     cluster.until("host", "Running")
     running = subprocess.Popen(
-        ["/usr/bin/kubectl", "exec", "host", "--", "sleep", "98765"],
-        env={"KUBECONFIG": str(cluster.kubeconfig)},
+        ["kubectl", "exec", "host", "--", "sleep", "98765"],
+        env=cluster.environment,
         stderr=subprocess.DEVNULL,
     )
     wait_for(lambda: _living("98765"), "the command's start")
