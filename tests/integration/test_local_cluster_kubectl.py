@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from local_cluster_server import ClusterServer, pod, running_cluster, wait_for
 
-pytestmark = pytest.mark.skipif(not Path("kubectl").exists(), reason="needs kubectl")
-
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServer]:
