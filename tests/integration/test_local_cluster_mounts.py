@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,3 +170,9 @@ def test_a_path_that_leads_out_of_its_volume_is_refused(cluster, tmp_path):
 
 def test_the_user_inside_is_the_user_outside(cluster):
     assert output(cluster, "whoami", "id -u", [], []) == f"{os.getuid()}\n"
+
+
+def test_a_volume_over_the_folder_of_the_own_python_does_not_hide_it(cluster):
+    mounts = [{"name": "v", "mountPath": str(Path(sys.prefix).parent)}]
+    script = "python3 -c 'import sys, sklearn; print(sys.prefix)'"
+    assert output(cluster, "python", script, mounts, [{"name": "v", "emptyDir": {}}]) == f"{sys.prefix}\n"

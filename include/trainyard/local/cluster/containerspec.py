@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store:
         message = "the container names no command, and on the local cluster no image brings one"
         raise NotReadyError("CreateContainerError", "Failed", f"Error: {message}")
     mounts = [*container_mounts(container, volumes, pod, env), _termination_log(container, folder)]
+    if config.isolation != PATHS:
+        mounts += _own_python(mounts)
     spec = {"argv": argv, "env": env, "cwd": container.get("workingDir") or str(folder / records.WORK)}
     spec = _with_working_folder(spec, mounts, folder) if config.isolation != PATHS else _rewritten(spec, mounts, folder)
     spec["env"] = {**spec["env"], records.MARKER: records.marker(str(folder))}
@@ -37,6 +40,12 @@ def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store:
         "mounts": mounts,
         "memory": whole(limit_of(container, "memory")),
     }
+
+
+def _own_python(mounts: list[Mount]) -> list[Mount]:
+    """Keep the Python that containers run visible, read-only, where a volume would hide it: a checkout below /tmp."""
+    prefixes = [prefix for prefix in (sys.base_prefix, sys.prefix) if _is_mounted(prefix, mounts)]
+    return [Mount(source=prefix, target=prefix, readOnly=True) for prefix in dict.fromkeys(prefixes)]
 
 
 def _termination_log(container: Obj, folder: Path) -> Mount:
