@@ -32,6 +32,9 @@ def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store:
         mounts += _own_python(mounts)
     spec = {"argv": argv, "env": env, "cwd": container.get("workingDir") or str(folder / records.WORK)}
     spec = _with_working_folder(spec, mounts, folder) if config.isolation != PATHS else _rewritten(spec, mounts, folder)
+    if "PATH" not in declared:
+        # The machine's own search path is no path of the container's, even where a volume has the same name.
+        spec["env"]["PATH"] = env["PATH"]
     spec["env"] = {**spec["env"], records.MARKER: records.marker(str(folder))}
     return {
         **spec,
