@@ -6,21 +6,18 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from trainyard.catalogue import Catalogue, Training
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import new_model_id
 from trainyard.domain.outcome import Outcome
-from trainyard.domain.plan import make_plan
 from trainyard.domain.states import Phase, State
 from trainyard.domain.training import Submission
-from trainyard.errors import Problem, TrainyardError
-from trainyard.intake.archive import ArchiveRules, check_archive
-from trainyard.intake.manifest import ManifestRead, masked_manifest, read_manifest
-from trainyard.intake.program import missing_program
-
-T = TypeVar("T")
+from trainyard.errors import TrainyardError
+from trainyard.intake.archive import ArchiveRules
+from trainyard.intake.manifest import masked_manifest
+from trainyard.intake.submission import check_submission
 
 
 @dataclass(frozen=True)
@@ -94,22 +91,8 @@ class Service:
         """
         limits = self.limits()
         account = account_for(caller, account_name, limits)
-        read, training = self._check(manifest, zip_path, account, caller, limits)
-        self.prepare_pools(limits)
-        self._register(training, zip_path, read.submission)
-        return training
-
-    def _check(
-        self, manifest: bytes, zip_path: Path, account: Account, caller: Caller, limits: Limits
-    ) -> tuple[ManifestRead, Training]:
-        faults: list[Problem] = []
-        read = _gather(faults, lambda: read_manifest(manifest, limits, self.settings.manifest_max_bytes))
-        entries = _gather(faults, lambda: check_archive(zip_path, ArchiveRules.of(self.settings)))
-        if read and entries is not None:
-            faults += missing_program(read.submission.spec.command, [entry.name for entry in entries])
-        plan = _gather(faults, lambda: make_plan(read.submission.spec, account, limits), read) if read else None
-        if faults or not read or not plan:
-            raise TrainyardError.refused(faults)
+        rules, most = ArchiveRules.of(self.settings), self.settings.manifest_max_bytes
+        read, plan = check_submission(manifest, zip_path, account, limits, rules, most)
         training = Training(
             id=new_model_id(),
             account=account.name,
@@ -121,7 +104,9 @@ class Service:
             manifest=masked_manifest(manifest),
             warnings=read.submission.warnings,
         )
-        return read, training
+        self.prepare_pools(limits)
+        self._register(training, zip_path, read.submission)
+        return training
 
     def _register(self, training: Training, zip_path: Path, submission: Submission) -> None:
         """Keep all of a training, or nothing: credentials of nobody's training would stay for ever."""
@@ -192,18 +177,6 @@ def account_for(caller: Caller, name: str | None, limits: Limits) -> Account:
 
 def _may_see(caller: Caller, account: str, limits: Limits) -> bool:
     return caller.admin or any(mine.name == account for mine in limits.accounts_of(caller.name))
-
-
-def _gather(faults: list[Problem], check: Callable[[], T], read: ManifestRead | None = None) -> T | None:
-    """Run one check; put its problems to the others, placed in the manifest where that is known."""
-    try:
-        return check()
-    except TrainyardError as error:
-        if error.fault == "service":
-            raise
-        found = error.problems or (Problem(error.message, error.cure, code=error.code.code),)
-        faults += read.located(found) if read else found
-        return None
 
 
 def _sha256(path: Path) -> str:

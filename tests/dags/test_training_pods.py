@@ -65,6 +65,15 @@ class TestCreating:
 
 
 class TestStopping:
+    @pytest.mark.parametrize("verb", ["stop", "remove_all"])
+    def test_a_cluster_that_does_not_allow_it_is_told_in_a_sentence(self, verb):
+        cluster = FakeCluster()
+        cluster.faults = [refusal(403, "Forbidden")]
+        arguments = (_FIRST, 30) if verb == "stop" else (MODEL_ID,)
+        with pytest.raises(TrainyardError, match="the cluster refused .*: 403 Forbidden") as error:
+            getattr(_pods(cluster), verb)(*arguments)
+        assert error.value.code.code == "S200"
+
     def test_a_pod_gets_its_grace(self):
         cluster = FakeCluster(pod(RUNNING))
         _pods(cluster).stop(_FIRST, 30)

@@ -26,7 +26,12 @@ class TrainingPods:
 
     def of_run(self, model_id: str) -> list[dict[str, Any]]:
         """Return the pods of a run, oldest attempt first."""
-        found = self._call("list_namespaced_pod", self._namespace, label_selector=f"{MODEL_ID}={model_id}")
+        from kubernetes.client import ApiException
+
+        try:
+            found = self._call("list_namespaced_pod", self._namespace, label_selector=f"{MODEL_ID}={model_id}")
+        except ApiException as error:
+            raise _refusal("the list of pods", error) from None
         return sorted((self._data(pod) for pod in found.items), key=self.attempt)
 
     def newest(self, model_id: str) -> dict[str, Any] | None:
@@ -53,7 +58,7 @@ class TrainingPods:
             self._call("delete_namespaced_pod", pod_name, self._namespace, grace_period_seconds=grace_seconds)
         except ApiException as error:
             if error.status != 404:
-                raise
+                raise _refusal(f"the end of pod {pod_name}", error) from None
 
     def end_all(self, model_id: str, grace_seconds: int) -> None:
         """End every pod of a run and return when none of them runs any more.
@@ -103,3 +108,8 @@ class TrainingPods:
             if time.monotonic() > deadline:
                 raise TrainyardError("S200", f"the Kubernetes API does not answer: {said}", "The step is tried again.")
             time.sleep(_RETRY_PAUSE_SECONDS)
+
+
+def _refusal(what: str, error: Any) -> TrainyardError:
+    cure = "Give the service's user of the cluster the rights it needs in the namespace of the training pods."
+    return TrainyardError("S200", f"the cluster refused {what}: {error.status} {error.reason}", cure)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,11 +12,6 @@ from trainyard.cli.options import Output
 
 if TYPE_CHECKING:
     from trainyard.domain.limits import Account, Limits
-    from trainyard.domain.plan import Plan
-    from trainyard.errors import Problem
-    from trainyard.intake.manifest import ManifestRead
-
-T = TypeVar("T")
 
 
 def validate(
@@ -30,6 +24,8 @@ def validate(
     from trainyard.cli.errors import Files, naming
     from trainyard.cli.files import called, read_manifest_file, zip_path
     from trainyard.cli.output import Screen
+    from trainyard.intake.archive import ArchiveRules
+    from trainyard.intake.submission import check_submission
 
     screen = Screen(output)
     files = Files(called(manifest), zip_file or "")
@@ -39,46 +35,13 @@ def validate(
     payer = _account(account, limits)
     screen.say(f"Validating {' and '.join(filter(None, (files.manifest, files.zip)))} ...")
     with naming(files):
-        read, plan = _check(text, packed, payer, limits, settings)
+        rules = ArchiveRules.of(settings)
+        read, plan = check_submission(text, packed, payer, limits, rules, settings.manifest_max_bytes)
     warnings = list(read.submission.warnings)
     screen.warn(warnings)
     screen.say("OK", "Validate successful")
     shown = plan.as_dict() if account else None
     screen.data({"valid": True, "spec": read.submission.spec.as_dict(), "plan": shown, "warnings": warnings})
-
-
-def _check(
-    text: bytes, packed: Path | None, payer: Account, limits: Limits, settings: Any
-) -> tuple[ManifestRead, Plan]:
-    """Return what was read and planned; raise one error with every problem of both files."""
-    from trainyard.domain.plan import make_plan
-    from trainyard.errors import TrainyardError
-    from trainyard.intake.archive import ArchiveRules, check_archive
-    from trainyard.intake.manifest import read_manifest
-    from trainyard.intake.program import missing_program
-
-    faults: list[Problem] = []
-    read = _gather(faults, lambda: read_manifest(text, limits, settings.manifest_max_bytes))
-    entries = _gather(faults, lambda: check_archive(packed, ArchiveRules.of(settings))) if packed else None
-    plan = _gather(faults, lambda: make_plan(read.submission.spec, payer, limits), read) if read else None
-    if read and entries is not None:
-        faults += missing_program(read.submission.spec.command, [entry.name for entry in entries])
-    if faults or not read or not plan:
-        raise TrainyardError.refused(faults)
-    return read, plan
-
-
-def _gather(faults: list[Problem], check: Callable[[], T], read: ManifestRead | None = None) -> T | None:
-    from trainyard.errors import Fault, Problem, TrainyardError
-
-    try:
-        return check()
-    except TrainyardError as error:
-        if error.fault is Fault.SERVICE:
-            raise
-        found = error.problems or (Problem(error.message, error.cure, code=error.code.code),)
-        faults += read.located(found) if read else found
-        return None
 
 
 def _settings() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from trainyard.domain.training import Resources, TrainingSpec
 from trainyard.errors import Problem, TrainyardError
 
 CUSTOM = "custom"
+_IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _framework_problems(spec: TrainingSpec, account: Account, limits: Limits) ->
     name, version = spec.framework.name, spec.framework.version
     if name.lower() == CUSTOM:
         if account.custom_images:
-            return []
+            return [] if _IMAGE.fullmatch(version) else [_no_image(version)]
         cure = f"Use one of {', '.join(limits.framework_names())}, or an account with custom_images."
         return [Problem(f"account {account.name} may not bring its own image.", cure, "framework.name", seen=name)]
     if limits.framework(name, version):
@@ -78,6 +80,11 @@ def _framework_problems(spec: TrainingSpec, account: Account, limits: Limits) ->
         return [Problem(f"{name} has no version {version}.", cure, "framework.version", seen=version)]
     cure = f"Use one of {', '.join(limits.framework_names())}."
     return [Problem(f"there is no framework {name}.", cure, "framework.name", seen=name)]
+
+
+def _no_image(version: str) -> Problem:
+    cure = "Write it as name:tag or name@digest."
+    return Problem("the image of a custom framework has no such name.", cure, "framework.version", seen=version)
 
 
 def _resource_problems(wanted: Resources, account: Account, limits: Limits) -> list[Problem]:
