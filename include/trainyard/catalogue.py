@@ -12,11 +12,13 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from trainyard.domain.limits import Size
+from trainyard.domain.overrides import overridden
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 
@@ -25,7 +27,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Training:
-    """One registered training; `submitted_at` is in seconds since the epoch, `manifest` is masked text."""
+    """One registered training; `submitted_at` is in seconds since the epoch, `manifest` is masked text.
+
+    `sizes` are those that a run of it may be triggered with, as they were when it was submitted;
+    `origin` is the idempotency key that it was submitted with.
+    """
 
     id: str
     account: str
@@ -36,6 +42,17 @@ class Training:
     zip_sha256: str
     manifest: str = ""
     warnings: tuple[str, ...] = ()
+    sizes: Mapping[str, Size] = field(default_factory=dict)
+    experiment: str = ""
+    origin: str = ""
+
+    def of_run(self, given: Mapping[str, Any] | None) -> Training:
+        """Return the training as a run has it that was triggered with the given values.
+
+        Raise TrainyardError C110 with every value that cannot be used.
+        """
+        spec, plan = overridden(self.spec, self.plan, self.sizes, given or {})
+        return replace(self, spec=spec, plan=plan)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,6 +65,7 @@ class Training:
             "spec": TrainingSpec.from_dict(data["spec"]),
             "plan": Plan.from_dict(data["plan"]),
             "warnings": tuple(data.get("warnings", ())),
+            "sizes": {name: Size.from_dict(size) for name, size in data.get("sizes", {}).items()},
         }
         return cls(**{**known, **parts})
 
@@ -71,18 +89,40 @@ class Catalogue:
         shutil.copyfile(source, aside)
         aside.replace(self.zip_path(training_id))
 
-    def add(self, training: Training) -> None:
-        """Register a training. From here on it is known to everybody who looks."""
+    def share_zip(self, training_id: str, other_id: str) -> None:
+        """Keep the zip that another training has; a hundred runs of one program take no more room than one."""
+        try:
+            os.link(self.zip_path(other_id), self.zip_path(training_id))
+        except OSError:  # not every file system knows links
+            self.keep_zip(training_id, self.zip_path(other_id))
+
+    def add(self, *trainings: Training) -> None:
+        """Register trainings. From here on they are known to everybody who looks.
+
+        All of them are written before the first takes its name: what can fail has failed by then.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        aside = _aside(self.record_path(training.id))
-        aside.write_text(json.dumps(training.as_dict(), ensure_ascii=False, sort_keys=True), encoding="utf-8")
-        aside.replace(self.record_path(training.id))
+        for training in trainings:
+            text = json.dumps(training.as_dict(), ensure_ascii=False, sort_keys=True)
+            _aside(self.record_path(training.id)).write_text(text, encoding="utf-8")
+        for training in trainings:
+            path = self.record_path(training.id)
+            _aside(path).replace(path)
 
     def ids(self) -> set[str]:
         """Return the ids of all registered trainings, from the folder's listing alone."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as found:
             return {entry.name[:-5] for entry in found if entry.name.endswith(".json") and entry.name[0] != "."}
         return set()
+
+    def zips(self) -> dict[str, float]:
+        """Return id -> when it was last written (seconds since the epoch), of all zips, also half-written ones."""
+        found: dict[str, float] = {}
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".zip"):
+                    found[entry.name[:-4].lstrip(".")] = entry.stat().st_mtime
+        return found
 
     def get(self, training_id: str) -> Training | None:
         """Return a training; None if it is not registered or its record is broken, which is logged."""
@@ -112,7 +152,8 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}")
 
 
-# Lists look at every record; ten thousand of them are about 30 MB.
-@lru_cache(maxsize=10_000)
+# Lists look at every record; ten thousand of them are about 30 MB. Beyond its size a cache that is read in turn is no
+# use at all, so there is room for more than anybody keeps.
+@lru_cache(maxsize=50_000)
 def _read_record(path: Path) -> Training:
     return Training.from_dict(json.loads(path.read_text(encoding="utf-8")))

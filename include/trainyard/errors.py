@@ -65,7 +65,8 @@ class Problem:
     """One fault of a submission: where it is, what was seen there, and the cure.
 
     `path` is dotted with list indices (`training_data_reference[0].source.type`); `line` and `column`
-    count from 1; `seen` is the value as text, masked where it is a credential.
+    count from 1; `seen` is the value as text, masked where it is a credential. `file` is the manifest's name where
+    several were handed in.
     """
 
     message: str
@@ -75,6 +76,7 @@ class Problem:
     column: int | None = None
     seen: str | None = None
     code: str = "C101"
+    file: str = ""
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.place, self.message, self.cure) if part)
@@ -82,7 +84,8 @@ class Problem:
     @property
     def place(self) -> str:
         where = "" if self.line is None else f"line {self.line}, column {self.column}"
-        return ": ".join(part for part in (where, self.path) if part) + (":" if where or self.path else "")
+        parts = [part for part in (self.file, where, self.path) if part]
+        return ": ".join(parts) + (":" if parts else "")
 
 
 class TrainyardError(Exception):

@@ -26,6 +26,13 @@ class Row:
         return PREFIX + self.name.upper()
 
 
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 <= days < float("inf"):
+        raise ValueError("it has to be 0 or more")
+    return days
+
+
 ROWS = (
     Row("catalogue", str, ".trainyard/catalogue", "Folder of the registered trainings: spec and zip of each."),
     Row("workspace", str, ".trainyard/workspace", "Folder that workers and training pods share."),
@@ -57,6 +64,14 @@ ROWS = (
         "How S3 buckets are named in URLs: `path`, `virtual`, or `auto`: virtual at AWS only.",
     ),
     Row("ca_bundle", str, "", "File of the authorities that sign the stores' certificates; empty is the usual ones."),
+    Row("retention_days", _days, "7", "Days that a finished run stays in the history."),
+    Row("dataset_cache_max_bytes", memory_bytes, "100GiB", "Size above which housekeeping evicts unused datasets."),
+    Row("inbox", str, "", "URL of the watched bucket, container or folder; empty watches none."),
+    Row("inbox_connection", str, "trainyard_inbox", "Airflow connection with the credentials of the inbox."),
+    Row("inbox_poll_seconds", float, "5", "Seconds between two looks of the triggerer at the inbox."),
+    Row("inbox_settle_seconds", float, "2", "Seconds that a drop must not have changed before it is handed over."),
+    Row("inbox_wait_seconds", float, "86400", "Seconds that a half-written drop is waited for."),
+    Row("inbox_threads", int, "8", "Drops that are handed over at the same time."),
     Row("folder_stores", str, "", "Folder in which stores of kind `folder` may lie; empty allows none."),
 )
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import warnings
 from dataclasses import replace
 
 import httpx
 import pytest
+from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, training
 
 from trainyard.domain.outcome import Outcome
-from trainyard.domain.states import Phase
+from trainyard.domain.states import Phase, State
 from trainyard.errors import Problem, TrainyardError
-from trainyard.service import Caller, Run
+from trainyard.service import Caller, Filter, Run
+from trainyard.stores.base import Why
+from trainyard.stores.refusals import refusal
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -40,19 +42,32 @@ class _Service:
         self.asked = []
         self.run_there = _RUN
         self.refusal = None
+        self.experiments = []
+        self.wanted = None
+        self.store = MemoryStore()
 
     def _note(self, *asked):
         self.asked.append(asked)
         if self.refusal:
             raise self.refusal
 
-    def submit(self, manifest, zip_path, account, caller):
-        self._note("submit", manifest, zip_path.read_bytes(), account, caller)
-        return training(warnings=("line 3: odd",))
+    def submit_all(self, manifests, zip_path, account, caller, experiment, grid, *origin):
+        self._note("submit", *(text for _, text in manifests), zip_path.read_bytes(), account, caller)
+        self.experiments.append((experiment, dict(grid.values), [name for name, _ in manifests]))
+        ids = [MODEL_ID, "training-Xz81mQ0aB"][: len(manifests)]
+        return [training(training_id, warnings=("line 3: odd",)) for training_id in ids]
 
-    def runs(self, caller, limit, offset):
+    def runs(self, caller, limit, offset, wanted):
         self._note("runs", caller, limit, offset)
+        self.wanted = wanted
         return [self.run_there], 41
+
+    def waiting(self, run):
+        return "waiting for 2 GPUs" if run.phase is Phase.WAITING_FOR_GPU else run.waiting
+
+    def stored(self, model_id, caller):
+        self._note("stored", model_id, caller)
+        return self.store
 
     def run(self, model_id, caller):
         self._note("run", model_id, caller)
@@ -131,6 +146,19 @@ class TestSubmitting:
         }
         assert service.asked == [("submit", b"name: x", b"PK", "vision", _ADA)]
 
+    def test_several_runs_are_answered_with_all_model_ids(self, http, service):
+        parts = [("manifest", ("a.yaml", b"name: a")), ("manifest", ("b.yaml", b"name: b")), ("zip", _FILES["zip"])]
+        answer = http.post("/models", files=parts, data={"experiment": "rates", "set": ["lr=0.1,0.01", "batch=32"]})
+        assert answer.json()["model_ids"] == [MODEL_ID, "training-Xz81mQ0aB"]
+        assert (answer.json()["model_id"], answer.json()["warnings"]) == (MODEL_ID, ["line 3: odd"])
+        grid = {"lr": ("0.1", "0.01"), "batch": ("32",)}
+        assert service.experiments == [("rates", grid, ["a.yaml", "b.yaml"])]
+
+    def test_a_field_to_set_that_cannot_be_read_is_refused(self, http, service):
+        answer = http.post("/models", files=_FILES, data={"set": "lr"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
+        assert service.asked == []
+
     @pytest.mark.parametrize("data", [{}, {"account": ""}])
     def test_without_an_account_the_service_decides(self, http, service, data):
         http.post("/models", files=_FILES, data=data)
@@ -161,7 +189,7 @@ class TestSubmitting:
 
 class TestLooking:
     def test_a_run_is_told_with_times_to_the_second(self, http):
-        assert http.get(f"/models/{MODEL_ID}").json() == {
+        assert {
             "model_id": MODEL_ID,
             "training_id": MODEL_ID,
             "name": "tf-mnist",
@@ -175,7 +203,24 @@ class TestLooking:
             "running_at": "2023-11-14T22:14:20Z",
             "finished_at": None,
             "outcome": None,
-        }
+            "experiment": "",
+            "waiting": None,
+        }.items() <= http.get(f"/models/{MODEL_ID}").json().items()
+
+    def test_a_run_that_waits_says_for_what(self, http, service):
+        service.run_there = replace(_RUN, phase=Phase.WAITING_FOR_GPU)
+        assert http.get(f"/models/{MODEL_ID}").json()["waiting"] == "waiting for 2 GPUs"
+        assert http.get("/models").json()["resources"][0]["waiting"] == "waiting for a GPU of the account"
+
+    def test_filters_are_the_services_to_apply(self, http, service):
+        query = {"state": ["error", "canceled"], "name": "mni", "experiment": "lr", "framework": "tensorflow"}
+        assert http.get("/models", params={**query, "since": "2023-11-14T22:13:20+01:00"}).status_code == 200
+        states = frozenset({State.ERROR, State.CANCELED})
+        assert service.wanted == Filter(states, "mni", "lr", "tensorflow", 1_700_000_000.0 - 3600)
+
+    def test_a_time_without_a_zone_is_in_utc(self, http, service):
+        http.get("/models", params={"since": "2023-11-14T22:13:20"})
+        assert service.wanted.since == 1_700_000_000.0
 
     def test_a_list_is_a_page(self, http, service):
         answer = http.get("/models", params={"limit": 5, "offset": 10}).json()
@@ -183,7 +228,10 @@ class TestLooking:
         assert [run["model_id"] for run in answer["resources"]] == [MODEL_ID]
         assert service.asked == [("runs", _ADA, 5, 10)]
 
-    @pytest.mark.parametrize("page", [{"limit": 0}, {"limit": 1001}, {"offset": -1}, {"limit": "many"}])
+    @pytest.mark.parametrize(
+        "page",
+        [{"limit": 0}, {"limit": 1001}, {"offset": -1}, {"limit": "many"}, {"state": "broken"}, {"since": "soon"}],
+    )
     def test_a_page_that_cannot_be_is_refused(self, http, page):
         answer = http.get("/models", params=page)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
@@ -251,6 +299,40 @@ class TestLogs:
         answer = http.get(f"/models/{MODEL_ID}/logs")
         assert answer.text == "The program wrote nothing. C103: there is no bucket x\n"
 
+    @pytest.mark.parametrize(
+        ("last", "text"),
+        [(0, ""), (1, "three\n"), (2, "two\nthree\n"), (3, "one\ntwo\nthree\n"), (9, "one\ntwo\nthree\n")],
+    )
+    def test_the_last_lines_may_be_asked_for(self, http, log, last, text):
+        log.write_text("one\ntwo\nthree\n")
+        answer = http.get(f"/models/{MODEL_ID}/logs", params={"last": last})
+        assert answer.text == text
+        assert int(answer.headers["x-log-offset"]) == len("one\ntwo\nthree\n") - len(text)
+
+    def test_a_last_line_without_an_end_is_a_line(self, http, log):
+        log.write_text("one\ntwo\nthr")
+        assert http.get(f"/models/{MODEL_ID}/logs", params={"last": 2}).text == "two\nthr"
+
+    def test_the_last_lines_of_a_long_log_are_found(self, http, log):
+        log.write_bytes(b"0123456789\n" * 30_000)
+        assert http.get(f"/models/{MODEL_ID}/logs", params={"last": 20_000}).content == b"0123456789\n" * 20_000
+
+    def test_reading_goes_on_behind_what_was_had_already(self, http, log):
+        log.write_text("one\ntwo\n")
+        answer = http.get(f"/models/{MODEL_ID}/logs", params={"offset": 4})
+        assert (answer.text, answer.headers["x-log-offset"]) == ("two\n", "4")
+
+    def test_only_one_place_to_begin_can_be_named(self, http, log):
+        answer = http.get(f"/models/{MODEL_ID}/logs", params={"offset": 4, "last": 1})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
+
+    @pytest.mark.parametrize("query", [{}, {"follow": True}])
+    def test_a_log_that_is_only_in_the_bucket_is_read_from_there(self, http, service, query):
+        service.run_there = replace(_RUN, phase=Phase.DONE, outcome=Outcome())
+        service.store.contents["learner-1/training-log.txt"] = b"one\ntwo\n" * 20_000
+        assert http.get(f"/models/{MODEL_ID}/logs", params=query).content == b"one\ntwo\n" * 20_000
+        assert http.get(f"/models/{MODEL_ID}/logs", params={**query, "last": 1}).text == "two\n"
+
     def test_following_a_run_ends_with_the_run_and_misses_nothing(self, http, service, log):
         log.write_text("first\n")
         looks = iter([_RUN, _RUN, replace(_RUN, phase=Phase.DONE, outcome=Outcome())])
@@ -270,6 +352,49 @@ class TestLogs:
         answer = http.get(f"/models/{MODEL_ID}/logs")
         assert answer.status_code == 404
         assert "theirs" not in answer.text
+
+
+class TestResults:
+    @pytest.fixture
+    def weights(self, service):
+        service.store.contents = {"learner-1/training-log.txt": b"done\n", "model/größe 1.h5": bytes(range(256)) * 999}
+        return service.store.contents["model/größe 1.h5"]
+
+    def test_what_a_run_has_stored_is_listed_with_sizes(self, http, weights):
+        answer = http.get(f"/models/{MODEL_ID}/results").json()
+        sizes = {row["name"]: row["size"] for row in answer["resources"]}
+        assert sizes == {"learner-1/training-log.txt": 5, "model/größe 1.h5": len(weights)}
+        assert answer["total"] == 2
+
+    def test_a_file_is_streamed_as_it_is(self, http, weights):
+        answer = http.get(f"/models/{MODEL_ID}/results/model/größe 1.h5")
+        assert (answer.status_code, answer.content) == (200, weights)
+        assert answer.headers["content-length"] == str(len(weights))
+        assert answer.headers["content-type"] == "application/octet-stream"
+
+    def test_a_download_goes_on_where_it_broke_off(self, http, weights):
+        place = f"/models/{MODEL_ID}/results/model/größe 1.h5"
+        answer = _Http(http._app, {"Range": "bytes=70000-"}).get(place)
+        assert (answer.status_code, answer.content) == (206, weights[70000:])
+        assert answer.headers["content-range"] == f"bytes 70000-{len(weights) - 1}/{len(weights)}"
+
+    @pytest.mark.parametrize("asked", ["bytes=999999999-", "bytes=-5", "lines=3-", "bytes=1-2"])
+    def test_a_range_that_makes_no_sense_here_gets_the_whole(self, http, weights, asked):
+        answer = _Http(http._app, {"Range": asked}).get(f"/models/{MODEL_ID}/results/model/größe 1.h5")
+        assert (answer.status_code, answer.content) == (200, weights)
+
+    @pytest.mark.parametrize("name", ["nothing", "model", "..%2f..%2fother/x", "model/", "%00"])
+    def test_what_is_not_there_is_404(self, http, weights, name):
+        answer = http.get(f"/models/{MODEL_ID}/results/{name}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "C107")
+
+    def test_a_store_that_fails_before_the_first_byte_is_an_error_and_no_empty_file(self, http, service, weights):
+        def gone(key):
+            raise refusal(Why.UNREACHABLE, service.store.place, "read from", key)
+
+        service.store.on_get = gone
+        answer = http.get(f"/models/{MODEL_ID}/results/learner-1/training-log.txt")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "S302")
 
 
 class TestSigningIn:
@@ -304,6 +429,8 @@ class TestSigningIn:
             ("PATCH", f"/models/{MODEL_ID}"),
             ("DELETE", f"/models/{MODEL_ID}"),
             ("GET", f"/models/{MODEL_ID}/logs"),
+            ("GET", f"/models/{MODEL_ID}/results"),
+            ("GET", f"/models/{MODEL_ID}/results/model/weights.h5"),
             ("GET", "/frameworks"),
         ],
     )
@@ -313,7 +440,33 @@ class TestSigningIn:
         assert service.asked == []
 
 
-def test_every_route_is_described(app):
-    described = json.dumps(_Http(app).get("/openapi.json").json()["paths"])
-    for path in ("/models", "/models/{model_id}", "/models/{model_id}/logs", "/frameworks"):
-        assert f'"{path}"' in described
+_ROUTES = {
+    "/models": {"get": {400, 401}, "post": {400, 401, 403, 413}},
+    "/models/{model_id}": {"get": {401, 404}, "patch": {400, 401, 404, 409}, "delete": {401, 404, 409}},
+    "/models/{model_id}/logs": {"get": {400, 401, 404}},
+    "/models/{model_id}/results": {"get": {401, 404}},
+    "/models/{model_id}/results/{name}": {"get": {401, 404}},
+    "/frameworks": {"get": {401}},
+}
+
+
+def test_every_route_is_described_with_a_summary_and_its_refusals(app):
+    described = _Http(app).get("/openapi.json").json()
+    for path, verbs in _ROUTES.items():
+        for verb, statuses in verbs.items():
+            route = described["paths"][path][verb]
+            assert route["summary"]
+            assert route["description"]
+            assert {str(status) for status in statuses} <= set(route["responses"])
+            assert "422" not in route["responses"]
+            for status in statuses:
+                shape = route["responses"][str(status)]["content"]["application/json"]["schema"]
+                assert shape == {"$ref": "#/components/schemas/ErrorAnswer"}
+
+
+def test_an_error_has_the_shape_that_is_described(http, app, service):
+    service.refusal = TrainyardError.refused([Problem("no name.", "Add it.", "name", 1, 1)])
+    sent = http.get("/models").json()["error"]
+    shapes = _Http(app).get("/openapi.json").json()["components"]["schemas"]
+    assert set(shapes["ErrorInside"]["properties"]) == set(sent)
+    assert set(shapes["ProblemAnswer"]["properties"]) == set(sent["problems"][0])

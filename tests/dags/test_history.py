@@ -248,6 +248,73 @@ class TestLists:
         assert world.history.find(model_id) is None
 
 
+class TestFilteredLists:
+    @pytest.fixture
+    def mixed(self, world):
+        """Runs in every state: state -> model id, in the order of submission; the last one is not known to Airflow."""
+        names = ("done", "failed", "stopped", "late", "going", "waits", "fresh")
+        ids = {name: f"training-{name:0>9}" for name in names}
+        for number, training_id in enumerate(ids.values()):
+            _submit(world, training_id, submitted_at=1_700_000_000.0 + number)
+            if training_id != ids["fresh"]:
+                _parse(world, training_id)
+        _start(world, ids["done"], **_ALL)
+        _end(world, ids["done"], train=_TRAINED)
+        _start(world, ids["failed"], **{**_ALL, "train": "failed"})
+        _end(world, ids["failed"], "failed", train=_CRASHED)
+        _start(world, ids["stopped"], validate="success", stage="success", train="deferred")
+        world.history.cancel(world.history.find(ids["stopped"]), "grace")
+        _end(world, ids["stopped"], "failed")
+        _start(world, ids["late"], **{**_ALL, "upload": "running"})
+        world.history.cancel(world.history.find(ids["late"]), "grace")
+        _end(world, ids["late"], train=_TRAINED)
+        _start(world, ids["going"], validate="success", stage="success", train="deferred")
+        world.started[ids["going"]] = 1.0
+        _start(world, ids["waits"], validate="success", stage="success", train="deferred")
+        return ids
+
+    @pytest.mark.parametrize(
+        ("states", "names"),
+        [
+            ([State.COMPLETED], ["done", "late"]),
+            ([State.ERROR], ["failed"]),
+            ([State.CANCELED], ["stopped"]),
+            ([State.RUNNING], ["going"]),
+            ([State.PENDING], ["waits", "fresh"]),
+            ([State.ERROR, State.RUNNING], ["failed", "going"]),
+            (list(State), ["done", "failed", "stopped", "late", "going", "waits", "fresh"]),
+        ],
+    )
+    def test_a_state_is_asked_for_as_it_is_told_page_by_page(self, world, mixed, states, names):
+        found, total = world.history.page(None, 10, 0, frozenset(states))
+        assert [run.model_id for run in found] == [mixed[name] for name in names]
+        assert {run.state for run in found} <= set(states)
+        assert total == len(names)
+        singles = [world.history.page(None, 1, offset, frozenset(states)) for offset in range(len(names) + 1)]
+        assert [run.model_id for runs, _ in singles for run in runs] == [mixed[name] for name in names]
+        assert {total for _, total in singles} == {len(names)}
+
+    def test_a_time_takes_the_run_of_that_very_moment_and_all_later_ones(self, world, mixed):
+        found, total = world.history.page(None, 10, 0, since=1_700_000_004.0)
+        assert [run.model_id for run in found] == [mixed[name] for name in ("going", "waits", "fresh")]
+        assert total == 3
+        assert world.history.page(None, 10, 0, since=1_700_000_099.0) == ([], 0)
+
+    def test_filters_work_together(self, world, mixed):
+        some = {mixed["done"], mixed["late"], mixed["fresh"]}
+        found, total = world.history.page(some, 10, 0, frozenset({State.COMPLETED, State.PENDING}), 1_700_000_001.0)
+        assert [run.model_id for run in found] == [mixed["late"], mixed["fresh"]]
+        assert total == 2
+
+    def test_only_the_page_is_read_whole(self, world, mixed, monkeypatch):
+        read = []
+        monkeypatch.setattr(world.history, "_run", lambda row, *_: read.append(row.run_id) or SimpleNamespace())
+        world.history.page(None, 2, 0)
+        assert read == [mixed["done"], mixed["failed"]]
+        world.history.page(None, 1, 0, frozenset({State.COMPLETED}))
+        assert read[2:] == [mixed["done"]]
+
+
 class TestCanceling:
     def test_the_program_is_ended_and_the_teardowns_still_run(self, world):
         _submit(world)

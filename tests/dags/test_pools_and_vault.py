@@ -10,6 +10,7 @@ from samples import LIMITS, MODEL_ID, SPEC
 from sqlalchemy import select, text
 
 from trainyard.domain.training import Credentials, StoreRef, Submission
+from trainyard.errors import TrainyardError
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -83,7 +84,10 @@ class TestVault:
         vault = connections.ConnectionVault()
         vault.keep(MODEL_ID, _SUBMISSION)
         vault.keep("training-Xz81mQ0aB", _SUBMISSION)
+        assert connections.served_credentials(f"{MODEL_ID}.results") == _SUBMISSION.results_credentials
         vault.forget(MODEL_ID)
+        with pytest.raises(TrainyardError, match="not kept any more"):
+            connections.served_credentials(f"{MODEL_ID}.results")
         vault.forget(MODEL_ID)
         with database() as session:
             kept = set(session.scalars(select(models.Connection.conn_id)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, FakeCluster, exited, pod, refusal
@@ -49,7 +50,7 @@ def train(monkeypatch, tmp_path):
         operator = operators.TrainOperator(training=training(resources=Resources(size="large")), task_id="train")
         monkeypatch.setattr(operators.TrainOperator, "client", cluster)
         task = _Task(attempt, dataset)
-        context = {"run_id": MODEL_ID, "ti": task}
+        context = {"run_id": MODEL_ID, "ti": task, "dag_run": SimpleNamespace(conf=given.pop("conf", None))}
         if raises is None:
             getattr(operator, step)(context, **given)
             return task

@@ -70,7 +70,7 @@ class TestStopping:
         cluster = FakeCluster()
         cluster.faults = [refusal(403, "Forbidden")]
         arguments = (_FIRST, 30) if verb == "stop" else (MODEL_ID,)
-        with pytest.raises(TrainyardError, match="the cluster refused .*: 403 Forbidden") as error:
+        with pytest.raises(TrainyardError, match=r"the cluster refused .*: 403 Forbidden") as error:
             getattr(_pods(cluster), verb)(*arguments)
         assert error.value.code.code == "S200"
 

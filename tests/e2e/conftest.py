@@ -8,6 +8,7 @@ import pytest
 from yard import Yard
 
 from trainyard.local.demo import put_data
+from trainyard.local.environment import USERS
 from trainyard.local.ports import pick_port
 from trainyard.local.stack import Stack
 
@@ -16,7 +17,9 @@ from trainyard.local.stack import Stack
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     stack = Stack(tmp_path_factory.mktemp("yard") / ".trainyard")
     try:
-        stack.up(print)
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv(USERS, "ada")
+            stack.up(print)
         put_data(stack.folder / "objects")
         yield Yard(stack)
     finally:

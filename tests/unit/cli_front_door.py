@@ -21,7 +21,7 @@ from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -47,6 +47,11 @@ class World:
 
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     logs: dict[str, list[bytes | str]] = field(default_factory=dict)
+    results: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    cut_results: list[int] = field(default_factory=list)
+    """After how many bytes the next downloads break off."""
+    looks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What a run is to change into with each look at it."""
     tokens: set[str] = field(default_factory=lambda: {"good"})
     users: dict[str, str] = field(default_factory=lambda: {"ada": "engine"})
     forced: list[tuple[str, str, Answer]] = field(default_factory=list)
@@ -125,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.headers.get("Authorization", "").removeprefix("Bearer ") not in world.tokens:
             self._answer(refusal(401, "C105", "the token is not valid"))
         else:
-            self._route(parts.path, {key: values[0] for key, values in parse_qs(parts.query).items()}, body)
+            self._route(parts.path, {key: ",".join(values) for key, values in parse_qs(parts.query).items()}, body)
 
     def _route(self, path: str, query: dict[str, str], body: bytes) -> None:
         if path == "/v3/frameworks":
@@ -134,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/v3/models" and self.command == "POST":
             self._answer(self._submit(body))
         elif path == "/v3/models":
-            self._answer(self._page(int(query["limit"]), int(query["offset"])))
+            self._answer(self._page(query))
         elif found := self.world.runs.get(path.split("/")[3]):
             self._one(path, found, query, body)
         else:
@@ -142,13 +147,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def _one(self, path: str, run: dict[str, Any], query: dict[str, str], body: bytes) -> None:
         if path.endswith("/logs"):
-            self._log(self.world.logs.get(run["model_id"], []), query["follow"] == "true", run)
+            self._log(self.world.logs.get(run["model_id"], []), query, run)
+        elif path.endswith("/results"):
+            files = self.world.results.get(run["model_id"], {})
+            rows = [{"name": name, "size": len(data)} for name, data in files.items()]
+            self._answer(Answer(200, {"resources": rows, "total": len(rows)}))
+        elif "/results/" in path:
+            self._result(self.world.results[run["model_id"]][unquote(path.partition("/results/")[2])])
         elif self.command == "PATCH":
             self.world.bodies.append(json.loads(body))
             self._answer(self._cancel(run))
         elif self.command == "DELETE":
             self._answer(self._delete(run))
         else:
+            if looks := self.world.looks.get(run["model_id"]):
+                run.update(looks.pop(0))
             self._answer(Answer(200, run))
 
     def _token(self, asked: dict[str, str]) -> Answer:
@@ -160,19 +173,24 @@ class Handler(BaseHTTPRequestHandler):
     def _submit(self, body: bytes) -> Answer:
         head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
         parts = BytesParser(policy=HTTP).parsebytes(head + body)
-        fields = {
-            part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
-            for part in parts.iter_parts()
-        }
+        named = [(part.get_param("name", header="content-disposition"), part) for part in parts.iter_parts()]
+        fields = {name: part.get_payload(decode=True) for name, part in named}
+        fields["manifests"] = [part.get_filename() for name, part in named if name == "manifest"]
+        fields["sets"] = [part.get_payload(decode=True).decode() for name, part in named if name == "set"]
         self.world.submissions.append(fields)
         model_id = f"training-{len(self.world.submissions):09d}"
         run = self.world.add(model_id, state="completed", phase="done")
         account = (fields.get("account") or b"default").decode()
         warnings = ["the version should be quoted"] if b"unquoted" in fields["manifest"] else []
-        return Answer(202, {"model_id": model_id, "url": run["url"], "account": account, "warnings": warnings})
+        answer = {"model_id": model_id, "url": run["url"], "account": account, "warnings": warnings}
+        if len(fields["manifests"]) > 1 or any("," in one for one in fields["sets"]):
+            answer["model_ids"] = [model_id, f"{model_id[:-1]}b"]
+        return Answer(202, answer)
 
-    def _page(self, limit: int, offset: int) -> Answer:
-        runs = list(self.world.runs.values())
+    def _page(self, query: dict[str, str]) -> Answer:
+        limit, offset = int(query["limit"]), int(query["offset"])
+        states = query.get("state", "").split(",")
+        runs = [run for run in self.world.runs.values() if states == [""] or run["state"] in states]
         page = runs[offset : offset + min(limit, self.world.page_most)]
         return Answer(200, {"resources": page, "total": len(runs), "limit": limit, "offset": offset})
 
@@ -192,19 +210,44 @@ class Handler(BaseHTTPRequestHandler):
         del self.world.runs[run["model_id"]]
         return Answer(204)
 
-    def _log(self, script: list[bytes | str], follow: bool, run: dict[str, Any]) -> None:
-        """Send the log piece by piece; `cut` breaks the connection, once, and other words are a new state."""
+    def _result(self, data: bytes) -> None:
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        data = data[int(wanted[1]) :] if wanted else data
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.world.cut_results:
+            data = data[: self.world.cut_results.pop(0)]
+            self.close_connection = True
+        self.wfile.write(data)
+
+    def _log(self, script: list[bytes | str], query: dict[str, str], run: dict[str, Any]) -> None:
+        """Send the log piece by piece; `cut` breaks the connection, once, `begun` waits until the run does not.
+
+        Other words are a new state.
+        """
+        follow, skip = query.get("follow") == "true", int(query.get("offset", 0))
+        if "last" in query:
+            whole = b"".join(piece for piece in script if isinstance(piece, bytes))
+            skip = len(whole) - len(b"".join(whole.splitlines(keepends=True)[-int(query["last"]) :]))
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("X-Log-Offset", str(skip))
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for piece in list(script):
             if isinstance(piece, bytes):
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                fresh, skip = piece[skip:], max(skip - len(piece), 0)
+                if fresh:
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(fresh), fresh))
             elif piece == "cut" and follow:
                 script.remove(piece)
                 self.close_connection = True
                 return
+            elif piece == "begun":
+                end = time.monotonic() + PATIENCE
+                while run.get("waiting") and time.monotonic() < end:
+                    time.sleep(0.01)
             elif piece in TERMINAL:
                 run["state"] = piece
         self.wfile.write(b"0\r\n\r\n")

@@ -31,8 +31,10 @@ class History:
         self.runs = {}
         self.canceled_by = {}
 
-    def page(self, trainings, limit, offset):
+    def page(self, trainings, limit, offset, states=frozenset(), since=None):
         found = [run for run in self.runs.values() if trainings is None or run.training_id in trainings]
+        found = [run for run in found if not states or run.state in states]
+        found = [run for run in found if since is None or run.submitted_at >= since]
         return found[offset : offset + limit], len(found)
 
     def find(self, model_id):
@@ -41,6 +43,11 @@ class History:
     def cancel(self, run, caller):
         self.canceled_by[run.model_id] = caller
         self.runs[run.model_id] = replace(run, phase=Phase.DONE, outcome=Outcome("C204"))
+
+    def is_last(self, run):
+        return not any(
+            other.training_id == run.training_id for other in self.runs.values() if other.model_id != run.model_id
+        )
 
     def forget(self, run):
         del self.runs[run.model_id]

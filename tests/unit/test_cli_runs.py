@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 pytest_plugins = ["cli_front_door"]
@@ -70,6 +72,33 @@ class TestList:
         assert [run["model_id"] for run in done.data["resources"]] == [f"training-{n:09d}" for n in range(10)]
         assert done.data["total"] == 10
 
+    def test_filters_are_the_services_to_apply(self, cli, front_door):
+        words = ["--name", "mni", "--experiment", "lr", "--framework", "tensorflow", "--since", "2026-01-31"]
+        cli("list", "--state", "error,Canceled", *words)
+        (asked,) = front_door.paths("GET")
+        assert parse_qs(urlsplit(asked).query) == {
+            "state": ["error", "canceled"],
+            "name": ["mni"],
+            "experiment": ["lr"],
+            "framework": ["tensorflow"],
+            "since": ["2026-01-31T00:00:00+00:00"],
+            "limit": ["500"],
+            "offset": ["0"],
+        }
+
+    def test_a_limit_leaves_the_newest(self, cli, front_door):
+        for number in range(7):
+            front_door.add(f"training-{number:09d}", submitted_at=f"2017-10-26T11:16:5{number}Z")
+        found = cli("list", "--limit", "2", "-o", "json").data["resources"]
+        assert [run["model_id"] for run in found] == ["training-000000005", "training-000000006"]
+
+    @pytest.mark.parametrize(
+        "words", [["--state", "broken"], ["--since", "soon"], ["--limit", "-1"], ["frameworks", "--watch"]]
+    )
+    def test_a_filter_that_cannot_be_is_wrong_usage(self, cli, front_door, words):
+        assert cli("list", *words).code == 2
+        assert front_door.asked == []
+
     def test_frameworks_are_listed_too(self, cli):
         done = cli("list", "frameworks")
         assert done.code == 0
@@ -86,8 +115,10 @@ class TestList:
 
 class TestShow:
     @pytest.mark.parametrize("words", [["show"], ["show", "trained-models"], ["show", "training-runs"]])
-    def test_show_prints_what_the_2017_service_printed(self, cli, front_door, words):
-        front_door.add(ID, state="running", submitted_at="2017-10-26T11:10:37Z")
+    def test_show_prints_what_the_2017_service_printed_and_of_a_run_that_is_going_the_phase(
+        self, cli, front_door, words
+    ):
+        front_door.add(ID, state="running", phase="training", submitted_at="2017-10-26T11:10:37Z")
         done = cli(*words, ID)
         assert done.out == (
             "Fetching the trained model details with MODEL-ID 'training-DOl4q2LkR' ...\n"
@@ -96,28 +127,40 @@ class TestShow:
             "Name           tf-mnist\n"
             "State          running\n"
             "Submitted_at   2017-10-26T11:10:37Z\n"
+            "Phase          training\n"
             "OK\n"
             "Show trained-models details successful\n"
         )
         assert (done.code, done.err) == (0, "")
 
     def test_a_failed_run_tells_reason_cure_and_exit_code(self, cli, front_door):
-        front_door.add(ID, state="error", outcome=OUTCOME)
+        front_door.add(ID, state="error", phase="done", outcome=OUTCOME)
         assert (
             "Submitted_at   2017-10-26T11:16:51Z\n"
             "Reason         the program ended with exit code 3 (C201)\n"
             "Cure           Look at its log: `trainyard logs`.\n"
             "Exit_code      3\n"
+            "GPU_seconds    12.5\n"
             "OK\n"
         ) in cli("show", ID).out
 
     def test_a_reason_of_several_lines_stays_in_its_column(self, cli, front_door):
-        front_door.add(ID, state="error", outcome={**OUTCOME, "message": "one\ntwo", "cure": "", "exit_code": None})
-        assert "Reason         one\n               two (C201)\nOK\n" in cli("show", ID).out
+        ended = {"state": "error", "phase": "done"}
+        front_door.add(ID, **ended, outcome={**OUTCOME, "message": "one\ntwo", "cure": "", "exit_code": None})
+        assert "Reason         one\n               two (C201)\nGPU_seconds" in cli("show", ID).out
 
-    def test_a_completed_run_has_no_more_rows_than_in_2017(self, cli, front_door):
-        front_door.add(ID, state="completed", outcome={**OUTCOME, "code": None, "exit_code": 0})
+    def test_a_completed_run_has_the_rows_of_2017_and_what_it_took_of_gpus(self, cli, front_door):
+        front_door.add(ID, state="completed", phase="done", outcome={**OUTCOME, "code": None, "exit_code": 0})
+        assert "Submitted_at   2017-10-26T11:16:51Z\nGPU_seconds    12.5\nOK\n" in cli("show", ID).out
+
+    def test_a_completed_run_without_a_gpu_has_no_more_rows_than_in_2017(self, cli, front_door):
+        ended = {"code": None, "exit_code": 0, "gpu_seconds": 0.0}
+        front_door.add(ID, state="completed", phase="done", outcome={**OUTCOME, **ended})
         assert "Submitted_at   2017-10-26T11:16:51Z\nOK\n" in cli("show", ID).out
+
+    def test_a_run_that_waits_says_for_what(self, cli, front_door):
+        front_door.add(ID, phase="waiting-for-gpu", waiting="waiting for 2 GPUs")
+        assert "Phase          waiting-for-gpu: waiting for 2 GPUs\nOK\n" in cli("show", ID).out
 
     def test_json_is_the_run_itself(self, cli, front_door):
         run = front_door.add(ID, state="error", outcome=OUTCOME)
@@ -228,7 +271,26 @@ class TestLogs:
         front_door.logs[ID] = [b"one\n", b"two\n", "cut", b"three\n", "cut", b"four\n", "completed"]
         done = cli("logs", "--follow", ID)
         assert done.out == "one\ntwo\nthree\nfour\n"
-        assert len(front_door.paths("GET")) == 3
+        asked = [path.partition("/logs?")[2] for path in front_door.paths("GET") if "/logs" in path]
+        assert asked == ["follow=true", "follow=true&offset=8", "follow=true&offset=14"]
+
+    def test_following_tells_once_what_the_run_waits_for_beside_the_log(self, cli, front_door):
+        front_door.add(ID, waiting="bringing the training data")
+        front_door.looks[ID] = [{}, {}, {"waiting": "waiting for 1 GPU"}, {"waiting": None}]
+        front_door.logs[ID] = ["begun", b"epoch 1\n"]
+        done = cli("logs", "-f", ID)
+        assert done.out == "epoch 1\n"
+        assert done.err == f"{ID}: bringing the training data\n{ID}: waiting for 1 GPU\n"
+
+    @pytest.mark.parametrize("follow", [[], ["--follow"]])
+    def test_only_the_last_lines_may_be_asked_for(self, cli, front_door, follow):
+        front_door.add(ID, state="running")
+        front_door.logs[ID] = [b"one\ntwo\nthree\n", "cut", b"four\n"] if follow else [b"one\ntwo\nthree\nfour\n"]
+        assert cli("logs", ID, "--last", "2", *follow).out == "three\nfour\n"
+
+    def test_last_lines_that_are_no_number_are_wrong_usage(self, cli, front_door):
+        assert cli("logs", ID, "-n", "many").code == 2
+        assert front_door.asked == []
 
     def test_a_run_that_has_written_nothing_is_said_to_have_written_nothing(self, cli, front_door):
         front_door.add(ID)

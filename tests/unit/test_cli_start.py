@@ -85,7 +85,14 @@ def section_of(name: str) -> str:
 
 
 WORDS = sorted((name, word) for name, command in commands().items() for param in command.params for word in param.opts)
-ARGUMENTS = {"zip_file": "ZIP", "model_id": "ID", "what": "trained-models", "manifest": "MANIFEST"}
+ARGUMENTS = {
+    "zip_file": "ZIP",
+    "model_id": "ID",
+    "what": "trained-models",
+    "manifest": "MANIFEST",
+    "manifests": "MANIFEST",
+    "folder": "DIR",
+}
 
 
 @pytest.mark.parametrize("name", sorted(commands()))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 
+import pytest
+
 pytest_plugins = ["cli_front_door"]
 
 
@@ -69,6 +71,37 @@ def test_in_json_mode_the_answer_is_the_service_s_own(cli, submission):
         "account": "default",
         "warnings": [],
     }
+
+
+class TestSeveralRuns:
+    def test_several_manifests_go_with_their_names_and_come_back_as_ids(self, cli, submission, front_door, home):
+        (home / "other.yaml").write_text("model_definition: {}\n")
+        done = cli("train", *submission, "other.yaml", "--experiment", "compare")
+        assert done.out.endswith("OK\nModel-ID is 'training-000000001'\nModel-ID is 'training-00000000b'\n")
+        sent = front_door.submissions[0]
+        assert (sent["manifests"], sent["experiment"]) == (["job.yaml", "other.yaml"], b"compare")
+
+    def test_values_to_set_go_as_they_are(self, cli, submission, front_door):
+        cli("train", *submission, "--set", "lr=0.1,0.01", "--set", "batch=32")
+        assert front_door.submissions[0]["sets"] == ["lr=0.1,0.01", "batch=32"]
+
+    @pytest.mark.parametrize("words", [["job.yaml"], ["--set", "lr=1,2"]])
+    def test_following_is_for_one_run(self, cli, submission, front_door, words):
+        done = cli("train", *submission, *words, "--follow")
+        assert (done.code, front_door.asked) == (2, [])
+        assert "--watch" in done.err
+
+    def test_stdin_is_one_manifest(self, cli, submission):
+        assert cli("train", submission[0], "-", "-").code == 2
+
+    def test_a_problem_stands_with_the_manifest_that_the_service_names(self, cli, submission, front_door, home):
+        from cli_front_door import refusal
+
+        (home / "other.yaml").write_text("x: 1\n")
+        fault = {"message": "no name.", "cure": "Add it.", "path": "name", "line": 3, "column": 1, "file": "other.yaml"}
+        front_door.force("POST", "/v3/models", refusal(400, "C101", "1 problem", "mend", ({**fault, "code": "C101"},)))
+        done = cli("train", *submission, "other.yaml")
+        assert done.err.startswith("other.yaml:3:1: name: no name.\n")
 
 
 class TestRefusal:

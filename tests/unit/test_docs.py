@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trainyard.errors import CODES
+from trainyard.local.environment import USERS
 from trainyard.local.parts import GPUS
 from trainyard.settings import ROWS
 
@@ -27,7 +28,7 @@ def test_every_setting_is_documented_with_its_default(row):
 
 def test_no_setting_is_documented_that_is_not_there():
     named = {found for line in _lines("settings.md") for found in re.findall(r"TRAINYARD_\w+", line)}
-    assert named - {GPUS} == {row.variable for row in ROWS}
+    assert named - {GPUS, USERS} == {row.variable for row in ROWS}
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.code)

@@ -83,6 +83,7 @@ def test_an_error_is_json_data():
                 "column": 2,
                 "seen": "x",
                 "code": "C101",
+                "file": "",
             }
         ],
     }

@@ -21,7 +21,7 @@ _ROWS = (
     {"errors"},
     {"domain", "settings", "datafiles"},
     {"intake", "pods", "stores", "workspace"},
-    {"steps", "catalogue", "service"},
+    {"steps", "inbox", "catalogue", "claims", "service", "quota", "retention"},
     {"wiring"},
     {"airflow", "api", "local", "cli"},
     {"dags", "plugins", "config"},

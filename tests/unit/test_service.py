@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, training
 from service_fakes import History, Vault
 
@@ -62,6 +63,8 @@ def world(tmp_path):
         clock=lambda: 1_700_000_000.0,
         prepare_pools=there.pools.append,
         forget_files=there.files_forgotten.append,
+        results_of=lambda training: MemoryStore(),
+        pod_waits=lambda model_id: "",
     )
     return there
 
@@ -177,7 +180,7 @@ class TestSubmitting:
         assert world.vault.kept == {}
 
     def test_a_training_that_could_not_be_registered_leaves_no_credentials_behind(self, world, packed, monkeypatch):
-        def full(_):
+        def full(*_):
             raise OSError("no space left on device")
 
         monkeypatch.setattr(world.catalogue, "add", full)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from airflow.models import Connection
 from airflow.utils.session import create_session
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from trainyard.domain.names import data_connection, results_connection
 from trainyard.domain.training import Credentials, StoreRef, Submission
+from trainyard.errors import TrainyardError
 
 
 class ConnectionVault:
@@ -18,6 +19,13 @@ class ConnectionVault:
         with create_session() as session:
             session.add(_connection(data_connection(training_id), spec.data, submission.data_credentials))
             session.add(_connection(results_connection(training_id), spec.results, submission.results_credentials))
+
+    def ids(self) -> set[str]:
+        """Return the trainings that credentials are kept for."""
+        with create_session() as session:
+            names = set(session.scalars(select(Connection.conn_id).where(Connection.conn_id.like("training-%"))))
+        ids = {name.rpartition(".")[0] for name in names}
+        return {each for each in ids if names & {data_connection(each), results_connection(each)}}
 
     def forget(self, training_id: str) -> None:
         names = (data_connection(training_id), results_connection(training_id))
@@ -33,6 +41,21 @@ def _connection(name: str, ref: StoreRef, credentials: Credentials) -> Connectio
         login=credentials.user,
         password=credentials.secret,
     )
+
+
+def served_credentials(name: str) -> Credentials:
+    """Read a store's credentials inside the api-server, which asks its own database and no other server.
+
+    Raise TrainyardError C107 where they were forgotten with their training.
+    """
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = Connection.get_connection_from_secrets(name)
+    except AirflowNotFoundException:
+        cure = "What the run has stored is still in its bucket."
+        raise TrainyardError("C107", "the credentials of the run's bucket are not kept any more", cure) from None
+    return Credentials(connection.login or "", connection.password or "")
 
 
 def read_credentials(name: str) -> Credentials:

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, get_parsing_context, task
 
 from trainyard.airflow import tasks
+from trainyard.airflow.form import form_of
 from trainyard.airflow.timetable import TrainingTimetable
 from trainyard.catalogue import Training
 from trainyard.domain.names import STAGING_POOL
@@ -45,7 +46,7 @@ def training_dag(record: Mapping[str, Any]) -> DAG:
         default_args=_RETRIES,
         tags=_tags(training),
         doc_md=_documentation(training),
-        params={},
+        params=form_of(training),
     ) as dag:
         validate = _step(tasks.validate, training, pool=STAGING_POOL)
         stage = _step(tasks.stage, training, pool=STAGING_POOL)
@@ -75,6 +76,8 @@ def _tags(training: Training) -> list[str]:
     tags = [f"framework:{training.spec.framework}", f"account:{training.account}"]
     if training.spec.author and str(training.spec.author):
         tags.append(f"author:{training.spec.author}")
+    if training.experiment:
+        tags.append(f"experiment:{training.experiment}")
     return [tag[:_TAG_LIMIT] for tag in tags]
 
 

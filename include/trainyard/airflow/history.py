@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.models.dagrun import DagRun
@@ -13,19 +13,24 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunType
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, exists, literal, select
 from sqlalchemy.orm import Session
 
 from trainyard.airflow.outcomes import KEY
+from trainyard.airflow.tasklogs import remove_task_logs
 from trainyard.catalogue import Catalogue, Training
+from trainyard.domain.hyperparameters import SIZE
 from trainyard.domain.outcome import Outcome
-from trainyard.domain.states import Phase
+from trainyard.domain.overrides import overrides
+from trainyard.domain.states import Phase, State
 from trainyard.errors import TrainyardError
 from trainyard.service import Run
 
 STEPS = ("validate", "stage", "train", "upload", "cleanup")
 CANCELED = "canceled"
 _UNSTARTED = (None, "scheduled", "queued", "removed")
+_TRAININGS = "training-%"
+_GOING = DagRun.state.not_in(("success", "failed"))
 
 # When the program of a run started, in seconds since the epoch; None while it has not.
 Started = Callable[[str], float | None]
@@ -38,24 +43,35 @@ class AirflowHistory:
         self._catalogue = catalogue
         self._started = started
 
-    def page(self, trainings: Iterable[str] | None, limit: int, offset: int) -> tuple[Sequence[Run], int]:
+    def page(
+        self,
+        trainings: Iterable[str] | None,
+        limit: int,
+        offset: int,
+        states: frozenset[State] = frozenset(),
+        since: float | None = None,
+    ) -> tuple[Sequence[Run], int]:
         """Return a page of runs in the order of their submission, and how many there are in all.
 
-        A training that Airflow does not know yet counts as a queued run: nothing accepted is ever missing.
+        Only runs in one of the `states` (none given: any) and submitted not before `since` are listed. A training that
+        Airflow does not know yet counts as a queued run: nothing accepted is ever missing.
         """
-        wanted = None if trainings is None else set(trainings)
+        wanted = self._catalogue.ids() if trainings is None else self._catalogue.ids() & set(trainings)
         with create_session() as session:
-            fresh = self._fresh(session, wanted)
-            query = select(DagRun).where(_is_training(wanted))
-            total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
-            rows = session.scalars(query.order_by(DagRun.run_after, DagRun.id).limit(limit).offset(offset)).all()
-            runs = self._runs(session, rows)
-        room = slice(max(0, offset - total), max(0, offset + limit - total))
-        return [*runs, *fresh[room]], total + len(fresh)
+            lines = session.execute(_lines(since)).all()
+            known = {line.dag_id for line in lines}
+            ids = [line.id for line in lines if line.dag_id in wanted and line.late_enough]
+            if states:
+                ids = self._in_states(session, ids, states)
+            page = session.scalars(select(DagRun).where(DagRun.id.in_(ids[offset : offset + limit]))).all()
+            runs = self._runs(session, sorted(page, key=lambda row: (row.run_after, row.id)))
+        fresh = self._fresh(wanted - known, states, since)
+        room = slice(max(0, offset - len(ids)), max(0, offset + limit - len(ids)))
+        return [*runs, *fresh[room]], len(ids) + len(fresh)
 
     def find(self, model_id: str) -> Run | None:
         with create_session() as session:
-            row = session.scalar(select(DagRun).where(DagRun.run_id == model_id, _is_training(None)))
+            row = session.scalar(select(DagRun).where(DagRun.run_id == model_id, DagRun.dag_id.like(_TRAININGS)))
             if row is not None:
                 return next(iter(self._runs(session, [row])), None)
         training = self._catalogue.get(model_id)
@@ -77,11 +93,21 @@ class AirflowHistory:
             _mark_canceled(session, run, caller)
             set_dag_run_state_to_failed(dag=dag, run_id=run.model_id, commit=True, session=session)
 
+    def is_last(self, run: Run) -> bool:
+        """Say whether the training has no other run."""
+        with create_session() as session:
+            others = select(DagRun.id).where(DagRun.dag_id == run.training_id, DagRun.run_id != run.model_id)
+            return session.scalar(others.limit(1)) is None
+
     def forget(self, run: Run) -> bool:
-        """Remove a run from the history; return whether it was the last one of its training."""
+        """Remove a run from the history, with Airflow's logs of its steps; return whether it was its training's last.
+
+        A run whose training's record is gone already is removed too.
+        """
         from airflow.api.common.delete_dag import delete_dag
         from airflow.exceptions import DagNotFound
 
+        remove_task_logs(run.training_id, run.model_id)
         with create_session() as session:
             row = session.scalar(select(DagRun).where(DagRun.run_id == run.model_id))
             if row is not None:
@@ -90,7 +116,7 @@ class AirflowHistory:
             left = select(DagRun).where(DagRun.dag_id == run.training_id).order_by(DagRun.run_after, DagRun.id)
             heir = session.scalar(left.limit(1))
             if heir is not None:
-                _take_place(heir, row)
+                _take_place(session, heir, row)
                 return False
             try:
                 delete_dag(run.training_id, session=session)
@@ -98,11 +124,28 @@ class AirflowHistory:
                 return True
         return True
 
-    def _fresh(self, session: Session, wanted: set[str] | None) -> list[Run]:
-        ids = self._catalogue.ids() if wanted is None else self._catalogue.ids() & wanted
-        known = set(session.scalars(select(DagRun.dag_id).where(_is_training(wanted)).distinct()))
-        records = filter(None, map(self._catalogue.get, ids - known))
-        return sorted(map(_queued, records), key=lambda run: run.submitted_at)
+    def _fresh(self, ids: set[str], states: frozenset[State], since: float | None) -> list[Run]:
+        """Return the queued runs of trainings that Airflow does not know yet."""
+        if states and State.PENDING not in states:
+            return []
+        records = filter(None, map(self._catalogue.get, ids))
+        found = [_queued(record) for record in records if since is None or record.submitted_at >= since]
+        return sorted(found, key=lambda run: (run.submitted_at, run.model_id))
+
+    def _in_states(self, session: Session, ids: Sequence[int], states: frozenset[State]) -> list[int]:
+        """Keep the runs in one of the states; only of those that are going more than the run's own row is read."""
+        found: set[int] = set()
+        if any(state.terminal for state in states):
+            ended = session.execute(_ended_states()).all()
+            found = {row.id for row in ended if _ended_as(row) in states}
+        if not all(state.terminal for state in states):
+            found |= self._going_in(session, states)
+        return [run for run in ids if run in found]
+
+    def _going_in(self, session: Session, states: frozenset[State]) -> set[int]:
+        going = session.scalars(select(DagRun).where(_GOING, DagRun.dag_id.like(_TRAININGS))).all()
+        kept = {run.model_id for run in self._runs(session, going) if run.state in states}
+        return {row.id for row in going if row.run_id in kept}
 
     def _runs(self, session: Session, rows: Sequence[Any]) -> list[Run]:
         ids = [row.run_id for row in rows]
@@ -115,15 +158,23 @@ class AirflowHistory:
         started = self._started(row.run_id)
         phase = phase_of(str(row.state), steps, started is not None)
         outcome = outcome_of(str(row.state), steps, ends) if phase is Phase.DONE else None
+        changed = overrides(training.spec, row.conf or {})
         return replace(
             _queued(training),
             model_id=row.run_id,
+            gpus=_gpus(training, changed),
+            overrides=changed,
             phase=phase,
             submitted_at=training.submitted_at if row.run_id == training.id else _epoch(row.queued_at) or 0.0,
             running_at=(outcome.started_at if outcome else None) or started,
             finished_at=_epoch(row.end_date) if phase is Phase.DONE else None,
             outcome=outcome,
         )
+
+
+def _gpus(training: Training, changed: Mapping[str, Any]) -> int:
+    size = training.sizes.get(changed.get(SIZE, ""))
+    return size.gpus if size else training.plan.gpus
 
 
 def phase_of(run_state: str, steps: Mapping[str, str], started: bool) -> Phase:
@@ -182,11 +233,33 @@ def _queued(training: Training) -> Run:
         gpus=training.plan.gpus,
         phase=Phase.QUEUED,
         submitted_at=training.submitted_at,
+        experiment=training.experiment,
     )
 
 
-def _is_training(wanted: set[str] | None) -> Any:
-    return DagRun.dag_id.like("training-%") if wanted is None else DagRun.dag_id.in_(wanted)
+def _lines(since: float | None) -> Any:
+    """Ask for all runs of trainings as mere lines in the order of the list: ten thousand take some 30 ms."""
+    late_enough = literal(True) if since is None else DagRun.run_after >= datetime.fromtimestamp(since, UTC)
+    columns = (DagRun.id, DagRun.dag_id, late_enough.label("late_enough"))
+    return select(*columns).where(DagRun.dag_id.like(_TRAININGS)).order_by(DagRun.run_after, DagRun.id)
+
+
+def _ended_states() -> Any:
+    """Ask for the runs that have ended, each with what `outcome_of` looks at to tell its state."""
+    # By the columns that have an index: 30 ms for ten thousand runs, and a minute without.
+    canceled = DagRun.id.in_(select(XComModel.dag_run_id).where(XComModel.key == CANCELED))
+    task = TaskInstance
+    trained = exists().where(
+        task.dag_id == DagRun.dag_id, task.task_id == "train", task.run_id == DagRun.run_id, task.state == "success"
+    )
+    columns = (DagRun.id, DagRun.state, and_(canceled, ~trained).label("canceled"))
+    return select(*columns).where(DagRun.dag_id.like(_TRAININGS), ~_GOING)
+
+
+def _ended_as(row: Any) -> State:
+    if row.canceled:
+        return State.CANCELED
+    return State.COMPLETED if str(row.state) == "success" else State.ERROR
 
 
 def _steps(session: Session, ids: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -208,9 +281,10 @@ def _outcomes(session: Session, ids: Sequence[str]) -> dict[str, dict[str, Any]]
     return found
 
 
-def _take_place(heir: DagRun, gone: DagRun | None) -> None:
+def _take_place(session: Session, heir: DagRun, gone: DagRun | None) -> None:
     """Put a run into the schedule where the deleted one was: without an automated run a DAG starts its first again."""
-    if gone is not None and gone.run_type == DagRunType.SCHEDULED:
+    automated = select(DagRun.id).where(DagRun.dag_id == heir.dag_id, DagRun.run_type == DagRunType.SCHEDULED)
+    if gone is not None and gone.run_type == DagRunType.SCHEDULED and session.scalar(automated.limit(1)) is None:
         heir.run_type = gone.run_type
         heir.logical_date = gone.logical_date
         heir.data_interval_start, heir.data_interval_end = gone.data_interval_start, gone.data_interval_end

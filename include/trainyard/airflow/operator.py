@@ -55,7 +55,8 @@ class TrainOperator(KubernetesPodOperator):
     def execute(self, context: Mapping[str, Any]) -> None:
         """Find the run's pod or create it, then wait for its end in the triggerer."""
         with outcome_of_step(context):
-            pod = self._own_pod(context)
+            training = self._of_run(context)
+            pod = self._own_pod(context, training)
             if ended(pod):
                 return self._finish(context, pod)
             self.pod_name = pod["metadata"]["name"]
@@ -73,53 +74,43 @@ class TrainOperator(KubernetesPodOperator):
         if pod_name := getattr(self, "pod_name", None):
             self._pods.stop(pod_name, read_settings(os.environ).grace_seconds)
 
-    @property
-    def _plan(self) -> Plan:
-        return self.training.plan
-
-    @property
-    def _amounts(self) -> tuple[int, int]:
-        return self._plan.gpus, self._plan.memory
+    def _of_run(self, context: Mapping[str, Any]) -> Training:
+        return self.training.of_run(context["dag_run"].conf)
 
     @property
     def _pods(self) -> TrainingPods:
         return TrainingPods(self.client, read_settings(os.environ).namespace)
 
-    def _own_pod(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def _own_pod(self, context: Mapping[str, Any], training: Training) -> dict[str, Any]:
         """Return this run's newest pod, or a new one where infrastructure took it and another attempt is due."""
         model_id, attempt = context["run_id"], context["ti"].try_number
         found = self._pods.newest(model_id)
-        if found and not self._is_over_for(attempt, found):
+        if found and not _is_over_for(attempt, found, training.plan):
             self.log.info("Found pod %s of this run.", found["metadata"]["name"])
             return found
         self._pods.end_all(model_id, read_settings(os.environ).grace_seconds)
-        body = training_pod(self._pod_run(context, model_id, attempt))
-        self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], self._plan.gpus)
+        body = training_pod(self._pod_run(context, training, attempt))
+        self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], training.plan.gpus)
         return self._pods.create(body)
 
-    def _is_over_for(self, attempt: int, pod: dict[str, Any]) -> bool:
-        """Say whether a pod is an earlier attempt that the infrastructure ended, so that this attempt needs its own."""
-        outcome = diagnose(pod, *self._amounts) if ended(pod) else None
-        return outcome is not None and outcome.retried and TrainingPods.attempt(pod) < attempt
-
-    def _pod_run(self, context: Mapping[str, Any], model_id: str, attempt: int) -> PodRun:
+    def _pod_run(self, context: Mapping[str, Any], training: Training, attempt: int) -> PodRun:
         settings = read_settings(os.environ)
         workspace = Workspace(Path(settings.workspace))
         dataset = context["ti"].xcom_pull(task_ids="stage", key="dataset")
         if not dataset:
             raise TrainyardError("S302", "the stage step left no dataset", "Submit the training again.")
-        spec = self.training.spec
+        model_id, spec = context["run_id"], training.spec
         return PodRun(
             model_id=model_id,
-            training_id=self.training.id,
+            training_id=training.id,
             attempt=attempt,
             spec=spec,
-            plan=self._plan,
+            plan=training.plan,
             namespace=settings.namespace,
             volume=WorkspaceVolume.of(settings.workspace_volume, str(workspace.root.absolute())),
             dataset_subpath=dataset,
             run_subpath=workspace.subpath(workspace.run(model_id).root),
-            checkpoints_subpath=workspace.subpath(workspace.checkpoints(self.training.account, spec.results)),
+            checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
             grace_seconds=settings.grace_seconds,
             user=settings.pod_user,
             group=settings.pod_group,
@@ -139,7 +130,8 @@ class TrainOperator(KubernetesPodOperator):
         self.defer(trigger=trigger, method_name="resume")
 
     def _finish(self, context: Mapping[str, Any], pod: dict[str, Any] | None) -> None:
-        outcome = diagnose(pod, *self._amounts)
+        plan = self._of_run(context).plan
+        outcome = diagnose(pod, plan.gpus, plan.memory)
         if pod is not None and not ended(pod):
             # It waits for an image that does not come; the next attempt gets a pod, and perhaps a node, of its own.
             self._pods.stop(pod["metadata"]["name"], 0)
@@ -148,3 +140,9 @@ class TrainOperator(KubernetesPodOperator):
         if outcome.code is None:
             self.log.info("The program ended with exit code 0 after %.0f GPU seconds.", outcome.gpu_seconds)
         end_with(context, outcome)
+
+
+def _is_over_for(attempt: int, pod: dict[str, Any], plan: Plan) -> bool:
+    """Say whether a pod is an earlier attempt that the infrastructure ended, so that this attempt needs its own."""
+    outcome = diagnose(pod, plan.gpus, plan.memory) if ended(pod) else None
+    return outcome is not None and outcome.retried and TrainingPods.attempt(pod) < attempt

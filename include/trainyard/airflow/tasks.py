@@ -23,6 +23,7 @@ def validate(training_id: str, **context: Any) -> None:
 
     with outcome_of_step(context):
         settings, training = _training(training_id)
+        training = training.of_run(context["dag_run"].conf)
         limits = limits_of(settings)
         make_plan(training.spec, _account(limits, training), limits)
         data, results = _stores(training, settings)
@@ -37,6 +38,7 @@ def stage(training_id: str, **context: Any) -> None:
 
     with outcome_of_step(context):
         settings, training = _training(training_id)
+        training = training.of_run(context["dag_run"].conf)
         data, results = _stores(training, settings)
         staged = bring(
             model_id=context["run_id"],

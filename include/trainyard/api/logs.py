@@ -3,50 +3,97 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import tempfile
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.api.streams import AS_IT_IS
+from trainyard.errors import TrainyardError
 from trainyard.service import Run
+from trainyard.stores.base import StoreError, Why
 from trainyard.stores.tree import open_inside
 from trainyard.workspace.layout import RunFolder, Workspace
 
 router = APIRouter()
+OFFSET = "X-Log-Offset"
 _CHUNK = 64 * 1024
 _PAUSE_SECONDS = 0.3
+_STORED_LOG = "learner-1/training-log.txt"
+_MOST_LINES = 1_000_000
+
+# Opens the log for reading; OSError where there is none.
+Opener = Callable[[], BinaryIO]
 
 
-@router.get("/models/{model_id}/logs", response_class=StreamingResponse)
+@dataclass(frozen=True)
+class Log:
+    """Where a log is read, and the file to close when nobody reads it any more."""
+
+    opened: Opener
+    fetched: IO[bytes] | None = None
+
+    def close(self) -> None:
+        if self.fetched:
+            self.fetched.close()
+
+
+@router.get(
+    "/models/{model_id}/logs",
+    summary="Read or follow what the program wrote",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {"text/plain": {}},
+            "description": "The log's bytes as they are",
+            "headers": {OFFSET: {"description": "Where in the log the answer begins, in bytes", "schema": {}}},
+        },
+        **refusals(400, 403, 404, 500, 503),
+    },
+)
 async def logs(
     request: Request,
     caller: CallerDep,
     model_id: str,
     follow: Annotated[bool, Query(description="Go on until the run has ended")] = False,
+    offset: Annotated[int, Query(ge=0, le=2**62, description="Begin behind this many bytes")] = 0,
+    last: Annotated[int | None, Query(ge=0, le=_MOST_LINES, description="Begin with the last N lines")] = None,
 ) -> StreamingResponse:
-    """Return the training log as text. A run whose program never ran has its reason there instead."""
-    service, settings = request.app.state.service, request.app.state.settings
+    """Return the training log as text. A run whose program never ran has its reason there instead.
+
+    A connection that breaks is made again with `offset`: what the header X-Log-Offset said plus what has come since.
+    """
+    if last is not None and offset:
+        raise TrainyardError("C110", "offset and last both say where to begin", "Give one of them.")
+    service = request.app.state.service
     run = await run_in_threadpool(service.run, model_id, caller)
-    folder = Workspace(Path(settings.workspace)).run(run.model_id)
+    log = await run_in_threadpool(_log_of, request.app.state, run, caller)
+    start = offset if last is None else await run_in_threadpool(_last_lines, log.opened, last)
 
     def look() -> Run:
         found: Run = service.run(model_id, caller)
         return found
 
-    return StreamingResponse(_lines(folder, look, follow), media_type="text/plain; charset=utf-8")
+    lines = _closing(log, _lines(log.opened, look, follow, start))
+    return StreamingResponse(lines, media_type="text/plain; charset=utf-8", headers={OFFSET: str(start), **AS_IT_IS})
 
 
-async def _lines(folder: RunFolder, look: Callable[[], Run], follow: bool) -> AsyncIterator[bytes]:
+async def _lines(opened: Opener, look: Callable[[], Run], follow: bool, start: int) -> AsyncIterator[bytes]:
     """Yield the log's bytes once each: what there is, then what comes until the run has ended."""
-    position = 0
+    position = start
     while True:
         run = await run_in_threadpool(look)
         over = run.state.terminal or not follow
-        while chunk := await run_in_threadpool(_read, folder, position):
+        while chunk := await run_in_threadpool(_read, opened, position):
             position += len(chunk)
             yield chunk
         if over:
@@ -56,11 +103,89 @@ async def _lines(folder: RunFolder, look: Callable[[], Run], follow: bool) -> As
         yield f"The program wrote nothing. {run.outcome.code}: {run.outcome.message}\n".encode()
 
 
-def _read(folder: RunFolder, position: int) -> bytes:
-    """Read on in the log; a program that put a link in its place has no log."""
+async def _closing(log: Log, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
-        with open_inside(folder.logs, folder.training_log.relative_to(folder.logs).as_posix()) as file:
-            file.seek(position)
-            return file.read(_CHUNK)
-    except OSError:
-        return b""
+        async for chunk in lines:
+            yield chunk
+    finally:
+        log.close()
+
+
+def _log_of(state: Any, run: Run, caller: Any) -> Log:
+    """Choose where to read: the workspace, or the results bucket for a run whose workspace is no more."""
+    folder = Workspace(Path(state.settings.workspace)).run(run.model_id)
+    here = _inside(folder)
+    if run.state.terminal and not _is_there(here):
+        return _stored(state.service, run, caller)
+    return Log(here)
+
+
+def _inside(folder: RunFolder) -> Opener:
+    name = folder.training_log.relative_to(folder.logs).as_posix()
+    # A program that put a link in the log's place has no log.
+    return lambda: open_inside(folder.logs, name)
+
+
+def _stored(service: Any, run: Run, caller: Any) -> Log:
+    """Fetch the stored log into a file that is gone when it is closed."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the answer that reads it
+    try:
+        service.stored(run.model_id, caller).get(_STORED_LOG, file)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, StoreError) and error.why is Why.NO_KEY:
+            return Log(io.BytesIO)
+        raise
+    file.flush()
+    # A descriptor of its own for each reader, which may close it.
+    return Log(lambda: open(f"/dev/fd/{file.fileno()}", "rb"), file)
+
+
+def _is_there(opened: Opener) -> bool:
+    with suppress(OSError), opened():
+        return True
+    return False
+
+
+def _read(opened: Opener, position: int) -> bytes:
+    with suppress(OSError), opened() as file:
+        file.seek(position)
+        return file.read(_CHUNK)
+    return b""
+
+
+def _last_lines(opened: Opener, count: int) -> int:
+    """Return where the last lines begin; a last line without an end counts too."""
+    with suppress(OSError), opened() as file:
+        return _start_of_lines(file, count)
+    return 0
+
+
+def _start_of_lines(file: BinaryIO, count: int) -> int:
+    size = place = file.seek(0, io.SEEK_END)
+    # The end of the last line is none of the ends to count.
+    wanted = count + _ends_with_newline(file, size) if count else 0
+    if not wanted:
+        return size
+    while place:
+        length = min(_CHUNK, place)
+        place -= length
+        file.seek(place)
+        block = file.read(length)
+        ends = block.count(b"\n")
+        if ends >= wanted:
+            return place + _nth_last(block, wanted) + 1
+        wanted -= ends
+    return 0
+
+
+def _ends_with_newline(file: BinaryIO, size: int) -> bool:
+    file.seek(max(size - 1, 0))
+    return file.read(1) == b"\n"
+
+
+def _nth_last(block: bytes, count: int) -> int:
+    place = len(block)
+    for _ in range(count):
+        place = block.rindex(b"\n", 0, place)
+    return place

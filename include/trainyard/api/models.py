@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Header, Query, Request, Response, UploadFile
 from pydantic import BaseModel
 
+from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.catalogue import Training
+from trainyard.domain.states import State
 from trainyard.errors import TrainyardError
-from trainyard.service import Run, Service
+from trainyard.intake.grid import read_grid
+from trainyard.service import Filter, Run, Service
 
 router = APIRouter()
 _CHUNK = 1024 * 1024
@@ -28,49 +33,76 @@ class PatchOperation(BaseModel):
     value: Any = None
 
 
-@router.post("/models", status_code=202)
+@router.post("/models", status_code=202, summary="Submit trainings", responses=refusals(400, 403, 413))
 def submit(
     request: Request,
     caller: CallerDep,
-    manifest: Annotated[UploadFile, File(description="The manifest, YAML or JSON")],
+    manifest: Annotated[list[UploadFile], File(description="The manifest, YAML or JSON; one part for each")],
     model_definition: Annotated[UploadFile, File(alias="zip", description="The zip with the program")],
     account: Annotated[str | None, Form(description="Who pays; the caller's first account if not given")] = None,
+    experiment: Annotated[str, Form(description="The experiment that the runs belong to")] = "",
+    settings_of_runs: Annotated[
+        list[str] | None, Form(alias="set", description="`lr=0.1,0.01`: values of a hyperparameter, a run for each")
+    ] = None,
+    idempotency_key: Annotated[
+        str, Header(max_length=200, description="The same key again gets the same answer and registers nothing twice")
+    ] = "",
 ) -> dict[str, Any]:
-    """Submit a training. Answer 202 and the model id, or all faults at once."""
-    settings = request.app.state.settings
+    """Submit 1 to 100 runs of one zip. Answer 202 and the model ids, or all faults at once; all are registered or none.
+
+    There is a run for each manifest and each combination of the values to set.
+    """
+    settings, grid = request.app.state.settings, read_grid(settings_of_runs or ())
     with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
         zip_path = Path(folder) / "model.zip"
         _receive(model_definition, zip_path, settings.zip_max_bytes)
         # One byte more than is allowed is enough to see that a manifest is too large.
-        text = manifest.file.read(settings.manifest_max_bytes + 1)
-        training = _service(request).submit(text, zip_path, account or None, caller)
-    return {
-        "model_id": training.id,
-        "url": _url(training.id),
-        "account": training.account,
-        "warnings": list(training.warnings),
+        texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
+        made = _service(request).submit_all(texts, zip_path, account or None, caller, experiment, grid, idempotency_key)
+    return _accepted(made)
+
+
+def _accepted(made: Sequence[Training]) -> dict[str, Any]:
+    """Tell of the first run as of one alone; of several also all ids. A warning that all runs have is told once."""
+    first = made[0]
+    answer = {
+        "model_id": first.id,
+        "url": _url(first.id),
+        "account": first.account,
+        "warnings": list(dict.fromkeys(warning for training in made for warning in training.warnings)),
     }
+    return answer if len(made) == 1 else {**answer, "model_ids": [training.id for training in made]}
 
 
-@router.get("/models")
+@router.get("/models", summary="List runs", responses=refusals(400))
 def runs(
     request: Request,
     caller: CallerDep,
     limit: Annotated[int, Query(ge=1, le=_MOST_A_PAGE)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    state: Annotated[list[State] | None, Query(description="Only runs in this state; may be repeated")] = None,
+    name: Annotated[str, Query(description="Only runs with this in their name, in any case")] = "",
+    experiment: Annotated[str, Query(description="Only runs of this experiment")] = "",
+    framework: Annotated[str, Query(description="Only runs on this framework, with its version or without")] = "",
+    since: Annotated[
+        datetime | None, Query(description="Only runs submitted then or later; UTC unless it says otherwise")
+    ] = None,
 ) -> dict[str, Any]:
-    """List the runs the caller may see, in the order of their submission."""
-    page, total = _service(request).runs(caller, limit, offset)
+    """List the runs the caller may see, in the order of their submission; `total` counts those that are asked for."""
+    wanted = Filter(frozenset(state or ()), name, experiment, framework, _epoch(since))
+    page, total = _service(request).runs(caller, limit, offset, wanted)
     return {"resources": [run_json(run) for run in page], "total": total, "limit": limit, "offset": offset}
 
 
-@router.get("/models/{model_id}")
+@router.get("/models/{model_id}", summary="Show a run", responses=refusals(404))
 def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
-    """Show one run."""
-    return run_json(_service(request).run(model_id, caller))
+    """Show one run. `waiting` says what one whose program does not run yet is waiting for."""
+    service = _service(request)
+    run = service.run(model_id, caller)
+    return {**run_json(run), "waiting": service.waiting(run) or None}
 
 
-@router.patch("/models/{model_id}", status_code=202)
+@router.patch("/models/{model_id}", status_code=202, summary="Cancel a run", responses=refusals(400, 404, 409))
 def cancel(request: Request, caller: CallerDep, model_id: str, patch: list[PatchOperation]) -> dict[str, Any]:
     """Cancel a run: `[{"op": "replace", "path": "/status/state", "value": "canceled"}]`."""
     if [(step.op, step.path, step.value) for step in patch] != [("replace", "/status/state", "canceled")]:
@@ -78,13 +110,19 @@ def cancel(request: Request, caller: CallerDep, model_id: str, patch: list[Patch
     return run_json(_service(request).cancel(model_id, caller))
 
 
-@router.delete("/models/{model_id}", status_code=204, response_class=Response)
+@router.delete(
+    "/models/{model_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Delete a finished run",
+    responses=refusals(404, 409),
+)
 def delete(request: Request, caller: CallerDep, model_id: str) -> None:
     """Delete a finished run from the history; the bucket is left alone."""
     _service(request).delete(model_id, caller)
 
 
-@router.get("/frameworks")
+@router.get("/frameworks", summary="List frameworks", responses=refusals())
 def frameworks(request: Request, caller: CallerDep) -> dict[str, Any]:  # noqa: ARG001 - signing in is asked for
     """List the frameworks and versions that there are."""
     return {"resources": [asdict(framework) for framework in _service(request).limits().frameworks]}
@@ -106,6 +144,9 @@ def run_json(run: Run) -> dict[str, Any]:
         "running_at": _moment(run.running_at),
         "finished_at": _moment(run.finished_at),
         "outcome": run.outcome.as_dict() if run.outcome else None,
+        "experiment": run.experiment,
+        "waiting": run.waiting or None,
+        "overrides": dict(run.overrides),
     }
 
 
@@ -120,6 +161,12 @@ def _url(model_id: str) -> str:
 
 def _moment(epoch: float | None) -> str | None:
     return None if epoch is None else datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _epoch(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _receive(upload: UploadFile, target: Path, limit: int) -> None:

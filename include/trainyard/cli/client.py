@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -12,12 +14,13 @@ import httpx
 
 from trainyard.cli.answers import data_of, error_of
 from trainyard.cli.config import Access, find_access, warnings_of
-from trainyard.cli.errors import WrongUsageError
+from trainyard.cli.errors import UnreachableError, WrongUsageError
 from trainyard.cli.output import warn
 from trainyard.cli.transport import ANSWER_SECONDS, CONNECT_SECONDS, CountedFile, http_client, translated
 from trainyard.errors import TrainyardError
 
-_PAGE = 100
+_PAGE = 500
+_ALL: Mapping[str, Any] = MappingProxyType({})
 # A run may wait for a GPU for hours without a line; after this long the connection is made anew, in case it is dead.
 _SILENT_SECONDS = 300.0
 Run = dict[str, Any]
@@ -50,25 +53,40 @@ class FrontDoor:
 
     def submit(
         self,
-        manifest: tuple[str, bytes],
+        manifests: Sequence[tuple[str, bytes]],
         zip_path: Path,
-        account: str | None = None,
+        fields: Mapping[str, str | Sequence[str]],
         progress: Callable[[int], None] | None = None,
     ) -> dict[str, Any]:
-        """Hand in a manifest (name and bytes) and a zip; `progress` hears how many bytes of the zip have gone."""
+        """Hand in manifests (name and bytes) and a zip; `progress` hears how many bytes of the zip have gone."""
         with CountedFile(zip_path, progress) as file:
-            files = {"manifest": (*manifest, "application/yaml"), "zip": (zip_path.name, file, "application/zip")}
-            fields = {"account": account} if account else {}
-            return self._data("POST", "/v3/models", "model_id", files=files, data=fields)
+            parts: list[tuple[str, Any]] = [("manifest", (*manifest, "application/yaml")) for manifest in manifests]
+            parts.append(("zip", (zip_path.name, file, "application/zip")))
+            return self._data("POST", "/v3/models", "model_id", files=parts, data=dict(fields))
 
-    def runs(self) -> list[Run]:
-        """Return all runs, the oldest first."""
+    def runs(self, wanted: Mapping[str, Any] = _ALL, limit: int | None = None) -> list[Run]:
+        """Return the runs that the filters let through, the oldest first; with a limit, the newest of them."""
         found: dict[str, Run] = {}
+        start = 0 if limit is None else max(0, self._count(wanted) - limit)
         # Runs that come and go between two pages shift the pages: look again until as many are known as there are.
         for _ in range(3):
-            if self._collect(found) <= len(found):
+            if self._collect(found, wanted, start) - start <= len(found):
                 break
-        return sorted(found.values(), key=lambda run: str(run.get("submitted_at") or ""))
+        runs = sorted(found.values(), key=lambda run: str(run.get("submitted_at") or ""))
+        return runs if limit is None else runs[-limit:]
+
+    def results(self, model_id: str) -> list[dict[str, Any]]:
+        """Return what a run has stored, each with `name` and `size`."""
+        return list(self._data("GET", f"{_place(model_id)}/results", "resources")["resources"])
+
+    def result(self, model_id: str, name: str, start: int) -> Iterator[bytes]:
+        """Yield a stored file's bytes from a place on."""
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        place = f"{_place(model_id)}/results/{quote(name, safe='')}"
+        with self._streamed(place, _SILENT_SECONDS, headers=headers) as answer:
+            if start and answer.status_code != 206:
+                raise UnreachableError("the service does not go on where the download stopped", "Use --force.")
+            yield from answer.iter_raw()
 
     def run(self, model_id: str) -> Run:
         return self._data("GET", _place(model_id), "model_id", "state")
@@ -85,28 +103,48 @@ class FrontDoor:
     def frameworks(self) -> list[dict[str, Any]]:
         return list(self._data("GET", "/v3/frameworks", "resources")["resources"])
 
+    def quota(self) -> list[dict[str, Any]]:
+        """Return the caller's accounts with what they own and use."""
+        return list(self._data("GET", "/v3/quota", "resources")["resources"])
+
     def check(self) -> None:
         """Raise unless a Trainyard service answers here and lets the caller in."""
         self._data("GET", "/v3/models", "resources", params={"limit": 1, "offset": 0})
 
-    def log(self, model_id: str, follow: bool) -> Iterator[bytes]:
-        """Yield the log from its start as it comes; with `follow`, until the run has ended."""
-        place = f"{_place(model_id)}/logs"
-        timeout = httpx.Timeout(_SILENT_SECONDS if follow else ANSWER_SECONDS, connect=CONNECT_SECONDS)
-        answer = self._send("GET", place, stream=True, params={"follow": str(follow).lower()}, timeout=timeout)
+    @contextmanager
+    def log(self, model_id: str, **wanted: Any) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Open the log as it comes: where in it the bytes begin, and the bytes.
+
+        `follow` goes on until the run has ended, `offset` begins behind so many bytes, `last` with so many lines.
+        """
+        params = {key: value for key, value in wanted.items() if value not in (None, False, 0) or key == "last"}
+        seconds = _SILENT_SECONDS if wanted.get("follow") else ANSWER_SECONDS
+        given = {key: str(value).lower() for key, value in params.items() if value is not None}
+        with self._streamed(f"{_place(model_id)}/logs", seconds, params=given) as answer:
+            yield int(answer.headers.get("x-log-offset") or 0), answer.iter_bytes()
+
+    @contextmanager
+    def _streamed(self, place: str, seconds: float, **content: Any) -> Iterator[httpx.Response]:
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+        headers = {"Accept-Encoding": "identity", **content.pop("headers", {})}
+        answer = self._send("GET", place, stream=True, timeout=timeout, headers=headers, **content)
         try:
             with translated(self.url):
                 if not answer.is_success:
                     raise error_of(self.url, answer.status_code, answer.read())
-                yield from answer.iter_bytes()
+                yield answer
         finally:
             answer.close()
 
-    def _collect(self, found: dict[str, Run]) -> int:
-        """Add the runs of every page to what was found; return how many there are."""
-        offset = 0
+    def _count(self, wanted: Mapping[str, Any]) -> int:
+        page = self._data("GET", "/v3/models", "resources", "total", params={**wanted, "limit": 1, "offset": 0})
+        return int(page["total"])
+
+    def _collect(self, found: dict[str, Run], wanted: Mapping[str, Any], offset: int) -> int:
+        """Add the runs of every page from the offset on to what was found; return how many there are."""
         while True:
-            page = self._data("GET", "/v3/models", "resources", "total", params={"limit": _PAGE, "offset": offset})
+            params = {**wanted, "limit": _PAGE, "offset": offset}
+            page = self._data("GET", "/v3/models", "resources", "total", params=params)
             runs, total = page["resources"], int(page["total"])
             found.update((run["model_id"], run) for run in runs)
             offset += len(runs)
@@ -133,10 +171,12 @@ class FrontDoor:
         self.sign_in(str(self._access.username), str(self._access.password))
         return True
 
-    def _once(self, method: str, place: str, stream: bool = False, **content: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+    def _once(
+        self, method: str, place: str, stream: bool = False, headers: Mapping[str, str] = _ALL, **content: Any
+    ) -> httpx.Response:
+        token = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         with translated(self.url):
-            request = self._http.build_request(method, self.url + place, headers=headers, **content)
+            request = self._http.build_request(method, self.url + place, headers={**headers, **token}, **content)
             return self._http.send(request, stream=stream)
 
 

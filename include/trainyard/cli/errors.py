@@ -33,9 +33,14 @@ class Files:
     zip: str = ""
 
     def of(self, problem: Problem) -> str:
-        """Name the file that a problem is about; empty where that cannot be told."""
+        """Name the file that a problem is about; empty where that cannot be told.
+
+        Where several manifests were handed in, the service names them.
+        """
         if problem.code == "C102":
             return self.zip
+        if problem.file:
+            return problem.file
         in_manifest = problem.line is not None or problem.code in ("C101", "C103", "C104")
         return self.manifest if in_manifest else ""
 
@@ -48,7 +53,7 @@ class RefusedError(TrainyardError):
         self.files = files
 
     def as_dict(self) -> dict[str, Any]:
-        located = [{"file": self.files.of(problem), **asdict(problem)} for problem in self.problems]
+        located = [{**asdict(problem), "file": self.files.of(problem)} for problem in self.problems]
         return {**super().as_dict(), "problems": located}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +16,23 @@ _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 
 @dataclass(frozen=True)
 class Handed:
-    """A submission at hand: the manifest's bytes, the zip's path, and what the person called them."""
+    """A submission at hand: the manifests with what the person called them, the zip's path."""
 
     files: Files
-    manifest: bytes
+    manifests: tuple[tuple[str, bytes], ...]
     zip: Path
 
 
-def hand_in(zip_name: str, manifest_name: str) -> Handed:
-    """Find and read both files; two that stand the other way round are taken for what they are."""
-    zip_name, manifest_name = _in_order(zip_name, manifest_name)
-    files = Files(called(manifest_name), zip_name)
-    return Handed(files, read_manifest_file(manifest_name), zip_path(zip_name))
+def hand_in(zip_name: str, manifest_names: Sequence[str]) -> Handed:
+    """Find and read all files; a zip and a manifest that stand the other way round are taken for what they are."""
+    if len(manifest_names) == 1:
+        zip_name, manifest_name = _in_order(zip_name, manifest_names[0])
+        manifest_names = [manifest_name]
+    if manifest_names.count(STDIN) > 1:
+        raise WrongUsageError("two manifests cannot both come from stdin", "Name a file for one of them.")
+    zipped = zip_path(zip_name)
+    manifests = tuple((called(name), read_manifest_file(name)) for name in manifest_names)
+    return Handed(Files(called(manifest_names[0]), zip_name), manifests, zipped)
 
 
 def zip_path(name: str) -> Path:

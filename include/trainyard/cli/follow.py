@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from trainyard.cli.client import FrontDoor
 from trainyard.cli.errors import UnreachableError
+from trainyard.cli.output import printable, remark
 from trainyard.cli.waiting import pauses, wait_for
 from trainyard.domain.states import State
 from trainyard.errors import CODES, TrainyardError
@@ -16,19 +19,35 @@ from trainyard.errors import CODES, TrainyardError
 _ATTEMPTS = 20
 # A connection that stood this long was a good one: a proxy cuts what is silent, and a waiting run is.
 _LASTED_SECONDS = 20.0
+# Between two looks at a run that waits.
+_LOOK_SECONDS = 1.0
 # What comes after the log: results are stored, however many there are.
 _STORING_SECONDS = 24 * 3600.0
 
 
-def follow_log(door: FrontDoor, model_id: str) -> Iterator[bytes]:
-    """Yield the log until the service says it is complete, each byte once, over connections that break."""
-    seen, attempts, pause = 0, _ATTEMPTS, pauses()
+def follow_log(door: FrontDoor, model_id: str, last: int | None = None) -> Iterator[bytes]:
+    """Yield the log until the service says it is complete, each byte once, over connections that break.
+
+    With `last` it begins with so many lines. What the run waits for before it writes is told on stderr.
+    """
+    with _telling_what_it_waits_for(door, model_id) as begun:
+        for chunk in _followed(door, model_id, last):
+            begun.set()
+            yield chunk
+
+
+def _followed(door: FrontDoor, model_id: str, last: int | None) -> Iterator[bytes]:
+    place: int | None = None
+    attempts, pause = _ATTEMPTS, pauses()
     while True:
         begun = time.monotonic()
+        wanted = {"last": last} if place is None else {"offset": place}
         try:
-            for chunk in _after(seen, door.log(model_id, follow=True)):
-                seen, attempts, pause = seen + len(chunk), _ATTEMPTS, pauses()
-                yield chunk
+            with door.log(model_id, follow=True, **wanted) as (place, chunks):
+                for chunk in chunks:
+                    place += len(chunk)
+                    attempts, pause = _ATTEMPTS, pauses()
+                    yield chunk
         except UnreachableError:
             attempts = _ATTEMPTS if time.monotonic() - begun > _LASTED_SECONDS else attempts - 1
             if not attempts:
@@ -95,10 +114,24 @@ def patient(look: Any) -> Any:
     return patiently
 
 
-def _after(seen: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Leave out the bytes that were seen before the connection broke."""
-    for chunk in chunks:
-        fresh = chunk[seen:]
-        seen = max(seen - len(chunk), 0)
-        if fresh:
-            yield fresh
+@contextmanager
+def _telling_what_it_waits_for(door: FrontDoor, model_id: str) -> Iterator[threading.Event]:
+    """Look at the run beside the log until the event is set, so that neither has to wait for the other."""
+    begun = threading.Event()
+    threading.Thread(target=_tell_waiting, args=(door, model_id, begun), daemon=True).start()
+    try:
+        yield begun
+    finally:
+        begun.set()
+
+
+def _tell_waiting(door: FrontDoor, model_id: str, begun: threading.Event) -> None:
+    """Say what a run waits for whenever that changes, until it waits for nothing; trouble is the log's to tell."""
+    told = ""
+    with suppress(TrainyardError, RuntimeError):  # the second one if the command ends meanwhile
+        while waiting := str(door.run(model_id).get("waiting") or ""):
+            if begun.wait(0 if waiting != told else _LOOK_SECONDS):
+                return
+            if waiting != told:
+                remark(f"{model_id}: {printable(waiting)}")
+                told = waiting

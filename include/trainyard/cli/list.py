@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,29 +19,69 @@ def list_(
     what: Annotated[
         str, typer.Argument(metavar=f"{NOUNS[0]}|{_FRAMEWORKS}", help="What to list.", show_default=False)
     ] = NOUNS[0],
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE,...", help="Only runs in one of these states.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only runs with this in their name.", show_default=False)
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only runs of this experiment.", show_default=False)
+    ] = None,
+    framework: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only runs on this framework: tensorflow, or 'tensorflow 1.2-py3'."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only runs submitted since then: 30m, 12h, 7d, or a date and time in UTC."),
+    ] = None,
+    limit: Annotated[str | None, typer.Option(metavar="N", help="Only the newest N.", show_default=False)] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on and show what changes, until Ctrl-C.")] = False,
     url: Url = None,
     output: Output = "text",
 ) -> None:
     """List the runs, the newest last, or the frameworks there are."""
     from trainyard.cli.client import open_door
     from trainyard.cli.errors import WrongUsageError
+    from trainyard.cli.filters import filters
+    from trainyard.cli.options import whole_number
     from trainyard.cli.output import Screen
 
     screen = Screen(output)
     if what not in (*NOUNS, _FRAMEWORKS):
         raise WrongUsageError(f"there is no list of {what!r}", f"Use one of {', '.join((*NOUNS, _FRAMEWORKS))}.")
+    wanted, most = filters(state, name, experiment, framework, since), whole_number("--limit", limit)
+    if what == _FRAMEWORKS and (wanted or watch or most is not None):
+        raise WrongUsageError("frameworks are always listed whole", "Leave the filters and --watch out.")
     with open_door(url) as door:
-        (_list_frameworks if what == _FRAMEWORKS else _list_runs)(door, screen)
+        if what == _FRAMEWORKS:
+            _list_frameworks(door, screen)
+        elif watch:
+            _watch(door, screen, wanted, most)
+        else:
+            _list_runs(door, screen, wanted, most)
 
 
-def _list_runs(door: FrontDoor, screen: Screen) -> None:
+def _list_runs(door: FrontDoor, screen: Screen, wanted: dict[str, Any], most: int | None) -> None:
     from trainyard.cli.tables import run_table
 
     screen.say("Fetching the list of trained models ...")
-    runs = door.runs()
+    runs = door.runs(wanted, most)
     screen.say(*run_table(runs, screen.state), "", f"{len(runs)} records found.", "OK")
     screen.say("List all trained-models successful")
     screen.data({"resources": runs, "total": len(runs)})
+
+
+def _watch(door: FrontDoor, screen: Screen, wanted: dict[str, Any], most: int | None) -> None:
+    import sys
+
+    from trainyard.cli.watch import watch_changes, watch_table
+
+    if screen.json or not sys.stdout.isatty():
+        watch_changes(lambda: door.runs(wanted, most), screen)
+    else:
+        watch_table(lambda: door.runs(wanted, most), screen)
 
 
 def _list_frameworks(door: FrontDoor, screen: Screen) -> None:

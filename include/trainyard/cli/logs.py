@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trainyard.cli.options import ModelId, Output, Url
 
+if TYPE_CHECKING:
+    from trainyard.cli.client import FrontDoor
+
 
 def logs(
     model_id: ModelId,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    last: Annotated[
+        str | None, typer.Option("--last", "-n", metavar="N", help="Begin with the last N lines.", show_default=False)
+    ] = None,
     url: Url = None,
     output: Output = "text",
 ) -> None:
-    """Print what the program of a run wrote, byte for byte."""
+    """Print what the program of a run wrote, byte for byte.
+
+    With --follow, what the run waits for before its program runs is told on stderr.
+    """
     from trainyard.cli.client import open_door
     from trainyard.cli.follow import follow_log
+    from trainyard.cli.options import whole_number
     from trainyard.cli.output import Screen, remark
 
-    screen = Screen(output)
+    screen, lines = Screen(output), whole_number("--last", last)
     with open_door(url) as door:
-        chunks = follow_log(door, model_id) if follow else door.log(model_id, follow=False)
+        chunks = follow_log(door, model_id, lines) if follow else _whole(door, model_id, lines)
         if screen.json:
             log = b"".join(chunks).decode("utf-8", "replace")
             screen.data({"model_id": model_id, "log": log})
-        elif not _pass_on(chunks):
+        elif not _pass_on(chunks) and lines != 0:
             remark(f"note: {model_id} is {door.run(model_id)['state']} and has written nothing so far")
 
 
-def _pass_on(chunks: Iterator[bytes]) -> bool:
+def _whole(door: FrontDoor, model_id: str, last: int | None) -> Iterator[bytes]:
+    with door.log(model_id, last=last) as (_, chunks):
+        yield from chunks
+
+
+def _pass_on(chunks: Iterable[bytes]) -> bool:
     """Write the log to stdout; return whether there was any."""
     from trainyard.cli.output import raw
 

@@ -12,10 +12,12 @@ from typer.main import get_command
 
 from trainyard.cli.cancel import cancel
 from trainyard.cli.delete import delete
+from trainyard.cli.download import download
 from trainyard.cli.list import list_
 from trainyard.cli.login import login
 from trainyard.cli.logs import logs
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
+from trainyard.cli.quota import quota
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
 from trainyard.cli.train import train
@@ -51,8 +53,10 @@ app.command("train", cls=QuickCommand)(train)
 app.command("list", cls=QuickCommand)(list_)
 app.command("show", cls=RunCommand)(show)
 app.command("logs", cls=RunCommand)(logs)
+app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
+app.command("quota", cls=QuickCommand)(quota)
 app.command("validate", cls=QuickCommand)(validate)
 app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)

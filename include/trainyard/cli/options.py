@@ -19,6 +19,17 @@ Output = Annotated[
 ModelId = Annotated[str, typer.Argument(metavar="ID", help="The model id, such as training-DOl4q2LkR.")]
 
 
+def whole_number(option: str, text: str | None) -> int | None:
+    """Read the value of an option; raise WrongUsageError unless it is a whole number that is not negative."""
+    from trainyard.cli.errors import WrongUsageError
+
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise WrongUsageError(f"{option} cannot be {text!r}", "Give a whole number, such as 20.")
+    return int(text)
+
+
 class _Plain:
     """Takes the text of a parameter as it is."""
 

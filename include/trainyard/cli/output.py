@@ -37,8 +37,7 @@ class Screen:
 
     def data(self, value: Any) -> None:
         if self.json:
-            text = json.dumps(value, indent=2, ensure_ascii=False)
-            _write(sys.stdout, [_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)])
+            _write(sys.stdout, [escaped(json.dumps(value, indent=2, ensure_ascii=False))])
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Show the warnings of an answer to a person; in JSON mode they are part of it."""
@@ -80,6 +79,11 @@ def coloured(stream: TextIO) -> bool:
 def printable(text: str) -> str:
     """Make control characters visible, so that a run's name cannot steer the terminal of who lists it."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def escaped(text: str) -> str:
+    """Escape in a JSON text what could steer a terminal."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def error_lines(error: TrainyardError) -> list[str]:
 
 
 def _problem_lines(problem: Problem, error: TrainyardError) -> list[str]:
-    file = error.files.of(problem) if isinstance(error, RefusedError) else ""
+    file = error.files.of(problem) if isinstance(error, RefusedError) else problem.file
     head = f"{_place(file, problem)}{printable(problem.message)}"
     return [head, *_labelled("seen", problem.seen or ""), *_labelled("cure", problem.cure)]
 

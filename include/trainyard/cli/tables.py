@@ -7,12 +7,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from trainyard.cli.output import printable
+from trainyard.domain.hyperparameters import as_text
 
 Row = Sequence[str]
 Paint = Callable[[str], str]
 _GAP = 3
 _RUN_HEADER = ("SI No", "Name", "guid", "status", "submitted-at")
 _RUN_WIDTHS = (5, 24, 18, 7, 0)
+_QUOTA_COLUMNS = {
+    "account": "Account",
+    "gpus": "GPUs",
+    "used": "used",
+    "waiting_gpus": "waited for",
+    "waiting_runs": "by runs",
+    "gpu_hours": "GPU hours of 7 days",
+}
 _FRAMEWORK_HEADER = ("SI No", "Name", "version", "interpreter", "image")
 
 
@@ -25,12 +34,27 @@ def run_table(runs: Sequence[Mapping[str, Any]], paint: Paint) -> list[str]:
     return columns(_RUN_HEADER, rows, _RUN_WIDTHS, {3: paint})
 
 
+def watch_rows(runs: Sequence[Mapping[str, Any]], paint: Paint) -> list[str]:
+    """Lay out the runs as `list` does, with the phase."""
+    rows = [
+        (str(number), *(_text(run, key) for key in ("name", "model_id", "state", "phase", "submitted_at")))
+        for number, run in enumerate(runs, start=1)
+    ]
+    header = (*_RUN_HEADER[:4], "phase", _RUN_HEADER[4])
+    return columns(header, rows, (*_RUN_WIDTHS[:3], 9, 15), {3: paint})
+
+
 def framework_table(frameworks: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         (str(number), *(_text(framework, key) for key in _FRAMEWORK_HEADER[1:]))
         for number, framework in enumerate(({"Name": f.get("name"), **f} for f in frameworks), start=1)
     ]
     return columns(_FRAMEWORK_HEADER, rows, (5,))
+
+
+def quota_table(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [tuple(_text(account, key) for key in _QUOTA_COLUMNS) for account in accounts]
+    return columns(tuple(_QUOTA_COLUMNS.values()), rows)
 
 
 def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
@@ -41,7 +65,10 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
         ("Name", _text(run, "name")),
         ("State", paint(_text(run, "state"))),
         ("Submitted_at", _text(run, "submitted_at")),
+        *_phase_rows(run),
+        *_override_rows(run.get("overrides") or {}),
         *_outcome_rows(run.get("outcome") or {}),
+        *_gpu_rows(run),
     ]
     return pairs(rows)
 
@@ -78,6 +105,26 @@ def _line(row: Row, widths: Sequence[int], paints: Mapping[int, Paint]) -> str:
     gaps[-1] = ""
     parts = (paints.get(at, str)(text) + gap for at, (text, gap) in enumerate(zip(row, gaps, strict=True)))
     return "".join(parts).rstrip()
+
+
+def _override_rows(overrides: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say what a run was triggered with in the place of the manifest's values; nothing for all others."""
+    told = (f"{name}={_text({name: as_text(value)}, name)}" for name, value in overrides.items())
+    return [("Overrides", ", ".join(told))] if overrides else []
+
+
+def _gpu_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say what a run that has ended took of its account's GPUs, if it took any."""
+    seconds = (run.get("outcome") or {}).get("gpu_seconds")
+    return [("GPU_seconds", f"{seconds:g}")] if isinstance(seconds, int | float) and seconds > 0 else []
+
+
+def _phase_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say where a run that is going is on its way, and what it waits for."""
+    phase, waiting = _text(run, "phase"), _text(run, "waiting")
+    if not phase or phase == "done":
+        return []
+    return [("Phase", f"{phase}: {waiting}" if waiting else phase)]
 
 
 def _outcome_rows(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:

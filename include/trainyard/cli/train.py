@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,44 +19,64 @@ _UNSURE = "Whether the run was accepted is not known: look with `trainyard list`
 
 def train(
     zip_file: Annotated[str, typer.Argument(metavar="ZIP", help="The zip with the program.")],
-    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="The manifest; - reads it from stdin.")],
+    manifests: Annotated[
+        list[str], typer.Argument(metavar="MANIFEST", help="The manifest; of several each is a run; - reads stdin.")
+    ],
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The experiment that the runs belong to.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE,...", help="A hyperparameter, with a run for each of its values."),
+    ] = None,
     account: Annotated[str | None, typer.Option(metavar="NAME", help="Who pays. Default: your first account.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the run has ended.")] = False,
     url: Url = None,
     output: Output = "text",
 ) -> None:
-    """Submit a training and print its model id.
+    """Submit a training and print its model id, or 1 to 100 of them at once.
 
-    With --follow the exit code is 1 if the run does not complete.
+    Several manifests, and several values to --set, make a run for each combination; all are registered or none.
+    With --follow, which is for one run, the exit code is 1 if the run does not complete.
     """
     from trainyard.cli.client import open_door
     from trainyard.cli.files import hand_in
     from trainyard.cli.output import Screen
 
     screen = Screen(output)
-    handed = hand_in(zip_file, manifest)
+    handed = hand_in(zip_file, manifests)
+    if follow:
+        _check_one(handed, settings or [])
+    fields = {"account": account or "", "experiment": experiment or "", "set": settings or []}
     with open_door(url) as door:
         screen.say("Starting to train ...")
-        answer = _submit(door, handed, account)
+        answer = _submit(door, handed, {key: value for key, value in fields.items() if value})
         screen.warn(answer.get("warnings") or [])
-        screen.say("OK", f"Model-ID is '{answer['model_id']}'")
+        screen.say("OK", *(f"Model-ID is '{model_id}'" for model_id in answer.get("model_ids") or [answer["model_id"]]))
         if follow:
             _follow(door, answer, screen)
         else:
             screen.data(answer)
 
 
-def _submit(door: FrontDoor, handed: Handed, account: str | None) -> dict[str, Any]:
+def _check_one(handed: Handed, settings: list[str]) -> None:
+    from trainyard.cli.errors import WrongUsageError
+
+    if len(handed.manifests) > 1 or any("," in setting for setting in settings):
+        cure = "Leave --follow out, and look with `trainyard list --experiment NAME --watch`."
+        raise WrongUsageError("--follow shows the log of one run, and these are several", cure)
+
+
+def _submit(door: FrontDoor, handed: Handed, fields: dict[str, Any]) -> dict[str, Any]:
     from trainyard.cli.errors import UnreachableError, naming
     from trainyard.cli.output import remark
-    from trainyard.cli.waiting import Upload, upload_bar
+    from trainyard.cli.waiting import Upload, transfer_bar
 
-    manifest = (Path(handed.files.manifest).name, handed.manifest)
     size = handed.zip.stat().st_size
-    with naming(handed.files), upload_bar(size) as bar:
+    with naming(handed.files), transfer_bar(size, "upload") as bar:
         upload = Upload(size, bar)
         try:
-            return door.submit(manifest, handed.zip, account, upload)
+            return door.submit(handed.manifests, handed.zip, fields, upload)
         except KeyboardInterrupt:
             remark("", _UNSURE if upload.whole else "Nothing was handed in.")
             raise

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 Progress = Callable[[int], None]
-# A smaller upload is over before a bar could be read.
+# A smaller transfer is over before a bar could be read.
 _BAR_BYTES = 4 * 1024**2
 
 
@@ -61,8 +61,8 @@ def spinner(message: str) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def upload_bar(size: int) -> Iterator[Progress | None]:
-    """Show on a terminal's stderr how much of a big upload has gone; it vanishes when all is done."""
+def transfer_bar(size: int, what: str) -> Iterator[Progress | None]:
+    """Show on a terminal's stderr how much of a big transfer is done; it vanishes when all is."""
     if not sys.stderr.isatty() or size < _BAR_BYTES:
         yield None
         return
@@ -71,5 +71,5 @@ def upload_bar(size: int) -> Iterator[Progress | None]:
 
     shown = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("upload", total=size)
+        task = bar.add_task(what, total=size)
         yield lambda done: bar.update(task, completed=done)

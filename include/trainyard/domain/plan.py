@@ -55,15 +55,27 @@ def make_plan(spec: TrainingSpec, account: Account, limits: Limits) -> Plan:
         account=account.name,
         image=known.image if known else spec.framework.version,
         interpreter=known.interpreter if known else "python3",
-        gpus=size.gpus,
-        cpu_millis=size.cpu_millis,
-        memory=size.memory,
-        pool=account_pool(account.name) if size.gpus else CPU_POOL,
-        pool_slots=max(size.gpus, 1),
         deadline_seconds=int(account.max_hours * 3600),
-        node_selector=size.node_selector,
-        tolerations=size.tolerations,
+        **amounts(account.name, size),
     )
+
+
+def amounts(account: str, size: Size) -> dict[str, Any]:
+    """Return the fields of a plan that a size decides."""
+    return {
+        "gpus": size.gpus,
+        "cpu_millis": size.cpu_millis,
+        "memory": size.memory,
+        "pool": account_pool(account) if size.gpus else CPU_POOL,
+        "pool_slots": max(size.gpus, 1),
+        "node_selector": size.node_selector,
+        "tolerations": size.tolerations,
+    }
+
+
+def sizes_for(account: Account, limits: Limits) -> dict[str, Size]:
+    """Return the sizes by name that fit into what an account owns."""
+    return {name: size for name, size in limits.sizes.items() if size.gpus <= account.gpus}
 
 
 def _framework_problems(spec: TrainingSpec, account: Account, limits: Limits) -> list[Problem]:
@@ -100,8 +112,7 @@ def _resource_problems(wanted: Resources, account: Account, limits: Limits) -> l
         found.append(problem("a run has one machine.", cure, "resources.nodes", wanted.nodes))
     gpus = _size(wanted, limits).gpus
     if gpus > account.gpus:
-        fitting = [size.name for size in limits.sizes.values() if size.gpus <= account.gpus]
-        cure = f"Use a size that fits ({', '.join(fitting)}) or another account."
+        cure = f"Use a size that fits ({', '.join(sizes_for(account, limits))}) or another account."
         message = f"{gpus} GPUs are asked for and account {account.name} owns {account.gpus}."
         found.append(problem(message, cure, "resources", wanted.size or gpus))
     return found

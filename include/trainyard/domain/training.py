@@ -75,6 +75,7 @@ class TrainingSpec:
     author: Author | None = None
     family: str = "wml"
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    hyperparameters: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -26,6 +26,7 @@ def ffdl_layout(document: Document) -> Layout:
         framework_version=("framework", "version"),
         image_tag=("framework", "image_tag"),
         command=("framework", "command"),
+        hyperparameters=("framework", "hyperparameters"),
         data=data,
         results=replace(data, bucket=(*at, "training_results", "container")),
         nodes=("learners",),

@@ -58,6 +58,7 @@ class Layout:
     gpu_type: Path | None = None
     metrics: Path | None = None
     image_tag: Path | None = None
+    hyperparameters: Path | None = None
 
     @property
     def filled_in(self) -> tuple[Path, ...]:

@@ -12,6 +12,7 @@ from trainyard.intake.document import Document, join_path, read_document
 from trainyard.intake.family import family_of
 from trainyard.intake.faults import Faults
 from trainyard.intake.ffdl import ffdl_layout, unused
+from trainyard.intake.hyperparameters import read_hyperparameters
 from trainyard.intake.layout import Layout
 from trainyard.intake.masking import masked_manifest
 from trainyard.intake.placeholders import is_placeholder
@@ -70,6 +71,7 @@ def _check_placeholders(document: Document, layout: Layout, faults: Faults) -> N
 def _submission(values: Values) -> Submission:
     layout, document = values.layout, values.document
     framework, resources = values.framework(), values.resources()
+    hyperparameters = read_hyperparameters(values)
     data, results = values.store(layout.data), values.store(layout.results)
     values.faults.raise_any()
     if framework is None or data is None or results is None:
@@ -86,6 +88,7 @@ def _submission(values: Values) -> Submission:
         results=results[0],
         family=layout.family,
         metrics=(document.value(layout.metrics) if layout.metrics else None) or {},
+        hyperparameters=hyperparameters,
     )
     return Submission(spec, data[1], results[1], tuple(values.warnings))
 

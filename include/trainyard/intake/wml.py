@@ -22,6 +22,7 @@ def wml_layout(document: Document) -> Layout:
         framework_version=(*_DEFINITION, "framework", "version"),
         python=(*_first_entry(document, (*_DEFINITION, "framework", "runtimes")), "version"),
         command=(*execution, "command"),
+        hyperparameters=(*execution, "hyperparameters"),
         size=(*size, "name") if size[-1] == "compute_configuration" else size,
         nodes=(*execution, "compute_configuration", "nodes"),
         data=_store(document, ("training_data_reference", "training_data"), "source"),

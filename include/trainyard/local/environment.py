@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from pathlib import Path
+from secrets import token_urlsafe
 
+from trainyard.errors import TrainyardError
+from trainyard.local.inbox import inbox_environment
 from trainyard.local.secrets import Secrets
 
 # The checkout: this stack runs from one, with dags/, plugins/ and config/ beside include/.
 PROJECT = Path(__file__).resolve().parents[3]
+USERS = "TRAINYARD_LOCAL_USERS"
+_USER = re.compile(r"[\w.@-]+")
 
 
 def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, str]:
@@ -18,8 +25,7 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, 
     home = folder / "airflow"
     passwords = home / "passwords.json"
     home.mkdir(parents=True, exist_ok=True)
-    if not passwords.exists():
-        Secrets.write(passwords, {"admin": secrets.password})
+    users = keep_users(passwords, secrets.password, os.environ.get(USERS, ""))
     return {
         **read_env_file(PROJECT / "config" / "airflow.env"),
         "AIRFLOW_HOME": str(home),
@@ -29,6 +35,7 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, 
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__FERNET_KEY": secrets.fernet_key,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in users.items()),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
         "AIRFLOW__API__BASE_URL": base,
         "AIRFLOW__API__SECRET_KEY": secrets.jwt_secret,
@@ -36,9 +43,30 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, 
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(_bundles(folder)),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(home / "bundles"),
         "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(_cluster_connection(folder)),
+        "AIRFLOW_CONN_TRAINYARD_FRONT_DOOR": json.dumps(_front_door(base, secrets)),
         "TRAINYARD_CATALOGUE": str(folder / "catalogue"),
         "TRAINYARD_WORKSPACE": str(folder / "workspace"),
+        **inbox_environment(folder / "objects"),
     }
+
+
+def keep_users(passwords: Path, admins: str, members: str) -> dict[str, str]:
+    """Give a password to the admin and to each member named (`ada,grace`); return all users there are with their roles.
+
+    A member once named stays one at the next start.
+    """
+    known = json.loads(passwords.read_text()) if passwords.exists() else {}
+    named = ("admin", *filter(None, map(str.strip, members.split(","))))
+    for name in named:
+        if not _USER.fullmatch(name):
+            raise TrainyardError("S500", f"{USERS} names {name!r}", "Use letters, digits and . _ - @ in user names.")
+        known.setdefault(name, admins if name == "admin" else token_urlsafe(12))
+    Secrets.write(passwords, known)
+    return {name: "admin" if name == "admin" else "user" for name in known}
+
+
+def _front_door(base: str, secrets: Secrets) -> dict[str, object]:
+    return {"conn_type": "http", "host": base, "login": "admin", "password": secrets.password}
 
 
 def _bundles(folder: Path) -> list[dict[str, object]]:

@@ -16,6 +16,7 @@ from typing import Any
 from trainyard.errors import TrainyardError
 from trainyard.local import parts, processes
 from trainyard.local.environment import airflow_environment
+from trainyard.local.inbox import make_inbox
 from trainyard.local.ready import wait_for
 from trainyard.local.records import Records, Running
 from trainyard.local.secrets import Secrets
@@ -44,6 +45,7 @@ class Stack:
             secrets = Secrets.of(self.folder / "secrets.json")
             ports = self._records.ports(parts.USUAL_PORTS)
             environment = airflow_environment(self.folder, ports[parts.API_SERVER], secrets)
+            make_inbox(self.folder / "objects")
             with ThreadPoolExecutor() as pool:
                 waiting = [pool.submit(self._ensure, part, report) for part in self._bases(ports, secrets)]
                 self._migrate(environment, report)

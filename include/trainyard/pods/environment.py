@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
+from trainyard.domain.hyperparameters import as_text
 from trainyard.pods import volumes
 from trainyard.pods.run import PodRun
 
@@ -43,6 +44,7 @@ def escaped(text: str) -> str:
 
 def _variables(run: PodRun) -> dict[str, str]:
     return {
+        **{name: as_text(value) for name, value in run.spec.hyperparameters.items()},
         "DATA_DIR": volumes.DATA,
         "MODEL_DIR": volumes.MODEL,
         "RESULT_DIR": volumes.RESULT,

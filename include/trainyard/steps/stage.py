@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from trainyard.stores.tree import open_folders, remove, scan, write_inside
 from trainyard.workspace.datasets import Dataset, DatasetCache
 from trainyard.workspace.layout import RunFolder, Workspace
 from trainyard.workspace.locks import locked
+
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def stage(
         report("the program has started before: nothing is staged again")
         return _staged(workspace, held)
     _make_folders(run)
-    _load_model(run, zip_path, rules, report)
+    _load_model(run, spec, zip_path, rules, report)
     began = time.monotonic()
     dataset = cache.obtain(spec.data, data, model_id, threads, report, lambda entry: is_training_data(spec, entry))
     _log(run, "load-data.log", _told(dataset, data.place, time.monotonic() - began), report)
@@ -73,7 +76,7 @@ def _make_folders(run: RunFolder) -> None:
     _open_to_pods(run.logs)
 
 
-def _load_model(run: RunFolder, zip_path: Path, rules: ArchiveRules, report: Report) -> None:
+def _load_model(run: RunFolder, spec: TrainingSpec, zip_path: Path, rules: ArchiveRules, report: Report) -> None:
     # The folder appears whole, so that one which is there is done.
     if run.model.exists():
         return
@@ -83,12 +86,24 @@ def _load_model(run: RunFolder, zip_path: Path, rules: ArchiveRules, report: Rep
         unpack_archive(zip_path, aside, rules)
     except OSError as error:
         raise TrainyardError("S301", f"the zip cannot be unpacked: {error.strerror}", "Try again.") from None
+    sizes = scan(aside).files.values()
+    remark = _write_hyperparameters(spec, aside)
     _let_all_read(aside)
     _open_to_pods(aside)
     aside.rename(run.model)
-    sizes = scan(run.model).files.values()
     text = f"{len(sizes)} files, {sum(sizes)} bytes of the model definition in {time.monotonic() - began:.1f} seconds"
-    _log(run, "load-model.log", text, report)
+    _log(run, "load-model.log", text + remark, report)
+
+
+def _write_hyperparameters(spec: TrainingSpec, folder: Path) -> str:
+    """Write config.json for the program; one that the zip brings is a person's own and stays. Return what was done."""
+    if not spec.hyperparameters:
+        return ""
+    if os.path.lexists(folder / CONFIG):
+        return f"\n{CONFIG} of the zip is kept; the hyperparameters are in the environment alone"
+    text = json.dumps(dict(spec.hyperparameters), ensure_ascii=False, indent=2)
+    (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
+    return f"\n{len(spec.hyperparameters)} hyperparameters in {CONFIG}"
 
 
 def _load_checkpoints(folder: Path, results: Store, threads: int, report: Report) -> None:

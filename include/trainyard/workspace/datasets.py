@@ -102,19 +102,20 @@ class DatasetCache:
             (self._holds / model_id).unlink()
             _Copy(path.parent, path.name).used.touch()
 
-    def evict(self, max_bytes: int) -> list[str]:
+    def evict(self, max_bytes: int, dry: bool = False) -> list[str]:
         """Remove versions and abandoned downloads, longest unused first, until the cache fits; return their paths.
 
         What a run holds or downloads stays, even if the cache does not fit then. Files that versions share count once.
+        A `dry` eviction removes nothing and returns what would go now.
         """
-        for trash in self._root.glob("*/.cache/trash-*"):
+        for trash in () if dry else self._root.glob("*/.cache/trash-*"):
             remove(trash)
         copies = sorted(self._copies(), key=lambda copy: copy.last_used)
         links = Counter(inode for copy in copies for inode in copy.sizes)
         total = sum({inode: size for copy in copies for inode, size in copy.sizes.items()}.values())
         evicted = []
         for copy in copies:
-            if total > max_bytes and self._evict(copy):
+            if total > max_bytes and self._evict(copy, dry):
                 evicted.append(self._workspace.subpath(copy.path))
                 links.subtract(copy.sizes.keys())
                 total -= sum(size for inode, size in copy.sizes.items() if links[inode] == 0)
@@ -149,7 +150,7 @@ class DatasetCache:
         for bucket in self._root.glob("*/.cache"):
             yield from _copies_in(bucket.parent)
 
-    def _evict(self, copy: _Copy) -> bool:
+    def _evict(self, copy: _Copy, dry: bool) -> bool:
         with locked_if_free(copy.lock) as free:
             if not free:
                 return False
@@ -157,7 +158,7 @@ class DatasetCache:
                 held = {self._root / hold.read_text() for hold in self._holds.glob("[!.]*")}
                 if copy.path in held:
                     return False
-                trash = copy.move_to_trash()
+                trash = [] if dry else copy.move_to_trash()
             for path in trash:
                 remove(path)
             return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +63,12 @@ class Workspace:
         if "/" in model_id or model_id.startswith("."):
             raise TrainyardError("C107", f"{model_id!r} is no model id", "Start the run without an id of your own.")
         return RunFolder(self.root / "runs" / model_id)
+
+    def run_ids(self) -> dict[str, float]:
+        """Return model id -> when its folder last changed (seconds since the epoch), of all run folders there are."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.root / "runs") as entries:
+            return {entry.name: entry.stat(follow_symlinks=False).st_mtime for entry in entries}
+        return {}
 
     def dataset(self, ref: StoreRef) -> Path:
         """The folder of all versions of a bucket's dataset."""

@@ -1,0 +1,73 @@
+"""Keep house: what is past its time goes, and the pools follow the quotas.
+
+## housekeeping, daily
+
+Asks the front door to remove
+
+- finished runs older than `TRAINYARD_RETENTION_DAYS` (7) from the history, with Airflow's logs of their steps
+  (where Airflow keeps logs as files) and their folder in the workspace;
+- with the last run of a training: its record, zip, connections and DAG. A training with a schedule stays, with its
+  newest run;
+- datasets of the cache that no run uses, the longest unused first, while it is larger than
+  `TRAINYARD_DATASET_CACHE_MAX_BYTES`;
+- what is older than a day and belongs to nothing: connections, zips and DAGs without a record, workspace folders
+  without a run;
+- runs of these DAGs, after the same time.
+
+A run that is going is never touched, and neither are the buckets. What went stands in the log of the task and in
+its XCom.
+
+**To see what would go**, trigger it with `dry_run` ticked. **To keep runs longer**, set `TRAINYARD_RETENTION_DAYS`
+for the api-server and start it again. **When the task failed**, its log names what could not be removed and why,
+such as a folder of another user; all else is gone, and the next sweep tries again.
+
+## quotas, every five minutes
+
+Resizes the accounts' pools where quotas.yaml has changed, so that a raised quota starts waiting runs although
+nobody submits or lists anything. A lowered quota ends no run: what is running finishes, and the next one starts
+when it fits.
+
+Both sign in with the connection `trainyard_front_door` (type http; host is the api-server's address, login and
+password are an admin's).
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param, task
+
+from trainyard.airflow import housekeeping
+
+_COMMON = {
+    "start_date": datetime(2017, 11, 1, tzinfo=UTC),
+    "catchup": False,
+    "max_active_runs": 1,
+    "is_paused_upon_creation": False,
+    "doc_md": __doc__,
+    "tags": ["service"],
+    "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)},
+}
+
+
+@task
+def sweep(params):
+    return housekeeping.sweep(bool(params["dry_run"]))
+
+
+@task
+def follow_quotas():
+    return housekeeping.follow_quotas()
+
+
+with DAG(
+    "housekeeping",
+    schedule="0 3 * * *",
+    description="Remove what is past its retention",
+    params={"dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would be removed")},
+    **_COMMON,
+) as daily:
+    sweep()
+
+with DAG(
+    "quotas", schedule=timedelta(minutes=5), description="Bring the pools after quotas.yaml", **_COMMON
+) as every_five_minutes:
+    follow_quotas()

@@ -1,0 +1,115 @@
+"""Airflow's own pages and REST for members of accounts: they see the trainings of their accounts and nothing else."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
+from airflow.api_fastapi.auth.managers.models.resource_details import (
+    AccessView,
+    DagAccessEntity,
+    DagDetails,
+    PoolDetails,
+)
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.common.types import MenuItem
+
+from trainyard.catalogue import Catalogue
+from trainyard.settings import read_settings
+from trainyard.wiring import catalogue_of, limits_of
+
+if TYPE_CHECKING:  # a manager whose methods are not abstract, so that they may be called from here
+    Narrowed = SimpleAuthManager
+else:
+    Narrowed = BaseAuthManager
+
+# What shows the work of all accounts at once: files that name no DAG when they do not parse, and the machinery.
+_VIEWS_OF_ADMINS = {
+    AccessView.IMPORT_ERRORS,
+    AccessView.JOBS,
+    AccessView.PLUGINS,
+    AccessView.PROVIDERS,
+    AccessView.TRIGGERS,
+}
+_MENU_OF_ADMINS = {
+    MenuItem.AUDIT_LOG,
+    MenuItem.CONFIG,
+    MenuItem.CONNECTIONS,
+    MenuItem.JOBS,
+    MenuItem.PLUGINS,
+    MenuItem.POOLS,
+    MenuItem.PROVIDERS,
+    MenuItem.VARIABLES,
+}
+
+
+def is_admin(manager: BaseAuthManager[Any], user: Any) -> bool:
+    """Say whether a user is an admin here: whoever may change pools, since a pool is an account's quota."""
+    return manager.is_authorized_pool(method="PUT", user=user, details=PoolDetails(name="default_pool"))
+
+
+class OwnAccountsOnly(Narrowed):
+    """Narrows any auth manager: what it allows a member is allowed for the trainings of the member's accounts.
+
+    Put it before the auth manager: `class Ours(OwnAccountsOnly, FabAuthManager)`.
+    """
+
+    def is_authorized_dag(
+        self, *, method: Any, user: Any, access_entity: DagAccessEntity | None = None, details: DagDetails | None = None
+    ) -> bool:
+        allowed = super().is_authorized_dag(method=method, user=user, access_entity=access_entity, details=details)
+        if not allowed or is_admin(self, user):
+            return bool(allowed)
+        if details is None or details.id is None:
+            return _of_all_dags(method, access_entity)
+        return bool(self._own({details.id}, user))
+
+    def filter_authorized_dag_ids(
+        self, *, dag_ids: set[str], user: Any, method: Any = "GET", team_name: str | None = None
+    ) -> set[str]:
+        if is_admin(self, user):
+            return super().filter_authorized_dag_ids(dag_ids=dag_ids, user=user, method=method, team_name=team_name)
+        return self._own(dag_ids, user) if self.is_authorized_dag(method=method, user=user) else set()
+
+    def is_authorized_pool(self, *, method: Any, user: Any, details: PoolDetails | None = None) -> bool:
+        """Show pools to those who may change them: they tell what other accounts own and use."""
+        return super().is_authorized_pool(method="PUT" if method == "GET" else method, user=user, details=details)
+
+    def is_authorized_configuration(self, *, method: Any, user: Any, details: Any = None) -> bool:
+        return super().is_authorized_configuration(method=method, user=user, details=details) and is_admin(self, user)
+
+    def is_authorized_view(self, *, access_view: AccessView, user: Any) -> bool:
+        allowed = super().is_authorized_view(access_view=access_view, user=user)
+        return allowed and (access_view not in _VIEWS_OF_ADMINS or is_admin(self, user))
+
+    def filter_authorized_menu_items(self, menu_items: list[MenuItem], *, user: Any) -> list[MenuItem]:
+        allowed = super().filter_authorized_menu_items(menu_items, user=user)
+        return allowed if is_admin(self, user) else [item for item in allowed if item not in _MENU_OF_ADMINS]
+
+    def _own(self, dag_ids: set[str], user: Any) -> set[str]:
+        """Return those of the DAGs that are trainings of the user's accounts; the service's own DAGs are not."""
+        mine = {account.name for account in limits_of(self._settings).accounts_of(user.get_name())}
+        records = map(self._catalogue.get, dag_ids)
+        return {record.id for record in records if record and record.account in mine}
+
+    @cached_property
+    def _settings(self) -> Any:
+        return read_settings(os.environ)
+
+    @cached_property
+    def _catalogue(self) -> Catalogue:
+        return catalogue_of(self._settings)
+
+
+class AccountAuthManager(OwnAccountsOnly, SimpleAuthManager):
+    """Airflow's simple auth manager, narrowed. Members have its role `user`, admins `admin` (or `op`)."""
+
+
+def _of_all_dags(method: Any, access_entity: DagAccessEntity | None) -> bool:
+    """Say whether a member may ask about no DAG in particular: where Airflow filters the answer by DAG."""
+    if method == "GET":
+        # Events of no DAG, such as a connection that was made, are listed to whoever may ask for all.
+        return access_entity is not DagAccessEntity.AUDIT_LOG
+    return access_entity is None

@@ -1,0 +1,83 @@
+"""The front door over HTTP, as the inbox's task uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import httpx
+
+from trainyard.domain.training import Credentials
+from trainyard.errors import CODES, Problem, TrainyardError
+
+_TIMEOUT = httpx.Timeout(10, read=300, write=300, pool=300)
+_CURE = "Look at the api-server; the drop stays where it is and is handed in again."
+_SIGN_IN = "Check login and password of the connection; its user has to be an admin."
+
+
+class HttpDoor:
+    """Hands submissions in as one user, from many threads; signs in when it has to."""
+
+    def __init__(self, url: str, user: Credentials, verify: Any = True) -> None:
+        self._user = user
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, verify=verify)
+        self._token = ""
+        self._lock = Lock()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def submit(self, account: str, manifest: Path, archive: Path, key: str) -> str:
+        """Hand a submission in and return its model id; raise TrainyardError as the port says."""
+        try:
+            token = self._signed_in("")
+            answer = self._post(account, manifest, archive, key, token)
+            if answer.status_code == httpx.codes.UNAUTHORIZED:
+                answer = self._post(account, manifest, archive, key, self._signed_in(token))
+        except httpx.HTTPError as error:
+            raise TrainyardError("S500", f"the front door does not answer: {type(error).__name__}", _CURE) from None
+        if answer.status_code != httpx.codes.ACCEPTED:
+            raise _refusal(answer)
+        model_id: str = answer.json()["model_id"]
+        return model_id
+
+    def _post(self, account: str, manifest: Path, archive: Path, key: str, token: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
+        with manifest.open("rb") as text, archive.open("rb") as packed:
+            files = {"manifest": (manifest.name, text), "zip": (archive.name, packed)}
+            return self._client.post("/v3/models", data={"account": account}, files=files, headers=headers)
+
+    def _signed_in(self, used_up: str) -> str:
+        """Return a token; a new one only if there is none but the one that was refused."""
+        with self._lock:
+            if self._token in ("", used_up):
+                user = {"username": self._user.user, "password": self._user.secret}
+                answer = self._client.post("/auth/token", json=user)
+                if answer.status_code != httpx.codes.CREATED:
+                    message = f"the front door does not sign the inbox's user in ({answer.status_code})"
+                    raise TrainyardError("S500", message, _SIGN_IN)
+                self._token = answer.json()["access_token"]
+            return self._token
+
+
+def _refusal(answer: httpx.Response) -> TrainyardError:
+    """Read the error of an answer; what is not about the submission is the service's fault."""
+    try:
+        error = answer.json()["error"]
+        code = str(error["code"])
+        problems = [Problem(**_known(problem)) for problem in error["problems"]]
+        if code in CODES and code not in _NOT_THE_SUBMISSIONS:
+            return TrainyardError(code, error["message"], error["cure"], problems)
+        message = f"the front door refuses the inbox's user: {error['message']}"
+        return TrainyardError("S500", message, _SIGN_IN)
+    except (ValueError, LookupError, TypeError):
+        return TrainyardError("S500", f"the front door answered {answer.status_code}", _CURE)
+
+
+def _known(problem: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in problem.items() if name in Problem.__dataclass_fields__}
+
+
+# Not signed in; and a key that was used for something else, which a drop's key cannot be.
+_NOT_THE_SUBMISSIONS = ("C105", "C108")

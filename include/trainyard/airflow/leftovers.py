@@ -1,0 +1,63 @@
+"""What Airflow still holds of trainings and runs that are over: for housekeeping."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from sqlalchemy import delete, or_, select
+
+from trainyard.airflow.tasklogs import remove_task_logs
+
+_TRAININGS = "training-%"
+# The service's own DAGs, in dags/.
+_OWN = ("housekeeping", "intake", "quotas")
+_ENDED = ("success", "failed")
+
+
+class AirflowLeftovers:
+    """Runs and DAGs in Airflow's tables, whatever the catalogue says of them."""
+
+    def run_ids(self) -> set[str]:
+        """Return the ids of all runs of trainings, also of those whose record is gone."""
+        with create_session() as session:
+            return set(session.scalars(select(DagRun.run_id).where(DagRun.dag_id.like(_TRAININGS))))
+
+    def trainings(self, before: float) -> set[str]:
+        """Return the trainings that are DAGs, were not parsed since a moment and have no run that is going."""
+        going = select(DagRun.dag_id).where(DagRun.state.not_in(_ENDED))
+        parsed = or_(DagModel.last_parsed_time.is_(None), DagModel.last_parsed_time < _moment(before))
+        with create_session() as session:
+            known = select(DagModel.dag_id).where(DagModel.dag_id.like(_TRAININGS), parsed)
+            return set(session.scalars(known.where(DagModel.dag_id.not_in(going))))
+
+    def forget_training(self, training_id: str) -> None:
+        """Remove a DAG with all its runs and their logs."""
+        from airflow.api.common.delete_dag import delete_dag
+        from airflow.exceptions import DagNotFound
+
+        with create_session() as session:
+            for run_id in session.scalars(select(DagRun.run_id).where(DagRun.dag_id == training_id)).all():
+                remove_task_logs(training_id, run_id)
+            try:
+                delete_dag(training_id, session=session)
+            except DagNotFound:
+                return
+
+    def own_runs(self, before: float) -> list[tuple[str, str]]:
+        """Return DAG id and run id of the runs of the service's own DAGs that ended before a moment."""
+        ended = (DagRun.state.in_(_ENDED), DagRun.end_date < _moment(before))
+        query = select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.in_(_OWN), *ended)
+        with create_session() as session:
+            return [(row.dag_id, row.run_id) for row in session.execute(query)]
+
+    def forget_own_run(self, dag_id: str, run_id: str) -> None:
+        remove_task_logs(dag_id, run_id)
+        with create_session() as session:
+            session.execute(delete(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+
+
+def _moment(epoch: float) -> datetime:
+    return datetime.fromtimestamp(epoch, UTC)

@@ -1,0 +1,58 @@
+"""What the pod of a run waits for, asked of the cluster by the api-server when somebody wants to know."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import lru_cache
+from typing import Any
+
+log = logging.getLogger(__name__)
+_SECONDS_KEPT = 2.0
+_ANSWER_SECONDS = 3.0
+
+
+class PodWaits:
+    """Tells what the newest pod of a run waits for; empty where there is none yet or the cluster does not say.
+
+    Answers are kept for two seconds: everybody who follows a run asks the same.
+    """
+
+    def __init__(self, kubernetes_connection: str, namespace: str) -> None:
+        self._connection = kubernetes_connection
+        self._namespace = namespace
+        self._kept: dict[str, tuple[float, str]] = {}
+
+    def __call__(self, model_id: str) -> str:
+        now = time.monotonic()
+        self._kept = {key: kept for key, kept in self._kept.items() if now - kept[0] < _SECONDS_KEPT}
+        if model_id not in self._kept:
+            self._kept[model_id] = (now, self._ask(model_id))
+        return self._kept[model_id][1]
+
+    def _ask(self, model_id: str) -> str:
+        from trainyard.pods.diagnose import waiting_reason
+        from trainyard.pods.labels import MODEL_ID
+
+        try:
+            api = _core_api(self._connection)
+            found = api.list_namespaced_pod(
+                self._namespace, label_selector=f"{MODEL_ID}={model_id}", _request_timeout=_ANSWER_SECONDS
+            )
+            pods = [api.api_client.sanitize_for_serialization(pod) for pod in found.items]
+        except Exception as error:  # noqa: BLE001 - a courtesy: whatever keeps the cluster from answering, the run is shown
+            log.info("The cluster does not say what %s waits for: %r", model_id, error)
+            return ""
+        newest = max(pods, key=_created, default=None)
+        return waiting_reason(newest) if newest else ""
+
+
+@lru_cache(maxsize=1)
+def _core_api(connection: str) -> Any:
+    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+
+    return KubernetesHook(conn_id=connection).core_v1_client
+
+
+def _created(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"].get("creationTimestamp") or "")

@@ -1,0 +1,79 @@
+"""What the runs hold and have held of the accounts' GPUs, read from Airflow's tables in one query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+from sqlalchemy import and_, or_, select
+
+from trainyard.airflow.outcomes import KEY
+from trainyard.catalogue import Catalogue, Training
+from trainyard.domain.names import account_pool
+from trainyard.domain.outcome import Outcome
+from trainyard.quota import Share
+
+# A task that waits deferred for its pod keeps its slots in the account's pool, see pools.py.
+_HOLDING = ("queued", "running", "deferred")
+_OVER = ("success", "failed", "skipped", "upstream_failed")
+_ENDED_RUN = ("success", "failed")
+
+
+class AirflowUsage:
+    """The shares of all runs; `started` tells when a run's program started."""
+
+    def __init__(
+        self, catalogue: Catalogue, started: Callable[[str], float | None], clock: Callable[[], float]
+    ) -> None:
+        self._catalogue = catalogue
+        self._started = started
+        self._clock = clock
+
+    def shares(self, since: float) -> Sequence[Share]:
+        """Return the shares of the runs that are going or ended after a moment."""
+        with create_session() as session:
+            rows = session.execute(_train_steps(datetime.fromtimestamp(since, UTC))).all()
+            known = set(session.scalars(select(DagRun.dag_id).where(DagRun.dag_id.like("training-%")).distinct()))
+        found = [self._share(row, training) for row in rows if (training := self._catalogue.get(row.dag_id))]
+        return found + [_not_begun(each) for each in map(self._catalogue.get, self._catalogue.ids() - known) if each]
+
+    def _share(self, row: Any, training: Training) -> Share:
+        if row.pool is None:
+            return _not_begun(training) if row.run_state not in _ENDED_RUN else Share(training.account, 0)
+        gpus = row.pool_slots if row.pool == account_pool(training.account) else 0
+        holding, over = row.state in _HOLDING, row.state in _OVER or row.run_state in _ENDED_RUN
+        if over and row.value is not None:
+            outcome = Outcome.from_dict(XComModel.deserialize_value(row))
+            times = (outcome.gpu_seconds, outcome.started_at, outcome.finished_at)
+        else:
+            times = self._so_far(row.run_id, gpus) if holding else (0.0, None, None)
+        return Share(training.account, gpus, holding, not over and not holding, *times)
+
+    def _so_far(self, run_id: str, gpus: int) -> tuple[float, float | None, float | None]:
+        started, now = self._started(run_id), self._clock()
+        return (0.0, None, None) if started is None else (gpus * max(0.0, now - started), started, now)
+
+
+def _train_steps(since: datetime) -> Any:
+    """Ask for the train step and its outcome of every run that is going or has ended since."""
+    task, said = TaskInstance, XComModel
+    train = and_(task.dag_id == DagRun.dag_id, task.run_id == DagRun.run_id, task.task_id == "train")
+    outcome = and_(said.dag_id == DagRun.dag_id, said.run_id == DagRun.run_id, said.task_id == "train", said.key == KEY)
+    columns = (DagRun.dag_id, DagRun.run_id, DagRun.state.label("run_state"))
+    own = (task.state, task.pool, task.pool_slots, said.value)
+    return (
+        select(*columns, *own)
+        .select_from(DagRun)
+        .outerjoin(task, train)
+        .outerjoin(said, outcome)
+        .where(DagRun.dag_id.like("training-%"), or_(DagRun.end_date.is_(None), DagRun.end_date >= since))
+    )
+
+
+def _not_begun(training: Training) -> Share:
+    return Share(training.account, training.plan.gpus, waiting=training.plan.gpus > 0)

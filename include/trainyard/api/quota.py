@@ -1,0 +1,31 @@
+"""/v3/quota: what the accounts own and use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from trainyard.api.answers import refusals
+from trainyard.api.auth import CallerDep
+from trainyard.quota import DAYS, Quotas, Usage
+
+router = APIRouter()
+
+
+@router.get("/quota", summary="Show what the accounts own and use", responses=refusals(500))
+def quota(request: Request, caller: CallerDep) -> dict[str, Any]:
+    """Show the caller's accounts, an admin all: GPUs owned, used and waited for, GPU hours of the last 7 days."""
+    quotas: Quotas = request.app.state.quotas
+    return {"resources": [usage_json(usage) for usage in quotas.of(caller)], "days": DAYS}
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    return {
+        "account": usage.account,
+        "gpus": usage.gpus,
+        "used": usage.used,
+        "waiting_runs": usage.waiting_runs,
+        "waiting_gpus": usage.waiting_gpus,
+        "gpu_hours": round(usage.gpu_hours, 4),
+    }

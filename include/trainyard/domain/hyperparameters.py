@@ -1,0 +1,56 @@
+"""Hyperparameters: typed values by name, which a program also finds as environment variables."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+Value: TypeAlias = "bool | int | float | str"
+
+MOST = 100
+LONGEST_TEXT = 1000
+SIZE, COMMAND = "size", "command"
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
+# These have their own fields in the form that triggers a run.
+_FIELDS = {SIZE, COMMAND}
+# What the pod sets, what a shell, Python, the linker or a GPU driver obeys, and what the shell changes by itself.
+_OURS = re.compile(
+    r"""
+    (DATA|MODEL|RESULT|LOG|JOB_STATE|CHECKPOINT)_DIR | TRAINING_(ID|COMMAND) | GPU_COUNT | NUM_LEARNERS
+    | LEARNER_\w+ | SUBID | TERMINATION_LOG | TRAINYARD_\w+
+    | PATH | HOME | USER | LOGNAME | HOSTNAME | SHELL | SHELLOPTS | TERM | TMPDIR | TZ | LANG | LC_\w+ | IFS | ENV
+    | CDPATH | PWD | OLDPWD | PS\d | PROMPT_\w+ | OPT(ARG|IND|ERR) | _ | E?UID | PPID | GROUPS | RANDOM | SRANDOM
+    | SECONDS | LINENO | SHLVL | REPLY | DIRSTACK | FUNCNAME | FUNCNEST | GLOBIGNORE | EPOCH\w+ | HIST\w+
+    | POSIXLY_CORRECT
+    | (BASH|LD|DYLD|PYTHON|KUBERNETES|NVIDIA|CUDA)\w*
+    """,
+    re.VERBOSE,
+)
+# Variables of the wrapper, which it would write over before the program sees them (see pods/learner.sh).
+_WRAPPERS = {
+    *("again", "before", "code", "copier", "log", "new", "program"),
+    *("reason", "scratch", "shell", "status", "ticks", "told"),
+}
+
+
+def fault_of_name(name: str) -> tuple[str, str] | None:
+    """Return what hinders a name from being a hyperparameter's, and the cure; None if nothing does."""
+    if not _NAME.fullmatch(name):
+        cure = "Use letters, digits and underscores, at most 100, and no digit in front."
+        return f"{name[:60]} cannot be the name of an environment variable.", cure
+    if name in _FIELDS:
+        return f"{name} is a field of every training.", "Use another name."
+    if name in _WRAPPERS or _OURS.fullmatch(name):
+        return f"{name} is set for every program already.", "Use another name."
+    return None
+
+
+def as_text(value: Value) -> str:
+    """Write a value as an environment variable has it: `true`, `3`, `0.001`, a text as it is."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def is_text(value: object) -> bool:
+    """Say whether a value is a text that an environment and a file in UTF-8 can hold."""
+    return isinstance(value, str) and "\0" not in value and not re.search("[\ud800-\udfff]", value)

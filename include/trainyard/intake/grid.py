@@ -1,0 +1,118 @@
+"""Many runs from one manifest: `--set lr=0.1,0.01` puts other values in the place of its hyperparameters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from trainyard.domain.hyperparameters import LONGEST_TEXT, Value, as_text, is_text
+from trainyard.domain.training import TrainingSpec
+from trainyard.errors import Problem, TrainyardError
+
+MOST_RUNS = 100
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Hyperparameters by name, each with the texts of the values it takes in turn."""
+
+    values: Mapping[str, tuple[str, ...]]
+
+    @property
+    def size(self) -> int:
+        """How many runs it makes of one manifest; 1 for an empty grid."""
+        count = 1
+        for texts in self.values.values():
+            count *= len(texts)
+        return count
+
+    def points(self, spec: TrainingSpec) -> list[dict[str, Value]]:
+        """Return the hyperparameters to set for each run, the last name changing fastest.
+
+        A value is read as what the manifest's own is: a number stays a number. Raise TrainyardError C101 with every
+        name that the manifest does not have and every value that does not fit.
+        """
+        faults: list[Problem] = []
+        axes = [[(name, _typed(name, text, spec, faults)) for text in texts] for name, texts in self.values.items()]
+        if faults:
+            raise TrainyardError.refused(faults)
+        return [dict(point) for point in itertools.product(*axes)]
+
+
+def read_grid(fields: Iterable[str]) -> Grid:
+    """Read fields such as `lr=0.1,0.01`. Raise TrainyardError C110 with everything that cannot be read."""
+    found: dict[str, tuple[str, ...]] = {}
+    faults: list[Problem] = []
+    for field in fields:
+        name, equals, texts = field.partition("=")
+        name, values = name.strip(), tuple(text.strip() for text in texts.split(","))
+        if fault := _fault(name, equals, values, found):
+            faults.append(Problem(fault, "Write it as --set lr=0.1,0.01.", path="set", seen=field, code="C110"))
+        else:
+            found[name] = values
+    if faults:
+        raise TrainyardError.refused(faults)
+    return Grid(found)
+
+
+def spec_with(spec: TrainingSpec, values: Mapping[str, Value]) -> TrainingSpec:
+    return replace(spec, hyperparameters={**spec.hyperparameters, **values}) if values else spec
+
+
+def noted(manifest: str, values: Mapping[str, Value]) -> str:
+    """Return the manifest's text for people, headed by what was set in the place of its own values."""
+    texts = {name: " ".join(as_text(value).split()) for name, value in values.items()}
+    lines = [f"# {name}: {text} (set with the submission)\n" for name, text in texts.items()]
+    return "".join([*lines, manifest])
+
+
+def _fault(name: str, equals: str, values: Sequence[str], found: Mapping[str, object]) -> str:
+    if not name or not equals:
+        return "a hyperparameter to set has no name or no =."
+    if name in found:
+        return f"{name} is set twice."
+    if "" in values:
+        return f"{name} has an empty value."
+    return f"{name} has a value twice." if len(set(values)) < len(values) else ""
+
+
+def _typed(name: str, text: str, spec: TrainingSpec, faults: list[Problem]) -> Value:
+    known = spec.hyperparameters
+    if name not in known:
+        faults.append(_unknown(name, known))
+        return text
+    kind, read = _KINDS[type(known[name])]
+    try:
+        return read(text)
+    except (ValueError, KeyError):
+        message, cure = f"{name} is {kind} in the manifest.", f"Give {kind}, such as {as_text(known[name])}."
+        faults.append(Problem(message, cure, path=f"set.{name}", seen=text))
+        return text
+
+
+def _unknown(name: str, known: Mapping[str, object]) -> Problem:
+    message = f"the manifest has no hyperparameter {name}."
+    cure = f"Set one of {', '.join(known)}." if known else "Give the manifest hyperparameters first."
+    return Problem(message, cure, path=f"set.{name}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:  # not for inf and nan, which JSON does not have
+        raise ValueError(text)
+    return number
+
+
+def _storable(text: str) -> str:
+    if not is_text(text) or len(text) > LONGEST_TEXT:
+        raise ValueError(text)
+    return text
+
+
+_KINDS: dict[type, tuple[str, Callable[[str], Value]]] = {
+    bool: ("true or false", {"true": True, "false": False}.__getitem__),
+    int: ("a whole number", int),
+    float: ("a number", _finite),
+    str: (f"text of at most {LONGEST_TEXT} characters", _storable),
+}

@@ -1,0 +1,164 @@
+"""Housekeeping: which finished runs leave the history, what else nobody needs any more, and removing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from trainyard.domain.names import is_model_id
+from trainyard.errors import TrainyardError
+from trainyard.service import Caller, Run, Service
+
+_DAY_SECONDS = 24 * 3600.0
+# What a submission that is just being registered leaves for a moment looks like what one that broke off left behind.
+_ORPHAN_SECONDS = _DAY_SECONDS
+# One sweep ends in a minute even if years of history are to go; who asks for it asks again while something is left.
+_MOST_A_SWEEP = 300
+_PAGE = 1000
+
+
+class Leftovers(Protocol):
+    """What Airflow holds, whatever the catalogue says; moments are in seconds since the epoch."""
+
+    def run_ids(self) -> set[str]: ...
+
+    def trainings(self, before: float) -> set[str]: ...
+
+    def forget_training(self, training_id: str) -> None: ...
+
+    def own_runs(self, before: float) -> list[tuple[str, str]]: ...
+
+    def forget_own_run(self, dag_id: str, run_id: str) -> None: ...
+
+
+@dataclass
+class Report:
+    """What a sweep removed, or would remove; `left` runs are for the next sweep, `failed` says what stays and why."""
+
+    dry_run: bool
+    runs: list[str] = field(default_factory=list)
+    trainings: list[str] = field(default_factory=list)
+    datasets: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    own_runs: list[str] = field(default_factory=list)
+    left: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def do(self, done: list[str], name: str, deed: Callable[[], object]) -> bool:
+        """Do one thing unless the sweep is dry, and note it; one that fails is noted and stops nothing else."""
+        try:
+            if not self.dry_run:
+                deed()
+        except Exception as error:  # noqa: BLE001 - whatever keeps one thing must not keep all others
+            self.failed.append({"name": name, "reason": str(error)})
+            return False
+        done.append(name)
+        return True
+
+
+@dataclass(frozen=True)
+class Housekeeper:
+    """The use case over the service's own ports and over what Airflow and the workspace hold besides.
+
+    `run_folders` returns model id -> last change of its folder in the workspace; `evict` takes the most bytes and
+    whether it is dry.
+    """
+
+    service: Service
+    leftovers: Leftovers
+    vault_ids: Callable[[], set[str]]
+    run_folders: Callable[[], Mapping[str, float]]
+    evict: Callable[[int, bool], Sequence[str]]
+
+    def sweep(self, caller: Caller, dry: bool) -> Report:
+        """Remove what is past its time, or with `dry` only say what; raise C106 for anybody but an admin."""
+        if not caller.admin:
+            raise TrainyardError("C106", "only an admin keeps house", "Ask whoever runs the service.")
+        report, now = Report(dry), self.service.clock()
+        self._runs(report, now)
+        self._own_runs(report, now)
+        self._orphans(report, now - _ORPHAN_SECONDS)
+        report.datasets.extend(self.evict(self.service.settings.dataset_cache_max_bytes, dry))
+        return report
+
+    def _runs(self, report: Report, now: float) -> None:
+        runs = _all(self.service)
+        trainings = {run.training_id for run in runs}
+        scheduled = set(filter(self._is_scheduled, trainings))
+        past = expired(runs, now, self.service.settings.retention_days, scheduled)
+        chosen = past if report.dry_run else past[:_MOST_A_SWEEP]
+        report.left = len(past) - len(chosen)
+        for run in chosen:
+            report.do(report.runs, run.model_id, _call(self.service.forget, run))
+        gone = set(report.runs)
+        report.trainings.extend(sorted(trainings - {run.training_id for run in runs if run.model_id not in gone}))
+
+    def _is_scheduled(self, training_id: str) -> bool:
+        training = self.service.catalogue.get(training_id)
+        return training is not None and getattr(training.spec, "schedule", None) is not None
+
+    def _own_runs(self, report: Report, now: float) -> None:
+        """Let the service's own DAGs forget their runs as trainings do."""
+        past = self.leftovers.own_runs(now - self.service.settings.retention_days * _DAY_SECONDS)
+        for dag_id, run_id in past:
+            deed = _call(self.leftovers.forget_own_run, dag_id, run_id)
+            report.do(report.own_runs, f"{dag_id} {run_id}", deed)
+
+    def _orphans(self, report: Report, before: float) -> None:
+        catalogue, forget = self.service.catalogue, self.leftovers.forget_training
+        known, zips = catalogue.ids(), catalogue.zips()
+        if known:  # a catalogue without any training may be a volume that is not mounted
+            for training_id in sorted(self.leftovers.trainings(before) - known):
+                report.do(report.orphans, f"DAG {training_id}", _call(forget, training_id))
+            old = {training_id for training_id, written in zips.items() if written < before}
+            for training_id in sorted(self.vault_ids() - known - (zips.keys() - old)):
+                report.do(report.orphans, f"connections {training_id}", _call(self.service.vault.forget, training_id))
+            for training_id in sorted(old - known):
+                report.do(report.orphans, f"zip {training_id}", _call(catalogue.remove, training_id))
+        for model_id in orphan_folders(self.run_folders(), known | self.leftovers.run_ids(), before):
+            report.do(report.orphans, f"workspace {model_id}", _call(self.service.forget_files, model_id))
+
+
+def expired(runs: Iterable[Run], now: float, days: float, scheduled: Collection[str]) -> list[Run]:
+    """Return the runs that ended more than some days ago, the longest ended first.
+
+    A training in `scheduled` keeps its newest run: the next one is counted from it.
+    """
+    ordered = sorted(runs, key=lambda run: run.submitted_at)
+    newest = {run.training_id: run.model_id for run in ordered}
+    kept = {model_id for training_id, model_id in newest.items() if training_id in scheduled}
+    past = [run for run in ordered if run.model_id not in kept and _ended_before(run, now - days * _DAY_SECONDS)]
+    return sorted(past, key=lambda run: run.finished_at or 0.0)
+
+
+def orphan_folders(folders: Mapping[str, float], known: Collection[str], before: float) -> list[str]:
+    """Return the run folders that belong to no run and were last changed before a moment."""
+    return sorted(name for name, changed in folders.items() if changed < before and name not in known and _ours(name))
+
+
+def _ours(name: str) -> bool:
+    # Airflow lets people give a run an id of their own; what else somebody put beside the runs is theirs.
+    return is_model_id(name) or "__" in name
+
+
+def _ended_before(run: Run, moment: float) -> bool:
+    return run.state.terminal and run.finished_at is not None and run.finished_at <= moment
+
+
+def _call(function: Callable[..., object], *arguments: object) -> Callable[[], object]:
+    return lambda: function(*arguments)
+
+
+def _all(service: Service) -> list[Run]:
+    found: dict[str, Run] = {}
+    admin, offset = Caller("housekeeping", admin=True), 0
+    while True:
+        page, total = service.runs(admin, _PAGE, offset)
+        found.update((run.model_id, run) for run in page)
+        offset += _PAGE
+        if offset >= total:
+            return list(found.values())

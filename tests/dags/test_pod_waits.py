@@ -1,0 +1,54 @@
+"""What the pod of a run waits for, as the api-server asks the cluster."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from late import Late
+from samples import MODEL_ID
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+podwaits = Late("trainyard.airflow.podwaits")
+_LIMIT = {"limits": {"nvidia.com/gpu": "2"}}
+_POD = {
+    "metadata": {"name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"},
+    "spec": {"containers": [{"name": "learner", "image": "x", "resources": _LIMIT}]},
+    "status": {"phase": "Pending"},
+}
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster with one pod that waits; `asked` are the labels it was asked for."""
+    there = SimpleNamespace(pods=[_POD], asked=[], silent=False)
+
+    def listed(namespace, label_selector, _request_timeout):
+        there.asked.append(label_selector)
+        if there.silent:
+            raise OSError("no route to host")
+        return SimpleNamespace(items=there.pods)
+
+    api = SimpleNamespace(list_namespaced_pod=listed, api_client=SimpleNamespace(sanitize_for_serialization=dict))
+    monkeypatch.setattr("trainyard.airflow.podwaits._core_api", lambda connection: api)
+    return there
+
+
+def test_the_pod_says_what_it_waits_for_and_everybody_who_asks_at_once_asks_once(cluster):
+    waits = podwaits.PodWaits("kubernetes_default", "default")
+    assert {waits(MODEL_ID) for _ in range(5)} == {"waiting for 2 GPUs"}
+    assert len(cluster.asked) == 1
+    assert cluster.asked[0].endswith(f"={MODEL_ID}")
+
+
+def test_the_newest_pod_of_a_run_counts(cluster):
+    running = {**_POD, "metadata": {"name": "q", "creationTimestamp": "2026-01-02T00:00:00Z"}}
+    cluster.pods.append({**running, "status": {"phase": "Running"}})
+    assert podwaits.PodWaits("kubernetes_default", "default")(MODEL_ID) == ""
+
+
+@pytest.mark.parametrize("change", [{"pods": []}, {"silent": True}])
+def test_without_a_pod_or_an_answer_nothing_is_said(cluster, change):
+    vars(cluster).update(change)
+    assert podwaits.PodWaits("kubernetes_default", "default")(MODEL_ID) == ""

@@ -1,0 +1,58 @@
+"""Several runs at once, what a run waits for, and its results, on a real stack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from yard import Yard
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+PROGRAM = """
+import json, os, pathlib
+pathlib.Path(os.environ["RESULT_DIR"], "model").mkdir()
+pathlib.Path(os.environ["RESULT_DIR"], "model", "lr.json").write_text(json.dumps(os.environ["lr"]))
+print("learning rate", os.environ["lr"])
+"""
+
+
+def _tuned(text: str) -> str:
+    return text.replace("  execution:\n", "  execution:\n    hyperparameters: {lr: 0.5}\n")
+
+
+@pytest.fixture(scope="module")
+def grid(yard: Yard) -> list[str]:
+    """Two runs of one manifest, each with a learning rate of its own."""
+    manifest, model = yard.files("fails-with-3", _tuned, PROGRAM)
+    words = ("train", str(model), str(manifest), "--experiment", "rates", "--set", "lr=0.1,0.01")
+    ids: list[str] = yard.data(*words)["model_ids"]
+    return ids
+
+
+def test_a_grid_trains_each_run_with_its_own_value_and_lists_them_together(yard: Yard, grid: list[str]) -> None:
+    for model_id, rate in zip(grid, ("0.1", "0.01"), strict=True):
+        assert yard.finished(model_id)["state"] == "completed"
+        assert json.loads(yard.stored(model_id, "model/lr.json")) == rate
+        assert f"# lr: {rate}" in yard.airflow(f"/api/v2/dags/{model_id}/details").json()["doc_md"]
+    found = yard.data("list", "--experiment", "rates", "--state", "completed")
+    assert [run["model_id"] for run in found["resources"]] == grid
+    assert yard.data("list", "--experiment", "rates", "--state", "error")["total"] == 0
+
+
+def test_a_log_is_followed_from_before_the_pod_with_what_is_waited_for_beside_it(yard: Yard) -> None:
+    manifest, model = yard.files("fails-with-3", _tuned, PROGRAM)
+    model_id = yard.data("train", str(model), str(manifest))["model_id"]
+    followed = yard.trainyard("logs", "--follow", model_id)
+    assert followed.stdout == "learning rate 0.5\n"
+    assert f"{model_id}: " in followed.stderr
+
+
+def test_results_are_downloaded_as_they_are_stored(yard: Yard, grid: list[str], tmp_path: Path) -> None:
+    yard.finished(grid[0])
+    done = yard.data("download", grid[0], str(tmp_path / "here"))
+    assert done["files"] == yard.results(grid[0])
+    for name, size in done["files"].items():
+        assert (tmp_path / "here" / name).stat().st_size == size
+    assert (tmp_path / "here" / "learner-1" / "training-log.txt").read_text() == "learning rate 0.1\n"

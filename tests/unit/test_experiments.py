@@ -1,0 +1,166 @@
+"""Several runs handed in at once: manifests, grids, all or nothing; and which runs a filter takes."""
+
+from __future__ import annotations
+
+import zipfile
+from types import SimpleNamespace
+
+import pytest
+from memorystore import MemoryStore
+from samples import LIMITS, SPEC, training
+from service_fakes import History, Vault
+from test_service import _MANIFEST
+
+from trainyard.catalogue import Catalogue
+from trainyard.domain.training import Framework
+from trainyard.errors import TrainyardError
+from trainyard.intake.grid import Grid, noted, read_grid, spec_with
+from trainyard.service import Caller, Filter, Service
+from trainyard.settings import read_settings
+
+ADA = Caller("ada")
+_TUNED = _MANIFEST.replace(
+    "    resource: small", "    resource: small\n    hyperparameters: {lr: 0.5, batch: 16, net: cnn}"
+)
+_NO_GRID = Grid({})
+_KNOWN = {"lr": 0.5, "batch": 16, "net": "cnn", "augment": True}
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A service over small fakes, and a zip that its manifests can use."""
+    there = SimpleNamespace(catalogue=Catalogue(tmp_path / "catalogue"), vault=Vault(), zip=tmp_path / "model.zip")
+    with zipfile.ZipFile(there.zip, "w") as archive:
+        archive.writestr("train.py", "print('hello')")
+    there.service = Service(
+        catalogue=there.catalogue,
+        vault=there.vault,
+        history=History(),
+        limits=lambda: LIMITS,
+        settings=read_settings({}),
+        clock=lambda: 1_700_000_000.0,
+        prepare_pools=lambda limits: None,
+        forget_files=lambda model_id: None,
+        results_of=lambda training: MemoryStore(),
+        pod_waits=lambda model_id: "",
+    )
+    return there
+
+
+def _submit(world, *manifests, experiment="", grid=_NO_GRID):
+    named = [(f"job-{number}.yaml", text.encode()) for number, text in enumerate(manifests)]
+    return world.service.submit_all(named, world.zip, "vision", ADA, experiment, grid)
+
+
+class TestGrids:
+    def test_every_combination_is_a_run_with_its_values_in_the_manifests_types(self):
+        grid = read_grid(["lr=1, 0.01", "batch=32", "augment=false", "net=mlp"])
+        points = grid.points(spec_with(SPEC, _KNOWN))
+        rest = {"batch": 32, "augment": False, "net": "mlp"}
+        assert points == [{"lr": 1.0, **rest}, {"lr": 0.01, **rest}]
+        assert [type(value) for value in points[0].values()] == [float, int, bool, str]
+        assert grid.size == 2
+
+    def test_the_last_name_changes_fastest(self):
+        points = read_grid(["lr=1,2", "batch=3,4"]).points(spec_with(SPEC, _KNOWN))
+        assert [(point["lr"], point["batch"]) for point in points] == [(1, 3), (1, 4), (2, 3), (2, 4)]
+
+    def test_names_and_values_that_do_not_fit_are_told_together(self):
+        grid = Grid({"rate": ("1",), "batch": ("0.5",), "augment": ("maybe",), "lr": ("nan", "2")})
+        with pytest.raises(TrainyardError) as refusal:
+            grid.points(spec_with(SPEC, _KNOWN))
+        told = {problem.path: problem for problem in refusal.value.problems}
+        assert set(told) == {"set.rate", "set.batch", "set.augment", "set.lr"}
+        assert told["set.rate"].cure == "Set one of lr, batch, net, augment."
+        assert "whole number" in told["set.batch"].message
+
+    @pytest.mark.parametrize("field", ["lr", "=1", "lr=", "lr=1,,2", "lr=1,1"])
+    def test_a_field_that_cannot_be_read_is_refused(self, field):
+        with pytest.raises(TrainyardError) as refusal:
+            read_grid([field])
+        assert (refusal.value.code.code, refusal.value.problems[0].seen) == ("C110", field)
+
+    def test_a_name_that_is_set_twice_is_refused(self):
+        with pytest.raises(TrainyardError, match="1 problem"):
+            read_grid(["lr=1", "lr=2"])
+
+    def test_what_was_set_heads_the_manifest_and_stays_on_its_line(self):
+        assert noted("name: x\n", {"net": "a\nb: c"}) == "# net: a b: c (set with the submission)\nname: x\n"
+
+
+class TestSubmittingSeveral:
+    def test_a_grid_is_registered_as_runs_of_one_experiment_that_keep_the_name(self, world):
+        made = _submit(world, _TUNED, experiment="rates", grid=read_grid(["lr=0.1,0.01", "batch=32"]))
+        kept = [world.catalogue.get(one.id) for one in made]
+        assert [one.spec.hyperparameters["lr"] for one in kept] == [0.1, 0.01]
+        assert {one.spec.hyperparameters["batch"] for one in kept} == {32}
+        assert {(one.experiment, one.spec.name) for one in kept} == {("rates", "tf-mnist")}
+        assert kept[0].submitted_at < kept[1].submitted_at
+        assert "# lr: 0.01" in kept[1].manifest
+        assert {world.catalogue.zip_path(one.id).read_bytes() for one in made} == {world.zip.read_bytes()}
+        assert set(world.vault.kept) == {one.id for one in made}
+
+    def test_every_fault_of_every_manifest_is_told_with_its_name(self, world):
+        large = _MANIFEST.replace("resource: small", "resource: gigantic")
+        with pytest.raises(TrainyardError) as refusal:
+            _submit(world, _MANIFEST, large, _MANIFEST.replace("bucket: training-data", "bucket: ''"))
+        assert {problem.file for problem in refusal.value.problems} == {"job-1.yaml", "job-2.yaml"}
+        assert world.catalogue.ids() == set()
+        assert world.vault.kept == {}
+
+    def test_when_one_of_them_cannot_be_kept_none_is(self, world, monkeypatch):
+        keep = world.vault.keep
+
+        def sometimes(training_id, submission):
+            keep(training_id, submission)
+            if len(world.vault.kept) == 3:
+                raise OSError("the disk is full")
+
+        monkeypatch.setattr(world.vault, "keep", sometimes)
+        with pytest.raises(OSError, match="full"):
+            _submit(world, _TUNED, grid=read_grid(["lr=1,2,3,4"]))
+        assert list(world.catalogue.folder.iterdir()) == []
+        assert world.vault.kept == {}
+
+    @pytest.mark.parametrize("manifests", [0, 101])
+    def test_only_1_to_100_runs_are_taken_at_once(self, world, manifests):
+        with pytest.raises(TrainyardError, match=f"make {manifests} runs") as refusal:
+            _submit(world, *[_MANIFEST] * manifests)
+        assert refusal.value.code.code == "C110"
+
+    def test_a_grid_that_is_too_large_is_refused_before_it_is_made(self, world):
+        thousand = ",".join(map(str, range(1000)))
+        with pytest.raises(TrainyardError, match="make 1000000000 runs"):
+            _submit(world, _TUNED, grid=read_grid([f"{name}={thousand}" for name in ("lr", "batch", "net")]))
+
+    @pytest.mark.parametrize("name", [" x", "x\n", "x" * 81, "\x1b[31m"])
+    def test_a_name_that_no_experiment_can_have_is_refused(self, world, name):
+        with pytest.raises(TrainyardError, match="no experiment"):
+            _submit(world, _MANIFEST, experiment=name)
+
+
+class TestFilters:
+    @pytest.mark.parametrize(
+        ("wanted", "taken"),
+        [
+            (Filter(), True),
+            (Filter(name="MNI"), True),
+            (Filter(name="cifar"), False),
+            (Filter(experiment="rates"), True),
+            (Filter(experiment="rate"), False),
+            (Filter(framework="TensorFlow"), True),
+            (Filter(framework="tensorflow 2.16"), True),
+            (Filter(framework="tensorflow 2.1"), False),
+            (Filter(framework="tensor"), False),
+            (Filter(name="mnist", framework="pytorch"), False),
+        ],
+    )
+    def test_a_training_is_taken_if_all_of_it_fits(self, wanted, taken):
+        there = training(experiment="rates", framework=Framework("tensorflow", "2.16"))
+        assert wanted.takes(there) is taken
+
+    def test_what_a_filter_does_not_take_is_not_asked_of_the_history(self, world):
+        made = [*_submit(world, _MANIFEST, experiment="rates"), *_submit(world, _MANIFEST)]
+        assert world.service._visible(ADA, Filter(experiment="rates")) == {made[0].id}
+        assert world.service._visible(Caller("root", admin=True), Filter(experiment="rates")) == {made[0].id}
+        assert world.service._visible(Caller("mallory"), Filter(experiment="rates")) == set()

@@ -1,0 +1,211 @@
+"""Housekeeping: which runs leave, what else goes with them, and what is never touched."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from samples import MODEL_ID, training
+from service_fakes import History, Vault
+
+from trainyard.catalogue import Catalogue
+from trainyard.domain.outcome import Outcome
+from trainyard.domain.states import Phase
+from trainyard.errors import TrainyardError
+from trainyard.retention import Housekeeper, expired, orphan_folders
+from trainyard.service import Caller, Run
+from trainyard.settings import read_settings
+
+DAY = 24 * 3600.0
+NOW = 1_700_000_000.0
+ROOT = Caller("root", admin=True)
+_OTHER, _AGAIN = "training-Xz81mQ0aB", "training-again0000"
+
+
+def _run(model_id, ended_days_ago, training_id=None):
+    going = ended_days_ago is None
+    return Run(
+        model_id=model_id,
+        training_id=training_id or model_id,
+        name="tf-mnist",
+        account="vision",
+        framework="tensorflow 2.16",
+        gpus=1,
+        phase=Phase.TRAINING if going else Phase.DONE,
+        submitted_at=NOW - 30 * DAY if going else NOW - (ended_days_ago + 1) * DAY,
+        finished_at=None if going else NOW - ended_days_ago * DAY,
+        outcome=None if going else Outcome(),
+    )
+
+
+class TestDecision:
+    def test_a_run_leaves_when_its_days_since_the_end_are_over_the_longest_ended_first(self):
+        runs = [_run("a", 6.9), _run("b", 7), _run("c", 30)]
+        assert [run.model_id for run in expired(runs, NOW, 7, ())] == ["c", "b"]
+
+    def test_a_run_that_is_going_stays_however_long_it_takes(self):
+        assert expired([_run("a", None)], NOW, 7, ()) == []
+
+    def test_a_failed_run_leaves_as_others_do(self):
+        failed = replace(_run("a", 8), outcome=Outcome("C201"))
+        assert expired([failed], NOW, 7, ()) == [failed]
+
+    def test_a_training_with_a_schedule_keeps_its_newest_run_to_count_the_next_one_from(self):
+        runs = [_run("first", 30, "s"), _run("second", 20, "s"), _run("newest", 10, "s"), _run("other", 9)]
+        assert [run.model_id for run in expired(runs, NOW, 7, {"s"})] == ["first", "second", "other"]
+
+    def test_no_folder_of_a_known_run_a_young_one_or_somebody_else_s_is_an_orphan(self):
+        folders = {MODEL_ID: 1.0, _OTHER: 1.0, _AGAIN: 99.0, "manual__2026": 1.0, "lost+found": 1.0, "notes": 1.0}
+        assert orphan_folders(folders, {_OTHER}, 50.0) == ["manual__2026", MODEL_ID]
+
+
+class _Leftovers:
+    """What Airflow would hold; notes what is forgotten."""
+
+    def __init__(self):
+        self.dags, self.own, self.forgotten = set(), [], []
+
+    def run_ids(self):
+        return set()
+
+    def trainings(self, before):
+        return self.dags
+
+    def forget_training(self, training_id):
+        self.forgotten.append(training_id)
+
+    def own_runs(self, before):
+        return self.own
+
+    def forget_own_run(self, dag_id, run_id):
+        self.forgotten.append((dag_id, run_id))
+
+
+@pytest.fixture
+def yard(tmp_path):
+    """A housekeeper over a real catalogue and fakes of the other ports."""
+    there = SimpleNamespace(
+        catalogue=Catalogue(tmp_path / "catalogue"),
+        vault=Vault(),
+        history=History(),
+        leftovers=_Leftovers(),
+        folders={},
+        removed_files=[],
+        evicted=[],
+        broken=set(),
+    )
+
+    def forget(run):
+        if run.model_id in there.broken:
+            raise TrainyardError("S500", "the folder cannot be removed", "Remove it by hand.")
+        if there.history.is_last(run):
+            there.catalogue.remove(run.training_id)
+            there.vault.forget(run.training_id)
+        there.history.forget(run)
+
+    def evict(most, dry):
+        there.evicted.append((most, dry))
+        return ["datasets/old"]
+
+    def page(caller, limit, offset):
+        return there.history.page(None, limit, offset)
+
+    service = SimpleNamespace(
+        catalogue=there.catalogue,
+        vault=there.vault,
+        settings=read_settings({}),
+        clock=lambda: NOW,
+        runs=page,
+        forget=forget,
+        forget_files=there.removed_files.append,
+    )
+    there.keeper = Housekeeper(service, there.leftovers, lambda: set(there.vault.kept), lambda: there.folders, evict)
+    return there
+
+
+def _registered(yard, *runs, **changes):
+    for run in runs:
+        yard.catalogue.add(training(run.training_id, **changes))
+        yard.catalogue.zip_path(run.training_id).write_bytes(b"PK")
+        yard.vault.kept[run.training_id] = "credentials"
+        yard.history.runs[run.model_id] = run
+
+
+def _aged(path, days):
+    os.utime(path, (NOW - days * DAY, NOW - days * DAY))
+
+
+class TestSweeping:
+    def test_the_last_run_takes_training_zip_and_connections_along(self, yard):
+        _registered(yard, _run(MODEL_ID, 8), _run(_OTHER, 1))
+        report = yard.keeper.sweep(ROOT, dry=False)
+        assert (report.runs, report.trainings, report.failed, report.left) == ([MODEL_ID], [MODEL_ID], [], 0)
+        assert yard.catalogue.ids() == set(yard.vault.kept) == set(yard.history.runs) == {_OTHER}
+        assert not yard.catalogue.zip_path(MODEL_ID).exists()
+
+    def test_a_training_stays_while_another_of_its_runs_does(self, yard):
+        _registered(yard, _run(MODEL_ID, 8), _run(_AGAIN, 1, MODEL_ID))
+        report = yard.keeper.sweep(ROOT, dry=False)
+        assert (report.runs, report.trainings) == ([MODEL_ID], [])
+        assert yard.catalogue.ids() == {MODEL_ID}
+
+    def test_a_dry_sweep_says_the_same_and_removes_nothing(self, yard):
+        _registered(yard, _run(MODEL_ID, 8), _run(_OTHER, 1))
+        yard.leftovers.own = [("quotas", "scheduled__1")]
+        yard.vault.kept[_AGAIN] = "nobody's"
+        dry = yard.keeper.sweep(ROOT, dry=True).as_dict()
+        assert yard.catalogue.ids() == {MODEL_ID, _OTHER}
+        assert set(yard.vault.kept) == {MODEL_ID, _OTHER, _AGAIN}
+        assert yard.leftovers.forgotten == []
+        assert yard.evicted == [(100 * 1024**3, True)]
+        assert yard.keeper.sweep(ROOT, dry=False).as_dict() == {**dry, "dry_run": False}
+
+    def test_one_run_that_cannot_go_keeps_none_of_the_others_and_is_named(self, yard):
+        _registered(yard, _run(MODEL_ID, 9), _run(_OTHER, 8))
+        yard.broken = {MODEL_ID}
+        report = yard.keeper.sweep(ROOT, dry=False)
+        assert (report.runs, report.trainings) == ([_OTHER], [_OTHER])
+        assert report.failed == [{"name": MODEL_ID, "reason": "the folder cannot be removed"}]
+
+    def test_years_of_history_go_in_batches(self, yard):
+        _registered(yard, *(_run(f"training-{number:09}", 8 + number) for number in range(301)))
+        report = yard.keeper.sweep(ROOT, dry=False)
+        assert (len(report.runs), report.left) == (300, 1)
+        assert yard.keeper.sweep(ROOT, dry=False).runs == ["training-000000000"]
+
+    def test_members_keep_no_house(self, yard):
+        with pytest.raises(TrainyardError) as refusal:
+            yard.keeper.sweep(Caller("ada"), dry=True)
+        assert refusal.value.code.code == "C106"
+
+
+class TestOrphans:
+    def test_what_belongs_to_no_training_goes_after_a_day(self, yard):
+        _registered(yard, _run(_OTHER, 1))
+        yard.vault.kept |= {MODEL_ID: "no zip", _AGAIN: "just being registered"}
+        yard.catalogue.zip_path(_AGAIN).write_bytes(b"PK")
+        _aged(yard.catalogue.zip_path(_AGAIN), 0.9)
+        old = yard.catalogue.zip_path("training-000000000")
+        old.write_bytes(b"PK")
+        _aged(old, 1.1)
+        yard.leftovers.dags = {MODEL_ID, _OTHER}
+        yard.folders = {MODEL_ID: NOW - 2 * DAY, _OTHER: 0.0, _AGAIN: NOW}
+        report = yard.keeper.sweep(ROOT, dry=False)
+        assert report.orphans == [
+            f"DAG {MODEL_ID}",
+            f"connections {MODEL_ID}",
+            "zip training-000000000",
+            f"workspace {MODEL_ID}",
+        ]
+        assert set(yard.vault.kept) == {_OTHER, _AGAIN}
+        assert yard.leftovers.forgotten == [MODEL_ID]
+        assert yard.removed_files == [MODEL_ID]
+        assert not old.exists()
+
+    def test_a_catalogue_that_is_not_mounted_makes_no_orphans(self, yard):
+        yard.leftovers.dags = {MODEL_ID}
+        yard.vault.kept[MODEL_ID] = "credentials"
+        assert yard.keeper.sweep(ROOT, dry=False).orphans == []
+        assert yard.vault.kept
