@@ -191,7 +191,7 @@ def test_a_rendered_file_makes_a_dag_that_airflow_can_keep(**texts):
 
 def test_a_kept_dag_has_the_command_in_its_form_alone():
     kept = str(serialized.DagSerialization.to_dict(_dag(command="python3 seen-once.py")))
-    assert kept.count("seen-once") == 1
+    assert kept.count("seen-once") == kept.count("'format': 'multiline'") > 0
 
 
 def test_parsing_a_training_again_makes_the_same_dag():

@@ -46,13 +46,15 @@ def training_dag(record: Mapping[str, Any]) -> DAG:
         default_args=_RETRIES,
         tags=_tags(training),
         doc_md=_documentation(training),
-        params=form_of(training),
+        params={},
     ) as dag:
         validate = _step(tasks.validate, training, pool=STAGING_POOL)
         stage = _step(tasks.stage, training, pool=STAGING_POOL)
         upload = _step(tasks.upload, training, pool=STAGING_POOL).as_teardown()
         cleanup = _step(tasks.cleanup, training).as_teardown(on_failure_fail_dagrun=True)
         validate >> stage >> _train(training) >> upload >> cleanup
+    # After the tasks: each takes a copy of what is there before it, and none of them looks at it.
+    dag.params.update(form_of(training))
     return dag
 
 

@@ -19,6 +19,8 @@ def end_all_pods(folder: Path, grace_seconds: float) -> int:
     later server knows them. Stop the server first, else it starts the pods that waited for these.
     """
     running = [each for each in _containers(folder) if _shim(each) or _main(each)]
+    # A shim outlives its container for a moment.
+    pods = {each.parent for each in running if not records.read(str(each), records.EXITED)}
     _signal(running, signal.SIGTERM)
     _wait(running, grace_seconds)
     _signal(running, signal.SIGKILL)
@@ -27,7 +29,7 @@ def end_all_pods(folder: Path, grace_seconds: float) -> int:
     processes.kill_all(lambda: [pid for pid in left if processes.identity(pid)])
     for container in _containers(folder):
         _kill_marked(records.marker(str(container)))
-    return len({container.parent for container in running})
+    return len(pods)
 
 
 def _kill_marked(marker: str) -> None:

@@ -1,0 +1,48 @@
+"""A run's hyperparameters lie in config.json beside its program, unless the zip brings a file of that name."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_steps_runs import Bench
+
+VALUES = {"lr": 0.001, "epochs": 3, "nesterov": True, "note": "größer $(x)"}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path)
+    bench.spec = replace(bench.spec, hyperparameters=VALUES)
+    return bench
+
+
+def _log(bench: Bench) -> str:
+    return (bench.run.logs / "learner-1" / "load-model.log").read_text()
+
+
+def test_the_program_finds_them_with_their_types(bench: Bench) -> None:
+    bench.stage()
+    config = bench.run.model / "config.json"
+    assert json.loads(config.read_text("utf-8")) == VALUES
+    assert config.stat().st_mode & 0o444 == 0o444
+    assert _log(bench).startswith("2 files, ")
+    assert _log(bench).endswith("\n4 hyperparameters in config.json\n")
+
+
+def test_a_file_of_the_zip_is_kept_and_the_log_says_so(bench: Bench) -> None:
+    with zipfile.ZipFile(bench.zip_path, "a") as archive:
+        archive.writestr("config.json", '{"own": 1}')
+    bench.stage()
+    assert (bench.run.model / "config.json").read_text() == '{"own": 1}'
+    assert "config.json of the zip is kept" in _log(bench)
+
+
+def test_a_training_without_them_gets_no_such_file(bench: Bench) -> None:
+    bench.spec = replace(bench.spec, hyperparameters={})
+    bench.stage()
+    assert not (bench.run.model / "config.json").exists()
+    assert "config.json" not in _log(bench)
