@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from yard import Yard
 
+from trainyard.local.inbox import BUCKET
+
 pytestmark = pytest.mark.xdist_group("stack")
 
-# The object store's own key pair is the planted one: the stack keeps it here, and what a person filled in lies there.
-OWN = ("secrets.json", "submissions")
+# The object store's own key pair is the planted one: the stack keeps it in the first. The others are what a person
+# wrote it into: a filled-in manifest, and a drop that was refused and is kept untouched for its owner.
+OWN = ("secrets.json", "submissions/", f"objects/{BUCKET}/inbox/", f"objects/{BUCKET}/refused/")
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in OWN]
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [path for path in files if not path.relative_to(folder).as_posix().startswith(OWN)]
 
 
 def test_a_planted_secret_is_found_nowhere(yard: Yard) -> None:
