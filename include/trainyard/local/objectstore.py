@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from trainyard.errors import TrainyardError
+from trainyard.local.ready import answers, wait_for
 
 
 def find_rclone() -> Path:
@@ -51,21 +49,5 @@ def objectstore_environment(environ: Mapping[str, str], key: str, secret: str) -
 
 def wait_until_ready(endpoint: str, seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
     """Wait until the server answers; raise TrainyardError S500 if it does not in time, or is not alive any more."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and alive():
-        if _answers(endpoint):
-            return
-        time.sleep(0.05)
-    raise TrainyardError("S500", f"the object store at {endpoint} does not start", "Look at its log.")
-
-
-def _answers(endpoint: str) -> bool:
-    # A proxy of the machine's environment must not be asked for the loopback interface.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        opener.open(endpoint, timeout=1).close()
-    except urllib.error.HTTPError as refused:
-        refused.close()  # it asks for a signature
-    except OSError:
-        return False
-    return True
+    if not wait_for(lambda: not alive() or answers(endpoint), seconds) or not alive():
+        raise TrainyardError("S500", f"the object store at {endpoint} does not start", "Look at its log.")

@@ -16,7 +16,8 @@ def answers(url: str) -> bool:
     """Say whether a server on this machine answers at all; a refusal is an answer."""
     try:
         _open(url)
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as refused:
+        refused.close()
         return True
     except OSError:
         return False
@@ -46,6 +47,8 @@ def wait_for(condition: Callable[[], bool], limit_seconds: float) -> bool:
 def _open(url: str) -> bytes:
     # The local cluster signs its own certificate; nothing secret is sent here, so it need not be checked.
     context = ssl._create_unverified_context() if url.startswith("https") else None
-    with urllib.request.urlopen(url, timeout=2, context=context) as answer:
+    # A proxy of the machine's environment must not be asked for the loopback interface.
+    handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    with urllib.request.build_opener(*handlers).open(url, timeout=2) as answer:
         body: bytes = answer.read()
         return body
