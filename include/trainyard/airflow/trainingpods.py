@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from trainyard.errors import TrainyardError
@@ -10,6 +12,7 @@ from trainyard.pods.diagnose import ended
 from trainyard.pods.labels import ATTEMPT, MODEL_ID
 
 _RETRY_PAUSE_SECONDS = 2.0
+_LOOK_SECONDS = 0.2
 
 
 class TrainingPods:
@@ -65,22 +68,29 @@ class TrainingPods:
 
         Raise TrainyardError S200 if one still runs long after its grace period: the cluster lost its node.
         """
-        deadline = time.monotonic() + grace_seconds + self._patience
-        for pod in (going := self._going(model_id)):
+        for pod in self._going(model_id):
             self.stop(pod["metadata"]["name"], grace_seconds)
-        while going and time.monotonic() < deadline:
-            time.sleep(0.2)
-            going = self._going(model_id)
-        if going:
-            names = ", ".join(pod["metadata"]["name"] for pod in going)
+        if names := self._left(partial(self._going, model_id), grace_seconds):
             raise TrainyardError("S200", f"pods still run after they were stopped: {names}", "The step is tried again.")
 
     def remove_all(self, model_id: str) -> int:
-        """Remove every pod of a run from the cluster; return how many there were."""
+        """Remove every pod of a run and return, when the cluster has none of them any more, how many there were.
+
+        Raise TrainyardError S200 if one is still there long after.
+        """
         pods = self.of_run(model_id)
         for pod in pods:
             self.stop(pod["metadata"]["name"], 0)
+        if names := self._left(partial(self.of_run, model_id), 0):
+            raise TrainyardError("S200", f"pods are still there after they were removed: {names}", "It is tried again.")
         return len(pods)
+
+    def _left(self, look: Callable[[], list[dict[str, Any]]], grace_seconds: int) -> str:
+        """Wait until `look` finds no pod; return the names of those that it finds when patience is at its end."""
+        deadline = time.monotonic() + grace_seconds + self._patience
+        while (left := look()) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        return ", ".join(pod["metadata"]["name"] for pod in left)
 
     def _going(self, model_id: str) -> list[dict[str, Any]]:
         return [pod for pod in self.of_run(model_id) if not ended(pod, now=time.time())]
