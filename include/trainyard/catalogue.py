@@ -55,7 +55,7 @@ class Training:
         return replace(self, spec=spec, plan=plan)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "spec": self.spec.as_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Training:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from trainyard.accounts import Caller
 from trainyard.domain.limits import Account, Limits
-from trainyard.service import Caller
 
 DAYS = 7
 _DAY_SECONDS = 24 * 3600.0

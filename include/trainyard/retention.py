@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from trainyard.accounts import Caller
 from trainyard.domain.names import is_model_id
 from trainyard.errors import TrainyardError
-from trainyard.service import Caller, Run, Service
+from trainyard.runs import Run
+from trainyard.service import Service
 
 _DAY_SECONDS = 24 * 3600.0
 # What a submission that is just being registered leaves for a moment looks like what one that broke off left behind.
@@ -88,7 +90,8 @@ class Housekeeper:
     def _runs(self, report: Report, now: float) -> None:
         runs = _all(self.service)
         trainings = {run.training_id for run in runs}
-        scheduled = set(filter(self._is_scheduled, trainings))
+        schedules = self.service.schedules
+        scheduled = {training for training in trainings if schedules.lives(training, now)}
         past = expired(runs, now, self.service.settings.retention_days, scheduled)
         chosen = past if report.dry_run else past[:_MOST_A_SWEEP]
         report.left = len(past) - len(chosen)
@@ -96,10 +99,6 @@ class Housekeeper:
             report.do(report.runs, run.model_id, _call(self.service.forget, run))
         gone = set(report.runs)
         report.trainings.extend(sorted(trainings - {run.training_id for run in runs if run.model_id not in gone}))
-
-    def _is_scheduled(self, training_id: str) -> bool:
-        training = self.service.catalogue.get(training_id)
-        return training is not None and getattr(training.spec, "schedule", None) is not None
 
     def _own_runs(self, report: Report, now: float) -> None:
         """Let the service's own DAGs forget their runs as trainings do."""
@@ -115,8 +114,11 @@ class Housekeeper:
             for training_id in sorted(self.leftovers.trainings(before) - known):
                 report.do(report.orphans, f"DAG {training_id}", _call(forget, training_id))
             old = {training_id for training_id, written in zips.items() if written < before}
-            for training_id in sorted(self.vault_ids() - known - (zips.keys() - old)):
+            fresh = zips.keys() - old
+            for training_id in sorted(self.vault_ids() - known - fresh):
                 report.do(report.orphans, f"connections {training_id}", _call(self.service.vault.forget, training_id))
+            for training_id in sorted(self.service.schedules.ids() - known - fresh):
+                report.do(report.orphans, f"schedule {training_id}", _call(self.service.schedules.remove, training_id))
             for training_id in sorted(old - known):
                 report.do(report.orphans, f"zip {training_id}", _call(catalogue.remove, training_id))
         for model_id in orphan_folders(self.run_folders(), known | self.leftovers.run_ids(), before):

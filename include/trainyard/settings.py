@@ -66,6 +66,8 @@ ROWS = (
     Row("ca_bundle", str, "", "File of the authorities that sign the stores' certificates; empty is the usual ones."),
     Row("retention_days", _days, "7", "Days that a finished run stays in the history."),
     Row("dataset_cache_max_bytes", memory_bytes, "100GiB", "Size above which housekeeping evicts unused datasets."),
+    Row("schedule_poll_seconds", float, "5", "Seconds between two looks of the triggerer at what schedules have due."),
+    Row("schedule_late_seconds", float, "600", "Seconds after which a scheduled run that was missed is not started."),
     Row("inbox", str, "", "URL of the watched bucket, container or folder; empty watches none."),
     Row("inbox_connection", str, "trainyard_inbox", "Airflow connection with the credentials of the inbox."),
     Row("inbox_poll_seconds", float, "5", "Seconds between two looks of the triggerer at the inbox."),

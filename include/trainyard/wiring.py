@@ -77,6 +77,21 @@ def housekeeper_of(service: Any) -> Any:
     return Housekeeper(service, AirflowLeftovers(), service.vault.ids, workspace.run_ids, cache.evict)
 
 
+def retraining_of(service: Any) -> Any:
+    """Build what trains on schedule, over the service's own parts."""
+    from trainyard.airflow.scheduledruns import AirflowScheduledRuns
+    from trainyard.retraining import Retraining
+
+    return Retraining(
+        catalogue=service.catalogue,
+        schedules=service.schedules,
+        runs=AirflowScheduledRuns(),
+        limits=service.limits,
+        clock=service.clock,
+        late_seconds=service.settings.schedule_late_seconds,
+    )
+
+
 def _started(settings: Any) -> Callable[[str], float | None]:
     from trainyard.workspace.marks import started_at
 

@@ -11,10 +11,14 @@ import pytest
 from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, training
 
+from trainyard.accounts import Caller
 from trainyard.domain.outcome import Outcome
+from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
 from trainyard.errors import Problem, TrainyardError
-from trainyard.service import Caller, Filter, Run
+from trainyard.retraining import Look, Retrained, Settled, Standing
+from trainyard.runs import Filter, Run
+from trainyard.schedules import Entry
 from trainyard.stores.base import Why
 from trainyard.stores.refusals import refusal
 
@@ -45,6 +49,7 @@ class _Service:
         self.experiments = []
         self.wanted = None
         self.store = MemoryStore()
+        self.registration = self
 
     def _note(self, *asked):
         self.asked.append(asked)
@@ -470,3 +475,98 @@ def test_an_error_has_the_shape_that_is_described(http, app, service):
     shapes = _Http(app).get("/openapi.json").json()["components"]["schemas"]
     assert set(shapes["ErrorInside"]["properties"]) == set(sent)
     assert set(shapes["ProblemAnswer"]["properties"]) == set(sent["problems"][0])
+
+
+class _Retraining:
+    """Notes what it is asked for and answers with one schedule."""
+
+    def __init__(self):
+        self.asked = []
+        made = training()
+        entry = Entry(MODEL_ID, Schedule(cron="0 3 * * *", timezone="Europe/Berlin", until=1.8e9), Progress(0.0))
+        self.seen = Retrained(made, entry, Standing.ACTIVE, 1.7e9, "training-Xz81mQ0aB")
+
+    def of(self, training_id):
+        return self.seen if training_id == MODEL_ID else None
+
+    def all(self, caller, limit, offset):
+        self.asked.append(("all", caller, limit, offset))
+        return [self.seen], 3
+
+    def one(self, training_id, caller):
+        self.asked.append(("one", training_id, caller))
+        return self.seen
+
+    def set(self, training_id, standing, caller):
+        self.asked.append(("set", training_id, standing, caller))
+        return replace(self.seen, standing=standing)
+
+    def settle(self, caller):
+        self.asked.append(("settle", caller))
+        return Settled(["training-a"], [Look("training-b", 5.0)])
+
+    def looked(self, *found):
+        self.asked.append(("looked", *found))
+        return "training-c"
+
+
+class TestSchedules:
+    @pytest.fixture
+    def retraining(self, app):
+        app.state.retraining = _Retraining()
+        return app.state.retraining
+
+    def test_the_list_tells_of_each_when_it_is_due_and_what_ran_last(self, http, retraining):
+        answer = http.get("/schedules?limit=10&offset=2").json()
+        assert retraining.asked == [("all", _ADA, 10, 2)]
+        assert (answer["total"], answer["limit"], answer["offset"]) == (3, 10, 2)
+        assert answer["resources"] == [
+            {
+                "training_id": MODEL_ID,
+                "url": f"/v3/schedules/{MODEL_ID}",
+                "name": "tf-mnist",
+                "account": "vision",
+                "schedule": "0 3 * * * Europe/Berlin",
+                "every_seconds": None,
+                "until": "2027-01-15T08:00:00Z",
+                "overlap": "skip",
+                "state": "active",
+                "next_at": "2023-11-14T22:13:20Z",
+                "waiting": False,
+                "last_run": "training-Xz81mQ0aB",
+                "note": "",
+            }
+        ]
+
+    def test_one_is_shown_by_its_trainings_id_and_with_its_runs(self, http, retraining):
+        assert http.get(f"/schedules/{MODEL_ID}").json()["state"] == "active"
+        assert http.get(f"/models/{MODEL_ID}").json()["schedule"]["next_at"] == "2023-11-14T22:13:20Z"
+
+    @pytest.mark.parametrize("state", ["paused", "active", "ended"])
+    def test_it_is_changed_by_a_json_patch(self, http, retraining, state):
+        patch = [{"op": "replace", "path": "/state", "value": state}]
+        assert http.patch(f"/schedules/{MODEL_ID}", json=patch).json()["state"] == state
+        assert retraining.asked == [("set", MODEL_ID, Standing(state), _ADA)]
+
+    @pytest.mark.parametrize(
+        "patch",
+        [
+            [],
+            [{"op": "remove", "path": "/state"}],
+            [{"op": "replace", "path": "/cron", "value": "* * * * *"}],
+            [{"op": "replace", "path": "/state", "value": "asleep"}],
+            [{"op": "replace", "path": "/state", "value": ["paused"]}],
+            [{"op": "replace", "path": "/state", "value": "paused"}] * 2,
+        ],
+    )
+    def test_any_other_patch_is_refused(self, http, retraining, patch):
+        answer = http.patch(f"/schedules/{MODEL_ID}", json=patch)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
+        assert retraining.asked == []
+
+    def test_the_services_own_task_starts_what_is_due_and_tells_what_it_saw(self, http, retraining):
+        due = http.post("/schedules/due").json()
+        assert due == {"started": ["training-a"], "looks": [{"training_id": "training-b", "due": 5.0}]}
+        found = http.post("/schedules/training-b/looks", json={"due": 5.0, "version": "v2"})
+        assert found.json() == {"started": "training-c"}
+        assert retraining.asked == [("settle", _ADA), ("looked", "training-b", 5.0, "v2", "", _ADA)]

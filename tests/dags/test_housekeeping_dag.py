@@ -6,6 +6,7 @@ import logging
 import runpy
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from late import Late
@@ -25,9 +26,9 @@ def door(monkeypatch):
 
     @contextmanager
     def opened():
-        yield lambda *question: asked.append(question) or answers.pop(0)
+        yield SimpleNamespace(ask=lambda *question: asked.append(question) or answers.pop(0))
 
-    monkeypatch.setattr("trainyard.airflow.housekeeping._front_door", opened)
+    monkeypatch.setattr("trainyard.airflow.doorclient.front_door", opened)
     return asked, answers
 
 
@@ -78,4 +79,4 @@ def test_pools_follow_the_quotas_by_asking_for_them(door):
     account = {"account": "vision", "gpus": 4, "used": 1, "waiting_gpus": 0}
     answers.append({"resources": [account]})
     assert housekeeping.follow_quotas() == [account]
-    assert asked == [("GET", "/v3/quota", None)]
+    assert asked == [("GET", "/v3/quota")]

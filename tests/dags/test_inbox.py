@@ -13,8 +13,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk import DAG
 
-from trainyard.airflow.doorclient import HttpDoor
-from trainyard.airflow.inboxtask import address_of
+from trainyard.airflow.doorclient import HttpDoor, address_of
 from trainyard.airflow.inboxtrigger import InboxTrigger
 from trainyard.domain.training import Credentials
 from trainyard.errors import Fault, TrainyardError

@@ -70,5 +70,12 @@ def test_airflow_keeps_a_timetable_and_gets_the_same_one_back(timetable):
 
     kept = decode_timetable(encode_timetable(timetable))
     assert isinstance(kept, ours.TrainingTimetable)
-    assert kept.serialize() == timetable.serialize() == {"first_id": _ID, "first_at": _AT}
+    assert kept.serialize() == timetable.serialize() == {"first_id": _ID, "first_at": _AT, "words": ""}
     assert _named(kept, "scheduled", _MOMENT) == _ID
+
+
+def test_people_are_told_when_it_is_trained_again():
+    assert ours.TrainingTimetable(_ID, _AT).summary == "once"
+    assert ours.TrainingTimetable.deserialize({"first_id": _ID, "first_at": _AT}).summary == "once"
+    spoken = ours.TrainingTimetable(_ID, _AT, "0 3 * * * Europe/Berlin")
+    assert ours.TrainingTimetable.deserialize(spoken.serialize()).summary == "0 3 * * * Europe/Berlin"

@@ -11,11 +11,13 @@ from samples import LIMITS, SPEC, training
 from service_fakes import History, Vault
 from test_service import _MANIFEST
 
+from trainyard.accounts import Caller
 from trainyard.catalogue import Catalogue
 from trainyard.domain.training import Framework
 from trainyard.errors import TrainyardError
 from trainyard.intake.grid import Grid, noted, read_grid, spec_with
-from trainyard.service import Caller, Filter, Service
+from trainyard.runs import Filter
+from trainyard.service import Service
 from trainyard.settings import read_settings
 
 ADA = Caller("ada")
@@ -49,7 +51,7 @@ def world(tmp_path):
 
 def _submit(world, *manifests, experiment="", grid=_NO_GRID):
     named = [(f"job-{number}.yaml", text.encode()) for number, text in enumerate(manifests)]
-    return world.service.submit_all(named, world.zip, "vision", ADA, experiment, grid)
+    return world.service.registration.submit_all(named, world.zip, "vision", ADA, experiment, grid)
 
 
 class TestGrids:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from samples import LIMITS
 
+from trainyard.accounts import Caller
 from trainyard.quota import Quotas, Share, usages
-from trainyard.service import Caller
 from trainyard.wiring import follow_quotas, limits_of
 
 NOW = 1_700_000_000.0

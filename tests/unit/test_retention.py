@@ -10,17 +10,21 @@ import pytest
 from samples import MODEL_ID, training
 from service_fakes import History, Vault
 
+from trainyard.accounts import Caller
 from trainyard.catalogue import Catalogue
 from trainyard.domain.outcome import Outcome
+from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
 from trainyard.retention import Housekeeper, expired, orphan_folders
-from trainyard.service import Caller, Run
+from trainyard.runs import Run
+from trainyard.schedules import Entry, Schedules
 from trainyard.settings import read_settings
 
 DAY = 24 * 3600.0
 NOW = 1_700_000_000.0
 ROOT = Caller("root", admin=True)
+_DAILY = Schedule(cron="0 3 * * *")
 _OTHER, _AGAIN = "training-Xz81mQ0aB", "training-again0000"
 
 
@@ -88,6 +92,7 @@ def yard(tmp_path):
     """A housekeeper over a real catalogue and fakes of the other ports."""
     there = SimpleNamespace(
         catalogue=Catalogue(tmp_path / "catalogue"),
+        schedules=Schedules(tmp_path / "catalogue"),
         vault=Vault(),
         history=History(),
         leftovers=_Leftovers(),
@@ -114,6 +119,7 @@ def yard(tmp_path):
 
     service = SimpleNamespace(
         catalogue=there.catalogue,
+        schedules=there.schedules,
         vault=there.vault,
         settings=read_settings({}),
         clock=lambda: NOW,
@@ -150,6 +156,16 @@ class TestSweeping:
         report = yard.keeper.sweep(ROOT, dry=False)
         assert (report.runs, report.trainings) == ([MODEL_ID], [])
         assert yard.catalogue.ids() == {MODEL_ID}
+
+    def test_a_training_with_a_schedule_keeps_its_newest_run_until_the_schedule_has_ended(self, yard):
+        _registered(yard, _run(MODEL_ID, 20), _run(_AGAIN, 10, MODEL_ID))
+        entry = Entry(MODEL_ID, _DAILY, Progress(NOW))
+        yard.schedules.keep(entry)
+        report = yard.keeper.sweep(ROOT, dry=False)
+        assert (report.runs, report.trainings) == ([MODEL_ID], [])
+        assert yard.catalogue.ids() == set(yard.vault.kept) == {MODEL_ID}
+        yard.schedules.keep(entry.with_progress(Progress(NOW, ended=True)))
+        assert yard.keeper.sweep(ROOT, dry=False).trainings == [MODEL_ID]
 
     def test_a_dry_sweep_says_the_same_and_removes_nothing(self, yard):
         _registered(yard, _run(MODEL_ID, 8), _run(_OTHER, 1))
@@ -190,16 +206,19 @@ class TestOrphans:
         old = yard.catalogue.zip_path("training-000000000")
         old.write_bytes(b"PK")
         _aged(old, 1.1)
+        for training_id in (_OTHER, MODEL_ID, _AGAIN):
+            yard.schedules.keep(Entry(training_id, _DAILY, Progress(NOW)))
         yard.leftovers.dags = {MODEL_ID, _OTHER}
         yard.folders = {MODEL_ID: NOW - 2 * DAY, _OTHER: 0.0, _AGAIN: NOW}
         report = yard.keeper.sweep(ROOT, dry=False)
         assert report.orphans == [
             f"DAG {MODEL_ID}",
             f"connections {MODEL_ID}",
+            f"schedule {MODEL_ID}",
             "zip training-000000000",
             f"workspace {MODEL_ID}",
         ]
-        assert set(yard.vault.kept) == {_OTHER, _AGAIN}
+        assert set(yard.vault.kept) == yard.schedules.ids() == {_OTHER, _AGAIN}
         assert yard.leftovers.forgotten == [MODEL_ID]
         assert yard.removed_files == [MODEL_ID]
         assert not old.exists()

@@ -12,11 +12,15 @@ from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, training
 from service_fakes import History, Vault
 
+from trainyard.accounts import Caller, account_for
 from trainyard.catalogue import Catalogue
 from trainyard.domain.outcome import Outcome
+from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
 from trainyard.errors import TrainyardError
-from trainyard.service import Caller, Run, Service, account_for
+from trainyard.runs import Run
+from trainyard.schedules import Entry
+from trainyard.service import Service
 from trainyard.settings import read_settings
 
 ADA, GRACE, MALLORY = Caller("ada"), Caller("grace"), Caller("mallory")
@@ -84,7 +88,7 @@ def packed(tmp_path):
 
 
 def _submit(world, zip_path, manifest=_MANIFEST, account=None, caller=ADA):
-    return world.service.submit(manifest.encode(), zip_path, account, caller)
+    return world.service.registration.submit(manifest.encode(), zip_path, account, caller)
 
 
 def _refused(world, *arguments, **options):
@@ -114,6 +118,19 @@ class TestSubmitting:
         assert _SECRET not in world.catalogue.record_path(made.id).read_text("utf-8")
         assert _SECRET not in repr(made)
         assert "aws_secret_access_key" in made.manifest
+
+    def test_a_schedule_lives_from_the_registration_on(self, world, packed):
+        made = _submit(world, packed(), _MANIFEST + "schedule: {cron: 0 3 * * *, timezone: Europe/Berlin}\n")
+        assert str(world.service.schedules.get(made.id).schedule) == "0 3 * * * Europe/Berlin"
+        assert world.service.schedules.lives(made.id, made.submitted_at)
+        assert world.catalogue.get(made.id) == made
+        assert _submit(world, packed()).id not in world.service.schedules.ids()
+
+    def test_a_training_that_cannot_be_registered_leaves_no_schedule(self, world, packed):
+        world.vault.broken = True
+        with pytest.raises(OSError, match="locked"):
+            _submit(world, packed(), _MANIFEST + "schedule: '@daily'\n")
+        assert world.service.schedules.ids() == set()
 
     def test_the_same_submission_twice_is_two_trainings(self, world, packed):
         zip_path = packed()
@@ -305,6 +322,23 @@ class TestDeleting:
         assert world.catalogue.ids() == {MODEL_ID}
         assert world.vault.kept
         assert world.files_forgotten == [MODEL_ID]
+
+    def test_the_only_run_of_a_training_with_a_schedule_stays_until_that_has_ended(self, world, ended):
+        hourly = Entry(MODEL_ID, Schedule(cron="0 * * * *"), Progress(0.0))
+        world.service.schedules.keep(hourly)
+        with pytest.raises(TrainyardError, match="the only run of a training with a schedule") as refusal:
+            world.service.delete(MODEL_ID, GRACE)
+        assert (refusal.value.code.code, f"trainyard unschedule {MODEL_ID}" in refusal.value.cure) == ("C108", True)
+        assert (world.catalogue.ids(), set(world.vault.kept), set(world.history.runs)) == ({MODEL_ID},) * 3
+        world.service.schedules.keep(hourly.with_progress(Progress(0.0, ended=True)))
+        world.service.delete(MODEL_ID, GRACE)
+        assert world.service.schedules.ids() == set()
+
+    def test_an_older_run_of_a_training_with_a_schedule_can_go(self, world, ended):
+        world.service.schedules.keep(Entry(MODEL_ID, Schedule(cron="0 * * * *"), Progress(0.0)))
+        world.history.runs["training-again0000"] = replace(ended, model_id="training-again0000")
+        world.service.delete(MODEL_ID, GRACE)
+        assert world.service.schedules.ids() == {MODEL_ID}
 
     def test_nobody_deletes_a_run_of_others(self, world, ended):
         with pytest.raises(TrainyardError) as refusal:

@@ -13,12 +13,14 @@ from samples import LIMITS
 from service_fakes import History, Vault
 from test_service import _MANIFEST
 
+from trainyard.accounts import Caller
 from trainyard.catalogue import Catalogue
 from trainyard.claims import claimed
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
-from trainyard.service import Caller, Run, Service
+from trainyard.runs import Run
+from trainyard.service import Service
 from trainyard.settings import read_settings
 
 _ADA, _ROOT = Caller("ada"), Caller("root", admin=True)
@@ -64,7 +66,7 @@ def world(tmp_path):
 
 
 def _submit(world, key="drop-1", service=None, manifest=_MANIFEST, account=None, caller=_ADA):
-    made = (service or world.service()).submit(manifest.encode(), world.archive, account, caller, key)
+    made = (service or world.service()).registration.submit(manifest.encode(), world.archive, account, caller, key)
     return made.id
 
 
@@ -148,7 +150,7 @@ def test_several_runs_of_one_key_are_completed_after_a_death(world):
     manifests = [("a.yml", _MANIFEST.encode()), ("b.yml", _MANIFEST.encode())]
 
     def ask():
-        return [each.id for each in world.service().submit_all(manifests, world.archive, None, _ADA, origin="k")]
+        return [each.id for each in world.service().registration.submit_all(manifests, world.archive, None, _ADA, origin="k")]
 
     first = ask()
     (file,) = world.catalogue.folder.glob("*.key")

@@ -39,7 +39,7 @@ def training_dag(record: Mapping[str, Any]) -> DAG:
         training.id,
         dag_display_name=training.spec.name,
         description=training.spec.description or None,
-        schedule=TrainingTimetable(training.id, training.submitted_at),
+        schedule=TrainingTimetable(training.id, training.submitted_at, str(training.spec.schedule or "")),
         start_date=_START,
         catchup=False,
         is_paused_upon_creation=False,

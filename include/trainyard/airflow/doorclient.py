@@ -1,7 +1,9 @@
-"""The front door over HTTP, as the inbox's task uses it."""
+"""The front door over HTTP, as the service's own tasks use it: they are its clients as everybody else is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,8 +13,10 @@ import httpx
 from trainyard.domain.training import Credentials
 from trainyard.errors import CODES, Problem, TrainyardError
 
-_TIMEOUT = httpx.Timeout(10, read=300, write=300, pool=300)
-_CURE = "Look at the api-server; the drop stays where it is and is handed in again."
+CONNECTION = "trainyard_front_door"
+# The first sweep of a service that never kept house may take a minute for each of its batches.
+_TIMEOUT = httpx.Timeout(10, read=600, write=300, pool=300)
+_CURE = "Look at the api-server; nothing is lost, and it is tried again."
 _SIGN_IN = "Check login and password of the connection; its user has to be an admin."
 
 
@@ -30,20 +34,33 @@ class HttpDoor:
 
     def submit(self, account: str, manifest: Path, archive: Path, key: str) -> str:
         """Hand a submission in and return its model id; raise TrainyardError as the port says."""
-        try:
-            token = self._signed_in("")
-            answer = self._post(account, manifest, archive, key, token)
-            if answer.status_code == httpx.codes.UNAUTHORIZED:
-                answer = self._post(account, manifest, archive, key, self._signed_in(token))
-        except httpx.HTTPError as error:
-            raise TrainyardError("S500", f"the front door does not answer: {type(error).__name__}", _CURE) from None
+        answer = self._answer(lambda token: self._post(account, manifest, archive, key, token))
         if answer.status_code != httpx.codes.ACCEPTED:
             raise _refusal(answer)
         model_id: str = answer.json()["model_id"]
         return model_id
 
+    def ask(self, method: str, place: str, data: Any = None) -> dict[str, Any]:
+        """Send JSON data and return the answer's; raise TrainyardError S500 for any answer that is not a good one."""
+        answer = self._answer(lambda token: self._client.request(method, place, json=data, headers=_bearer(token)))
+        if not answer.is_success:
+            raise TrainyardError("S500", f"the front door answers {answer.status_code}: {answer.text[:500]}", _CURE)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def _answer(self, send: Callable[[str], httpx.Response]) -> httpx.Response:
+        """Send as the signed-in user, once more with a new token where the one there was has expired."""
+        try:
+            token = self._signed_in("")
+            answer = send(token)
+            if answer.status_code == httpx.codes.UNAUTHORIZED:
+                answer = send(self._signed_in(token))
+        except httpx.HTTPError as error:
+            raise TrainyardError("S500", f"the front door does not answer: {type(error).__name__}", _CURE) from None
+        return answer
+
     def _post(self, account: str, manifest: Path, archive: Path, key: str, token: str) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
+        headers = {**_bearer(token), "Idempotency-Key": key}
         with manifest.open("rb") as text, archive.open("rb") as packed:
             files = {"manifest": (manifest.name, text), "zip": (archive.name, packed)}
             return self._client.post("/v3/models", data={"account": account}, files=files, headers=headers)
@@ -55,10 +72,34 @@ class HttpDoor:
                 user = {"username": self._user.user, "password": self._user.secret}
                 answer = self._client.post("/auth/token", json=user)
                 if answer.status_code != httpx.codes.CREATED:
-                    message = f"the front door does not sign the inbox's user in ({answer.status_code})"
+                    message = f"the front door does not sign the service's user in ({answer.status_code})"
                     raise TrainyardError("S500", message, _SIGN_IN)
                 self._token = answer.json()["access_token"]
             return self._token
+
+
+@contextmanager
+def front_door() -> Iterator[HttpDoor]:
+    """Open the front door inside a task, as the user of the connection `trainyard_front_door`."""
+    from airflow.sdk import BaseHook
+
+    connection = BaseHook.get_connection(CONNECTION)
+    door = HttpDoor(address_of(connection), Credentials(connection.login or "", connection.password or ""))
+    try:
+        yield door
+    finally:
+        door.close()
+
+
+def address_of(connection: Any) -> str:
+    """Return the URL of an Airflow connection of type http, whose host may be a whole URL."""
+    host = str(connection.host or "")
+    address = host if "://" in host else f"{connection.schema or 'http'}://{host}"
+    return f"{address}:{connection.port}" if connection.port else address
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _refusal(answer: httpx.Response) -> TrainyardError:
@@ -69,7 +110,7 @@ def _refusal(answer: httpx.Response) -> TrainyardError:
         problems = [Problem(**_known(problem)) for problem in error["problems"]]
         if code in CODES and code not in _NOT_THE_SUBMISSIONS:
             return TrainyardError(code, error["message"], error["cure"], problems)
-        message = f"the front door refuses the inbox's user: {error['message']}"
+        message = f"the front door refuses the service's user: {error['message']}"
         return TrainyardError("S500", message, _SIGN_IN)
     except (ValueError, LookupError, TypeError):
         return TrainyardError("S500", f"the front door answered {answer.status_code}", _CURE)

@@ -13,7 +13,7 @@ from trainyard.airflow.tasklogs import remove_task_logs
 
 _TRAININGS = "training-%"
 # The service's own DAGs, in dags/.
-_OWN = ("housekeeping", "intake", "quotas")
+_OWN = ("housekeeping", "intake", "quotas", "retraining")
 _ENDED = ("success", "failed")
 
 

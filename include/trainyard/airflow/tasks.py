@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from trainyard.airflow.outcomes import outcome_of_step, outcome_so_far
+from trainyard.airflow.outcomes import outcome_of_step, outcome_so_far, said
 from trainyard.catalogue import Training
 from trainyard.domain.outcome import Outcome
 from trainyard.settings import read_settings
@@ -104,7 +104,7 @@ def _end_of_training(context: Any) -> Outcome:
     found = outcome_so_far(context, ["validate", "stage", "train"])
     if found is not None:
         return found
-    who = context["ti"].xcom_pull(task_ids="validate", key="canceled")
+    who = said(context, "validate", "canceled")
     if who:
         return Outcome("C204", f"canceled by {who}", "Submit it again to train.")
     return Outcome("S500", "the run was stopped before its program ended", "Look at the log of its steps in Airflow.")
@@ -129,13 +129,22 @@ def _account(limits: Any, training: Training) -> Any:
     return account
 
 
-def _stores(training: Training, settings: Any) -> tuple[Any, Any]:
+def data_of(training: Training, settings: Any) -> Any:
+    """Open a training's data bucket inside a task, with the training's own credentials."""
     from trainyard.airflow.connections import read_credentials
-    from trainyard.domain.names import data_connection, results_connection
+    from trainyard.domain.names import data_connection
     from trainyard.stores.opening import open_store
 
-    data, results = read_credentials(data_connection(training.id)), read_credentials(results_connection(training.id))
-    return open_store(training.spec.data, data, settings), open_store(training.spec.results, results, settings)
+    return open_store(training.spec.data, read_credentials(data_connection(training.id)), settings)
+
+
+def _stores(training: Training, settings: Any) -> tuple[Any, Any]:
+    from trainyard.airflow.connections import read_credentials
+    from trainyard.domain.names import results_connection
+    from trainyard.stores.opening import open_store
+
+    results = read_credentials(results_connection(training.id))
+    return data_of(training, settings), open_store(training.spec.results, results, settings)
 
 
 def _pods(settings: Any) -> Any:

@@ -1,4 +1,9 @@
-"""When a training runs: once, at its submission, with the model id that was handed out at the door."""
+"""When a training runs: once, at its submission, with the model id that was handed out at the door.
+
+Scheduled retraining is not a matter of the timetable: Airflow asks one for the next run when it makes the last, so it
+can neither skip a run while the one before it is going nor drop one that is due too late, and pausing a DAG freezes the
+run that is going. The DAG `retraining` starts those runs.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +18,30 @@ from trainyard.domain.names import new_model_id
 
 
 class TrainingTimetable(Timetable):
-    """Start one run by itself, named `first_id`, at `first_at` (seconds since the epoch); name all others afresh."""
+    """Start one run by itself, named `first_id`, at `first_at` (seconds since the epoch); name all others afresh.
+
+    `words` tell people when it is trained again.
+    """
 
     description = "Once, when submitted"
     periodic = False
 
-    def __init__(self, first_id: str, first_at: float) -> None:
+    def __init__(self, first_id: str, first_at: float, words: str = "") -> None:
         self.first_id = first_id
         self.first_at = first_at
+        self.words = words
         self._first = pendulum.instance(datetime.fromtimestamp(first_at, UTC))
 
     @property
     def summary(self) -> str:
-        return "once"
+        return self.words or "once"
 
     def serialize(self) -> dict[str, Any]:
-        return {"first_id": self.first_id, "first_at": self.first_at}
+        return {"first_id": self.first_id, "first_at": self.first_at, "words": self.words}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> TrainingTimetable:
-        return cls(data["first_id"], data["first_at"])
+        return cls(data["first_id"], data["first_at"], data.get("words", ""))
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
         return DataInterval.exact(run_after)

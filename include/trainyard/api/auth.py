@@ -8,9 +8,9 @@ from airflow.api_fastapi.app import get_auth_manager
 from fastapi import Depends, Request
 from jwt import ExpiredSignatureError, InvalidTokenError
 
+from trainyard.accounts import Caller
 from trainyard.airflow.authmanager import is_admin
 from trainyard.errors import TrainyardError
-from trainyard.service import Caller
 
 _CURE = "Sign in with `trainyard login`."
 

@@ -19,7 +19,7 @@ from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.streams import AS_IT_IS
 from trainyard.errors import TrainyardError
-from trainyard.service import Run
+from trainyard.runs import Run
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.tree import open_inside
 from trainyard.workspace.layout import RunFolder, Workspace

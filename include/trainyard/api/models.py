@@ -5,32 +5,27 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Header, Query, Request, Response, UploadFile
-from pydantic import BaseModel
 
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.api.patching import PatchOperation
+from trainyard.api.schedules import schedule_json
+from trainyard.api.times import epoch, moment
 from trainyard.catalogue import Training
 from trainyard.domain.states import State
 from trainyard.errors import TrainyardError
 from trainyard.intake.grid import read_grid
-from trainyard.service import Filter, Run, Service
+from trainyard.runs import Filter, Run
+from trainyard.service import Service
 
 router = APIRouter()
 _CHUNK = 1024 * 1024
 _MOST_A_PAGE = 1000
-
-
-class PatchOperation(BaseModel):
-    """One operation of a JSON Patch (RFC 6902)."""
-
-    op: str
-    path: str
-    value: Any = None
 
 
 @router.post("/models", status_code=202, summary="Submit trainings", responses=refusals(400, 403, 413))
@@ -58,7 +53,9 @@ def submit(
         _receive(model_definition, zip_path, settings.zip_max_bytes)
         # One byte more than is allowed is enough to see that a manifest is too large.
         texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
-        made = _service(request).submit_all(texts, zip_path, account or None, caller, experiment, grid, idempotency_key)
+        made = _service(request).registration.submit_all(
+            texts, zip_path, account or None, caller, experiment, grid, idempotency_key
+        )
     return _accepted(made)
 
 
@@ -89,7 +86,7 @@ def runs(
     ] = None,
 ) -> dict[str, Any]:
     """List the runs the caller may see, in the order of their submission; `total` counts those that are asked for."""
-    wanted = Filter(frozenset(state or ()), name, experiment, framework, _epoch(since))
+    wanted = Filter(frozenset(state or ()), name, experiment, framework, epoch(since))
     page, total = _service(request).runs(caller, limit, offset, wanted)
     return {"resources": [run_json(run) for run in page], "total": total, "limit": limit, "offset": offset}
 
@@ -99,7 +96,9 @@ def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
     """Show one run. `waiting` says what one whose program does not run yet is waiting for."""
     service = _service(request)
     run = service.run(model_id, caller)
-    return {**run_json(run), "waiting": service.waiting(run) or None}
+    schedule = request.app.state.retraining.of(run.training_id)
+    told = {"waiting": service.waiting(run) or None, "schedule": schedule_json(schedule) if schedule else None}
+    return {**run_json(run), **told}
 
 
 @router.patch("/models/{model_id}", status_code=202, summary="Cancel a run", responses=refusals(400, 404, 409))
@@ -140,9 +139,9 @@ def run_json(run: Run) -> dict[str, Any]:
         "account": run.account,
         "framework": run.framework,
         "gpus": run.gpus,
-        "submitted_at": _moment(run.submitted_at),
-        "running_at": _moment(run.running_at),
-        "finished_at": _moment(run.finished_at),
+        "submitted_at": moment(run.submitted_at),
+        "running_at": moment(run.running_at),
+        "finished_at": moment(run.finished_at),
         "outcome": run.outcome.as_dict() if run.outcome else None,
         "experiment": run.experiment,
         "waiting": run.waiting or None,
@@ -157,16 +156,6 @@ def _service(request: Request) -> Service:
 
 def _url(model_id: str) -> str:
     return f"/v3/models/{model_id}"
-
-
-def _moment(epoch: float | None) -> str | None:
-    return None if epoch is None else datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _epoch(moment: datetime | None) -> float | None:
-    if moment is None:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _receive(upload: UploadFile, target: Path, limit: int) -> None:

@@ -24,8 +24,7 @@ def validate(
     from trainyard.cli.errors import Files, naming
     from trainyard.cli.files import called, read_manifest_file, zip_path
     from trainyard.cli.output import Screen
-    from trainyard.intake.archive import ArchiveRules
-    from trainyard.intake.submission import check_submission
+    from trainyard.intake.submission import Rules, check_submission
 
     screen = Screen(output)
     files = Files(called(manifest), zip_file or "")
@@ -35,8 +34,9 @@ def validate(
     payer = _account(account, limits)
     screen.say(f"Validating {' and '.join(filter(None, (files.manifest, files.zip)))} ...")
     with naming(files):
-        rules = ArchiveRules.of(settings)
-        read, plan = check_submission(text, packed, payer, limits, rules, settings.manifest_max_bytes)
+        rules = Rules.of(settings, limits)
+        (found,) = check_submission([("", text)], packed, payer, rules, lambda _, *checked: checked)
+    read, plan = found
     warnings = list(read.submission.warnings)
     screen.warn(warnings)
     screen.say("OK", "Validate successful")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.plan import Plan, make_plan
@@ -16,19 +18,68 @@ from trainyard.intake.program import missing_program
 T = TypeVar("T")
 
 
-def check_submission(
-    manifest: bytes, zip_path: Path | None, account: Account, limits: Limits, rules: ArchiveRules, max_bytes: int
-) -> tuple[ManifestRead, Plan]:
-    """Return what a manifest says and how it would run for an account; without a zip only these are checked.
+@dataclass(frozen=True)
+class Rules:
+    """What a submission is held against; the longest manifest is in bytes."""
 
-    Raise TrainyardError with every problem of manifest, zip and resources; the first one's code leads.
+    limits: Limits
+    archive: ArchiveRules
+    manifest_bytes: int
+
+    @classmethod
+    def of(cls, settings: Any, limits: Limits) -> Rules:
+        return cls(limits, ArchiveRules.of(settings), settings.manifest_max_bytes)
+
+
+def check_submission(
+    manifests: Sequence[tuple[str, bytes]],
+    zip_path: Path | None,
+    account: Account,
+    rules: Rules,
+    make: Callable[[bytes, ManifestRead, Plan], T],
+) -> list[T]:
+    """Check manifests (name and bytes) on one zip, or without; return what `make` makes of each.
+
+    Raise TrainyardError with every problem of all manifests, of what `make` refuses and of the zip, which is looked at
+    once; a problem names its manifest where there are several. The first one's code leads.
     """
+    names, zip_faults = _zip_names(zip_path, rules.archive) if zip_path else (None, [])
     faults: list[Problem] = []
-    read = _gather(faults, lambda: read_manifest(manifest, limits, max_bytes))
-    entries = _gather(faults, lambda: check_archive(zip_path, rules)) if zip_path else None
-    plan = _gather(faults, lambda: make_plan(read.submission.spec, account, limits), read) if read else None
-    if read and entries is not None:
-        faults += missing_program(read.submission.spec.command, [entry.name for entry in entries])
+    made: list[T] = []
+    for name, manifest in manifests:
+        found: list[Problem] = []
+        one = _gather(found, partial(_made, make, manifest, names, account, rules))
+        faults += [replace(fault, file=name) for fault in found] if len(manifests) > 1 else found
+        made += [one] if one is not None else []
+    if faults or zip_faults:
+        raise TrainyardError.refused([*faults, *zip_faults])
+    return made
+
+
+def _made(
+    make: Callable[[bytes, ManifestRead, Plan], T],
+    manifest: bytes,
+    names: Collection[str] | None,
+    account: Account,
+    rules: Rules,
+) -> T:
+    return make(manifest, *_check_manifest(manifest, names, account, rules))
+
+
+def _zip_names(zip_path: Path, rules: ArchiveRules) -> tuple[list[str] | None, list[Problem]]:
+    faults: list[Problem] = []
+    entries = _gather(faults, lambda: check_archive(zip_path, rules))
+    return None if entries is None else [entry.name for entry in entries], faults
+
+
+def _check_manifest(
+    manifest: bytes, names: Collection[str] | None, account: Account, rules: Rules
+) -> tuple[ManifestRead, Plan]:
+    faults: list[Problem] = []
+    read = _gather(faults, lambda: read_manifest(manifest, rules.limits, rules.manifest_bytes))
+    plan = _gather(faults, lambda: make_plan(read.submission.spec, account, rules.limits), read) if read else None
+    if read and names is not None:
+        faults += missing_program(read.submission.spec.command, names)
     if faults or not read or not plan:
         raise TrainyardError.refused(faults)
     return read, plan

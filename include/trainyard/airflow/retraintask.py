@@ -1,0 +1,49 @@
+"""The task of the retraining DAG: start what is due, and look at the data of those that train whenever it is new."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from trainyard.settings import read_settings
+
+log = logging.getLogger(__name__)
+
+
+def retrain() -> list[str]:
+    """Return the ids of the runs that were started.
+
+    A look that fails is told to whoever has the schedule and tried again when the next one is due.
+    """
+    from trainyard.airflow.doorclient import front_door
+
+    with front_door() as door:
+        settled = door.ask("POST", "/v3/schedules/due")
+        started = list(settled["started"])
+        for look in settled["looks"]:
+            place = f"/v3/schedules/{look['training_id']}/looks"
+            found = door.ask("POST", place, {"due": look["due"], **_seen(look["training_id"])})
+            started += [found["started"]] if found["started"] else []
+    for model_id in started:
+        log.info("Started %s.", model_id)
+    return started
+
+
+def _seen(training_id: str) -> Mapping[str, Any]:
+    """Look at the data of a training with its own credentials; return its version, or why there is none."""
+    from trainyard.airflow.tasks import data_of
+    from trainyard.errors import TrainyardError
+    from trainyard.steps.look import version_now
+    from trainyard.wiring import catalogue_of
+
+    settings = read_settings(os.environ)
+    training = catalogue_of(settings).get(training_id)
+    if training is None:
+        return {"failure": "the training is gone"}
+    try:
+        return {"version": version_now(training.spec, data_of(training, settings))}
+    except TrainyardError as error:
+        log.warning("The data of %s cannot be looked at: %s", training_id, error)
+        return {"failure": f"{error.code.code}: {error.message}"}

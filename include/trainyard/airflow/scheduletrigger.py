@@ -1,0 +1,64 @@
+"""Watches the schedules in the triggerer: no worker is held while nothing is due."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from trainyard.schedules import Schedules
+
+# Told again after this while it is still due: a run that waits for the one before it, or a task that was lost.
+_AGAIN_SECONDS = 30.0
+
+
+class ScheduleTrigger(BaseEventTrigger):
+    """Fire whenever a schedule has something due, with the ids of the trainings.
+
+    It says only that there is work; the front door looks for itself. So a restart or a second watcher starts nothing
+    twice.
+    """
+
+    def __init__(self, catalogue: str, poll_seconds: float) -> None:
+        super().__init__()
+        self.catalogue = catalogue
+        self.poll_seconds = poll_seconds
+        self._told: dict[str, float] = {}
+        self._trouble = ""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        given = {"catalogue": self.catalogue, "poll_seconds": self.poll_seconds}
+        return f"{type(self).__module__}.{type(self).__qualname__}", given
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look for ever. A trigger that ended would be one that nobody starts again, so no failure ends it."""
+        schedules = Schedules(Path(self.catalogue))
+        while True:
+            try:
+                due = await asyncio.to_thread(self._due, schedules)
+            except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
+                self._tell(error)
+            else:
+                self._trouble = ""
+                if due:
+                    yield TriggerEvent({"due": due})
+            await asyncio.sleep(self.poll_seconds)
+
+    def _due(self, schedules: Schedules) -> list[str]:
+        """Return what is due and was not told just now."""
+        now = time.time()
+        due = [entry.training_id for entry in schedules.all() if entry.is_due(now)]
+        self._told = {known: told for known, told in self._told.items() if known in due}
+        fresh = [each for each in due if now - self._told.get(each, 0.0) >= _AGAIN_SECONDS]
+        self._told.update(dict.fromkeys(fresh, now))
+        return fresh
+
+    def _tell(self, error: Exception) -> None:
+        """Log a trouble once, not at every look."""
+        if str(error) != self._trouble:
+            self.log.warning("The schedules cannot be looked at: %s", error)
+        self._trouble = str(error)

@@ -1,0 +1,218 @@
+"""Scheduled runs over Airflow's real tables, the watcher of schedules, and the DAG that starts what is due."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from late import Late
+from memorystore import MemoryStore
+from samples import MODEL_ID, training
+from sqlalchemy import select, update
+from test_history import _end, _parse, _start, _submit
+from test_history import world as world  # a fixture
+
+from trainyard.catalogue import Catalogue
+from trainyard.domain.names import is_model_id
+from trainyard.domain.schedule import Progress, Schedule
+from trainyard.schedules import Entry, Schedules
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+dag_models = Late("airflow.models.dag")
+runs = Late("airflow.models.dagrun")
+xcoms = Late("airflow.models.xcom")
+scheduled = Late("trainyard.airflow.scheduledruns")
+triggers = Late("trainyard.airflow.scheduletrigger")
+tasks = Late("trainyard.airflow.retraintask")
+_FILE = Path(__file__).resolve().parents[2] / "dags" / "retraining.py"
+_DUE = 1_800_000_000.0
+_HOURLY = Schedule(cron="0 * * * *")
+
+
+@pytest.fixture
+def first(world):
+    """A training whose first run has ended; what starts scheduled runs."""
+    _submit(world)
+    _parse(world)
+    _start(world)
+    _end(world)
+    return scheduled.AirflowScheduledRuns()
+
+
+def _types(world):
+    with world.session() as session:
+        rows = session.execute(select(runs.DagRun.run_id, runs.DagRun.run_type, runs.DagRun.state))
+        return {row.run_id: (str(row.run_type), str(row.state)) for row in rows}
+
+
+class TestRuns:
+    def test_a_run_that_is_due_is_a_scheduled_run_with_a_model_id_of_its_own(self, world, first):
+        model_id = first.start(MODEL_ID, _DUE)
+        assert is_model_id(model_id)
+        assert model_id != MODEL_ID
+        assert _types(world)[model_id] == ("scheduled", "queued")
+        assert first.newest(MODEL_ID) == model_id
+        assert world.history.find(model_id).training_id == MODEL_ID
+
+    def test_the_same_moment_is_one_run(self, world, first):
+        assert first.start(MODEL_ID, _DUE) == first.start(MODEL_ID, _DUE)
+        assert first.start(MODEL_ID, _DUE + 60) != first.start(MODEL_ID, _DUE)
+        assert len(_types(world)) == 3
+
+    def test_it_goes_until_it_has_ended(self, world, first):
+        assert not first.going(MODEL_ID)
+        model_id = first.start(MODEL_ID, _DUE)
+        assert first.going(MODEL_ID)
+        _end(world, model_id, "failed")
+        assert not first.going(MODEL_ID)
+
+    def test_the_first_run_counts_and_one_that_a_person_triggered_does_not(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world)
+        found = scheduled.AirflowScheduledRuns()
+        assert found.going(MODEL_ID)
+        _end(world)
+        _start(world, run_id="training-again0000")
+        assert not found.going(MODEL_ID)
+
+    def test_a_training_that_airflow_does_not_know_starts_nothing(self, world):
+        found = scheduled.AirflowScheduledRuns()
+        assert found.start(MODEL_ID, _DUE) is None
+        assert found.newest(MODEL_ID) is None
+        assert not found.held(MODEL_ID)
+
+    def test_a_dag_that_is_paused_in_airflow_is_held(self, world, first):
+        assert not first.held(MODEL_ID)
+        with world.session() as session:
+            session.execute(update(dag_models.DagModel).values(is_paused=True))
+        assert first.held(MODEL_ID)
+
+    def test_what_it_was_trained_on_is_what_the_newest_run_staged(self, world, first):
+        assert first.trained_on(MODEL_ID) is None
+        later = first.start(MODEL_ID, _DUE)
+        for run_id, version in ((MODEL_ID, "old"), (later, "new")):
+            with world.session() as session:
+                where = {"dag_id": MODEL_ID, "task_id": "stage", "run_id": run_id, "session": session}
+                xcoms.XComModel.set("dataset", f"datasets/training-data-0/{version}", **where)
+        assert first.trained_on(MODEL_ID) == "new"
+
+    def test_the_scheduler_starts_the_first_run_no_second_time_after_a_scheduled_one(self, world, first):
+        first.start(MODEL_ID, _DUE)
+        _parse(world)
+        with world.session() as session:
+            model = session.scalar(select(dag_models.DagModel).where(dag_models.DagModel.dag_id == MODEL_ID))
+            assert (model.next_dagrun, model.timetable_summary) == (None, "once")
+
+
+class TestWatcher:
+    def _events(self, trigger, count):
+        async def some():
+            found, events = [], trigger.run()
+            try:
+                while len(found) < count:
+                    found.append((await asyncio.wait_for(anext(events), 20)).payload)
+            finally:
+                await events.aclose()
+            return found
+
+        return asyncio.run(some())
+
+    def _keep(self, folder, training_id, settled):
+        Schedules(folder).keep(Entry(training_id, _HOURLY, Progress(settled)))
+
+    def test_it_fires_for_what_is_due_and_once_for_a_while(self, tmp_path):
+        self._keep(tmp_path, "training-a", time.time() - 7200)
+        self._keep(tmp_path, "training-later", time.time() + 7200)
+        trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
+        assert self._events(trigger, 1) == [{"due": ["training-a"]}]
+        assert trigger._due(Schedules(tmp_path)) == []
+        trigger._told["training-a"] -= 31
+        assert trigger._due(Schedules(tmp_path)) == ["training-a"]
+
+    def test_schedules_that_cannot_be_read_do_not_end_it(self, tmp_path):
+        (tmp_path / "training-a.schedule").write_text("half a")
+        trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
+        tell = trigger._tell
+
+        def mended(error):
+            tell(error)
+            self._keep(tmp_path, "training-a", time.time() - 7200)
+
+        trigger._tell = mended
+        assert self._events(trigger, 1) == [{"due": ["training-a"]}]
+
+    def test_it_comes_back_from_the_database_as_it_was(self):
+        path, arguments = triggers.ScheduleTrigger("/srv/catalogue", 5.0).serialize()
+        assert path == "trainyard.airflow.scheduletrigger.ScheduleTrigger"
+        assert triggers.ScheduleTrigger(**arguments).serialize() == (path, arguments)
+
+
+class TestTask:
+    @pytest.fixture
+    def door(self, monkeypatch):
+        """A front door with answers prepared; it notes what it is asked."""
+        asked, answers = [], []
+
+        @contextmanager
+        def opened():
+            yield SimpleNamespace(ask=lambda *question: asked.append(question) or answers.pop(0))
+
+        monkeypatch.setattr("trainyard.airflow.doorclient.front_door", opened)
+        return asked, answers
+
+    @pytest.fixture
+    def data(self, monkeypatch, tmp_path):
+        """The data bucket of a training that is trained whenever it changes."""
+        monkeypatch.setenv("TRAINYARD_CATALOGUE", str(tmp_path))
+        made = training()
+        Catalogue(tmp_path).add(replace(made, spec=replace(made.spec, schedule=Schedule(every_seconds=900))))
+        store = MemoryStore()
+        monkeypatch.setattr("trainyard.airflow.tasks.data_of", lambda training, settings: store)
+        return store
+
+    def test_what_is_due_is_started_by_the_front_door(self, door):
+        asked, answers = door
+        answers.append({"started": ["training-a"], "looks": []})
+        assert tasks.retrain() == ["training-a"]
+        assert asked == [("POST", "/v3/schedules/due")]
+
+    def test_data_that_is_due_is_looked_at_and_its_version_told(self, door, data):
+        asked, answers = door
+        data.contents["a.csv"] = b"1"
+        look = {"training_id": MODEL_ID, "due": _DUE}
+        answers += [{"started": [], "looks": [look]}, {"started": "training-b"}]
+        assert tasks.retrain() == ["training-b"]
+        data.contents["b.csv"] = b"2"
+        answers += [{"started": [], "looks": [look]}, {"started": None}]
+        assert tasks.retrain() == []
+        (_, place, first), (_, _, second) = asked[1], asked[3]
+        assert place == f"/v3/schedules/{MODEL_ID}/looks"
+        assert first["due"] == _DUE
+        assert len({first["version"], second["version"], None}) == 3
+
+    def test_data_that_cannot_be_looked_at_is_told_with_the_reason(self, door, data):
+        asked, answers = door
+        answers += [{"started": [], "looks": [{"training_id": MODEL_ID, "due": _DUE}]}, {"started": None}]
+        assert tasks.retrain() == []
+        assert asked[1][2]["failure"].startswith("C103: ")
+        assert "version" not in asked[1][2]
+
+
+@pytest.mark.filterwarnings("ignore")  # of what Airflow imports at its first use
+def test_the_dag_waits_for_the_watcher_and_says_what_to_do_when_nothing_starts(monkeypatch):
+    from airflow.sdk import DAG
+
+    monkeypatch.setenv("TRAINYARD_CATALOGUE", "/srv/catalogue")
+    found = runpy.run_path(str(_FILE))
+    (dag,) = [one for one in found.values() if isinstance(one, DAG)]
+    assert (list(dag.task_dict), dag.max_active_runs, dag.catchup) == (["retrain"], 1, False)
+    assert found["_trigger"].serialize()[1]["catalogue"] == "/srv/catalogue"
+    assert "A training was not started" in dag.doc_md

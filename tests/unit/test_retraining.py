@@ -1,0 +1,273 @@
+"""Scheduled retraining: what is started when, what is not and why, and who may change it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from samples import LIMITS, MODEL_ID, training
+
+from trainyard.accounts import Caller
+from trainyard.catalogue import Catalogue
+from trainyard.domain.schedule import Overlap, Progress, Schedule
+from trainyard.errors import TrainyardError
+from trainyard.retraining import Look, Retraining, Standing
+from trainyard.schedules import Entry, Schedules
+
+HOUR = 3600.0
+MIDNIGHT = 1_700_006_400.0
+ADA, MALLORY, ROOT = Caller("ada"), Caller("mallory"), Caller("root", admin=True)
+HOURLY = Schedule(cron="0 * * * *")
+ON_NEW_DATA = Schedule(every_seconds=900)
+_OTHER = "training-Xz81mQ0aB"
+
+
+class Runs:
+    """Scheduled runs in memory; one for each moment, as Airflow has it."""
+
+    def __init__(self):
+        self.started = {}
+        self.busy = set()
+        self.frozen = set()
+        self.strangers = set()
+        self.versions = {}
+
+    def going(self, training_id):
+        return training_id in self.busy
+
+    def held(self, training_id):
+        return training_id in self.frozen
+
+    def start(self, training_id, due):
+        if training_id in self.strangers:
+            return None
+        return self.started.setdefault((training_id, due), f"run-{len(self.started) + 1}")
+
+    def newest(self, training_id):
+        ids = [model_id for (known, _), model_id in self.started.items() if known == training_id]
+        return ids[-1] if ids else training_id
+
+    def trained_on(self, training_id):
+        return self.versions.get(training_id)
+
+
+@pytest.fixture
+def yard(tmp_path):
+    """Retraining over a real catalogue, with a clock to turn and trainings to schedule."""
+    there = SimpleNamespace(now=MIDNIGHT + 60, runs=Runs(), catalogue=Catalogue(tmp_path))
+    there.schedules = Schedules(tmp_path)
+    there.retraining = Retraining(
+        there.catalogue, there.schedules, there.runs, lambda: LIMITS, lambda: there.now, late_seconds=600
+    )
+
+    def schedule(kind, training_id=MODEL_ID, **changes):
+        made = training(training_id, **changes)
+        there.schedules.keep(Entry(training_id, kind, Progress(there.now)))
+        there.catalogue.add(replace(made, spec=replace(made.spec, schedule=kind)))
+
+    def due():
+        return there.retraining.settle(ROOT)
+
+    def seen():
+        return there.retraining.one(MODEL_ID, ADA)
+
+    there.schedule, there.due, there.seen = schedule, due, seen
+    return there
+
+
+class TestCron:
+    def test_a_run_starts_when_it_is_due_and_once(self, yard):
+        yard.schedule(HOURLY)
+        assert yard.due().started == []
+        yard.now = MIDNIGHT + HOUR + 3
+        assert yard.due().started == ["run-1"]
+        assert yard.due().started == []
+        assert list(yard.runs.started) == [(MODEL_ID, MIDNIGHT + HOUR)]
+        assert yard.seen().next_at == MIDNIGHT + 2 * HOUR
+        assert yard.seen().last_run == "run-1"
+
+    def test_two_services_that_look_at_the_same_moment_start_one_run(self, yard):
+        yard.schedule(HOURLY)
+        yard.now = MIDNIGHT + HOUR
+        with ThreadPoolExecutor(8) as pool:
+            settled = list(pool.map(lambda _: yard.due(), range(8)))
+        assert [model_id for each in settled for model_id in each.started] == ["run-1"]
+
+    def test_a_service_that_died_after_the_start_starts_no_second_run(self, yard):
+        yard.schedule(HOURLY)
+        before = yard.schedules.get(MODEL_ID)
+        yard.now = MIDNIGHT + HOUR
+        yard.due()
+        yard.schedules.keep(before)
+        assert yard.due().started == ["run-1"]
+        assert len(yard.runs.started) == 1
+
+    def test_a_run_that_is_due_while_one_is_going_is_skipped_and_says_so(self, yard):
+        yard.schedule(HOURLY)
+        yard.runs.busy.add(MODEL_ID)
+        yard.now = MIDNIGHT + HOUR
+        assert yard.due().started == []
+        assert yard.seen().entry.note == "skipped: the scheduled run before it was still going"
+        yard.runs.busy.clear()
+        yard.now += 60
+        assert yard.due().started == []
+
+    def test_a_run_that_waits_starts_when_the_one_before_it_has_ended_and_only_one_does(self, yard):
+        yard.schedule(replace(HOURLY, overlap=Overlap.WAIT))
+        yard.runs.busy.add(MODEL_ID)
+        for hour in (1, 2, 3):
+            yard.now = MIDNIGHT + hour * HOUR
+            assert yard.due().started == []
+        assert yard.seen().entry.note == "waits for the scheduled run before it"
+        yard.runs.busy.clear()
+        yard.now += 1800
+        assert yard.due().started == ["run-1"]
+        assert yard.due().started == []
+        assert yard.seen().entry.note == ""
+
+    def test_what_was_missed_while_nobody_looked_is_not_made_up_for(self, yard):
+        yard.schedule(HOURLY)
+        yard.now = MIDNIGHT + 5 * HOUR + 601
+        assert yard.due().started == []
+        assert yard.seen().entry.note == "skipped: the service did not run when it was due"
+        yard.now = MIDNIGHT + 6 * HOUR
+        assert yard.due().started == ["run-1"]
+
+    def test_a_short_outage_costs_no_run(self, yard):
+        yard.schedule(HOURLY)
+        yard.now = MIDNIGHT + HOUR + 599
+        assert yard.due().started == ["run-1"]
+
+    def test_nothing_starts_in_a_dag_that_is_paused_in_airflow(self, yard):
+        yard.schedule(HOURLY)
+        yard.runs.frozen.add(MODEL_ID)
+        yard.now = MIDNIGHT + HOUR
+        assert yard.due().started == []
+        assert yard.seen().entry.note == "skipped: its DAG is paused in Airflow"
+
+    def test_a_training_that_airflow_does_not_know_says_so(self, yard):
+        yard.schedule(HOURLY)
+        yard.runs.strangers.add(MODEL_ID)
+        yard.now = MIDNIGHT + HOUR
+        assert yard.due().started == []
+        assert yard.seen().entry.note == "skipped: Airflow does not know the training yet"
+
+    def test_a_schedule_without_a_training_starts_nothing(self, yard):
+        yard.schedule(HOURLY)
+        yard.catalogue.remove(MODEL_ID)
+        yard.now = MIDNIGHT + HOUR
+        assert yard.due().started == []
+
+
+class TestNewData:
+    def test_data_is_looked_at_when_due_and_trains_if_it_is_new(self, yard):
+        yard.schedule(ON_NEW_DATA)
+        yard.runs.versions[MODEL_ID] = "v1"
+        yard.now = MIDNIGHT + 905
+        settled = yard.due()
+        assert (settled.started, settled.looks) == ([], [Look(MODEL_ID, MIDNIGHT + 900)])
+        assert yard.due().looks == []
+        assert yard.retraining.looked(MODEL_ID, MIDNIGHT + 900, "v2", "", ROOT) == "run-1"
+        assert yard.seen().entry.note == ""
+
+    def test_data_that_was_trained_on_already_starts_nothing(self, yard):
+        yard.schedule(ON_NEW_DATA)
+        yard.runs.versions[MODEL_ID] = "v1"
+        assert yard.retraining.looked(MODEL_ID, MIDNIGHT, "v1", "", ROOT) is None
+        assert yard.seen().entry.note == "the data is as it was when it was trained last"
+
+    def test_new_data_waits_for_the_run_that_is_going(self, yard):
+        yard.schedule(ON_NEW_DATA)
+        yard.runs.busy.add(MODEL_ID)
+        assert yard.retraining.looked(MODEL_ID, MIDNIGHT, "v2", "", ROOT) is None
+        yard.runs.busy.clear()
+        assert yard.retraining.looked(MODEL_ID, MIDNIGHT + 900, "v2", "", ROOT) == "run-1"
+
+    def test_a_look_that_fails_is_told(self, yard):
+        yard.schedule(ON_NEW_DATA)
+        assert yard.retraining.looked(MODEL_ID, MIDNIGHT, None, "C103: there is no bucket x", ROOT) is None
+        assert yard.seen().entry.note == "C103: there is no bucket x"
+
+    @pytest.mark.parametrize("standing", [Standing.PAUSED, Standing.ENDED])
+    def test_what_was_looked_at_while_somebody_stopped_it_starts_nothing(self, yard, standing):
+        yard.schedule(ON_NEW_DATA)
+        yard.retraining.set(MODEL_ID, standing, ADA)
+        assert yard.retraining.looked(MODEL_ID, MIDNIGHT, "v2", "", ROOT) is None
+        assert yard.runs.started == {}
+
+
+class TestChanging:
+    def test_a_paused_schedule_starts_nothing_and_makes_up_for_nothing_when_it_goes_on(self, yard):
+        yard.schedule(HOURLY)
+        assert yard.retraining.set(MODEL_ID, Standing.PAUSED, ADA).standing is Standing.PAUSED
+        assert yard.seen().next_at is None
+        yard.now = MIDNIGHT + HOUR + 10
+        assert yard.due().started == []
+        yard.now += 30
+        yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+        assert yard.due().started == []
+        assert yard.seen().next_at == MIDNIGHT + 2 * HOUR
+
+    def test_going_on_with_what_was_not_paused_drops_nothing(self, yard):
+        yard.schedule(HOURLY)
+        yard.now = MIDNIGHT + HOUR + 1
+        yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+        assert yard.due().started == ["run-1"]
+
+    def test_a_pause_drops_what_waits(self, yard):
+        yard.schedule(replace(HOURLY, overlap=Overlap.WAIT))
+        yard.runs.busy.add(MODEL_ID)
+        yard.now = MIDNIGHT + HOUR
+        yard.due()
+        yard.retraining.set(MODEL_ID, Standing.PAUSED, ADA)
+        yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+        yard.runs.busy.clear()
+        assert yard.due().started == []
+
+    def test_an_ended_schedule_is_ended_for_good(self, yard):
+        yard.schedule(HOURLY)
+        assert yard.retraining.set(MODEL_ID, Standing.ENDED, ADA).standing is Standing.ENDED
+        with pytest.raises(TrainyardError, match=f"the schedule of {MODEL_ID} has ended") as refused:
+            yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+        assert refused.value.code.code == "C108"
+
+    def test_a_schedule_is_ended_by_its_until(self, yard):
+        yard.schedule(replace(HOURLY, until=MIDNIGHT + 1.5 * HOUR))
+        yard.now = MIDNIGHT + HOUR
+        assert yard.due().started == ["run-1"]
+        assert (yard.seen().standing, yard.seen().next_at) == (Standing.ENDED, None)
+        yard.now = MIDNIGHT + 2 * HOUR
+        assert yard.due().started == []
+
+
+class TestSeeing:
+    def test_the_next_due_come_first_and_pages_count_all(self, yard):
+        yard.schedule(HOURLY)
+        yard.schedule(ON_NEW_DATA, _OTHER)
+        everything, total = yard.retraining.all(ADA)
+        assert ([each.training.id for each in everything], total) == ([_OTHER, MODEL_ID], 2)
+        page, total = yard.retraining.all(ADA, limit=1, offset=1)
+        assert ([each.training.id for each in page], total) == ([MODEL_ID], 2)
+
+    def test_schedules_of_other_accounts_are_not_there(self, yard):
+        yard.schedule(HOURLY)
+        assert yard.retraining.all(MALLORY) == ([], 0)
+        for ask in (
+            lambda: yard.retraining.one(MODEL_ID, MALLORY),
+            lambda: yard.retraining.set(MODEL_ID, Standing.PAUSED, MALLORY),
+        ):
+            with pytest.raises(TrainyardError) as refused:
+                ask()
+            assert refused.value.code.code == "C107"
+
+    def test_only_the_service_itself_starts_what_is_due(self, yard):
+        yard.schedule(HOURLY)
+        for ask in (
+            lambda: yard.retraining.settle(ADA),
+            lambda: yard.retraining.looked(MODEL_ID, MIDNIGHT, "v", "", ADA),
+        ):
+            with pytest.raises(TrainyardError) as refused:
+                ask()
+            assert refused.value.code.code == "C106"
