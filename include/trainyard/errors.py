@@ -41,6 +41,7 @@ _ROWS = (
     Code("C108", 409, "the run is in a state that does not allow this"),
     Code("C109", 413, "the submission is too large"),
     Code("C110", 400, "the request is malformed"),
+    Code("C111", 409, "a schedule does not allow this"),
     Code("C201", 400, "the training program failed"),
     Code("C202", 400, "the training program ran out of memory"),
     Code("C203", 400, "the training program ran longer than allowed"),

@@ -115,14 +115,14 @@ class Retraining:
         return replace(self._seen(training, entry), last_run=self.runs.newest(training_id))
 
     def set(self, training_id: str, standing: Standing, caller: Caller) -> Retrained:
-        """Pause a schedule, go on with it, or end it for good; raise C108 if it has ended.
+        """Pause a schedule, go on with it, or end it for good; raise C111 if it has ended.
 
         Runs that are going are left alone. What was due during a pause is not made up for.
         """
         with self.schedules.locked():
             entry, now = self.one(training_id, caller).entry, self.clock()
             if not entry.lives(now):
-                raise TrainyardError("C108", f"the schedule of {training_id} has ended", "Submit the training again.")
+                raise TrainyardError("C111", f"the schedule of {training_id} has ended", "Submit the training again.")
             paused, ended = standing is Standing.PAUSED, standing is Standing.ENDED
             # Going on with one that was never paused must not drop what is due just now.
             settled = now if entry.progress.paused else entry.progress.settled

@@ -111,12 +111,12 @@ class Service:
         """Remove a run that has ended, and with its last run the training; return whether that went too.
 
         The record goes before the history: a training with a record and without a run would be trained again. Raise
-        C108 for the only run of a training whose schedule lives.
+        C111 for the only run of a training whose schedule lives.
         """
         last = self.history.is_last(run)
         if last and self.schedules.lives(run.training_id, self.clock()):
             message = f"{run.model_id} is the only run of a training with a schedule"
-            raise TrainyardError("C108", message, f"End its schedule first: `trainyard unschedule {run.training_id}`.")
+            raise TrainyardError("C111", message, f"End its schedule first: `trainyard unschedule {run.training_id}`.")
         if last:
             self._forget(run.training_id)
         self.history.forget(run)
@@ -139,5 +139,5 @@ class Service:
         mine = {account.name for account in self.limits().accounts_of(caller.name)}
         if caller.admin and not wanted.asks_trainings:
             return None
-        records = filter(None, map(self.catalogue.get, self.catalogue.ids()))
+        records = self.catalogue.trainings()
         return {record.id for record in records if (caller.admin or record.account in mine) and wanted.takes(record)}

@@ -50,6 +50,7 @@ class World:
     results: dict[str, dict[str, bytes]] = field(default_factory=dict)
     cut_results: list[int] = field(default_factory=list)
     """After how many bytes the next downloads break off."""
+    schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
     looks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What a run is to change into with each look at it."""
     tokens: set[str] = field(default_factory=lambda: {"good"})
@@ -86,6 +87,25 @@ class World:
             **changes,
         }
         return self.runs[model_id]
+
+    def schedule(self, training_id: str, **changes: Any) -> dict[str, Any]:
+        self.schedules[training_id] = {
+            "training_id": training_id,
+            "url": f"/v3/schedules/{training_id}",
+            "name": "tf-mnist",
+            "account": "default",
+            "schedule": "30 2 * * * Europe/Berlin",
+            "every_seconds": None,
+            "until": None,
+            "overlap": "skip",
+            "state": "active",
+            "next_at": "2027-01-02T01:30:00Z",
+            "waiting": False,
+            "last_run": training_id,
+            "note": "",
+            **changes,
+        }
+        return self.schedules[training_id]
 
     def force(self, method: str, pattern: str, answer: Answer) -> None:
         """Answer the next request of this kind in another way."""
@@ -140,6 +160,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(self._submit(body))
         elif path == "/v3/models":
             self._answer(self._page(query))
+        elif path == "/v3/schedules":
+            self._answer(self._schedules(query))
+        elif path.startswith("/v3/schedules/"):
+            self._answer(self._schedule(path.split("/")[3], body))
         elif found := self.world.runs.get(path.split("/")[3]):
             self._one(path, found, query, body)
         else:
@@ -193,6 +217,25 @@ class Handler(BaseHTTPRequestHandler):
         runs = [run for run in self.world.runs.values() if states == [""] or run["state"] in states]
         page = runs[offset : offset + min(limit, self.world.page_most)]
         return Answer(200, {"resources": page, "total": len(runs), "limit": limit, "offset": offset})
+
+    def _schedules(self, query: dict[str, str]) -> Answer:
+        limit, offset = int(query["limit"]), int(query["offset"])
+        rows = list(self.world.schedules.values())
+        page = rows[offset : offset + min(limit, self.world.page_most)]
+        return Answer(200, {"resources": page, "total": len(rows), "limit": limit, "offset": offset})
+
+    def _schedule(self, training_id: str, body: bytes) -> Answer:
+        found = self.world.schedules.get(training_id)
+        if found is None:
+            cure = "`trainyard schedules` shows those there are; a schedule goes by the id of its first run."
+            return refusal(404, "C107", f"there is no schedule of {training_id}", cure)
+        if self.command == "PATCH":
+            self.world.bodies.append(json.loads(body))
+            if found["state"] == "ended":
+                return refusal(409, "C111", f"the schedule of {training_id} has ended", "Submit the training again.")
+            found["state"] = self.world.bodies[-1][0]["value"]
+            found["next_at"] = found["next_at"] if found["state"] == "active" else None
+        return Answer(200, found)
 
     def _cancel(self, run: dict[str, Any]) -> Answer:
         if run["state"] in TERMINAL:

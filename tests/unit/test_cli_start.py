@@ -16,7 +16,7 @@ pytest_plugins = ["cli_front_door"]
 
 DOC = Path(__file__).parents[2] / "docs" / "cli.md"
 SERVICE = ("airflow", "boto3", "botocore", "kubernetes", "swiftclient", "fastapi", "starlette", "sqlalchemy")
-LATER = ("httpx", "rich", "jsonschema", "ruamel", "pydantic")
+LATER = ("httpx", "rich", "jsonschema", "ruamel", "croniter", "pydantic")
 
 
 def modules_after(code: str) -> set[str]:
@@ -88,6 +88,7 @@ WORDS = sorted((name, word) for name, command in commands().items() for param in
 ARGUMENTS = {
     "zip_file": "ZIP",
     "model_id": "ID",
+    "training_id": "ID",
     "what": "trained-models",
     "manifest": "MANIFEST",
     "manifests": "MANIFEST",

@@ -231,7 +231,7 @@ class TestChanging:
         assert yard.retraining.set(MODEL_ID, Standing.ENDED, ADA).standing is Standing.ENDED
         with pytest.raises(TrainyardError, match=f"the schedule of {MODEL_ID} has ended") as refused:
             yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
-        assert refused.value.code.code == "C108"
+        assert refused.value.code.code == "C111"
 
     def test_a_schedule_is_ended_by_its_until(self, yard):
         yard.schedule(replace(HOURLY, until=MIDNIGHT + 1.5 * HOUR))

@@ -328,7 +328,7 @@ class TestDeleting:
         world.service.schedules.keep(hourly)
         with pytest.raises(TrainyardError, match="the only run of a training with a schedule") as refusal:
             world.service.delete(MODEL_ID, GRACE)
-        assert (refusal.value.code.code, f"trainyard unschedule {MODEL_ID}" in refusal.value.cure) == ("C108", True)
+        assert (refusal.value.code.code, f"trainyard unschedule {MODEL_ID}" in refusal.value.cure) == ("C111", True)
         assert (world.catalogue.ids(), set(world.vault.kept), set(world.history.runs)) == ({MODEL_ID},) * 3
         world.service.schedules.keep(hourly.with_progress(Progress(0.0, ended=True)))
         world.service.delete(MODEL_ID, GRACE)

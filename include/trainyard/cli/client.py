@@ -66,13 +66,9 @@ class FrontDoor:
 
     def runs(self, wanted: Mapping[str, Any] = _ALL, limit: int | None = None) -> list[Run]:
         """Return the runs that the filters let through, the oldest first; with a limit, the newest of them."""
-        found: dict[str, Run] = {}
         start = 0 if limit is None else max(0, self._count(wanted) - limit)
-        # Runs that come and go between two pages shift the pages: look again until as many are known as there are.
-        for _ in range(3):
-            if self._collect(found, wanted, start) - start <= len(found):
-                break
-        runs = sorted(found.values(), key=lambda run: str(run.get("submitted_at") or ""))
+        found = self._all("/v3/models", "model_id", wanted, start)
+        runs = sorted(found, key=lambda run: str(run.get("submitted_at") or ""))
         return runs if limit is None else runs[-limit:]
 
     def results(self, model_id: str) -> list[dict[str, Any]]:
@@ -99,6 +95,18 @@ class FrontDoor:
         answer = self._send("DELETE", _place(model_id))
         if not answer.is_success:
             raise error_of(self.url, answer.status_code, answer.content)
+
+    def schedules(self) -> list[dict[str, Any]]:
+        """Return the schedules, the next due first."""
+        return self._all("/v3/schedules", "training_id")
+
+    def schedule(self, training_id: str) -> dict[str, Any]:
+        return self._data("GET", _place(training_id, "schedules"), "training_id", "state")
+
+    def change_schedule(self, training_id: str, state: str) -> dict[str, Any]:
+        """Bring a schedule into a state: `paused`, `active`, or for good `ended`."""
+        change = [{"op": "replace", "path": "/state", "value": state}]
+        return self._data("PATCH", _place(training_id, "schedules"), "training_id", "state", json=change)
 
     def frameworks(self) -> list[dict[str, Any]]:
         return list(self._data("GET", "/v3/frameworks", "resources")["resources"])
@@ -140,15 +148,26 @@ class FrontDoor:
         page = self._data("GET", "/v3/models", "resources", "total", params={**wanted, "limit": 1, "offset": 0})
         return int(page["total"])
 
-    def _collect(self, found: dict[str, Run], wanted: Mapping[str, Any], offset: int) -> int:
-        """Add the runs of every page from the offset on to what was found; return how many there are."""
+    def _all(self, place: str, key: str, wanted: Mapping[str, Any] = _ALL, start: int = 0) -> list[dict[str, Any]]:
+        """Return what every page from a start on has, once each; `key` tells one from another."""
+        found: dict[str, dict[str, Any]] = {}
+        # What comes and goes between two pages shifts the pages: look again until as many are known as there are.
+        for _ in range(3):
+            if self._collect(found, place, key, wanted, start) - start <= len(found):
+                break
+        return list(found.values())
+
+    def _collect(
+        self, found: dict[str, dict[str, Any]], place: str, key: str, wanted: Mapping[str, Any], offset: int
+    ) -> int:
+        """Add what every page from the offset on has to what was found; return how many there are."""
         while True:
             params = {**wanted, "limit": _PAGE, "offset": offset}
-            page = self._data("GET", "/v3/models", "resources", "total", params=params)
-            runs, total = page["resources"], int(page["total"])
-            found.update((run["model_id"], run) for run in runs)
-            offset += len(runs)
-            if not runs or offset >= total:
+            page = self._data("GET", place, "resources", "total", params=params)
+            rows, total = page["resources"], int(page["total"])
+            found.update((row[key], row) for row in rows)
+            offset += len(rows)
+            if not rows or offset >= total:
                 return total
 
     def _data(self, method: str, place: str, *keys: str, **content: Any) -> dict[str, Any]:
@@ -187,7 +206,7 @@ def open_door(url: str | None) -> FrontDoor:
     return FrontDoor(access)
 
 
-def _place(model_id: str) -> str:
+def _place(model_id: str, among: str = "models") -> str:
     if not model_id.strip("./ "):
         raise WrongUsageError(f"{model_id!r} is no model id", "`trainyard list` shows the model ids there are.")
-    return f"/v3/models/{quote(model_id, safe='')}"
+    return f"/v3/{among}/{quote(model_id, safe='')}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,19 +55,14 @@ def _deleted(door: FrontDoor, model_id: str) -> bool:
 
 
 def _ask(model_id: str, yes: bool) -> None:
-    from trainyard.cli.errors import WrongUsageError
-    from trainyard.errors import TrainyardError
+    from trainyard.cli.asking import ask
 
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise WrongUsageError(
-            f"{model_id} is still going", "Stop and delete it with --yes, or wait until it has ended."
+    if not yes:
+        ask(
+            f"{model_id} is still going. Stop and delete it?",
+            (f"{model_id} is still going", "Stop and delete it with --yes, or wait until it has ended."),
+            f"{model_id} goes on and is not deleted",
         )
-    sys.stderr.write(f"{model_id} is still going. Stop and delete it? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise TrainyardError(_GOING, f"{model_id} goes on and is not deleted", "")
 
 
 def _stop_and_delete(door: FrontDoor, model_id: str, seconds: float) -> None:

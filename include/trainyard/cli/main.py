@@ -17,10 +17,14 @@ from trainyard.cli.list import list_
 from trainyard.cli.login import login
 from trainyard.cli.logs import logs
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
+from trainyard.cli.pause import pause
 from trainyard.cli.quota import quota
+from trainyard.cli.resume import resume
+from trainyard.cli.schedules import schedules
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
 from trainyard.cli.train import train
+from trainyard.cli.unschedule import unschedule
 from trainyard.cli.validate import validate
 from trainyard.cli.version import installed_version, version
 from trainyard.errors import TrainyardError
@@ -56,6 +60,10 @@ app.command("logs", cls=RunCommand)(logs)
 app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
+app.command("schedules", cls=QuickCommand)(schedules)
+app.command("pause", cls=RunCommand)(pause)
+app.command("resume", cls=RunCommand)(resume)
+app.command("unschedule", cls=RunCommand)(unschedule)
 app.command("quota", cls=QuickCommand)(quota)
 app.command("validate", cls=QuickCommand)(validate)
 app.command("login", cls=QuickCommand)(login)

@@ -18,6 +18,10 @@ Output = Annotated[
 ]
 ModelId = Annotated[str, typer.Argument(metavar="ID", help="The model id, such as training-DOl4q2LkR.")]
 
+TrainingId = Annotated[
+    str, typer.Argument(metavar="ID", help="The id of the training, which is the model id of its first run.")
+]
+
 
 def whole_number(option: str, text: str | None) -> int | None:
     """Read the value of an option; raise WrongUsageError unless it is a whole number that is not negative."""

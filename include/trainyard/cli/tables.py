@@ -22,6 +22,8 @@ _QUOTA_COLUMNS = {
     "waiting_runs": "by runs",
     "gpu_hours": "GPU hours of 7 days",
 }
+_SCHEDULE_HEADER = ("SI No", "Name", "guid", "schedule", "status", "next-at", "last-run", "note")
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _FRAMEWORK_HEADER = ("SI No", "Name", "version", "interpreter", "image")
 
 
@@ -57,6 +59,20 @@ def quota_table(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
     return columns(tuple(_QUOTA_COLUMNS.values()), rows)
 
 
+def schedule_table(schedules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lay out the schedules, numbered from 1."""
+    rows = [
+        (
+            str(number),
+            *(_text(schedule, key) for key in ("name", "training_id")),
+            _spoken(schedule),
+            *(_text(schedule, key) for key in ("state", "next_at", "last_run", "note")),
+        )
+        for number, schedule in enumerate(schedules, start=1)
+    ]
+    return columns(_SCHEDULE_HEADER, rows, _RUN_WIDTHS[:3])
+
+
 def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
     """Lay out one run; a run that went wrong also says why, and what to do."""
     rows = [
@@ -67,6 +83,7 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
         ("Submitted_at", _text(run, "submitted_at")),
         *_phase_rows(run),
         *_override_rows(run.get("overrides") or {}),
+        *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
         *_gpu_rows(run),
     ]
@@ -111,6 +128,26 @@ def _override_rows(overrides: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Say what a run was triggered with in the place of the manifest's values; nothing for all others."""
     told = (f"{name}={_text({name: as_text(value)}, name)}" for name, value in overrides.items())
     return [("Overrides", ", ".join(told))] if overrides else []
+
+
+def _schedule_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say when a run's training is trained again, and under which id where that is not the run's own."""
+    schedule = run.get("schedule")
+    if not isinstance(schedule, Mapping):
+        return []
+    training, state, following = (_text(schedule, key) for key in ("training_id", "state", "next_at"))
+    parts = [_spoken(schedule), "" if state == "active" else state, f"next at {following}" if following else ""]
+    of = f" (of {training})" if training != run.get("model_id") else ""
+    return [("Schedule", ", ".join(filter(None, parts)) + of)]
+
+
+def _spoken(schedule: Mapping[str, Any]) -> str:
+    """Say when a schedule is due: the cron with its time zone, or how often the data is looked at."""
+    text, seconds = _text(schedule, "schedule"), schedule.get("every_seconds")
+    if not isinstance(seconds, int) or seconds <= 0:
+        return text
+    unit, size = next(row for row in _UNITS if seconds % row[1] == 0)
+    return f"{text}, every {seconds // size}{unit}"
 
 
 def _gpu_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:

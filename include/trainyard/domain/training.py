@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trainyard.domain.schedule import Schedule
+
 
 @dataclass(frozen=True)
 class Author:
@@ -76,9 +78,10 @@ class TrainingSpec:
     family: str = "wml"
     metrics: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    schedule: Schedule | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "schedule": self.schedule.as_dict() if self.schedule else None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TrainingSpec:
@@ -89,6 +92,7 @@ class TrainingSpec:
             "data": _read(StoreRef, data["data"]),
             "results": _read(StoreRef, data["results"]),
             "author": _read(Author, data["author"]) if data.get("author") else None,
+            "schedule": Schedule.from_dict(data["schedule"]) if data.get("schedule") else None,
         }
         spec: TrainingSpec = _read(cls, {**data, **parts})
         return spec

@@ -29,11 +29,17 @@ _SENTENCES = (
     ("expected the node content", "a value is missing, or a bracket stands where none can be.", _QUOTES),
     ("cannot start any token", "a value begins with a character that YAML keeps for itself.", _QUOTES),
     ("found unknown escape", "a backslash in double quotes escapes nothing known.", "Use single quotes."),
+    ("expected alphabetic or numeric", "a value begins with * or & and is neither alias nor anchor.", _QUOTES),
     ("found a tag without end", "a value begins with ! and is no YAML tag.", _QUOTES),
 )
 _UNKNOWN = ("", "the text is not YAML.", "Check the indentation, the quotes and the colons.")
 # These are noticed at some later place; they began where the context did.
-_BEGAN_BEFORE = {"could not find expected ':'", "found unexpected end of stream", "expected ',' or"}
+_BEGAN_BEFORE = {
+    "could not find expected ':'",
+    "found unexpected end of stream",
+    "expected ',' or",
+    "expected alphabetic or numeric",
+}
 
 
 class Document:

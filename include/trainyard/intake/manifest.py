@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from trainyard.domain.limits import Limits
@@ -16,6 +17,7 @@ from trainyard.intake.hyperparameters import read_hyperparameters
 from trainyard.intake.layout import Layout
 from trainyard.intake.masking import masked_manifest
 from trainyard.intake.placeholders import is_placeholder
+from trainyard.intake.schedule import read_schedule
 from trainyard.intake.schema import check_shape
 from trainyard.intake.values import Values
 from trainyard.intake.wml import check_wml, wml_layout
@@ -44,9 +46,12 @@ class ManifestRead:
         return replace(problem, path=path, line=line, column=column)
 
 
-def read_manifest(data: bytes, limits: Limits, max_bytes: int = MAX_BYTES) -> ManifestRead:
+def read_manifest(
+    data: bytes, limits: Limits, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.time
+) -> ManifestRead:
     """Read a manifest and check it against what there is to run on, all but the account's quota.
 
+    `clock` gives seconds since the epoch: a schedule must not be over already.
     Raise TrainyardError, C101 or C104 by its first problem, with every problem in the order of the file.
     """
     document = read_document(data, max_bytes)
@@ -57,7 +62,7 @@ def read_manifest(data: bytes, limits: Limits, max_bytes: int = MAX_BYTES) -> Ma
     check_shape(document, "manifest" if family == "wml" else family, faults)
     if family == "wml":
         check_wml(document, layout, faults)
-    submission = _submission(Values(document, layout, limits, faults))
+    submission = _submission(Values(document, layout, limits, faults), clock)
     return ManifestRead(submission, _places(document, layout))
 
 
@@ -68,10 +73,10 @@ def _check_placeholders(document: Document, layout: Layout, faults: Faults) -> N
             faults.add(path, f"{path[-1]} is not filled in.", "Replace the placeholder by the real value.")
 
 
-def _submission(values: Values) -> Submission:
+def _submission(values: Values, clock: Callable[[], float]) -> Submission:
     layout, document = values.layout, values.document
     framework, resources = values.framework(), values.resources()
-    hyperparameters = read_hyperparameters(values)
+    hyperparameters, schedule = read_hyperparameters(values), read_schedule(values, clock)
     data, results = values.store(layout.data), values.store(layout.results)
     values.faults.raise_any()
     if framework is None or data is None or results is None:
@@ -89,6 +94,7 @@ def _submission(values: Values) -> Submission:
         family=layout.family,
         metrics=(document.value(layout.metrics) if layout.metrics else None) or {},
         hyperparameters=hyperparameters,
+        schedule=schedule,
     )
     return Submission(spec, data[1], results[1], tuple(values.warnings))
 

@@ -95,8 +95,9 @@ def _tell_alternatives(error: ValidationError, faults: Faults) -> None:
         _tell_absent(_path(error), names, faults)
         return
     for name in present[1:]:
-        message = f"{name} and {present[0]} are both given and mean the same."
-        faults.add((*_path(error), name), message, "Keep one of them.", at_key=True)
+        general = {"message": f"{name} and {present[0]} are both given and mean the same.", "cure": "Keep one of them."}
+        refusal = error.schema.get("x-refusal", {}).get(str(error.validator), general)
+        faults.add((*_path(error), name), refusal["message"], refusal["cure"], at_key=True)
 
 
 def _tell_absent(parent: Path, names: list[str], faults: Faults) -> None:
