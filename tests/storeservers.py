@@ -1,4 +1,4 @@
-"""Real and small servers of object stores on the loopback interface, and buckets in them."""
+"""Real servers of object stores on the loopback interface, and buckets in them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from swiftfake import PROJECT, SwiftServer
+from swiftcloud.cloud import DOMAIN, PASSWORD
+from swiftcloud.sharing import SwiftCloud, ready_cloud
+from wire import Wire
 
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.objectstore import (
@@ -132,14 +135,51 @@ def _is_seen(store: Store) -> bool:
 
 
 @pytest.fixture(scope="session")
-def swift_server() -> Iterator[SwiftServer]:
-    with SwiftServer() as server:
-        yield server
+def swiftcloud() -> SwiftCloud:
+    """The servers themselves were started when the tests had been collected."""
+    return ready_cloud()
+
+
+@pytest.fixture(scope="session")
+def swift_hands(swiftcloud: SwiftCloud) -> Iterator[Any]:
+    """A plain client of Swift, to lay and look at what our own adapter has no words for."""
+    from keystoneauth1.identity.v3 import Password
+    from keystoneauth1.session import Session
+    from swiftclient import Connection
+
+    ada = Password(
+        f"{swiftcloud.keystone}/v3",
+        username="ada",
+        password=PASSWORD,
+        user_domain_name=DOMAIN,
+        project_id=swiftcloud.project,
+    )
+    hands = Connection(session=Session(ada), auth_version="3", os_options={"region_name": "dallas"})
+    yield hands
+    hands.close()
 
 
 @pytest.fixture
-def swift(swift_server: SwiftServer) -> Bucket:
+def swift(swiftcloud: SwiftCloud, swift_hands: Any) -> Bucket:
     name = f"bucket-{uuid.uuid4().hex[:8]}"
-    swift_server.containers[name] = {}
-    ref = StoreRef("bluemix_objectstore", name, swift_server.endpoint, "dallas", "998877", PROJECT)
-    return Bucket(ref, Credentials("ada", SECRET), {}, ref, Credentials("reader", SECRET))
+    swift_hands.put_container(name)
+    ref = StoreRef("bluemix_objectstore", name, swiftcloud.keystone, "dallas", DOMAIN, swiftcloud.project)
+    return Bucket(ref, Credentials("ada", PASSWORD), {}, ref, Credentials("reader", PASSWORD))
+
+
+@pytest.fixture
+def wire(swiftcloud: SwiftCloud) -> Iterator[Wire]:
+    with Wire(swiftcloud.swift) as wire:
+        yield wire
+
+
+@pytest.fixture
+def wired(swiftcloud: SwiftCloud, swift: Bucket, wire: Wire) -> Iterator[Bucket]:
+    """The bucket in a region of its own, whose address is the wire's."""
+    region = f"region-{uuid.uuid4().hex[:8]}"
+    admin = swiftcloud.admin()
+    admin.regions.create(region)
+    endpoint = admin.endpoints.create(swiftcloud.service, f"{wire.url}/v1/AUTH_%(project_id)s", "public", region)
+    yield replace(swift, ref=replace(swift.ref, region=region))
+    admin.endpoints.delete(endpoint)
+    admin.regions.delete(region)

@@ -20,7 +20,7 @@ ODD_KEYS = ["sp ace+plus&amp;.txt", "ünï/日本語.bin", "q'uote\"(1)~!*.txt",
 BAD_KEYS = ["../up", "a/../b", "/absolute", "a//b", ".", "", "folder/", "nul\0", "x" * 256]
 
 
-@pytest.fixture(params=["s3", "swift", "folder"])
+@pytest.fixture(params=["s3", pytest.param("swift", marks=pytest.mark.swiftcloud), "folder"])
 def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
     if request.param != "folder":
         return request.getfixturevalue(request.param)

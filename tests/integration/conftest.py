@@ -1,5 +1,5 @@
 """The servers of object stores."""
 
-from storeservers import one_machine_server, s3, swift, swift_server
+from storeservers import one_machine_server, s3, swift, swift_hands, swiftcloud, wire, wired
 
-__all__ = ["one_machine_server", "s3", "swift", "swift_server"]
+__all__ = ["one_machine_server", "s3", "swift", "swift_hands", "swiftcloud", "wire", "wired"]

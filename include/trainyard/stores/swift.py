@@ -2,219 +2,198 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cached_property
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO
 
-import requests.exceptions as http
-import swiftclient
-from keystoneauth1 import exceptions as keystone
-from keystoneauth1.identity.v3 import Password
-from keystoneauth1.session import Session
-from swiftclient.utils import LengthWrapper
-from urllib3.exceptions import HTTPError
+from swiftclient import ClientException
 
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores import swiftlarge as large
 from trainyard.stores.base import Entry, StoreError, Why, check_key
-from trainyard.stores.digest import CHUNK, MIB, plain_md5
-from trainyard.stores.refusals import place_of, refusal
+from trainyard.stores.digest import CHUNK, plain_md5
+from trainyard.stores.refusals import place_of
+from trainyard.stores.swiftlarge import SegmentCheck
+from trainyard.stores.swiftrefusals import SwiftRefusals
+from trainyard.stores.swiftsegments import SwiftSegments
+from trainyard.stores.swiftsession import SwiftSession
+from trainyard.stores.swiftupload import SwiftUpload
+from trainyard.stores.watched import FileShrankError
 
-# Swift stores at most 5 GiB as one object.
-SEGMENTED = 4096 * MIB
-SEGMENT = 1024 * MIB
-CONNECT_SECONDS = 4
-READ_SECONDS = 60
-RETRIES = 2
+# Swift takes at most 5 GiB as one object, unless it is told otherwise.
+SEGMENT_BYTES = 4 * 1024**3
 
 _EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
-_STATUSES = {401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 404: Why.NO_BUCKET, 413: Why.FORBIDDEN}
+_FOLDER_TYPES = ("application/directory", "application/x-directory", "httpd/unix-directory")
 
 
 class SwiftStore:
-    """One Swift container. Safe to use from many threads; nothing is sent before the first use."""
+    """One Swift container. Safe to use from many threads; nothing is sent before the first use.
 
-    def __init__(self, ref: StoreRef, credentials: Credentials, ca_bundle: str = "") -> None:
+    What is larger than `segment_bytes` is stored in segments, in the container `<bucket>_segments`.
+    """
+
+    ranged = True
+
+    def __init__(
+        self, ref: StoreRef, credentials: Credentials, ca_bundle: str = "", segment_bytes: int = SEGMENT_BYTES
+    ) -> None:
         self.place = place_of(ref.bucket, ref.endpoint)
-        self.segmented, self.segment = SEGMENTED, SEGMENT
-        self._ref, self._credentials, self._ca_bundle = ref, credentials, ca_bundle
-        self._threads = threading.local()
+        self._bucket, self._segment_bytes = ref.bucket, segment_bytes
+        self._session = SwiftSession(ref, credentials, ca_bundle)
+        self._refusals = SwiftRefusals(ref, self._session)
+        self._segments = SwiftSegments(self._session, ref.bucket)
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         marker = ""
-        with self._refusals("list"):
-            while items := self._connection.get_container(self._ref.bucket, prefix=prefix, marker=marker)[1]:
+        with self._refusals.during("list"):
+            while items := self._session.connection.get_container(self._bucket, prefix=prefix, marker=marker)[1]:
                 for item in items:
-                    if not _stands_for_folder(item):
-                        yield self._listed(item)
+                    entry = None if _stands_for_folder(item) else self._listed(item)
+                    if entry:
+                        yield entry
                 marker = items[-1]["name"]
 
     def get(self, key: str, into: BinaryIO) -> Entry:
         check_key(key)
-        with self._refusals("read from", key):
-            headers, body = self._connection.get_object(self._ref.bucket, key, resp_chunk_size=CHUNK)
+        with self._refusals.during("read from", key):
+            headers, body, check = self._opened(key)
             size = 0
             for chunk in body:
-                size += into.write(chunk)
-        etag = headers["etag"].strip('"')
-        return Entry(key, size, etag, None if _is_large(headers) else plain_md5(etag))
+                size += len(chunk)
+                check.update(chunk)
+                into.write(chunk)
+            if check.changed:
+                raise self._broken(key, f"segment {check.changed} arrived changed")
+        return _entry(key, size, headers)
+
+    def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
+        if size == listed.size:
+            return self.get(listed.key, into)
+        check_key(listed.key)
+        wanted = {"Range": f"bytes={start}-{start + size - 1}"}
+        wanted |= {"If-Match": f'"{listed.etag}"'} if listed.etag else {}
+        with self._refusals.during("read from", listed.key):
+            headers, body = self._session.connection.get_object(
+                self._bucket, listed.key, resp_chunk_size=CHUNK, headers=wanted
+            )
+            # A dynamic large object of very many segments may come from its start, and tells no size.
+            ranged = "content-range" in headers
+            arrived = 0
+            for chunk in _cut(body, 0 if ranged else start, size):
+                arrived += len(chunk)
+                into.write(chunk)
+            body.close()
+            if arrived != size:
+                raise self._broken(listed.key, f"it ended after {arrived} of {size} bytes")
+        whole = headers["content-range"].rpartition("/")[2] if ranged and large.etag_of(headers) else listed.size
+        return _entry(listed.key, int(whole), headers)
 
     def put(self, key: str, source: BinaryIO, size: int) -> Entry:
-        check_key(key)
-        with self._refusals("write to", key):
-            if size > self.segmented:
-                return self._put_segments(key, source, size)
+        upload = self.in_parts(key, size, resume=False)
+        if upload:
+            return _put_parts(upload, source, size)
+        with self._refusals.during("write to", key):
+            free = self._segments.of(key) if self._segments.exists else []
             # swiftclient would send an empty file in chunks, without a length.
             contents = source if size else b""
-            etag = self._connection.put_object(self._ref.bucket, key, contents, content_length=size)
-            return Entry(key, size, etag, plain_md5(etag))
+            etag = self._session.connection.put_object(self._bucket, key, contents, content_length=size)
+            self._segments.remove(free)
+        return Entry(key, size, etag, plain_md5(etag))
+
+    def in_parts(self, key: str, size: int, resume: bool) -> SwiftUpload | None:
+        check_key(key)
+        if size <= self._segment_bytes:
+            return None
+        with self._refusals.during("write to", key):
+            self._segments.ensure()
+        part = large.part_size(size, self._segment_bytes)
+        return SwiftUpload(self._session, self._refusals, self._segments, key, size, part, resume)
 
     def delete(self, key: str) -> None:
         check_key(key)
         try:
-            with self._refusals("delete from", key):
-                self._connection.delete_object(self._ref.bucket, key)
+            with self._refusals.during("delete from", key):
+                self._segments.remove(self._segments.of(key))
+                self._session.connection.delete_object(self._bucket, key)
         except StoreError as error:
             if error.why is not Why.NO_KEY:
                 raise
 
-    @cached_property
-    def _session(self) -> Session:
-        # It logs every failed request, although all of them are raised and told.
-        logging.getLogger("swiftclient").setLevel(logging.CRITICAL)
-        auth = Password(
-            auth_url=keystone_url(self._ref.endpoint),
-            username=self._credentials.user,
-            password=self._credentials.secret,
-            user_domain_name=self._ref.domain,
-            user_domain_id=None if self._ref.domain else "default",
-            project_id=self._ref.project,
-        )
-        session = Session(auth=auth, verify=self._ca_bundle or True, timeout=READ_SECONDS)
-        if not session.get_endpoint(service_type="object-store", interface="public", region_name=self._ref.region):
-            raise keystone.EndpointNotFound
-        return session
+    def _opened(self, key: str) -> tuple[dict[str, str], Any, SegmentCheck]:
+        connection = self._session.connection
+        headers, body = connection.get_object(self._bucket, key, resp_chunk_size=CHUNK)
+        if not large.is_static(headers):
+            return headers, body, SegmentCheck()
+        # A connection is at one request at a time: the content is asked for again, once its segments are known.
+        body.close()
+        segments = large.read_manifest(connection.get_object(self._bucket, key, query_string=large.MANIFEST_GET)[1])
+        headers, body = connection.get_object(self._bucket, key, resp_chunk_size=CHUNK)
+        if large.hash_of_hashes(segments) not in (None, large.etag_of(headers)):
+            raise self._refusals.because(Why.CHANGED, "read from", key)
+        return headers, body, SegmentCheck(segments)
 
-    @property
-    def _connection(self) -> Any:
-        # A connection is one thread's: it holds the request that it is at. The session, with the token, is shared.
-        if not hasattr(self._threads, "connection"):
-            self._threads.connection = swiftclient.Connection(
-                session=self._session,
-                os_options={"region_name": self._ref.region} if self._ref.region else {},
-                auth_version="3",
-                retries=RETRIES,
-                starting_backoff=0.5,
-                cacert=self._ca_bundle or None,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-            )
-        return self._threads.connection
-
-    def _drop_connection(self) -> None:
-        if hasattr(self._threads, "connection"):
-            self._threads.connection.close()
-            del self._threads.connection
-
-    def _listed(self, item: dict[str, Any]) -> Entry:
+    def _listed(self, item: dict[str, Any]) -> Entry | None:
         if item["bytes"] == 0 and item["hash"] == _EMPTY_MD5:
-            # A dynamic large object is listed as if it were empty.
-            headers = self._connection.head_object(self._ref.bucket, item["name"])
-            if _is_large(headers):
-                return Entry(item["name"], int(headers["content-length"]), headers["etag"].strip('"'))
+            return self._listed_empty(item["name"])
         if "slo_etag" in item:
             return Entry(item["name"], item["bytes"], item["slo_etag"].strip('"'))
         return Entry(item["name"], item["bytes"], item["hash"], plain_md5(item["hash"]))
 
-    def _put_segments(self, key: str, source: BinaryIO, size: int) -> Entry:
-        container = f"{self._ref.bucket}_segments"
-        self._connection.put_container(container)
-        starts = range(0, size, self.segment)
-        segments = [self._put_segment(container, key, source, size, start) for start in starts]
-        etag = self._connection.put_object(
-            self._ref.bucket, key, json.dumps(segments), query_string="multipart-manifest=put"
-        )
-        return Entry(key, size, etag.strip('"'))
-
-    def _put_segment(self, container: str, key: str, source: BinaryIO, size: int, start: int) -> dict[str, Any]:
-        name, length = f"{key}/{size}/{start // self.segment:08d}", min(self.segment, size - start)
-        part = LengthWrapper(source, length, md5=True)
-        etag = self._connection.put_object(container, name, part, content_length=length)
-        if etag != part.get_md5sum():
-            raise refusal(Why.BROKEN, self.place, "write to", key, f"segment {name} arrived changed")
-        return {"path": f"/{container}/{name}", "etag": etag, "size_bytes": length}
-
-    @contextmanager
-    def _refusals(self, doing: str, key: str = "") -> Iterator[None]:
+    def _listed_empty(self, key: str) -> Entry | None:
+        """Look closer: a dynamic large object is listed as if it were empty. Return None if it has just gone."""
         try:
-            yield
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            # Whatever it was, an answer may be half read, and the connection not fit for another request.
-            self._drop_connection()
-            known = self._refusal(error, doing, key)
-            if known is None:
+            headers = self._session.connection.head_object(self._bucket, key)
+        except ClientException as error:
+            if error.http_status != 404:
                 raise
-            raise known from None
+            return None
+        if large.is_large(headers) and not large.etag_of(headers):
+            return Entry(key, large.dynamic_size(self._session.connection, headers["x-object-manifest"]), "")
+        return _entry(key, int(headers["content-length"]), headers)
 
-    def _refusal(self, error: BaseException, doing: str, key: str) -> StoreError | None:
-        if isinstance(error, swiftclient.ClientException):
-            why = _STATUSES.get(error.http_status, Why.BROKEN)
-            if error.http_status == 404 and key and self._has_container():
-                return refusal(Why.NO_KEY, self.place, doing, key)
-            return refusal(why, self.place, doing, key, "" if why is Why.NO_BUCKET else f"status {error.http_status}")
-        if isinstance(error, keystone.ClientException):
-            return self._keystone_refusal(error, doing)
-        if isinstance(error, http.SSLError):
-            return _not_trusted(self.place, doing)
-        if isinstance(error, http.ConnectionError):
-            return refusal(Why.UNREACHABLE, self.place, doing, detail="no connection to its object store")
-        if isinstance(error, http.RequestException | HTTPError):
-            return refusal(Why.BROKEN, self.place, doing, key, type(error).__name__)
-        return None
-
-    def _keystone_refusal(self, error: keystone.ClientException, doing: str) -> StoreError:
-        if isinstance(error, keystone.Unauthorized):
-            return refusal(Why.CREDENTIALS, self.place, doing)
-        if isinstance(error, keystone.CatalogException):
-            where = f"region {self._ref.region}" if self._ref.region else "this project"
-            detail = f"there is no object store for {where}"
-            return refusal(Why.NO_BUCKET, self.place, doing, detail=detail, cure="Check region and project.")
-        if isinstance(error, keystone.SSLError):
-            return _not_trusted(self.place, doing)
-        if isinstance(error, keystone.ConnectionError):
-            return refusal(Why.UNREACHABLE, self.place, doing, detail="no connection to Keystone")
-        if isinstance(error, keystone.HttpServerError):
-            return refusal(Why.BROKEN, self.place, doing, detail="Keystone fails")
-        cure = "Check auth_url: it must be the address of a Keystone with its version 3 API."
-        return refusal(Why.NO_BUCKET, self.place, doing, detail="no Keystone v3 answers there", cure=cure)
-
-    def _has_container(self) -> bool:
-        try:
-            self._connection.head_container(self._ref.bucket)
-        except swiftclient.ClientException:
-            return False
-        return True
+    def _broken(self, key: str, detail: str) -> StoreError:
+        return self._refusals.because(Why.BROKEN, "read from", key, detail)
 
 
-def keystone_url(endpoint: str) -> str:
-    """Return the address of the v3 API; manifests give it with and without the version."""
-    base = endpoint.rstrip("/")
-    return base if base.endswith("/v3") else f"{base}/v3"
+def _entry(key: str, size: int, headers: dict[str, str]) -> Entry:
+    etag = large.etag_of(headers)
+    return Entry(key, size, etag, None if large.is_large(headers) else plain_md5(etag))
 
 
-def _not_trusted(place: str, doing: str) -> StoreError:
-    cure = "Let TRAINYARD_CA_BUNDLE name a file with the certificate of the authority that signed it."
-    return refusal(Why.UNREACHABLE, place, doing, detail="its certificate is not trusted", cure=cure)
+def _put_parts(upload: SwiftUpload, source: BinaryIO, size: int) -> Entry:
+    try:
+        for number in range(math.ceil(size / upload.part)):
+            upload.put(number, _part(source, min(upload.part, size - number * upload.part)))
+        return upload.finish()
+    except BaseException:
+        # What has failed may be the network, and then this fails too.
+        with suppress(StoreError):
+            upload.abort()
+        raise
+
+
+def _part(source: BinaryIO, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        read = source.read(size - len(data))
+        if not read:
+            raise FileShrankError
+        data += read
+    return bytes(data)
+
+
+def _cut(chunks: Iterable[bytes], skip: int, size: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        piece = chunk[skip : skip + size]
+        skip, size = max(skip - len(chunk), 0), size - len(piece)
+        if piece:
+            yield piece
+        if not size:
+            return
 
 
 def _stands_for_folder(item: dict[str, Any]) -> bool:
-    marked = item.get("content_type", "").startswith("application/directory") or item["name"].endswith("/")
+    marked = item.get("content_type", "").startswith(_FOLDER_TYPES) or item["name"].endswith("/")
     return bool(marked and item["bytes"] == 0)
-
-
-def _is_large(headers: dict[str, str]) -> bool:
-    return "x-object-manifest" in headers or "x-static-large-object" in headers

@@ -1,0 +1,98 @@
+"""What python-swiftclient, Keystone's library and the network below them raise -> what is said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests.exceptions as http
+from keystoneauth1 import exceptions as keystone
+from swiftclient import ClientException
+from urllib3.exceptions import HTTPError
+
+from trainyard.domain.training import StoreRef
+from trainyard.stores.base import StoreError, Why
+from trainyard.stores.refusals import place_of, refusal
+from trainyard.stores.swiftsession import SwiftSession
+
+_STATUSES = {401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 404: Why.NO_BUCKET, 412: Why.CHANGED}
+_FULL = 413
+
+
+class SwiftRefusals:
+    """The sentences of one container."""
+
+    def __init__(self, ref: StoreRef, session: SwiftSession) -> None:
+        self._ref, self._session = ref, session
+        self._place = place_of(ref.bucket, ref.endpoint)
+
+    def because(self, why: Why, doing: str, key: str, detail: str = "") -> StoreError:
+        """Return what is to be raised for what only we have noticed."""
+        return refusal(why, self._place, doing, key, detail)
+
+    @contextmanager
+    def during(self, doing: str, key: str = "") -> Iterator[None]:
+        """Raise a StoreError for whatever Swift and Keystone raise inside; all else goes through."""
+        try:
+            yield
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            # Whatever it was, an answer may be half read, and the connection not fit for another request.
+            self._session.drop()
+            known = self._of(error, doing, key)
+            if known is None:
+                raise
+            raise known from None
+
+    def _of(self, error: BaseException, doing: str, key: str) -> StoreError | None:
+        if isinstance(error, ClientException):
+            return self._of_swift(error, doing, key)
+        if isinstance(error, keystone.ClientException):
+            return self._of_keystone(error, doing)
+        if isinstance(error, http.SSLError):
+            return self._not_trusted(doing)
+        if isinstance(error, http.ConnectionError):
+            return refusal(Why.UNREACHABLE, self._place, doing, detail="no connection to its object store")
+        if isinstance(error, http.RequestException | HTTPError):
+            return refusal(Why.BROKEN, self._place, doing, key, type(error).__name__)
+        return None
+
+    def _of_swift(self, error: ClientException, doing: str, key: str) -> StoreError:
+        status = error.http_status
+        if status == 404 and key and self._has_container():
+            return refusal(Why.NO_KEY, self._place, doing, key)
+        if status == _FULL:
+            cure = "Make room in the container or have its quota raised; one object may not be too large either."
+            return refusal(Why.FORBIDDEN, self._place, doing, key, "its quota or size limit is reached", cure)
+        why = _STATUSES.get(status, Why.BROKEN)
+        told = why in (Why.NO_BUCKET, Why.CHANGED)
+        return refusal(why, self._place, doing, key, "" if told else f"status {status}")
+
+    def _of_keystone(self, error: keystone.ClientException, doing: str) -> StoreError:
+        if isinstance(error, keystone.Unauthorized):
+            return refusal(Why.CREDENTIALS, self._place, doing)
+        if isinstance(error, keystone.CatalogException):
+            where = f"region {self._ref.region}" if self._ref.region else "this project"
+            detail = f"there is no object store for {where}"
+            return refusal(Why.NO_BUCKET, self._place, doing, detail=detail, cure="Check region and project.")
+        if isinstance(error, keystone.SSLError):
+            return self._not_trusted(doing)
+        if isinstance(error, keystone.ConnectionError):
+            return refusal(Why.UNREACHABLE, self._place, doing, detail="no connection to Keystone")
+        if isinstance(error, keystone.HttpServerError):
+            return refusal(Why.BROKEN, self._place, doing, detail="Keystone fails")
+        cure = "Check auth_url: it must be the address of a Keystone with its version 3 API."
+        return refusal(Why.NO_BUCKET, self._place, doing, detail="no Keystone v3 answers there", cure=cure)
+
+    def _not_trusted(self, doing: str) -> StoreError:
+        cure = "Let TRAINYARD_CA_BUNDLE name a file with the certificate of the authority that signed it."
+        return refusal(Why.UNREACHABLE, self._place, doing, detail="its certificate is not trusted", cure=cure)
+
+    def _has_container(self) -> bool:
+        """Ask Swift: it answers 404 for a missing object and for a missing container."""
+        try:
+            self._session.connection.head_container(self._ref.bucket)
+        except ClientException:
+            return False
+        return True

@@ -1,0 +1,82 @@
+"""A sign-in at Keystone v3 that threads share, and a connection to Swift for each of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from functools import cached_property
+from typing import Any
+
+import swiftclient
+from keystoneauth1 import exceptions as keystone
+from keystoneauth1.identity.v3 import Password
+from keystoneauth1.session import Session
+
+from trainyard.domain.training import Credentials, StoreRef
+
+CONNECT_SECONDS = 4
+READ_SECONDS = 60
+RETRIES = 2
+
+
+class SwiftSession:
+    """Nothing is sent before the first connection is asked for. Raise Keystone's errors then."""
+
+    def __init__(self, ref: StoreRef, credentials: Credentials, ca_bundle: str) -> None:
+        self._ref, self._credentials, self._ca_bundle = ref, credentials, ca_bundle
+        self._threads = threading.local()
+
+    @property
+    def connection(self) -> Any:
+        # A connection is one thread's: it holds the request that it is at. The session, with the token, is shared.
+        if not hasattr(self._threads, "connection"):
+            self._threads.connection = swiftclient.Connection(
+                session=self._session,
+                os_options={"region_name": self._ref.region} if self._ref.region else {},
+                auth_version="3",
+                retries=RETRIES,
+                starting_backoff=0.5,
+                cacert=self._ca_bundle or None,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+            )
+        return self._threads.connection
+
+    def drop(self) -> None:
+        """Forget this thread's connection: an answer may be half read, and it not fit for another request."""
+        if hasattr(self._threads, "connection"):
+            self._threads.connection.close()
+            del self._threads.connection
+
+    @cached_property
+    def _session(self) -> Session:
+        # It logs every failed request, although all of them are raised and told.
+        logging.getLogger("swiftclient").setLevel(logging.CRITICAL)
+        auth = Password(
+            auth_url=keystone_url(self._ref.endpoint),
+            username=self._credentials.user,
+            password=self._credentials.secret,
+            user_domain_name=self._ref.domain,
+            user_domain_id=None if self._ref.domain else "default",
+            project_id=self._ref.project,
+        )
+        session = _SharedSession(auth=auth, verify=self._ca_bundle or True, timeout=READ_SECONDS)
+        if not session.get_endpoint(service_type="object-store", interface="public", region_name=self._ref.region):
+            raise keystone.EndpointNotFound
+        return session
+
+
+class _SharedSession(Session):
+    """A session whose token more than one thread may find refused.
+
+    The original says that nothing was invalidated where another thread was first, and swiftclient gives up then.
+    """
+
+    def invalidate(self, auth: Any = None) -> bool:
+        super().invalidate(auth)
+        return True
+
+
+def keystone_url(endpoint: str) -> str:
+    """Return the address of the v3 API; manifests give it with and without the version."""
+    base = endpoint.rstrip("/")
+    return base if base.endswith("/v3") else f"{base}/v3"
