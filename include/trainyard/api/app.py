@@ -8,11 +8,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from trainyard.api import housekeeping, logs, models, quota, results, schedules
+from trainyard.api import datasets, housekeeping, logs, models, quota, results, schedules
 from trainyard.api.answers import documented
 from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
-from trainyard.wiring import housekeeper_of, quotas_of, retraining_of, service_of
+from trainyard.wiring import datasets_of, housekeeper_of, quotas_of, retraining_of, service_of
 
 
 def create_app() -> FastAPI:
@@ -21,12 +21,14 @@ def create_app() -> FastAPI:
     app.state.settings = read_settings(os.environ)
     app.state.service = service_of(app.state.settings)
     app.state.quotas = quotas_of(app.state.service)
+    app.state.datasets = datasets_of(app.state.service)
     app.state.housekeeper = housekeeper_of(app.state.service)
     app.state.retraining = retraining_of(app.state.service)
     app.include_router(models.router)
     app.include_router(logs.router)
     app.include_router(results.router)
     app.include_router(quota.router)
+    app.include_router(datasets.router)
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
     described = app.openapi

@@ -115,6 +115,10 @@ class FrontDoor:
         """Return the caller's accounts with what they own and use."""
         return list(self._data("GET", "/v3/quota", "resources")["resources"])
 
+    def datasets(self) -> list[dict[str, Any]]:
+        """Return the cached datasets that the caller may know of."""
+        return list(self._data("GET", "/v3/datasets", "resources")["resources"])
+
     def check(self) -> None:
         """Raise unless a Trainyard service answers here and lets the caller in."""
         self._data("GET", "/v3/models", "resources", params={"limit": 1, "offset": 0})

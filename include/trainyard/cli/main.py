@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from trainyard.cli.cancel import cancel
+from trainyard.cli.datasets import datasets
 from trainyard.cli.delete import delete
 from trainyard.cli.download import download
 from trainyard.cli.list import list_
@@ -65,6 +66,7 @@ app.command("pause", cls=RunCommand)(pause)
 app.command("resume", cls=RunCommand)(resume)
 app.command("unschedule", cls=RunCommand)(unschedule)
 app.command("quota", cls=QuickCommand)(quota)
+app.command("datasets", cls=QuickCommand)(datasets)
 app.command("validate", cls=QuickCommand)(validate)
 app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)

@@ -24,6 +24,8 @@ _QUOTA_COLUMNS = {
 }
 _SCHEDULE_HEADER = ("SI No", "Name", "guid", "schedule", "status", "next-at", "last-run", "note")
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_DATASET_HEADER = ("Name", "version", "size", "files", "users", "hits", "last-used")
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 _FRAMEWORK_HEADER = ("SI No", "Name", "version", "interpreter", "image")
 
 
@@ -57,6 +59,18 @@ def framework_table(frameworks: Sequence[Mapping[str, Any]]) -> list[str]:
 def quota_table(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [tuple(_text(account, key) for key in _QUOTA_COLUMNS) for account in accounts]
     return columns(tuple(_QUOTA_COLUMNS.values()), rows)
+
+
+def dataset_table(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            *(_text(dataset, key) for key in ("name", "version")),
+            _size(dataset.get("size")),
+            *(_text(dataset, key) for key in ("files", "users", "hits", "last_used")),
+        )
+        for dataset in datasets
+    ]
+    return columns(_DATASET_HEADER, rows)
 
 
 def schedule_table(schedules: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -179,6 +193,14 @@ def _outcome_rows(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _text(data: Mapping[str, Any], key: str) -> str:
     value = data.get(key)
     return "" if value is None else printable(str(value)).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _size(size: Any) -> str:
+    """Say a number of bytes in the largest unit that it has one of, to a tenth."""
+    if not isinstance(size, int):
+        return ""
+    power = min(max(size.bit_length() - 1, 0) // 10, len(_SIZES) - 1)
+    return f"{size / 1024**power:.{1 if power else 0}f} {_SIZES[power]}"
 
 
 def _lines(data: Mapping[str, Any], key: str) -> str:

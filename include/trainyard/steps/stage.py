@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.intake.archive import ArchiveRules, unpack_archive
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER, is_training_data
-from trainyard.stores.base import Store
+from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.below import Below
 from trainyard.stores.progress import Report
-from trainyard.stores.transfer import download
+from trainyard.stores.transfer import Terms, download
 from trainyard.stores.tree import open_folders, remove, scan, write_inside
 from trainyard.workspace.datasets import Dataset, DatasetCache
 from trainyard.workspace.layout import RunFolder, Workspace
 from trainyard.workspace.locks import locked
+from trainyard.workspace.transfers import told
 
 CONFIG = "config.json"
+# How often a bucket that others write to may change before it is given up.
+_LISTINGS = 3
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,15 @@ def stage(
     rules: ArchiveRules,
     threads: int,
     report: Report,
+    terms: Terms | None = None,
+    cache_max_bytes: int | None = None,
 ) -> Staged:
     """Prepare everything that the run's pod mounts, and hold the dataset for the run.
 
     It can be repeated: what is there stays, and of a run whose program has started nothing is touched. Raise
     StoreError, or TrainyardError C102, S301 or S302.
     """
-    run, cache = workspace.run(model_id), DatasetCache(workspace)
+    run, cache = workspace.run(model_id), DatasetCache(workspace, cache_max_bytes)
     held = cache.held(model_id)
     if held and run.started.exists():
         report("the program has started before: nothing is staged again")
@@ -59,10 +66,25 @@ def stage(
     _make_folders(run)
     _load_model(run, spec, zip_path, rules, report)
     began = time.monotonic()
-    dataset = cache.obtain(spec.data, data, model_id, threads, report, lambda entry: is_training_data(spec, entry))
-    _log(run, "load-data.log", _told(dataset, data.place, time.monotonic() - began), report)
-    _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report)
+    with told(run, terms or Terms()) as terms:
+        wanted = partial(is_training_data, spec)
+        obtain = partial(cache.obtain, spec.data, data, model_id, threads, report, wanted, terms)
+        dataset = _while_it_changes(obtain, report)
+        _log(run, "load-data.log", _told(dataset, data.place, time.monotonic() - began), report)
+        _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report, terms)
     return _staged(workspace, dataset)
+
+
+def _while_it_changes(obtain: Callable[[], Dataset], report: Report) -> Dataset:
+    """List a bucket again that has changed while it was downloaded; what has arrived of it is used."""
+    for _ in range(_LISTINGS - 1):
+        try:
+            return obtain()
+        except StoreError as error:
+            if error.why is not Why.CHANGED:
+                raise
+            report(f"{error.message}: it is listed again")
+    return obtain()
 
 
 def _staged(workspace: Workspace, dataset: Dataset) -> Staged:
@@ -106,13 +128,13 @@ def _write_hyperparameters(spec: TrainingSpec, folder: Path) -> str:
     return f"\n{len(spec.hyperparameters)} hyperparameters in {CONFIG}"
 
 
-def _load_checkpoints(folder: Path, results: Store, threads: int, report: Report) -> None:
+def _load_checkpoints(folder: Path, results: Store, threads: int, report: Report, terms: Terms) -> None:
     below = Below(results, CHECKPOINTS)
     # The folder is shared by runs that are training now: what is there is as new as the bucket's, or newer.
     with locked(folder.with_name(f"{folder.name}.lock")):
         folder.mkdir(parents=True, exist_ok=True)
         missing = [entry for entry in below.list() if not os.path.lexists(folder / entry.key)]
-        download(below, missing, folder, threads, report, mode=0o666)
+        download(below, missing, folder, threads, report, mode=0o666, terms=terms)
         _open_to_pods(folder)
 
 

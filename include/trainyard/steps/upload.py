@@ -15,9 +15,10 @@ from trainyard.steps.results import layout_of, told_instead_of_log
 from trainyard.stores import transfer
 from trainyard.stores.base import Store, StoreError, check_key
 from trainyard.stores.progress import Report
-from trainyard.stores.transfer import Source, Transferred
+from trainyard.stores.transfer import Source, Terms, Transferred
 from trainyard.stores.tree import open_inside, scan, write_inside
 from trainyard.workspace.layout import RunFolder, Workspace
+from trainyard.workspace.transfers import told
 
 
 def upload(
@@ -31,6 +32,7 @@ def upload(
     threads: int,
     report: Report,
     patience: float = 15.0,
+    terms: Terms | None = None,
 ) -> Transferred:
     """Store logs, results and checkpoints, verified by listing; what an earlier attempt stored is not sent again.
 
@@ -45,11 +47,12 @@ def upload(
     checkpoints = workspace.checkpoints(account, spec.results)
     send = partial(transfer.upload, results, threads=threads, report=report, patience=patience)
     parts: tuple[tuple[str, Callable[[], Transferred]], ...] = (
-        ("S304", lambda: send(layout.logs, f"{model_id}/")),
-        ("S303", lambda: send(layout.results, f"{model_id}/")),
-        ("S303", lambda: send(_checkpoint_files(checkpoints, report), CHECKPOINTS, shared=True)),
+        ("S304", lambda: send(layout.logs, f"{model_id}/", terms=terms)),
+        ("S303", lambda: send(layout.results, f"{model_id}/", terms=terms)),
+        ("S303", lambda: send(_checkpoint_files(checkpoints, report), CHECKPOINTS, shared=True, terms=terms)),
     )
-    stored = _all_of(parts)
+    with told(run, terms or Terms()) as terms:
+        stored = _all_of(parts)
     run.root.mkdir(parents=True, exist_ok=True)
     run.stored.touch()
     report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {model_id}/ and {CHECKPOINTS}")

@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
@@ -20,6 +19,7 @@ from trainyard.steps.buckets import PROBE, is_training_data
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.digest import CHUNK, chunks
 from trainyard.stores.refusals import refusal
+from trainyard.stores.sampling import read_start
 
 # Enough to know that an object can be read, and little of a large one.
 SAMPLE_BYTES = 1024 * 1024
@@ -67,11 +67,7 @@ def _check_data(spec: TrainingSpec, data: Store) -> None:
     if not first:
         raise refusal(Why.EMPTY, data.place, "read from")
     smallest = min(first, key=lambda entry: entry.size)
-    sample = _Sample()
-    try:
-        data.get(smallest.key, cast(BinaryIO, sample))
-    except _EnoughError:
-        return
+    read_start(data, smallest.key, SAMPLE_BYTES)
 
 
 def _check_results(results: Store) -> None:
@@ -109,20 +105,3 @@ def _check_program(command: str, zip_path: Path) -> None:
         return  # that the zip is damaged is another check's to tell
     if problems := missing_program(command, names):
         raise TrainyardError.refused(problems)
-
-
-class _EnoughError(Exception):
-    pass
-
-
-class _Sample:
-    """A file that has seen enough after the first bytes."""
-
-    def __init__(self) -> None:
-        self._size = 0
-
-    def write(self, data: Any) -> int:
-        self._size += len(data)
-        if self._size >= SAMPLE_BYTES:
-            raise _EnoughError
-        return len(data)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
-import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import Entry, Store, Why
-from trainyard.stores.journal import Journal
 from trainyard.stores.progress import Report
 from trainyard.stores.refusals import refusal
-from trainyard.stores.transfer import check_keys, download
-from trainyard.stores.tree import open_folders, remove
+from trainyard.stores.sampling import check_readable
+from trainyard.stores.terms import Terms
+from trainyard.stores.transfer import Transferred, check_keys, download
+from trainyard.stores.tree import open_folders
+from trainyard.workspace.copies import Copy, Counts, copies_in, link_known
+from trainyard.workspace.eviction import Eviction
+from trainyard.workspace.holds import Holds
 from trainyard.workspace.layout import Workspace
-from trainyard.workspace.locks import locked, locked_if_free
+from trainyard.workspace.locks import locked
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,50 @@ class Dataset:
     hit: bool
 
 
+@dataclass(frozen=True)
+class Cached:
+    """A version in the cache. `key` is the name of its bucket's folder, `place` that of the bucket for people.
+
+    `users` are the runs that hold it now, `hits` is how many found it there; `last_used` is in seconds since the epoch.
+    """
+
+    key: str
+    place: str
+    version: str
+    files: int
+    bytes: int
+    users: tuple[str, ...]
+    hits: int
+    last_used: float
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a run asks for: the objects of its bucket, which it can list."""
+
+    store: Store
+    entries: Sequence[Entry]
+    user: str
+    threads: int
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self.store.place, len(self.entries), sum(entry.size for entry in self.entries))
+
+
 class DatasetCache:
-    """The versions of all buckets below `datasets/` of the workspace.
+    """The versions of all buckets below `datasets/` of the workspace, `max_bytes` of them unless runs use more.
 
     Two locks, both freed by their holder's death: a bucket's own is held while it is downloaded, for hours perhaps; the
     guard, for a moment, while a version is taken, published or evicted.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, max_bytes: int | None = None) -> None:
         self._workspace = workspace
         self._root = workspace.root / "datasets"
         self._guard = self._root / ".guard"
-        self._holds = self._root / ".holds"
+        self._holds = Holds(self._root)
+        self._max_bytes = max_bytes
 
     def obtain(
         self,
@@ -58,49 +90,53 @@ class DatasetCache:
         threads: int,
         report: Report,
         wanted: Callable[[Entry], bool] = lambda _: True,
+        terms: Terms | None = None,
     ) -> Dataset:
         """Return the bucket as it is now, held for the user (a model id); download what no version has yet.
 
-        Raise StoreError; EMPTY where there is no object.
+        What is there already is given only to a store that lets itself be listed and read. Raise StoreError; EMPTY
+        where there is no object.
         """
         entries = sorted((entry for entry in store.list() if wanted(entry)), key=lambda entry: entry.key)
         if not entries:
             raise refusal(Why.EMPTY, store.place, "read from")
         check_keys(entry.key for entry in entries)
-        version = version_of(entries)
-        copy = _Copy(self._workspace.dataset(ref), version)
-        if self._take(copy, user):
-            return _dataset(copy, entries)
-        with locked(copy.lock, lambda: report(f"waiting for another run that stages {store.place}")):
-            if self._take(copy, user):
-                return _dataset(copy, entries)
-            linked = _link_known(copy, entries)
-            if linked:
-                report(f"{linked} of {len(entries)} files are as in an earlier version")
-            moved = download(store, entries, copy.incoming, threads, report, copy.journal, 0o444)
-            self._publish(copy, user)
-        return _dataset(copy, entries, moved.moved_bytes, hit=False)
+        asked = _Wanted(store, entries, user, threads)
+        copy = Copy(self._workspace.dataset(ref), version_of(entries))
+        if self._take(copy, asked):
+            return _dataset(copy, asked.counts)
+        with locked(copy.lock, lambda: report(f"waiting for another run that stages {store.place}")) as still_locked:
+            if self._take(copy, asked):
+                return _dataset(copy, asked.counts)
+            try:
+                moved = self._fill(copy, asked, report, terms or Terms())
+            except OSError:
+                still_locked()  # who took over may have published the very folder
+                raise
+            still_locked()
+            self._publish(copy, asked)
+        return _dataset(copy, asked.counts, moved.moved_bytes, hit=False)
 
     def hold(self, path: Path, model_id: str) -> None:
         """Keep the version at this path from being evicted until the run releases it; a run holds one version."""
         with locked(self._guard):
-            self._hold(path, model_id)
+            self._holds.set(model_id, path)
 
     def held(self, model_id: str) -> Dataset | None:
         """Return what the run holds."""
-        with suppress(FileNotFoundError):
-            path = self._root / (self._holds / model_id).read_text()
-            copy = _Copy(path.parent, path.name)
-            if path.is_dir():
-                return _dataset(copy, list(copy.journal.read().values()))
-        return None
+        path = self._holds.of(model_id)
+        if path is None or not path.is_dir():
+            return None
+        copy = Copy(path.parent, path.name)
+        return _dataset(copy, copy.counts())
 
     def release(self, model_id: str) -> None:
         """Let go of what the run holds; nothing is fine."""
-        with locked(self._guard), suppress(FileNotFoundError):
-            path = self._root / (self._holds / model_id).read_text()
-            (self._holds / model_id).unlink()
-            _Copy(path.parent, path.name).used.touch()
+        with locked(self._guard):
+            path = self._holds.of(model_id)
+            self._holds.remove(model_id)
+            if path is not None and path.is_dir():
+                Copy(path.parent, path.name).used.touch()
 
     def evict(self, max_bytes: int, dry: bool = False) -> list[str]:
         """Remove versions and abandoned downloads, longest unused first, until the cache fits; return their paths.
@@ -108,60 +144,73 @@ class DatasetCache:
         What a run holds or downloads stays, even if the cache does not fit then. Files that versions share count once.
         A `dry` eviction removes nothing and returns what would go now.
         """
-        for trash in () if dry else self._root.glob("*/.cache/trash-*"):
-            remove(trash)
-        copies = sorted(self._copies(), key=lambda copy: copy.last_used)
-        links = Counter(inode for copy in copies for inode in copy.sizes)
-        total = sum({inode: size for copy in copies for inode, size in copy.sizes.items()}.values())
-        evicted = []
-        for copy in copies:
-            if total > max_bytes and self._evict(copy, dry):
-                evicted.append(self._workspace.subpath(copy.path))
-                links.subtract(copy.sizes.keys())
-                total -= sum(size for inode, size in copy.sizes.items() if links[inode] == 0)
-        return evicted
+        eviction = self._eviction(dry)
+        return [self._workspace.subpath(copy.path) for copy in eviction.free(eviction.total - max_bytes)]
 
-    def _take(self, copy: _Copy, user: str) -> bool:
+    def cached(self) -> list[Cached]:
+        """Return the versions there are, in the order of their buckets, the last used first."""
+        users = self._holds.all()
+        found = [_cached(copy, users.get(copy.path, [])) for copy in self._copies() if copy.path.is_dir()]
+        return sorted(found, key=lambda each: (each.place, -each.last_used))
+
+    def _take(self, copy: Copy, asked: _Wanted) -> bool:
+        if not copy.is_whole(asked.entries):
+            return False
+        check_readable(asked.store, asked.entries, asked.threads)
         with locked(self._guard):
             if not copy.path.is_dir():
                 return False
-            self._hold(copy.path, user)
-            copy.used.touch()
+            counts = copy.counts()
+            again = self._holds.of(asked.user) == copy.path
+            copy.count(counts if again else replace(counts, hits=counts.hits + 1))
+            self._holds.set(asked.user, copy.path)
         return True
 
-    def _publish(self, copy: _Copy, user: str) -> None:
+    def _fill(self, copy: Copy, asked: _Wanted, report: Report, terms: Terms) -> Transferred:
+        with locked(self._guard), suppress(FileNotFoundError):
+            copy.path.rename(copy.incoming)  # it has lost files: what is left of it need not be moved again
+        linked = link_known(copy, asked.entries)
+        if linked:
+            report(f"{linked} of {len(asked.entries)} files are as in an earlier version")
+        there = [entry for entry in asked.entries if copy.has(entry)]
+        check_readable(asked.store, there, asked.threads)
+        copy.count(asked.counts)
+        missing = asked.counts.bytes - sum(entry.size for entry in there) - copy.bytes_in_parts
+        self._make_room(copy, missing, terms.reserve, report)
+        return download(
+            asked.store, asked.entries, copy.incoming, asked.threads, report, copy.journal, mode=0o444, terms=terms
+        )
+
+    def _make_room(self, copy: Copy, needed: int, reserve: int, report: Report) -> None:
+        lacking = needed + reserve - shutil.disk_usage(copy.bucket).free
+        # Looking at every file takes its time: not before the plain sum says that it may not fit.
+        if lacking <= 0 and (self._max_bytes is None or self._counted() <= self._max_bytes):
+            return
+        eviction = self._eviction(beside=copy)
+        if self._max_bytes is not None:
+            lacking = max(lacking, eviction.total + needed - self._max_bytes)
+        for gone in eviction.free(lacking):
+            report(f"removed version {gone.version} of {gone.place}, which no run uses, to make room")
+
+    def _publish(self, copy: Copy, asked: _Wanted) -> None:
         # A umask must not keep the pods, which may run as another user, from reading.
         open_folders(copy.incoming, 0o755)
         with locked(self._guard):
             copy.incoming.rename(copy.path)
-            self._hold(copy.path, user)
-            copy.used.touch()
-        for other in _copies_in(copy.bucket):
+            self._holds.set(asked.user, copy.path)
+            copy.count(asked.counts)
+        for other in copies_in(copy.bucket):
             if not other.path.exists():
                 other.remove()
 
-    def _hold(self, path: Path, model_id: str) -> None:
-        self._holds.mkdir(parents=True, exist_ok=True)
-        made = self._holds / f".{model_id}"
-        made.write_text(path.relative_to(self._root).as_posix())
-        made.replace(self._holds / model_id)
+    def _eviction(self, dry: bool = False, beside: Copy | None = None) -> Eviction:
+        return Eviction(self._copies(), self._guard, self._holds, dry, beside)
 
-    def _copies(self) -> Iterator[_Copy]:
-        for bucket in self._root.glob("*/.cache"):
-            yield from _copies_in(bucket.parent)
+    def _counted(self) -> int:
+        return sum(copy.counts().bytes for copy in self._copies())
 
-    def _evict(self, copy: _Copy, dry: bool) -> bool:
-        with locked_if_free(copy.lock) as free:
-            if not free:
-                return False
-            with locked(self._guard):
-                held = {self._root / hold.read_text() for hold in self._holds.glob("[!.]*")}
-                if copy.path in held:
-                    return False
-                trash = [] if dry else copy.move_to_trash()
-            for path in trash:
-                remove(path)
-            return True
+    def _copies(self) -> list[Copy]:
+        return [copy for cache in self._root.glob("*/.cache") for copy in copies_in(cache.parent)]
 
 
 def version_of(entries: Iterable[Entry]) -> str:
@@ -170,103 +219,19 @@ def version_of(entries: Iterable[Entry]) -> str:
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class _Copy:
-    """Where one version of a bucket lies: `path` once it is whole, `incoming` before."""
-
-    bucket: Path
-    version: str
-
-    @property
-    def path(self) -> Path:
-        return self.bucket / self.version
-
-    @property
-    def incoming(self) -> Path:
-        return self._cache / f"{self.version}.incoming"
-
-    @property
-    def used(self) -> Path:
-        return self._cache / f"{self.version}.used"
-
-    @property
-    def lock(self) -> Path:
-        return self._cache / "lock"
-
-    @property
-    def journal(self) -> Journal:
-        return Journal(self._journal)
-
-    @property
-    def last_used(self) -> float:
-        with suppress(FileNotFoundError):
-            return self.used.stat().st_mtime
-        with suppress(FileNotFoundError):
-            return self._journal.stat().st_mtime
-        return time.time()
-
-    @property
-    def files(self) -> Path:
-        return self.path if self.path.is_dir() else self.incoming
-
-    @cached_property
-    def sizes(self) -> dict[int, int]:
-        """The size of every file by its inode."""
-        found = (os.lstat(Path(root, name)) for root, _, names in os.walk(self.files) for name in names)
-        return {status.st_ino: status.st_size for status in found}
-
-    def move_to_trash(self) -> list[Path]:
-        trash = []
-        for path in (self.path, self.incoming, self.incoming.with_name(f"{self.incoming.name}.parts")):
-            with suppress(FileNotFoundError):
-                trash.append(path.rename(self._cache / f"trash-{uuid.uuid4().hex}"))
-        self._journal.unlink(missing_ok=True)
-        self.used.unlink(missing_ok=True)
-        return trash
-
-    def remove(self) -> None:
-        for path in self.move_to_trash():
-            remove(path)
-
-    @property
-    def _cache(self) -> Path:
-        return self.bucket / ".cache"
-
-    @property
-    def _journal(self) -> Path:
-        return self._cache / f"{self.version}.journal"
+def _dataset(copy: Copy, counts: Counts, downloaded: int = 0, hit: bool = True) -> Dataset:
+    return Dataset(copy.path, copy.version, counts.files, counts.bytes, downloaded, hit)
 
 
-def _copies_in(bucket: Path) -> list[_Copy]:
-    found = {path.name for path in bucket.glob("[!.]*")}
-    found |= {path.name.partition(".")[0] for path in bucket.glob(".cache/*.incoming")}
-    return [_Copy(bucket, version) for version in sorted(found)]
-
-
-def _link_known(copy: _Copy, entries: Sequence[Entry]) -> int:
-    """Link what another version of the bucket has the same, also one whose download broke off."""
-    copy.incoming.mkdir(parents=True, exist_ok=True)
-    journal, linked = copy.journal, 0
-    missing = {entry.key: entry for entry in entries if not (copy.incoming / entry.key).exists()}
-    for other in _copies_in(copy.bucket):
-        if other == copy:
-            continue
-        for key, entry in other.journal.read().items():
-            if missing.get(key) == entry and _link(other.files / key, copy.incoming / key, entry.size):
-                journal.add(missing.pop(key))
-                linked += 1
-    return linked
-
-
-def _link(source: Path, target: Path, size: int) -> bool:
-    # A file system without hard links, or the most links a file may have: it is downloaded instead.
-    with suppress(OSError):
-        if source.lstat().st_size == size:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(source, target)
-            return True
-    return False
-
-
-def _dataset(copy: _Copy, entries: Sequence[Entry], downloaded: int = 0, hit: bool = True) -> Dataset:
-    return Dataset(copy.path, copy.version, len(entries), sum(entry.size for entry in entries), downloaded, hit)
+def _cached(copy: Copy, users: Sequence[str]) -> Cached:
+    known = copy.counts()
+    return Cached(
+        key=copy.bucket.name,
+        place=known.place,
+        version=copy.version,
+        files=known.files,
+        bytes=known.bytes,
+        users=tuple(users),
+        hits=known.hits,
+        last_used=copy.last_used,
+    )

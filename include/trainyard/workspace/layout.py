@@ -45,6 +45,11 @@ class RunFolder:
         return self.state / "started"
 
     @property
+    def transfer(self) -> Path:
+        """How far its data is, while it is moved; it lies where no program reaches it."""
+        return self.root / "transfer.json"
+
+    @property
     def stored(self) -> Path:
         """Written once everything is in the results bucket; it lies where no program reaches it."""
         return self.root / "stored"

@@ -1,0 +1,19 @@
+"""`trainyard datasets`."""
+
+from __future__ import annotations
+
+from trainyard.cli.options import Output, Url
+
+
+def datasets(url: Url = None, output: Output = "text") -> None:
+    """List the cached datasets of your accounts: size, files, runs that use them now, runs that found them there."""
+    from trainyard.cli.client import open_door
+    from trainyard.cli.output import Screen
+    from trainyard.cli.tables import dataset_table
+
+    screen = Screen(output)
+    with open_door(url) as door:
+        screen.say("Fetching the list of datasets ...")
+        found = door.datasets()
+    screen.say(*dataset_table(found), "", f"{len(found)} records found.", "OK", "List all datasets successful")
+    screen.data({"resources": found, "total": len(found)})

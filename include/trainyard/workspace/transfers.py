@@ -1,0 +1,44 @@
+"""How far the data of a run has been moved, told between processes by a small file beside its folders."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from typing import Any
+
+from trainyard.stores.progress import Standing
+from trainyard.stores.terms import Terms
+from trainyard.stores.tree import write_inside
+from trainyard.workspace.layout import RunFolder
+
+# It is written every second; what is older was left by a process that is dead.
+_FRESH_SECONDS = 15.0
+
+
+@contextmanager
+def told(run: RunFolder, terms: Terms) -> Iterator[Terms]:
+    """Yield the terms with a note of what moves, which `transfer_of` reads from any process until this is left."""
+
+    def note(standing: Standing) -> None:
+        # Nothing fails because nobody can be told.
+        with suppress(OSError):
+            write_inside(run.root, run.transfer.name, json.dumps(asdict(standing)).encode())
+
+    try:
+        yield replace(terms, note=note)
+    finally:
+        with suppress(OSError):
+            run.transfer.unlink()
+
+
+def transfer_of(run: RunFolder, now: float | None = None) -> dict[str, Any] | None:
+    """Return what is being moved for the run, as `stores.progress.Standing` has it, or None; `now` is for tests."""
+    try:
+        found = json.loads(run.transfer.read_bytes())
+        fresh = (time.time() if now is None else now) - found["at"] < _FRESH_SECONDS
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return found if fresh else None
