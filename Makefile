@@ -3,13 +3,14 @@ SHELL := /bin/bash
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 UV := $(BIN)/uv pip
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up down status test lint format bench lock clean
+.PHONY: help setup tools demo up down status test lint format bench lock image compose-env quotas clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## Install what the project needs into .venv
 
@@ -21,9 +22,14 @@ setup: .venv/ready ## Install what the project needs into .venv
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-tools: ## Install what only the tests need: Debian's kubectl, and busybox as one more shell
+tools: .venv/swiftcloud/ready ## Install what only the tests need: kubectl, busybox, and Swift with Keystone apart
 	@command -v kubectl >/dev/null || scripts/debian-packages kubernetes-client
 	@command -v busybox >/dev/null || scripts/debian-packages busybox
+
+.venv/swiftcloud/ready: tests/swiftcloud/requirements.txt | .venv/ready
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
+	@$(UV) sync --quiet --python $(@D)/bin/python tests/swiftcloud/requirements.txt
+	@touch $@
 
 demo: setup ## Start the one-machine stack, train the digits example, show the trained model
 	@$(BIN)/trainyard up
@@ -49,11 +55,25 @@ lint: setup ## Check style, types and formatting; mends nothing
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: setup ## Measure speed; prints a table and keeps the figures in bench/results/
-	@$(BIN)/python -m bench
+bench: setup ## Measure speed, PART="start list drops" or all; prints a table and keeps the figures in bench/results/
+	@PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
 lock: setup ## Make requirements.txt anew from requirements.in
 	@$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
+	@cd tests/swiftcloud && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
+	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
+		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt
+
+image: ## Build the image trainyard:VERSION of all of Airflow's processes; needs Docker
+	docker build -t trainyard:$(VERSION) .
+
+CLUSTER ?= cpu
+compose-env: ## Write .env with new secrets for docker-compose.yaml, CLUSTER=cpu or gpu; keeps one that is there
+	@$(PYTHON) deploy/compose/make_env.py .env $(CLUSTER)
+
+quotas: setup ## Write QUOTAS=quotas.yaml as what a Kubernetes cluster counts, into deploy/kubernetes/quotas
+	@$(BIN)/python deploy/kubernetes/quotas/make_quotas.py $(QUOTAS) >.accounts.yaml
+	@mv .accounts.yaml deploy/kubernetes/quotas/accounts.yaml
 
 clean: down ## Stop the stack and remove everything that was made
 	rm -rf .trainyard .venv

@@ -1,36 +1,46 @@
-"""Start a stack of its own, measure, print one table, keep the figures."""
+"""Measure the parts that are named, else all; print one table, keep the figures."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from bench import known, start
+from bench import datasets, drops, listing, moves, start
 from bench.figures import Figure, table
-from trainyard.local.demo import put_data
-from trainyard.local.stack import Stack
+from trainyard.errors import TrainyardError
 
 RESULTS = Path(__file__).parent / "results"
+PARTS: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
+    "start": start.measure,
+    "list": listing.measure,
+    "drops": drops.measure,
+    "datasets": datasets.measure,
+    "moves": moves.measure,
+}
 
 
 def main() -> int:
-    """Measure everything and return the exit code; figures are kept as JSON for later comparison."""
-    with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
-        stack = Stack(Path(folder) / ".trainyard")
-        try:
-            begun = time.monotonic()
-            stack.up(_say)
-            figures = [Figure("cold start of the stack", [time.monotonic() - begun], "s")]
-            put_data(stack.folder / "objects")
-            figures += start.measure(stack, _say)
-            figures += known.measure(stack, _say)
-        finally:
-            stack.down(_say)
-    print("\n".join(table(figures)))
-    _keep(figures)
+    """Measure and return the exit code; figures are kept as JSON for later comparison."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all if none is named")
+    parts = parser.parse_args().part or list(PARTS)
+    if unknown := set(parts) - PARTS.keys():
+        parser.error(f"there is no part {', '.join(unknown)}: the parts are {', '.join(PARTS)}")
+    figures: list[Figure] = []
+    try:
+        for part in parts:
+            figures += PARTS[part](_say)
+    except TrainyardError as error:
+        print(f"{error}. {error.cure}", file=sys.stderr)
+        return 1
+    finally:  # what was measured is not lost with a part that fails
+        if figures:
+            print("\n".join(table(figures)))
+            _keep(figures)
     return 0
 
 
@@ -41,7 +51,7 @@ def _say(line: str) -> None:
 def _keep(figures: list[Figure]) -> None:
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{time.strftime('%Y-%m-%dT%H-%M-%S')}.json"
-    file.write_text(json.dumps({figure.name: figure.values for figure in figures}, indent=2))
+    file.write_text(json.dumps({figure.name: figure.as_dict() for figure in figures}, indent=2))
 
 
 if __name__ == "__main__":

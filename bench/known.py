@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from bench.figures import Figure
 from trainyard.catalogue import Catalogue, Training
@@ -28,7 +29,7 @@ def measure(stack: Stack, say: Callable[[str], None]) -> list[Figure]:
     for among in AMONG:
         _fill(catalogue, pattern, among)
         say(f"waiting until {among} trainings are known")
-        assert wait_for(lambda among=among: _known(stack) >= among, _LIMIT_SECONDS)
+        assert wait_for(partial(_all_known, stack, among), _LIMIT_SECONDS)
         seconds = [_time_of_one(stack, catalogue, pattern) for _ in range(TRIES)]
         figures.append(Figure(f"new training known among {among:,}", seconds, "s", goal=2))
     return figures
@@ -50,6 +51,10 @@ def _time_of_one(stack: Stack, catalogue: Catalogue, pattern: Training) -> float
     catalogue.add(training)
     assert wait_for(lambda: _known(stack, training.id) == 1, _LIMIT_SECONDS), f"{training.id} is not known"
     return time.monotonic() - begun
+
+
+def _all_known(stack: Stack, among: int) -> bool:
+    return _known(stack) >= among
 
 
 def _known(stack: Stack, training_id: str = "training-%") -> int:

@@ -1,4 +1,4 @@
-"""From accepted to program running, against a bare pod with the same program on the same cluster."""
+"""The start of the stack; from accepted to program running, against a bare pod with the same program; new trainings."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench import known
 from bench.figures import Figure
+from bench.stacks import fresh_stack, front_door, object_store
 from trainyard.catalogue import Catalogue
-from trainyard.local.demo import EXAMPLE, prepare
-from trainyard.local.parts import OBJECT_STORE
+from trainyard.local.demo import EXAMPLE, prepare, put_data
 from trainyard.local.ready import wait_for
-from trainyard.local.secrets import Secrets
 from trainyard.local.stack import Stack
 from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.workspace.layout import Workspace
@@ -22,7 +22,16 @@ RUNS = 7
 _LIMIT_SECONDS = 120
 
 
-def measure(stack: Stack, say: Callable[[str], None]) -> list[Figure]:
+def measure(say: Callable[[str], None]) -> list[Figure]:
+    """Measure all of it on one stack."""
+    begun = time.monotonic()
+    with fresh_stack(say) as stack:
+        cold = Figure("cold start of the stack", [time.monotonic() - begun], "s")
+        put_data(stack.folder / "objects")
+        return [cold, *_starts(stack, say), *known.measure(stack, say)]
+
+
+def _starts(stack: Stack, say: Callable[[str], None]) -> list[Figure]:
     """Measure both in turn, so that a slow moment of the machine meets both; the first pair warms up and is dropped."""
     ours, bare = [], []
     for number in range(RUNS + 1):
@@ -40,16 +49,11 @@ def measure(stack: Stack, say: Callable[[str], None]) -> list[Figure]:
 
 
 def _ours(stack: Stack) -> tuple[str, float]:
-    from trainyard.cli.client import FrontDoor
-    from trainyard.cli.config import find_access
-
-    secrets = Secrets.of(stack.folder / "secrets.json")
-    endpoint = stack.status()[OBJECT_STORE]["address"]
-    manifest, model = prepare(EXAMPLE, stack.folder / "bench", endpoint, secrets)
-    with FrontDoor(find_access(None, {}, stack.folder.parent)) as door:
-        accepted = door.submit((manifest.name, manifest.read_bytes()), model, None, lambda _: None)
+    manifest, model = prepare(EXAMPLE, stack.folder / "bench", *object_store(stack))
+    with front_door(stack) as door:
+        accepted = door.submit([(manifest.name, manifest.read_bytes())], model, {})
         at = time.time()
-        model_id = accepted["model_id"]
+        model_id: str = accepted["model_id"]
         begun = _started(stack, model_id) - at
         assert wait_for(lambda: door.run(model_id)["finished_at"] is not None, _LIMIT_SECONDS)
     return model_id, begun

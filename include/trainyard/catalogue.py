@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +110,8 @@ class Catalogue:
 
     def ids(self) -> set[str]:
         """Return the ids of all registered trainings, from the folder's listing alone."""
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as found:
-            return {entry.name[:-5] for entry in found if entry.name.endswith(".json") and entry.name[0] != "."}
+        with contextlib.suppress(FileNotFoundError):
+            return {name[:-5] for name in os.listdir(self.folder) if name.endswith(".json") and name[0] != "."}
         return set()
 
     def zips(self) -> dict[str, float]:
@@ -126,25 +125,21 @@ class Catalogue:
 
     def get(self, training_id: str) -> Training | None:
         """Return a training; None if it is not registered or its record is broken, which is logged."""
-        path = self.record_path(training_id)
+        path = str(self.record_path(training_id))
         # What was read once is remembered, but another process may have removed it since.
-        if not os.path.isfile(path):
-            return None
-        try:
-            return _read_record(path)
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            # One broken record must not take the list and the DAGs of all others with it.
-            log.error("the record %s cannot be read and is passed over: %r", path, error)  # noqa: TRY400
-            return None
+        return _found(path) if os.path.isfile(path) else None
+
+    def trainings(self) -> list[Training]:
+        """Return all registered trainings in no order: one listing, and of its records only new ones are read."""
+        paths = [f"{self.folder}/{training_id}.json" for training_id in self.ids()]
+        return [record for record in map(_found, paths) if record]
 
     def remove(self, training_id: str) -> None:
         """Forget a training: first its record, then its zip, with what was written of them only in part."""
         for path in (self.record_path(training_id), self.zip_path(training_id)):
             path.unlink(missing_ok=True)
             _aside(path).unlink(missing_ok=True)
-        _read_record.cache_clear()
+        _records.pop(str(self.record_path(training_id)), None)
 
 
 def _aside(path: Path) -> Path:
@@ -152,8 +147,29 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}")
 
 
-# Lists look at every record; ten thousand of them are about 30 MB. Beyond its size a cache that is read in turn is no
-# use at all, so there is room for more than anybody keeps.
-@lru_cache(maxsize=50_000)
-def _read_record(path: Path) -> Training:
-    return Training.from_dict(json.loads(path.read_text(encoding="utf-8")))
+# Path -> record, of what was read: lists look at every record. Ten thousand are about 30 MB; those that another process
+# has removed stay until there are more than anybody keeps.
+_records: dict[str, Training] = {}
+_MOST_RECORDS = 50_000
+
+
+def _found(path: str) -> Training | None:
+    known = _records.get(path)
+    if known is not None:
+        return known
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        # One broken record must not take the list and the DAGs of all others with it.
+        log.error("the record %s cannot be read and is passed over: %r", path, error)  # noqa: TRY400
+        return None
+
+
+def _read(path: str) -> Training:
+    if len(_records) >= _MOST_RECORDS:
+        _records.clear()
+    with open(path, encoding="utf-8") as file:
+        record = _records[path] = Training.from_dict(json.load(file))
+    return record

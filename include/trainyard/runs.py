@@ -9,6 +9,7 @@ from typing import Any
 from trainyard.catalogue import Training
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase, State
+from trainyard.domain.training import Framework
 from trainyard.domain.waiting import waits_for
 
 
@@ -58,13 +59,16 @@ class Filter:
     def takes(self, training: Training) -> bool:
         """Say whether the runs of a training are asked for, as far as the training alone tells."""
         spec = training.spec
-        frameworks = (spec.framework.name.casefold(), str(spec.framework).casefold())
-        return (
-            self.name.casefold() in spec.name.casefold()
-            and self.experiment in ("", training.experiment)
-            and (not self.framework or self.framework.casefold() in frameworks)
+        return (  # ten thousand trainings are asked for every page, so what is not wanted costs nothing
+            (not self.experiment or self.experiment == training.experiment)
+            and (not self.name or self.name.casefold() in spec.name.casefold())
+            and (not self.framework or self.framework.casefold() in _names(spec.framework))
         )
 
     @property
     def asks_trainings(self) -> bool:
         return bool(self.name or self.experiment or self.framework)
+
+
+def _names(framework: Framework) -> tuple[str, str]:
+    return (framework.name.casefold(), str(framework).casefold())

@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,28 @@ os.environ.update(
 )
 
 
-@pytest.fixture(scope="session")
-def _tables():
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def _tables(request):
+    """Airflow's tables, on either kind of server; without tests of one kind, its server does not start."""
     from airflow import settings
     from airflow.models.base import Base
     from airflow.utils.db import import_all_models
 
     import_all_models()
-    Base.metadata.create_all(settings.engine)
+    with _address(request.param) as address, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", address)
+        settings.configure_vars()
+        settings.reconfigure_orm()
+        assert settings.engine.dialect.name == request.param
+        Base.metadata.create_all(settings.engine)
+        yield
+        settings.dispose_orm()  # before its server goes
+
+
+def _address(kind):
+    from postgresserver import postgres_server
+
+    return postgres_server() if kind == "postgresql" else nullcontext(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
 
 
 @pytest.fixture
