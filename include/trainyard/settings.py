@@ -33,6 +33,26 @@ def _days(text: str) -> float:
     return days
 
 
+def _pod_bytes(text: str) -> int:
+    size = memory_bytes(text)
+    if size < 1024**2:
+        raise ValueError("it has to be 1MiB or more")
+    return size
+
+
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("it has to be true or false")
+    return text == "true"
+
+
+def _segment_bytes(text: str) -> int:
+    size = memory_bytes(text)
+    if not 1 <= size <= 5 * 1024**3:
+        raise ValueError("Swift takes at least 1 byte and at most 5GiB")
+    return size
+
+
 ROWS = (
     Row("catalogue", str, ".trainyard/catalogue", "Folder of the registered trainings: spec and zip of each."),
     Row("workspace", str, ".trainyard/workspace", "Folder that workers and training pods share."),
@@ -51,21 +71,33 @@ ROWS = (
     Row("grace_seconds", int, "30", "Seconds between SIGTERM and SIGKILL when a run is canceled."),
     Row("pod_user", int, "50000", "User id of training pods: the workers' own, so that both may write the workspace."),
     Row("pod_group", int, "0", "Group id of training pods: the workers' own."),
+    Row("pod_scratch_bytes", _pod_bytes, "20GiB", "Most that a run may write to /tmp and HOME."),
+    Row("pod_log_bytes", _pod_bytes, "1GiB", "Most of a run's output that its log keeps."),
+    Row("pod_read_only_root", _switch, "true", "Whether a container's root file system is read-only."),
+    Row("pod_priority_prefix", str, "", "Beginning of the names of the accounts' priority classes; empty sets none."),
     Row("image_timeout_seconds", int, "600", "Seconds a framework image may take to arrive on its node."),
     Row("api_outage_seconds", int, "600", "Seconds the Kubernetes API may be silent before a run is given up."),
     Row("pod_retries", int, "2", "Attempts after the first when the infrastructure took the pod."),
     Row("staging_slots", int, "4", "Stagings and uploads that run at the same time."),
     Row("cpu_slots", int, "8", "Runs without a GPU that train at the same time."),
-    Row("transfer_threads", int, "8", "Objects of one run that move at the same time."),
+    Row("transfer_threads", int, "16", "Objects, or parts of large ones, of one run that move at the same time."),
+    Row("transfer_stall_seconds", float, "120", "Seconds that a transfer may stand still before it is given up."),
+    Row("disk_reserve_bytes", memory_bytes, "1GiB", "Bytes of the workspace's disk that downloads leave free."),
     Row(
         "s3_addressing",
         str,
         "auto",
         "How S3 buckets are named in URLs: `path`, `virtual`, or `auto`: virtual at AWS only.",
     ),
+    Row(
+        "swift_segment_bytes",
+        _segment_bytes,
+        "4GiB",
+        "Size above which a file is stored in Swift in segments, none of which is larger.",
+    ),
     Row("ca_bundle", str, "", "File of the authorities that sign the stores' certificates; empty is the usual ones."),
     Row("retention_days", _days, "7", "Days that a finished run stays in the history."),
-    Row("dataset_cache_max_bytes", memory_bytes, "100GiB", "Size above which housekeeping evicts unused datasets."),
+    Row("dataset_cache_max_bytes", memory_bytes, "100GiB", "Size above which unused datasets are evicted."),
     Row("schedule_poll_seconds", float, "5", "Seconds between two looks of the triggerer at what schedules have due."),
     Row("schedule_late_seconds", float, "600", "Seconds after which a scheduled run that was missed is not started."),
     Row("inbox", str, "", "URL of the watched bucket, container or folder; empty watches none."),

@@ -407,6 +407,29 @@ def test_a_log_that_the_program_removed_or_emptied_does_no_harm(learner: Learner
     assert learner.run('echo x; rm -r "$LOG_DIR"/*; exit 4')[0] == 4
 
 
+def test_a_log_that_grows_past_its_limit_is_cut_and_says_so_while_the_pods_own_goes_on(learner: Learner) -> None:
+    code, shown = learner.run("seq 100000; exit 3", LEARNER_LOG_BYTES="65536")
+    kept = learner.log.read_bytes()
+    assert code == 3
+    assert shown.startswith(kept[:65536])
+    assert b"\n99999\n100000\n" in shown
+    assert kept[65536:].strip() == b"trainyard: the log has its 65536 bytes; what came after is not kept"
+
+
+def test_a_second_attempt_after_a_full_log_runs_as_the_first_did(learner: Learner) -> None:
+    learner.run("seq 100000", LEARNER_LOG_BYTES="65536")
+    code, shown = learner.run("echo second; exit 4", LEARNER_LOG_BYTES="65536")
+    assert (code, b"second" in shown) == (4, True)
+
+
+def test_a_log_below_its_limit_is_whole_and_the_programs_own_files_are_not_bounded(learner: Learner) -> None:
+    command = 'seq 1000; seq 100000 >"$MODEL_DIR/large"'
+    code, shown = learner.run(command, LEARNER_LOG_BYTES="65536")
+    assert code == 0
+    assert learner.log.read_bytes() == shown == b"".join(b"%d\n" % number for number in range(1, 1001))
+    assert (learner.model / "large").stat().st_size > 500_000
+
+
 def test_the_launcher_takes_bash_where_there_is_one_and_sh_elsewhere(learner: Learner) -> None:
     command = [learner.shell[0], "-c", LAUNCHER, "learner", 'echo "$0 ${BASH_VERSION:+bash}"']
     shown = subprocess.run(command, env=learner.environment, capture_output=True, check=True, timeout=_LIMIT).stdout

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
-from pod_samples import FFDL, SMALL, expanded
+from pod_samples import FFDL, GIB, SMALL, expanded
 
 from trainyard.errors import TrainyardError
 from trainyard.pods.environment import LAUNCHER, escaped, learner_text
 from trainyard.pods.labels import run_selector
+from trainyard.pods.run import pod_options
 from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
+from trainyard.settings import read_settings
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -95,6 +97,43 @@ def test_the_program_may_do_nothing_to_its_node() -> None:
     assert spec["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
+def test_a_program_writes_only_where_its_amount_is_bounded() -> None:
+    run = replace(SMALL, scratch=7 * GIB)
+    spec = training_pod(run)["spec"]
+    container = spec["containers"][0]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["resources"]["limits"]["ephemeral-storage"] == "7Gi"
+    assert all(volume["emptyDir"]["sizeLimit"] for volume in spec["volumes"] if "emptyDir" in volume)
+    paths = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+    assert {"/tmp", "/var/tmp", "/job/home", "/dev/shm", "/job/result", "/job/checkpoints"} <= paths
+
+
+def test_the_root_can_be_left_writable_for_nodes_that_cannot_do_without() -> None:
+    container = training_pod(replace(SMALL, read_only_root=False))["spec"]["containers"][0]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is False
+
+
+def test_little_of_the_scratch_space_is_reserved_and_never_more_than_there_may_be() -> None:
+    def requested(scratch: int) -> str:
+        run = replace(SMALL, scratch=scratch)
+        return training_pod(run)["spec"]["containers"][0]["resources"]["requests"]["ephemeral-storage"]
+
+    assert [requested(size * GIB // 2) for size in (1, 4, 2000)] == ["512Mi", "1Gi", "1Gi"]
+
+
+def test_a_program_may_take_four_times_its_cpus_while_they_are_free() -> None:
+    resources = training_pod(SMALL)["spec"]["containers"][0]["resources"]
+    assert (resources["requests"]["cpu"], resources["limits"]["cpu"]) == ("4", "16")
+
+
+def test_a_pod_names_its_accounts_priority_class_where_the_cluster_counts_quotas() -> None:
+    assert "priorityClassName" not in training_pod(SMALL)["spec"]
+    assert (
+        training_pod(replace(SMALL, priority_class="trainyard-vision"))["spec"]["priorityClassName"]
+        == "trainyard-vision"
+    )
+
+
 def test_of_the_workspace_only_the_runs_own_folders_are_seen_and_data_cannot_be_written() -> None:
     mounts = training_pod(SMALL)["spec"]["containers"][0]["volumeMounts"]
     workspace = {mount["mountPath"]: mount for mount in mounts if mount["name"] == "workspace"}
@@ -117,6 +156,32 @@ def test_of_the_workspace_only_the_runs_own_folders_are_seen_and_data_cannot_be_
 def test_only_an_image_that_may_have_changed_is_pulled_again(image: str, policy: str) -> None:
     run = replace(SMALL, plan=replace(SMALL.plan, image=image))
     assert training_pod(run)["spec"]["containers"][0]["imagePullPolicy"] == policy
+
+
+def test_the_settings_decide_what_a_pod_may() -> None:
+    environ = {
+        "TRAINYARD_POD_SCRATCH_BYTES": "7GiB",
+        "TRAINYARD_POD_LOG_BYTES": "2MiB",
+        "TRAINYARD_POD_READ_ONLY_ROOT": "false",
+        "TRAINYARD_POD_PRIORITY_PREFIX": "yard-",
+        "TRAINYARD_POD_USER": "1234",
+    }
+    run = replace(SMALL, **pod_options(read_settings(environ), "vision"))
+    assert (run.scratch, run.log_bytes, run.read_only_root) == (7 * GIB, 2 * 1024**2, False)
+    assert (run.priority_class, run.user, run.group, run.grace_seconds) == ("yard-vision", 1234, 0, 30)
+
+
+def test_the_shipped_settings_are_the_pods_own() -> None:
+    assert replace(SMALL, **pod_options(read_settings({}), "vision")) == SMALL
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("POD_SCRATCH_BYTES", "0"), ("POD_LOG_BYTES", "many"), ("POD_READ_ONLY_ROOT", "perhaps")],
+)
+def test_a_setting_that_would_leave_a_pod_without_bounds_is_refused(setting: str, value: str) -> None:
+    with pytest.raises(TrainyardError, match=f"TRAINYARD_{setting}"):
+        read_settings({f"TRAINYARD_{setting}": value})
 
 
 @pytest.mark.parametrize(

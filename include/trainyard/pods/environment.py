@@ -61,6 +61,7 @@ def _variables(run: PodRun) -> dict[str, str]:
         "SUBID": f"{LEARNER}-{LEARNER_ID}",
         "LEARNER_PYTHON": run.plan.interpreter,
         "TERMINATION_LOG": TERMINATION_LOG,
+        "LEARNER_LOG_BYTES": str(run.log_bytes),
         "HOME": volumes.HOME,
         "PYTHONUNBUFFERED": "1",
         **_hidden_gpus(run.plan.gpus),

@@ -69,6 +69,19 @@ explain() {
     printf 'trainyard: exit code %s: %s\n' "$status" "$1" | tee -a "$log"
 }
 
+# Past the limit `tee` cannot write to the file any more and goes on with the pod's own log, which the kubelet bounds.
+limit_log() {
+    [ -n "$LEARNER_LOG_BYTES" ] || return 0
+    trap '' XFSZ
+    ulimit -f $((LEARNER_LOG_BYTES / 512 ${BASH_VERSION:+/ 2})) 2>/dev/null # bash counts in 1024s
+}
+
+tell_log_limit() {
+    [ -n "$LEARNER_LOG_BYTES" ] && [ "$(wc -c <"$log")" -ge $((LEARNER_LOG_BYTES / 1024 * 1024)) ] || return 0
+    end_last_line
+    printf 'trainyard: the log has its %s bytes; what came after is not kept\n' "$LEARNER_LOG_BYTES" | tee -a "$log"
+}
+
 # Kubernetes keeps at most 4096 bytes, and only as UTF-8.
 write_reason() {
     new=$(($(wc -c <"$log") - before))
@@ -92,6 +105,7 @@ shell=$(command -v bash || echo sh)
 exec 3<>"$scratch/output" 4<"$scratch/output" 5>"$scratch/output" 3>&-
 (
     trap '' TERM
+    limit_log
     exec tee -a "$log"
 ) <&4 4<&- 5>&- &
 copier=$!
@@ -116,6 +130,7 @@ else
 fi
 await "$copier"
 rm -rf "$scratch"
+tell_log_limit
 
 case $status in
 126) explain 'a file of the command is not executable; run chmod +x on it before zipping it' ;;

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
+from trainyard.pods.names import priority_class
 
 _CLAIM = "claim:"
+_GIB = 1024**3
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class WorkspaceVolume:
 class PodRun:
     """One attempt of one run. The subpaths are relative to the volume and exist already.
 
-    `user` and `group` are those of the Airflow workers, so that both can write and remove in the workspace.
+    `user` and `group` are those of the Airflow workers, so that both can write and remove in the workspace. What a run
+    may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. The
+    `priority_class` is the account's, empty where the cluster counts no quotas.
     """
 
     model_id: str
@@ -54,3 +59,20 @@ class PodRun:
     grace_seconds: int = 30
     user: int = 50000
     group: int = 0
+    scratch: int = 20 * _GIB
+    log_bytes: int = _GIB
+    read_only_root: bool = True
+    priority_class: str = ""
+
+
+def pod_options(settings: Any, account: str) -> dict[str, Any]:
+    """Return the fields of a PodRun that settings decide."""
+    return {
+        "grace_seconds": settings.grace_seconds,
+        "user": settings.pod_user,
+        "group": settings.pod_group,
+        "scratch": settings.pod_scratch_bytes,
+        "log_bytes": settings.pod_log_bytes,
+        "read_only_root": settings.pod_read_only_root,
+        "priority_class": priority_class(settings.pod_priority_prefix, account),
+    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from trainyard.domain.names import pod_name
-from trainyard.domain.plan import Plan
 from trainyard.domain.quantity import cpu_text, memory_text
 from trainyard.pods.environment import GPU, LEARNER, TERMINATION_LOG, command, environment
 from trainyard.pods.labels import pod_annotations, pod_labels
@@ -14,6 +13,10 @@ from trainyard.pods.security import container_security, pod_security
 from trainyard.pods.volumes import mounts, volumes
 
 __all__ = ["GPU", "LEARNER", "PodRun", "WorkspaceVolume", "training_pod"]
+
+DISK = "ephemeral-storage"
+_CPU_BURST = 4
+_RESERVED_DISK = 1024**3
 
 
 def training_pod(run: PodRun) -> dict[str, Any]:
@@ -41,16 +44,17 @@ def _spec(run: PodRun) -> dict[str, Any]:
         "hostPID": False,
         "hostIPC": False,
         "securityContext": pod_security(run),
-        **_placement(run.plan),
+        **_placement(run),
         "containers": [_container(run)],
         "volumes": volumes(run),
     }
 
 
-def _placement(plan: Plan) -> dict[str, Any]:
+def _placement(run: PodRun) -> dict[str, Any]:
     parts = {
-        "nodeSelector": dict(plan.node_selector),
-        "tolerations": [dict(toleration) for toleration in plan.tolerations],
+        "priorityClassName": run.priority_class,
+        "nodeSelector": dict(run.plan.node_selector),
+        "tolerations": [dict(toleration) for toleration in run.plan.tolerations],
     }
     return {key: value for key, value in parts.items() if value}
 
@@ -62,9 +66,9 @@ def _container(run: PodRun) -> dict[str, Any]:
         "imagePullPolicy": _pull_policy(run.plan.image),
         "command": command(run),
         "env": environment(run),
-        "resources": _resources(run.plan),
+        "resources": _resources(run),
         "volumeMounts": mounts(run),
-        "securityContext": container_security(),
+        "securityContext": container_security(run),
         "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
@@ -78,8 +82,15 @@ def _pull_policy(image: str) -> str:
     return "IfNotPresent" if tag not in ("", "latest") else "Always"
 
 
-def _resources(plan: Plan) -> dict[str, dict[str, str]]:
-    """Reserve memory and GPUs exactly; a cpu limit is left out because it would only idle a free processor."""
-    memory = {"memory": memory_text(plan.memory)}
-    gpus = {GPU: str(plan.gpus)} if plan.gpus else {}
-    return {"requests": {"cpu": cpu_text(plan.cpu_millis), **memory, **gpus}, "limits": {**memory, **gpus}}
+def _resources(run: PodRun) -> dict[str, dict[str, str]]:
+    """Reserve memory and GPUs exactly.
+
+    The cpu limit is loose: data loaders use a free processor, and no program takes a whole node from its neighbours.
+    Of the scratch space little is reserved, or a small node would never do.
+    """
+    plan = run.plan
+    exact = {"memory": memory_text(plan.memory), **({GPU: str(plan.gpus)} if plan.gpus else {})}
+    return {
+        "requests": {"cpu": cpu_text(plan.cpu_millis), DISK: memory_text(min(run.scratch, _RESERVED_DISK)), **exact},
+        "limits": {"cpu": cpu_text(plan.cpu_millis * _CPU_BURST), DISK: memory_text(run.scratch), **exact},
+    }

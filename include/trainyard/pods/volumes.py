@@ -10,7 +10,8 @@ from trainyard.pods.run import PodRun, WorkspaceVolume
 JOB = "/job"
 DATA, MODEL, RESULT, LOGS, STATE = f"{JOB}/data", f"{JOB}/model", f"{JOB}/result", f"{JOB}/logs", f"{JOB}/state"
 CHECKPOINTS, HOME = f"{JOB}/checkpoints", f"{JOB}/home"
-SHARED_MEMORY, TEMPORARY = "/dev/shm", "/tmp"
+SHARED_MEMORY = "/dev/shm"
+TEMPORARY = ("/tmp", "/var/tmp")
 
 _WORKSPACE = "workspace"
 
@@ -19,13 +20,14 @@ def volumes(run: PodRun) -> list[dict[str, Any]]:
     """Return the volumes, each mounted at least once.
 
     The shared memory may grow to the pod's whole limit: it counts against the memory anyway, and running into the
-    memory limit says so, while a full /dev/shm ends data loaders with a bare bus error.
+    memory limit says so, while a full /dev/shm ends data loaders with a bare bus error. HOME and /tmp may each take
+    all of the scratch space; the container's limit bounds both together.
     """
     return [
         {"name": _WORKSPACE, **_source(run.volume)},
         {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": memory_text(run.plan.memory)}},
-        {"name": "home", "emptyDir": {}},
-        {"name": "temporary", "emptyDir": {}},
+        {"name": "home", "emptyDir": {"sizeLimit": memory_text(run.scratch)}},
+        {"name": "temporary", "emptyDir": {"sizeLimit": memory_text(run.scratch)}},
     ]
 
 
@@ -43,7 +45,7 @@ def mounts(run: PodRun) -> list[dict[str, Any]]:
         *({"name": _WORKSPACE, "mountPath": path, "subPath": subpath} for path, subpath in writable.items()),
         {"name": "shared-memory", "mountPath": SHARED_MEMORY},
         {"name": "home", "mountPath": HOME},
-        {"name": "temporary", "mountPath": TEMPORARY},
+        *({"name": "temporary", "mountPath": path} for path in TEMPORARY),
     ]
 
 

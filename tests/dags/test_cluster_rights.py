@@ -1,0 +1,154 @@
+"""The roles in deploy/kubernetes give each of Airflow's processes what it asks the cluster for, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import yaml
+from deployfiles import PROJECT
+from integration.local_cluster_server import running_cluster
+from late import Late
+from recordingapi import recording_api, right
+from unit.pod_samples import SMALL
+
+from trainyard.domain.names import pod_name
+from trainyard.pods.spec import WorkspaceVolume, training_pod
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+hooks = Late("airflow.providers.cncf.kubernetes.hooks.kubernetes")
+trainingpods = Late("trainyard.airflow.trainingpods")
+trigger = Late("trainyard.airflow.trigger")
+podwaits = Late("trainyard.airflow.podwaits")
+
+_RIGHTS = PROJECT / "deploy" / "kubernetes" / "trainings" / "rights.yaml"
+_POD = pod_name(SMALL.model_id, 1)
+_CONNECTION = "recorded_cluster"  # no other test's: the api-server keeps its client
+
+# Waits until it is watched; says by its exit code whether each folder can be written, and whether two are one.
+_WRITES_WHERE_IT_MAY = """
+until [ -e $RESULT_DIR/watched ]; do sleep 0.05; done
+for place in /tmp /var/tmp $HOME /dev/shm $RESULT_DIR $CHECKPOINT_DIR; do echo x >$place/probe || exit 1; done
+[ /tmp/probe -ef /var/tmp/probe ]
+"""
+
+
+def allowed(role: str) -> set[tuple[str, str, str]]:
+    """Return what a role of rights.yaml allows."""
+    documents = yaml.safe_load_all(_RIGHTS.read_text("utf-8"))
+    rules = next(one["rules"] for one in documents if one["kind"] == "Role" and one["metadata"]["name"] == role)
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with running_cluster(tmp_path_factory.mktemp("cluster"), "--gpus", "1") as server:
+        yield server
+
+
+@pytest.fixture
+def recorded(cluster, tmp_path, monkeypatch):
+    """The cluster, seen through the connection that Airflow's processes use, with everything asked written down."""
+    with recording_api(cluster.kubeconfig) as api:
+        extra = {"kube_config_path": str(api.kubeconfig(tmp_path / "kubeconfig")), "namespace": "default"}
+        connection = {"conn_type": "kubernetes", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_RECORDED_CLUSTER", json.dumps(connection))
+        yield api
+
+
+def training(tmp_path, command):
+    """Return a pod of the service's own making, whose folders are there."""
+    run = replace(
+        SMALL,
+        spec=replace(SMALL.spec, command=command),
+        plan=replace(SMALL.plan, node_selector={}, memory=512 * 1024**2),
+        namespace="default",
+        volume=WorkspaceVolume(folder=str(tmp_path)),
+        grace_seconds=2,
+    )
+    subpaths = [run.dataset_subpath, run.checkpoints_subpath]
+    subpaths += [f"{run.run_subpath}/{name}" for name in ("model", "result", "logs", "state")]
+    for subpath in subpaths:
+        (tmp_path / subpath).mkdir(parents=True)
+    return training_pod(run)
+
+
+def pods():
+    client = hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client
+    return trainingpods.TrainingPods(client, "default", 20)
+
+
+def waiting():
+    return trigger.TrainingPodTrigger(_POD, "default", _CONNECTION, 1, 30, 60, 2, 1, 512 * 1024**2)
+
+
+def event_of(made, watched, mark):
+    """Return the trigger's event; touch `mark` once the trigger watches the pod, which ends then."""
+
+    async def event():
+        waits = asyncio.create_task(anext(made.run()))
+        while not watched() and not waits.done():
+            await asyncio.sleep(0.02)
+        mark.touch()
+        return await waits
+
+    return asyncio.run(asyncio.wait_for(event(), 60))
+
+
+def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path):
+    body = training(tmp_path, _WRITES_WHERE_IT_MAY)
+
+    assert pods().newest(SMALL.model_id) is None
+    created = [pods().create(body) for _ in range(2)]  # the second one finds the first
+    assert created[0]["metadata"]["uid"] == created[1]["metadata"]["uid"]
+    steps, recorded.rights = recorded.rights, set()
+
+    podwaits.PodWaits(_CONNECTION, "default")(SMALL.model_id)
+    api_server, recorded.rights = recorded.rights, set()
+
+    mark = tmp_path / SMALL.run_subpath / "result" / "watched"
+    event = event_of(waiting(), lambda: ("", "pods", "watch") in recorded.rights, mark)
+    assert event.task_instance_state == "success"
+    asyncio.run(waiting().on_kill())
+    triggerer, recorded.rights = recorded.rights, set()
+
+    pods().create(body)
+    pods().end_all(SMALL.model_id, 2)
+    pods().remove_all(SMALL.model_id)
+    steps |= recorded.rights
+
+    asked = {"trainyard-steps": steps, "trainyard-triggerer": triggerer, "trainyard-api-server": api_server}
+    assert asked == {role: allowed(role) for role in asked}
+
+
+def test_nothing_else_of_the_service_speaks_to_the_cluster():
+    """What these files ask is recorded above; another one would need rights that nobody has looked at."""
+    package = PROJECT / "include" / "trainyard"
+    files = [file for file in package.rglob("*.py") if "local" not in file.relative_to(package).parts]
+    asking = {file.name for file in files if re.search(r"_namespaced_|Api\(\)", file.read_text("utf-8"))}
+    assert asking == {"podwaits.py", "trainingpods.py", "trigger.py"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "expected"),
+    [
+        ("GET", "/api/v1/namespaces/a/pods?labelSelector=x", ("", "pods", "list")),
+        ("GET", "/api/v1/namespaces/a/pods?watch=True", ("", "pods", "watch")),
+        ("GET", "/api/v1/namespaces/a/pods/b", ("", "pods", "get")),
+        ("GET", "/api/v1/namespaces/a/pods/b/log?follow=true", ("", "pods/log", "get")),
+        ("DELETE", "/api/v1/namespaces/a/pods", ("", "pods", "deletecollection")),
+        ("POST", "/apis/batch/v1/namespaces/a/jobs", ("batch", "jobs", "create")),
+    ],
+)
+def test_a_request_is_read_as_the_right_it_takes(method, target, expected):
+    assert right(method, target) == expected
