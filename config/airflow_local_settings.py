@@ -1,4 +1,4 @@
-"""What Airflow's processes do at their start, and what the scheduler asks about every task instance.
+"""What Airflow's processes do at their start, and what scheduler and triggerer ask about every task instance.
 
 Import once, in the parents of all task, parse and trigger processes, what their forked children need.
 
@@ -29,6 +29,11 @@ _NEEDED = (
 if _PARENTS & set(sys.argv):
     for _name in _NEEDED:
         importlib.import_module(_name)
+
+if "triggerer" in sys.argv:
+    from trainyard.airflow.finalfaults import install
+
+    install()
 
 
 def task_instance_mutation_hook(task_instance: Any, dag_run: Any) -> None:

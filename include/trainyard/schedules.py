@@ -7,7 +7,6 @@ lock of all schedules is held, so that two services settle the same moment once.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trainyard.domain.schedule import Progress, Schedule
+from trainyard.workspace.locks import locked
 
 _SUFFIX = ".schedule"
 _LOCK = ".schedules.lock"
@@ -91,8 +91,7 @@ class Schedules:
     def locked(self) -> Iterator[None]:
         """Hold all schedules; whoever else wants to change one waits. A holder's death frees them."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / _LOCK).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self._folder / _LOCK):
             yield
 
     def _path(self, training_id: str) -> Path:

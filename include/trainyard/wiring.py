@@ -66,6 +66,15 @@ def quotas_of(service: Any) -> Any:
     return Quotas(service.limits, usage.shares, service.prepare_pools, service.clock)
 
 
+def datasets_of(service: Any) -> Any:
+    """Build what tells of the dataset cache, over the service's own parts."""
+    from trainyard.datasets import Datasets
+    from trainyard.workspace.datasets import DatasetCache
+
+    cache = DatasetCache(Workspace(Path(service.settings.workspace)))
+    return Datasets(service.catalogue, service.limits, cache.cached)
+
+
 def housekeeper_of(service: Any) -> Any:
     """Build what keeps house, over the service's own parts."""
     from trainyard.airflow.leftovers import AirflowLeftovers

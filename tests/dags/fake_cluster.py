@@ -66,7 +66,10 @@ def refusal(status: int, reason: str) -> Exception:
 
 
 class FakeCluster:
-    """Speaks as the Kubernetes client does; `faults` are raised first, one a call."""
+    """Speaks as the Kubernetes client does; `faults` are raised first, one a call.
+
+    A pod that was deleted is still listed `lingers` times; an `immortal` one for ever.
+    """
 
     def __init__(self, *pods: dict[str, Any]) -> None:
         self.pods = {one["metadata"]["name"]: one for one in pods}
@@ -74,10 +77,12 @@ class FakeCluster:
         self.deleted: list[tuple[str, int]] = []
         self.created: list[str] = []
         self.immortal = False
+        self.lingers = 0
         self.api_client = SimpleNamespace(sanitize_for_serialization=deepcopy)
 
     def list_namespaced_pod(self, namespace: str, label_selector: str) -> Any:
         self._answer()
+        self._let_go()
         wanted = dict(part.split("=") for part in label_selector.split(","))
         items = [one for one in self.pods.values() if wanted.items() <= one["metadata"]["labels"].items()]
         return SimpleNamespace(items=items)
@@ -99,8 +104,18 @@ class FakeCluster:
         self._answer()
         self._known(name)
         self.deleted.append((name, grace_period_seconds))
-        if not self.immortal:
-            del self.pods[name]
+        if not self.lingers:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Let the deleted pods go once they have lingered long enough."""
+        if self.immortal or not self.deleted:
+            return
+        if self.lingers:
+            self.lingers -= 1
+        else:
+            for name, _ in self.deleted:
+                self.pods.pop(name, None)
 
     def _known(self, name: str) -> dict[str, Any]:
         if name not in self.pods:

@@ -437,6 +437,7 @@ class TestSigningIn:
             ("GET", f"/models/{MODEL_ID}/results"),
             ("GET", f"/models/{MODEL_ID}/results/model/weights.h5"),
             ("GET", "/frameworks"),
+            ("GET", "/datasets"),
         ],
     )
     def test_nothing_is_told_or_done_without_a_token(self, signed_in, app, service, header, verb, path):
@@ -452,6 +453,7 @@ _ROUTES = {
     "/models/{model_id}/results": {"get": {401, 404}},
     "/models/{model_id}/results/{name}": {"get": {401, 404}},
     "/frameworks": {"get": {401}},
+    "/datasets": {"get": {401, 500}},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from types import SimpleNamespace
 
 import pytest
@@ -178,6 +179,13 @@ def _end(world, run_id=MODEL_ID, state="success", **outcomes):
             )
 
 
+def _mark_canceled(world, run_id):
+    """Leave the mark of a cancel that came in the very moment in which the program ended."""
+    place = {"dag_id": run_id, "task_id": "validate", "run_id": run_id}
+    with world.session() as session:
+        xcoms.XComModel.set("canceled", "grace", **place, session=session)
+
+
 def _states(world, run_id=MODEL_ID):
     with world.session() as session:
         task = rows.TaskInstance
@@ -266,7 +274,7 @@ class TestFilteredLists:
         world.history.cancel(world.history.find(ids["stopped"]), "grace")
         _end(world, ids["stopped"], "failed")
         _start(world, ids["late"], **{**_ALL, "upload": "running"})
-        world.history.cancel(world.history.find(ids["late"]), "grace")
+        _mark_canceled(world, ids["late"])
         _end(world, ids["late"], train=_TRAINED)
         _start(world, ids["going"], validate="success", stage="success", train="deferred")
         world.started[ids["going"]] = 1.0
@@ -336,12 +344,36 @@ class TestCanceling:
         states = _states(world)
         assert states["validate"] == states["stage"] == states["train"] == "skipped"
 
-    def test_a_run_that_is_being_stored_goes_on_to_its_end(self, world):
+    @pytest.mark.parametrize(
+        "steps",
+        [
+            {"validate": "success", "stage": "success", "train": "success", "upload": "running"},
+            {"validate": "success", "stage": "success", "train": "failed", "upload": "running"},
+            {"validate": "failed", "train": "upstream_failed"},
+            {"validate": "success", "stage": "failed"},
+        ],
+    )
+    def test_a_run_that_trains_no_more_keeps_its_outcome_and_goes_on_to_its_end(self, world, steps):
         _submit(world)
         _parse(world)
-        _start(world, validate="success", stage="success", train="success", upload="running")
-        world.history.cancel(world.history.find(MODEL_ID), "grace")
-        assert _states(world)["upload"] == "running"
+        _start(world, **steps)
+        before = _states(world)
+        with pytest.raises(TrainyardError, match="trains no more") as refusal:
+            world.history.cancel(world.history.find(MODEL_ID), "grace")
+        assert refusal.value.code.code == "C108"
+        assert _states(world) == before
+        _end(world, state="failed", train=_CRASHED)
+        assert world.history.find(MODEL_ID).state is State.ERROR
+
+    def test_a_run_that_ends_at_that_moment_stays_as_it_ended(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, **_ALL)
+        going = world.history.find(MODEL_ID)
+        _end(world, train=_TRAINED)
+        with pytest.raises(TrainyardError, match="has ended already"):
+            world.history.cancel(going, "grace")
+        assert world.history.find(MODEL_ID).state is State.COMPLETED
 
     def test_canceling_twice_is_canceling_once(self, world):
         _submit(world)
@@ -350,10 +382,21 @@ class TestCanceling:
         for caller in ("grace", "ada"):
             world.history.cancel(world.history.find(MODEL_ID), caller)
         _end(world, state="failed")
-        assert world.history.find(MODEL_ID).outcome.message == "canceled by ada"
+        assert world.history.find(MODEL_ID).outcome.message == "canceled by grace"
 
-    def test_a_run_that_airflow_does_not_know_yet_cannot_be_canceled(self, world):
+    def test_a_run_that_airflow_does_not_know_yet_is_canceled_as_soon_as_it_does(self, world, monkeypatch):
+        def meanwhile(_):
+            _parse(world)
+            _start(world)
+
         _submit(world)
+        monkeypatch.setattr("trainyard.airflow.canceling.time", SimpleNamespace(monotonic=monotonic, sleep=meanwhile))
+        world.history.cancel(world.history.find(MODEL_ID), "grace")
+        assert _states(world)["train"] == "skipped"
+
+    def test_a_run_that_airflow_never_comes_to_know_is_refused_after_a_while(self, world, monkeypatch):
+        _submit(world)
+        monkeypatch.setattr("trainyard.airflow.canceling._SETUP_SECONDS", 0)
         with pytest.raises(TrainyardError, match="just being set up") as refusal:
             world.history.cancel(world.history.find(MODEL_ID), "grace")
         assert refusal.value.code.code == "C108"

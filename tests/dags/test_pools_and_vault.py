@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Thread
 
 import pytest
 from late import Late
 from samples import LIMITS, MODEL_ID, SPEC
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from trainyard.domain.training import Credentials, StoreRef, Submission
 from trainyard.errors import TrainyardError
@@ -42,6 +43,21 @@ class TestPools:
             "staging": (3, True),
             "cpu": (9, True),
         }
+
+    def test_pools_that_another_request_makes_at_the_same_moment_are_no_fault(self, database):
+        others = iter([lambda: pools.prepare_pools(LIMITS, 3, 9)])
+
+        def meanwhile(*_):
+            other = Thread(target=next(others, lambda: None))
+            other.start()
+            other.join()
+
+        event.listen(models.Pool, "before_insert", meanwhile)
+        try:
+            pools.prepare_pools(LIMITS, 3, 9)
+        finally:
+            event.remove(models.Pool, "before_insert", meanwhile)
+        assert set(_slots(database)) == {"gpus-vision", "gpus-speech", "staging", "cpu"}
 
     def test_a_pool_follows_its_accounts_quota(self, database):
         pools.prepare_pools(LIMITS, 3, 9)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, FakeCluster, exited, pod, refusal
 from late import Late
-from samples import MODEL_ID, training
+from samples import GIB, MODEL_ID, training
 
 from trainyard.domain.names import pod_name
 from trainyard.domain.outcome import Outcome
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.xdist_group("airflow")
 
 operators = Late("trainyard.airflow.operator")
 sdk = Late("airflow.sdk.exceptions")
-trigger = Late("trainyard.airflow.trigger")
 _FIRST, _SECOND = pod_name(MODEL_ID, 1), pod_name(MODEL_ID, 2)
-_START = 1767225600.0
 
 
 class _Task:
     """What the operator needs of its task instance."""
+
+    task_id = "train"
 
     def __init__(self, attempt, dataset):
         self.try_number = attempt
@@ -46,16 +46,16 @@ def train(monkeypatch, tmp_path):
         monkeypatch.delenv(variable)
     monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
 
-    def run(cluster, raises, attempt=1, dataset="datasets/training-data-0/1", step="execute", **given):
+    def run(cluster, raises, attempt=1, dataset="datasets/training-data-0/1", conf=None):
         operator = operators.TrainOperator(training=training(resources=Resources(size="large")), task_id="train")
         monkeypatch.setattr(operators.TrainOperator, "client", cluster)
         task = _Task(attempt, dataset)
-        context = {"run_id": MODEL_ID, "ti": task, "dag_run": SimpleNamespace(conf=given.pop("conf", None))}
+        context = {"run_id": MODEL_ID, "ti": task, "dag_run": SimpleNamespace(conf=conf)}
         if raises is None:
-            getattr(operator, step)(context, **given)
+            operator.execute(context)
             return task
         with pytest.raises(raises) as raised:
-            getattr(operator, step)(context, **given)
+            operator.execute(context)
         assert raised.type is raises
         task.raised = raised.value
         return task
@@ -75,7 +75,7 @@ class TestStarting:
         (container,) = cluster.pods[_FIRST]["spec"]["containers"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == "4"
         assert task.raised.trigger.pod_name == _FIRST
-        assert task.raised.method_name == "resume"
+        assert (task.raised.trigger.gpus, task.raised.trigger.memory) == (4, 96 * GIB)
         assert task.pushed == {}
 
     def test_a_run_without_a_dataset_does_not_start(self, train):
@@ -124,6 +124,13 @@ class TestFindingAgain:
         assert cluster.created == [_SECOND]
         assert task.raised.trigger.pod_name == _SECOND
 
+    def test_an_attempt_whose_node_no_longer_answers_is_followed_by_another(self, train):
+        lost = pod(RUNNING)
+        lost["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}
+        cluster = FakeCluster(lost)
+        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        assert (cluster.created, task.raised.trigger.pod_name) == ([_SECOND], _SECOND)
+
     def test_within_one_attempt_a_lost_pod_is_not_replaced(self, train):
         cluster = FakeCluster(pod(EVICTED))
         outcome = _outcome(train(cluster, sdk.AirflowException, attempt=1))
@@ -143,42 +150,7 @@ class TestFindingAgain:
         assert cluster.created == [pod_name(MODEL_ID, 3)]
 
 
-class TestEnding:
-    def test_a_success_is_the_runs_outcome(self, train):
-        task = train(FakeCluster(), None, step="resume", event={"pod": trigger.trimmed(pod(exited(0)))})
-        times = {"started_at": _START, "finished_at": _START + 10}
-        assert _outcome(task) == Outcome(None, exit_code=0, gpu_seconds=40.0, **times)
-
-    def test_a_failed_program_fails_the_run_for_good_with_its_exit_code(self, train):
-        task = train(
-            FakeCluster(), sdk.AirflowFailException, step="resume", event={"pod": trigger.trimmed(pod(exited(3)))}
-        )
-        assert (_outcome(task).code, _outcome(task).exit_code) == ("C201", 3)
-        assert "C201" in str(task.raised)
-
-    @pytest.mark.parametrize(
-        ("event", "code"),
-        [
-            ({"silent": 600.0}, "S200"),
-            ({"gone": True}, "S102"),
-            ({"pod": EVICTED}, "S102"),
-            ({"pod": PULLING}, "S103"),
-        ],
-    )
-    def test_what_the_infrastructure_did_is_tried_again(self, train, event, code):
-        told = {key: trigger.trimmed(pod(value)) if key == "pod" else value for key, value in event.items()}
-        assert _outcome(train(FakeCluster(), sdk.AirflowException, step="resume", event=told)).code == code
-
-    def test_a_pod_whose_image_does_not_come_makes_room_for_the_next_attempts(self, train):
-        cluster = FakeCluster(pod(PULLING))
-        train(cluster, sdk.AirflowException, step="resume", event={"pod": trigger.trimmed(pod(PULLING))})
-        assert cluster.deleted == [(_FIRST, 0)]
-
-    def test_a_pod_that_has_ended_is_left_for_the_cleanup(self, train):
-        cluster = FakeCluster(pod(exited(3)))
-        train(cluster, sdk.AirflowFailException, step="resume", event={"pod": trigger.trimmed(pod(exited(3)))})
-        assert cluster.deleted == []
-
+class TestKilling:
     def test_a_task_that_is_killed_stops_its_pod(self, train, monkeypatch):
         cluster = FakeCluster(pod(RUNNING))
         monkeypatch.setattr(operators.TrainOperator, "client", cluster)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -70,6 +71,13 @@ def test_a_lost_pod_is_replaced_as_often_as_the_setting_says(monkeypatch):
 @pytest.mark.parametrize("step", ["validate", "stage", "upload"])
 def test_moving_data_takes_a_slot_for_staging_and_no_gpu(dag, step):
     assert (dag.get_task(step).pool, dag.get_task(step).pool_slots) == ("staging", 1)
+
+
+def test_the_nearer_a_run_is_to_its_end_the_sooner_is_its_next_step(dag):
+    kept = serialized.DagSerialization.from_dict(serialized.DagSerialization.to_dict(dag))
+    steps = [kept.get_task(task_id) for task_id in _STEPS]
+    weights = [step.weight_rule.get_weight(SimpleNamespace(task=step)) for step in steps]
+    assert weights == sorted(set(weights))
 
 
 def test_people_find_a_training_by_its_name_framework_account_and_author(dag):

@@ -20,6 +20,7 @@ _FIRST, _SECOND = pod_name(MODEL_ID, 1), pod_name(MODEL_ID, 2)
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch):
     monkeypatch.setattr("trainyard.airflow.trainingpods._RETRY_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("trainyard.airflow.trainingpods._LOOK_SECONDS", 0)
 
 
 def _pods(cluster, patience_seconds=60.0):
@@ -101,6 +102,21 @@ class TestStopping:
         assert _pods(cluster).remove_all(MODEL_ID) == 2
         assert list(cluster.pods.values()) == [other]
         assert _pods(cluster).remove_all(MODEL_ID) == 0
+
+    def test_removing_returns_when_the_cluster_has_none_of_the_pods_any_more(self):
+        cluster = FakeCluster(pod(exited(3), 1), pod(RUNNING, 2))
+        cluster.lingers = 3
+        assert _pods(cluster).remove_all(MODEL_ID) == 2
+        assert cluster.pods == {}
+        assert cluster.deleted == [(_FIRST, 0), (_SECOND, 0)]
+
+    def test_a_pod_that_stays_although_it_was_removed_is_told_by_its_name(self):
+        cluster = FakeCluster(pod(exited(0)))
+        cluster.immortal = True
+        with pytest.raises(TrainyardError, match=f"still there after they were removed: {_FIRST}") as error:
+            _pods(cluster, patience_seconds=0).remove_all(MODEL_ID)
+        assert error.value.code.code == "S200"
+        assert error.value.code.retried
 
 
 _OUTAGES = {

@@ -1,4 +1,4 @@
-"""The trigger that waits for a training pod to end."""
+"""The trigger that waits for a training pod to end and ends the train step with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, exited, pod
 from late import Late
 
-from trainyard.errors import Fault
+from trainyard.domain.outcome import Outcome
 from trainyard.pods.diagnose import diagnose
 from trainyard.pods.labels import FRAMEWORK
 
@@ -28,6 +28,8 @@ _ARGUMENTS = {
     "outage_seconds": 30.0,
     "image_seconds": 600.0,
     "grace_seconds": 7,
+    "gpus": 2,
+    "memory": 1024**3,
 }
 
 
@@ -79,7 +81,15 @@ def _event_of(waiting):
     async def first():
         return await anext(waiting.run())
 
-    return asyncio.run(asyncio.wait_for(first(), 20)).payload
+    return asyncio.run(asyncio.wait_for(first(), 20))
+
+
+def _outcome_of(waiting):
+    """Return the outcome that the trigger's event carries, after its kind was checked."""
+    event = _event_of(waiting)
+    outcome = Outcome.from_dict(json.loads(json.dumps(event.xcoms["outcome"])))
+    assert event.task_instance_state == ("failed" if outcome.code else "success")
+    return outcome
 
 
 class TestKeeping:
@@ -92,61 +102,66 @@ class TestKeeping:
         assert arguments == _ARGUMENTS
 
 
-class TestEvents:
+class TestLooking:
     @pytest.mark.parametrize("status", [{}, {"phase": "Pending"}, RUNNING, PULLING])
-    def test_a_pod_that_is_on_its_way_is_no_event(self, status):
-        assert _trigger()._event(pod(status)) is None
-
-    @pytest.mark.parametrize("status", [exited(0), exited(3), EVICTED])
-    def test_a_pod_that_has_ended_is_the_event(self, status):
-        assert _trigger()._event(pod(status)) == {"pod": trigger.trimmed(pod(status))}
-
-    def test_an_image_that_does_not_arrive_in_its_time_is_the_event(self):
-        waiting = _trigger(image_seconds=0)
-        assert waiting._event(pod(PULLING)) is None
-        assert waiting._event(pod(PULLING)) == {"pod": trigger.trimmed(pod(PULLING))}
+    def test_a_pod_that_is_on_its_way_is_waited_for(self, status):
+        assert _trigger()._is_over(pod(status)) is False
 
     def test_an_image_that_arrives_after_all_starts_its_time_anew(self):
         waiting = _trigger(image_seconds=0)
-        assert waiting._event(pod(PULLING)) is None
-        assert waiting._event(pod(RUNNING)) is None
-        assert waiting._event(pod(PULLING)) is None
+        assert waiting._is_over(pod(PULLING)) is False
+        assert waiting._is_over(pod(RUNNING)) is False
+        assert waiting._is_over(pod(PULLING)) is False
 
-    @pytest.mark.parametrize("status", [exited(0), exited(3), EVICTED, PULLING])
-    def test_what_is_kept_of_a_pod_is_enough_to_tell_how_it_ended(self, status):
-        whole = pod(status)
-        assert diagnose(trigger.trimmed(whole), 2, 1024**3) == diagnose(whole, 2, 1024**3)
-        assert "env" not in json.dumps(trigger.trimmed(whole))
 
-    def test_an_image_of_the_submitters_own_that_is_refused_stays_their_fault(self):
+class TestEnds:
+    @pytest.mark.parametrize("status", [exited(0), exited(3), EVICTED])
+    def test_a_pod_that_has_ended_is_told_with_its_outcome_and_left_for_the_cleanup(self, status):
+        api = _Api(pod({"phase": "Pending"}), pod(RUNNING), pod(RUNNING), pod(status))
+        assert _outcome_of(_waiting(api)) == diagnose(pod(status), 2, 1024**3)
+        assert api.deleted == []
+
+    def test_the_gpus_and_the_memory_of_the_pod_are_in_its_outcome(self):
+        killed = exited(137)
+        killed["containerStatuses"][0]["state"]["terminated"]["reason"] = "OOMKilled"
+        outcome = _outcome_of(_waiting(_Api(pod(killed)), gpus=3, memory=300 * 1024**2))
+        assert (outcome.code, outcome.gpu_seconds) == ("C202", 30.0)
+        assert "300Mi" in outcome.message
+
+    def test_how_long_a_run_was_allowed_is_told(self):
+        outcome = _outcome_of(_waiting(_Api(pod({**exited(143), "reason": "DeadlineExceeded"}))))
+        assert "1 hour" in outcome.message
+
+    def test_an_image_that_does_not_arrive_in_its_time_makes_room_for_the_next_attempts_pod(self):
+        api = _Api(pod(PULLING))
+        assert _outcome_of(_waiting(api, image_seconds=0)).code == "S103"
+        assert api.deleted == [("training-dol4q2lkr-1", "default", 0)]
+
+    def test_an_image_of_the_submitters_own_that_is_refused_is_their_fault(self):
         status = {"containerStatuses": [{"name": "learner", "state": {"waiting": _DENIED}}], "phase": "Pending"}
         whole = pod(status)
         whole["metadata"]["labels"][FRAMEWORK] = "custom"
-        assert diagnose(whole, 1, 1024**3).fault is Fault.CLIENT
-        assert diagnose(trigger.trimmed(whole), 1, 1024**3) == diagnose(whole, 1, 1024**3)
+        assert _outcome_of(_waiting(_Api(whole), image_seconds=0)).code == "C104"
 
-    def test_how_long_a_run_was_allowed_is_kept(self):
-        whole = pod({**exited(143), "reason": "DeadlineExceeded"})
-        assert "1 hour" in diagnose(trigger.trimmed(whole), 1, 1024**3).message
-
-
-class TestWaiting:
-    def test_it_waits_until_the_pod_has_ended(self):
-        api = _Api(pod({"phase": "Pending"}), pod(RUNNING), pod(RUNNING), pod(exited(0)))
-        assert _event_of(_waiting(api)) == {"pod": trigger.trimmed(pod(exited(0)))}
+    def test_a_pod_whose_node_no_longer_answers_is_lost(self):
+        whole = pod(RUNNING)
+        whole["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}
+        assert _outcome_of(_waiting(_Api(whole))).code == "S102"
 
     def test_a_pod_that_is_gone_is_told(self):
         api = _Api(pod(RUNNING), _refusal(404))
-        assert _event_of(_waiting(api)) == {"gone": True}
+        assert _outcome_of(_waiting(api)).code == "S102"
 
+
+class TestOutages:
     @pytest.mark.parametrize("fault", [lambda: _refusal(503), ConnectionResetError, TimeoutError])
     def test_an_outage_is_no_news_of_the_pod(self, fault):
         api = _Api(pod(RUNNING), fault(), fault(), pod(exited(0)))
-        assert _event_of(_waiting(api)) == {"pod": trigger.trimmed(pod(exited(0)))}
+        assert _outcome_of(_waiting(api)).code is None
 
     def test_only_a_long_silence_ends_the_wait(self):
-        api = _Api(ConnectionResetError())
-        assert _event_of(_waiting(api, outage_seconds=0.05)) == {"silent": 0.05}
+        outcome = _outcome_of(_waiting(_Api(ConnectionResetError()), outage_seconds=0.05))
+        assert (outcome.code, outcome.retried) == ("S200", True)
 
     def test_a_task_that_is_marked_failed_takes_its_pod_along(self):
         api = _Api(pod(RUNNING))

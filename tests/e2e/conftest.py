@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from storeservers import swift, swift_hands, swiftcloud
 from yard import Yard
 
 from trainyard.local.demo import put_data
 from trainyard.local.environment import USERS
 from trainyard.local.ports import pick_port
 from trainyard.local.stack import Stack
+
+__all__ = ["swift", "swift_hands", "swiftcloud"]
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +22,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     try:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(USERS, "ada")
+            environment.setenv("TRAINYARD_GRACE_SECONDS", "5")
             stack.up(print)
         put_data(stack.folder / "objects")
         yield Yard(stack)

@@ -6,9 +6,17 @@ from datetime import datetime
 
 import pytest
 from test_runs import SLOW
+from test_triggering import trigger
 from yard import Yard
 
 pytestmark = pytest.mark.xdist_group("stack")
+
+
+UNTIL_TOLD = """
+import os, pathlib, time
+while not pathlib.Path(os.environ["RESULT_DIR"], "go").exists():
+    time.sleep(0.1)
+"""
 
 
 def _of_size(size: str):
@@ -36,6 +44,19 @@ def test_with_a_quota_of_one_the_second_run_waits_and_starts_when_the_first_ends
     assert (waiting["phase"], waiting["state"]) == ("waiting-for-gpu", "pending")
     (_, first_end), (second_start, _) = sorted(_span(yard, model_id) for model_id in runs)
     assert first_end <= second_start
+
+
+def test_a_training_ends_although_a_run_that_comes_before_it_waits_for_its_gpu(yard: Yard) -> None:
+    first = yard.submit("fails-with-3", "--account", "free", program=UNTIL_TOLD)
+    yard.until(first, lambda run: run["phase"] == "training")
+    # Airflow takes triggered runs, which have no date, before all others.
+    second = trigger(yard, first, {}).json()["dag_run_id"]
+    yard.until(second, lambda run: run["phase"] == "waiting-for-gpu")
+    (yard.folder / "workspace" / "runs" / first / "result" / "go").touch()
+    assert yard.finished(first)["state"] == "completed"
+    assert yard.run(second)["finished_at"] is None
+    yard.trainyard("cancel", second)
+    assert yard.finished(second)["state"] == "canceled"
 
 
 def test_more_gpus_than_the_account_owns_are_refused_at_the_door(yard: Yard) -> None:

@@ -6,21 +6,96 @@ import pytest
 from test_runs import SLOW
 from yard import Yard
 
+from trainyard.local.ready import wait_for
+
 pytestmark = pytest.mark.xdist_group("stack")
 
 LONG = SLOW.format(seconds=600)
+TIDY = """
+import os, pathlib, signal, sys, time
+
+def stop(*_):
+    pathlib.Path(os.environ["RESULT_DIR"], "checkpoint.txt").write_text("as far as it got")
+    print("stopping", flush=True)
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, stop)
+print("training", flush=True)
+time.sleep(600)
+"""
+DEAF = f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{LONG}"
+MANY_RESULTS = """
+import os, pathlib
+for number in range(1500):
+    pathlib.Path(os.environ["RESULT_DIR"], f"{number}.txt").write_text("x")
+"""
 
 
-def test_a_running_training_is_canceled_and_what_it_made_is_stored(yard: Yard) -> None:
-    model_id = yard.submit("fails-with-3", program=LONG)
-    yard.until(model_id, lambda run: run["phase"] == "training")
-    yard.trainyard("cancel", model_id)
+def _training(yard: Yard, program: str) -> str:
+    """Submit a program and wait until it says that it trains."""
+    model_id = yard.submit("fails-with-3", program=program)
+    assert wait_for(lambda: "training\n" in yard.trainyard("logs", model_id).stdout, 60)
+    return model_id
+
+
+def _canceled(yard: Yard, model_id: str) -> None:
+    """Check that a run ends as canceled, and that nothing of it is left where it would be in the way."""
     run = yard.finished(model_id)
     assert (run["state"], run["outcome"]["code"]) == ("canceled", "C204")
     assert "admin" in run["outcome"]["message"]
+    assert "canceled by admin" in yard.stored(model_id, "learner-1/outcome.txt")
+    assert not [pod for pod in yard.pods() if model_id.lower() in pod]
+    left = {path.name for path in (yard.folder / "workspace" / "runs" / model_id).iterdir()}
+    assert left <= {"logs", "state", "stored"}
+
+
+def test_a_running_training_is_canceled_and_what_it_made_in_its_grace_time_is_stored(yard: Yard) -> None:
+    model_id = _training(yard, TIDY)
+    yard.trainyard("cancel", model_id)
+    _canceled(yard, model_id)
+    assert yard.stored(model_id, "checkpoint.txt") == "as far as it got"
+    assert yard.stored(model_id, "learner-1/training-log.txt") == "training\nstopping\n"
+
+
+def test_a_program_that_will_not_stop_is_ended_and_what_it_made_until_then_is_stored(yard: Yard) -> None:
+    model_id = _training(yard, DEAF)
+    yard.trainyard("cancel", model_id)
+    _canceled(yard, model_id)
     assert yard.stored(model_id, "so-far.txt") == "half a model"
     assert yard.stored(model_id, "learner-1/training-log.txt").startswith("training\n")
-    assert not [pod for pod in yard.pods() if model_id.lower() in pod]
+
+
+def test_a_run_that_was_just_submitted_can_be_canceled(yard: Yard) -> None:
+    model_id = yard.submit("fails-with-3", program=LONG)
+    yard.trainyard("cancel", model_id)
+    _canceled(yard, model_id)
+    assert "has not run" in yard.stored(model_id, "learner-1/training-log.txt")
+
+
+def test_a_staging_is_broken_off_and_leaves_no_half_dataset_to_be_seen(yard: Yard) -> None:
+    bucket = yard.folder / "objects" / "many-files"
+    bucket.mkdir()
+    for number in range(5000):
+        (bucket / f"{number}.txt").write_text("x")
+    model_id = yard.submit(
+        "fails-with-3", program=LONG, change=lambda text: text.replace("digits-training-data", bucket.name)
+    )
+    yard.until(model_id, lambda run: run["phase"] == "staging")
+    yard.trainyard("cancel", model_id)
+    _canceled(yard, model_id)
+    datasets = yard.folder / "workspace" / "datasets"
+    assert not [path for path in datasets.glob(f"{bucket.name}-*/*") if not path.name.startswith(".")]
+    assert not list(datasets.rglob(model_id))
+
+
+def test_a_run_whose_results_are_being_stored_is_not_canceled_any_more(yard: Yard) -> None:
+    model_id = yard.submit("fails-with-3", program=MANY_RESULTS)
+    yard.until(model_id, lambda run: run["phase"] == "storing")
+    refusal = yard.data("cancel", model_id, fails=True)["error"]
+    assert refusal["code"] == "C108"
+    assert "being stored" in refusal["message"]
+    assert yard.finished(model_id)["state"] == "completed"
+    assert len(yard.results(model_id)) > 1500
 
 
 def test_a_run_that_waits_for_a_gpu_can_be_canceled(yard: Yard) -> None:
@@ -30,8 +105,8 @@ def test_a_run_that_waits_for_a_gpu_can_be_canceled(yard: Yard) -> None:
     yard.until(second, lambda run: run["phase"] == "waiting-for-gpu")
     for model_id in (second, first):
         yard.trainyard("cancel", model_id)
-    assert yard.finished(second)["state"] == "canceled"
-    assert yard.finished(first)["state"] == "canceled"
+        _canceled(yard, model_id)
+    assert {row["account"]: row["used"] for row in yard.data("quota")["resources"]}["free"] == 0
 
 
 def test_deleting_a_run_that_is_going_wants_a_yes_then_stops_it_and_leaves_the_bucket(yard: Yard) -> None:

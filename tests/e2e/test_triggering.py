@@ -29,7 +29,7 @@ def _with_hyperparameters(manifest: str) -> str:
     return manifest.replace("    command: python3 train.py --epochs 3", f"    command: {command}\n    {values}")
 
 
-def _trigger(yard: Yard, training: str, values: dict[str, Any]) -> httpx.Response:
+def trigger(yard: Yard, training: str, values: dict[str, Any]) -> httpx.Response:
     client = json.loads((yard.folder / "client.json").read_text())
     account = {"username": client["username"], "password": client["password"]}
     token = httpx.post(f"{client['url']}/auth/token", json=account).json()["access_token"]
@@ -49,7 +49,7 @@ def training(yard: Yard) -> str:
 
 @pytest.fixture(scope="module")
 def triggered(yard: Yard, training: str) -> str:
-    answer = _trigger(yard, training, CHANGED)
+    answer = trigger(yard, training, CHANGED)
     assert answer.status_code == 200, answer.text
     model_id: str = answer.json()["dag_run_id"]
     yard.finished(model_id)
@@ -95,13 +95,13 @@ def test_show_tells_what_was_overridden(yard: Yard, triggered: str) -> None:
     ids=str,
 )
 def test_a_wrong_value_is_refused_before_anything_runs(yard: Yard, training: str, values: dict[str, Any]) -> None:
-    answer = _trigger(yard, training, values)
+    answer = trigger(yard, training, values)
     assert answer.status_code == 400
     assert next(iter(values)) in answer.text
 
 
 def test_a_value_that_the_form_does_not_have_ends_the_run_and_names_those_it_has(yard: Yard, training: str) -> None:
-    answer = _trigger(yard, training, {"learning_rate": 0.5})
+    answer = trigger(yard, training, {"learning_rate": 0.5})
     outcome = yard.finished(answer.json()["dag_run_id"])["outcome"]
     assert outcome["code"] == "C110"
     assert "learning_rate" in outcome["message"]

@@ -128,11 +128,9 @@ class Yard:
         return answer
 
     def pods(self) -> list[str]:
-        kubeconfig = str(self.folder / "cluster" / "kubeconfig")
-        listed = subprocess.run(
-            ["kubectl", "--kubeconfig", kubeconfig, "get", "pods", "-o", "name"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return listed.stdout.split()
+        return self.kubectl("get", "pods", "-o", "name").split()
+
+    def kubectl(self, *words: str) -> str:
+        """Ask the cluster as whoever keeps it does; return what was answered."""
+        command = ["kubectl", "--kubeconfig", str(self.folder / "cluster" / "kubeconfig"), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -25,6 +25,10 @@ _RETRIES = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=5),
 }
+# The nearer a run is to its end, the sooner its next step: by default all runs of a burst would be validated and staged
+# before the first gets its GPU, and results would be stored last (100 runs on 4 GPUs: the first was done after 37 s
+# instead of minutes).
+_ORDER = {"weight_rule": "upstream"}
 
 
 def training_dag(record: Mapping[str, Any]) -> DAG:
@@ -43,7 +47,7 @@ def training_dag(record: Mapping[str, Any]) -> DAG:
         start_date=_START,
         catchup=False,
         is_paused_upon_creation=False,
-        default_args=_RETRIES,
+        default_args={**_RETRIES, **_ORDER},
         tags=_tags(training),
         doc_md=_documentation(training),
         params={},

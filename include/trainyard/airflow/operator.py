@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
+from trainyard.airflow.canceled import check_not_canceled
 from trainyard.airflow.outcomes import end_with, outcome_of_step
 from trainyard.airflow.trainingpods import TrainingPods
 from trainyard.airflow.trigger import TrainingPodTrigger
@@ -17,6 +19,7 @@ from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
 from trainyard.errors import TrainyardError
 from trainyard.pods.diagnose import diagnose, ended
+from trainyard.pods.run import pod_options
 from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.settings import read_settings
 from trainyard.workspace.layout import Workspace
@@ -27,8 +30,8 @@ class TrainOperator(KubernetesPodOperator):
 
     The plain operator deletes a healthy pod after an API outage, starts a second one when its supervisor died, trains
     a finished run again on a retry, and loses log lines. Here the pod is a value made by `pods/spec.py`, found again
-    by its labels; it is waited for by a trigger that outlives outages; its outcome comes from its status, its log from
-    the workspace; and it is removed by the run's cleanup, after everything that could need it.
+    by its labels; it is waited for by a trigger that outlives outages and ends the task; its outcome comes from its
+    status, its log from the workspace; and it is removed by the run's cleanup, after everything that could need it.
     """
 
     template_fields = ()  # nothing of a manifest is a template: ${…} and {{…}} belong to the training program
@@ -53,21 +56,15 @@ class TrainOperator(KubernetesPodOperator):
         self.training = training
 
     def execute(self, context: Mapping[str, Any]) -> None:
-        """Find the run's pod or create it, then wait for its end in the triggerer."""
+        """Find the run's pod or create it, then wait in the triggerer, which ends the task with the pod."""
         with outcome_of_step(context):
+            check_not_canceled(context)
             training = self._of_run(context)
             pod = self._own_pod(context, training)
-            if ended(pod):
-                return self._finish(context, pod)
+            if outcome := _end_of(pod, training.plan):
+                return end_with(context, outcome)
             self.pod_name = pod["metadata"]["name"]
-        return self._wait(self.pod_name)
-
-    def resume(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-        """Take the trigger's event and turn the pod's end into the run's outcome."""
-        if "silent" in event:
-            message = f"the Kubernetes API did not answer for {event['silent']:.0f} seconds"
-            return end_with(context, Outcome("S200", message, "The run looks for its pod again."))
-        return self._finish(context, event.get("pod"))
+        return self._wait(self.pod_name, training.plan)
 
     def on_kill(self) -> None:
         """Stop the pod when the task is killed while it still runs here, before it waits in the triggerer."""
@@ -111,12 +108,10 @@ class TrainOperator(KubernetesPodOperator):
             dataset_subpath=dataset,
             run_subpath=workspace.subpath(workspace.run(model_id).root),
             checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
-            grace_seconds=settings.grace_seconds,
-            user=settings.pod_user,
-            group=settings.pod_group,
+            **pod_options(settings, training.account),
         )
 
-    def _wait(self, pod_name: str) -> None:
+    def _wait(self, pod_name: str, plan: Plan) -> None:
         settings = read_settings(os.environ)
         trigger = TrainingPodTrigger(
             pod_name=pod_name,
@@ -126,23 +121,19 @@ class TrainOperator(KubernetesPodOperator):
             outage_seconds=settings.api_outage_seconds,
             image_seconds=settings.image_timeout_seconds,
             grace_seconds=settings.grace_seconds,
+            gpus=plan.gpus,
+            memory=plan.memory,
         )
-        self.defer(trigger=trigger, method_name="resume")
+        # The trigger ends the task, so that no method is ever called; one has to be named all the same.
+        self.defer(trigger=trigger, method_name="execute")
 
-    def _finish(self, context: Mapping[str, Any], pod: dict[str, Any] | None) -> None:
-        plan = self._of_run(context).plan
-        outcome = diagnose(pod, plan.gpus, plan.memory)
-        if pod is not None and not ended(pod):
-            # It waits for an image that does not come; the next attempt gets a pod, and perhaps a node, of its own.
-            self._pods.stop(pod["metadata"]["name"], 0)
-        if outcome is None:
-            outcome = Outcome("S101", "the training pod did not start", "Ask whoever keeps the cluster.")
-        if outcome.code is None:
-            self.log.info("The program ended with exit code 0 after %.0f GPU seconds.", outcome.gpu_seconds)
-        end_with(context, outcome)
+
+def _end_of(pod: dict[str, Any], plan: Plan) -> Outcome | None:
+    now = time.time()
+    return diagnose(pod, plan.gpus, plan.memory, now) if ended(pod, now) else None
 
 
 def _is_over_for(attempt: int, pod: dict[str, Any], plan: Plan) -> bool:
     """Say whether a pod is an earlier attempt that the infrastructure ended, so that this attempt needs its own."""
-    outcome = diagnose(pod, plan.gpus, plan.memory) if ended(pod) else None
+    outcome = _end_of(pod, plan)
     return outcome is not None and outcome.retried and TrainingPods.attempt(pod) < attempt

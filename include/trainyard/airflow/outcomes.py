@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -28,12 +29,27 @@ def end_with(context: Mapping[str, Any], outcome: Outcome) -> None:
     context["ti"].xcom_push(key=KEY, value=outcome.as_dict())
     if outcome.code is None:
         return
-    sentence = f"{outcome.code}: {outcome.message}. {outcome.cure}"
-    raise (AirflowException if outcome.retried else AirflowFailException)(sentence)
+    raise (AirflowException if outcome.retried else AirflowFailException)(sentence(outcome))
+
+
+def sentence(outcome: Outcome) -> str:
+    """Tell an outcome in one line of a step's log."""
+    if outcome.code is None:
+        return f"The program ended with exit code 0 after {outcome.gpu_seconds:.0f} GPU seconds."
+    return f"{outcome.code}: {outcome.message}. {outcome.cure}"
+
+
+def said(context: Mapping[str, Any], step: str, key: str) -> Any:
+    """Return what a step left under a key, None where there is nothing."""
+    value = context["ti"].xcom_pull(task_ids=step, key=key)
+    # What a worker leaves comes back as it was, what triggerer and api-server leave as JSON text.
+    with suppress(TypeError, ValueError):
+        return json.loads(value)
+    return value
 
 
 def outcome_so_far(context: Mapping[str, Any], steps: list[str]) -> Outcome | None:
     """Return the first failure among steps that have run, else the last success."""
-    found = [context["ti"].xcom_pull(task_ids=step, key=KEY) for step in steps]
+    found = [said(context, step, KEY) for step in steps]
     outcomes = [Outcome.from_dict(data) for data in found if data]
     return next((outcome for outcome in outcomes if outcome.code), outcomes[-1] if outcomes else None)

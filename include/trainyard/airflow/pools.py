@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from airflow.models.pool import Pool
 from airflow.utils.session import create_session
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import CPU_POOL, STAGING_POOL, account_pool
@@ -28,6 +31,13 @@ def prepare_pools(limits: Limits, staging_slots: int, cpu_slots: int) -> None:
     A training waits deferred for its pod and owns its GPUs meanwhile, so deferred tasks keep their slots.
     """
     wanted = pool_sizes(limits, staging_slots, cpu_slots)
+    try:
+        _bring_to(wanted)
+    except IntegrityError:  # the first two requests of all come at the same moment, and the other one has made a pool
+        _bring_to(wanted)
+
+
+def _bring_to(wanted: Mapping[str, tuple[int, str]]) -> None:
     with create_session() as session:
         there = {pool.pool: (pool.slots, pool.include_deferred) for pool in session.scalars(select(Pool))}
         for name, (slots, description) in wanted.items():

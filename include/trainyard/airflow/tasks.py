@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from trainyard.airflow.outcomes import outcome_of_step, outcome_so_far, said
+from trainyard.airflow.canceled import canceled_by, check_not_canceled, who_canceled
+from trainyard.airflow.killing import killed_at_once
+from trainyard.airflow.outcomes import outcome_of_step, outcome_so_far
 from trainyard.catalogue import Training
 from trainyard.domain.outcome import Outcome
 from trainyard.settings import read_settings
@@ -21,7 +23,8 @@ def validate(training_id: str, **context: Any) -> None:
     from trainyard.domain.plan import make_plan
     from trainyard.steps.validate import validate as check
 
-    with outcome_of_step(context):
+    with outcome_of_step(context), killed_at_once():
+        check_not_canceled(context)
         settings, training = _training(training_id)
         training = training.of_run(context["dag_run"].conf)
         limits = limits_of(settings)
@@ -34,30 +37,37 @@ def stage(training_id: str, **context: Any) -> None:
     """Bring dataset and model definition into the workspace. No GPU is held meanwhile."""
     from trainyard.intake.archive import ArchiveRules
     from trainyard.steps.stage import stage as bring
+    from trainyard.stores.terms import Terms
     from trainyard.workspace.layout import Workspace
 
-    with outcome_of_step(context):
+    with outcome_of_step(context), killed_at_once():
+        check_not_canceled(context)
         settings, training = _training(training_id)
         training = training.of_run(context["dag_run"].conf)
         data, results = _stores(training, settings)
+        workspace = Workspace(Path(settings.workspace))
         staged = bring(
             model_id=context["run_id"],
             spec=training.spec,
             account=training.account,
             data=data,
             results=results,
-            workspace=Workspace(Path(settings.workspace)),
+            workspace=workspace,
             zip_path=catalogue_of(settings).zip_path(training_id),
             rules=ArchiveRules.of(settings),
             threads=settings.transfer_threads,
             report=log.info,
+            terms=Terms.of(settings),
+            cache_max_bytes=settings.dataset_cache_max_bytes,
         )
+        undo_if_canceled(context, workspace)
         context["ti"].xcom_push(key="dataset", value=staged.dataset_subpath)
 
 
 def upload(training_id: str, **context: Any) -> None:
     """Store results and logs in the results bucket, however the training ended."""
     from trainyard.steps.upload import upload as store
+    from trainyard.stores.terms import Terms
     from trainyard.workspace.layout import Workspace
 
     with outcome_of_step(context):
@@ -76,6 +86,7 @@ def upload(training_id: str, **context: Any) -> None:
             outcome=ended,
             threads=settings.transfer_threads,
             report=log.info,
+            terms=Terms.of(settings),
         )
 
 
@@ -99,14 +110,25 @@ def cleanup(training_id: str, **context: Any) -> None:
             raise TrainyardError("S305", message, "Clear the upload step in Airflow once the store works again.")
 
 
+def undo_if_canceled(context: Any, workspace: Any) -> None:
+    """Undo the staging of a run that was canceled meanwhile: its cleanup may have been there before it ended."""
+    from trainyard.errors import TrainyardError
+    from trainyard.steps.cleanup import cleanup as clean
+
+    try:
+        check_not_canceled(context)
+    except TrainyardError:
+        clean(context["run_id"], workspace)
+        raise
+
+
 def _end_of_training(context: Any) -> Outcome:
     """Return how the run went up to here; a train step that left no word was stopped from outside."""
     found = outcome_so_far(context, ["validate", "stage", "train"])
     if found is not None:
         return found
-    who = said(context, "validate", "canceled")
-    if who:
-        return Outcome("C204", f"canceled by {who}", "Submit it again to train.")
+    if who := who_canceled(context):
+        return canceled_by(who)
     return Outcome("S500", "the run was stopped before its program ended", "Look at the log of its steps in Airflow.")
 
 

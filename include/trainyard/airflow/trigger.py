@@ -1,4 +1,4 @@
-"""Waits in the triggerer for a training pod to end, without holding a worker."""
+"""Waits in the triggerer for a training pod to end, and ends the train step then, without a worker."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTaskEndEvent, BaseTrigger, TaskFailedEvent, TaskSuccessEvent
+
+from trainyard.airflow.outcomes import KEY, sentence
+from trainyard.domain.outcome import Outcome
 
 
 class TrainingPodTrigger(BaseTrigger):
-    """Fire once, when the pod has ended, cannot start, or is gone.
+    """Fire once, when the pod has ended, cannot start, or is gone; the event ends the task and carries its outcome.
 
     The pod is watched, so its end is seen at once, and read again every `poll_seconds` in case a watch went deaf. An
-    API that does not answer is no news of the pod: only `outage_seconds` of silence end the wait. The event carries
-    the pod as JSON data (`pod`), or why there is none (`gone`, `silent`).
+    API that does not answer is no news of the pod: only `outage_seconds` of silence end the wait. Nothing is left for
+    a worker to do: it would need the pool slots again that a run which waits may have taken, or a smaller quota has
+    not. `gpus` and `memory` (in bytes) are the pod's.
     """
 
     def __init__(
@@ -28,6 +32,8 @@ class TrainingPodTrigger(BaseTrigger):
         outage_seconds: float,
         image_seconds: float,
         grace_seconds: int,
+        gpus: int,
+        memory: int,
     ) -> None:
         super().__init__()
         self.pod_name = pod_name
@@ -37,6 +43,8 @@ class TrainingPodTrigger(BaseTrigger):
         self.outage_seconds = outage_seconds
         self.image_seconds = image_seconds
         self.grace_seconds = grace_seconds
+        self.gpus = gpus
+        self.memory = memory
         self._image_trouble_since: float | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -50,21 +58,23 @@ class TrainingPodTrigger(BaseTrigger):
                 "outage_seconds": self.outage_seconds,
                 "image_seconds": self.image_seconds,
                 "grace_seconds": self.grace_seconds,
+                "gpus": self.gpus,
+                "memory": self.memory,
             },
         )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        yield TriggerEvent(await self._end())
+    async def run(self) -> AsyncIterator[BaseTaskEndEvent]:
+        outcome = await self._end()
+        self.log.info(sentence(outcome))
+        ends = TaskFailedEvent if outcome.code else TaskSuccessEvent
+        yield ends(xcoms={KEY: outcome.as_dict()})
 
     async def on_kill(self) -> None:
         """Stop the pod when its task is marked failed or cleared; runs in the triggerer."""
-        from kubernetes_asyncio.client import ApiException
-
         async with self._api() as api:
-            with suppress(ApiException):
-                await api.delete_namespaced_pod(self.pod_name, self.namespace, grace_period_seconds=self.grace_seconds)
+            await self._stop(api, self.grace_seconds)
 
-    async def _end(self) -> dict[str, Any]:
+    async def _end(self) -> Outcome:
         from aiohttp import ClientError
         from kubernetes_asyncio.client import ApiException
 
@@ -73,24 +83,39 @@ class TrainingPodTrigger(BaseTrigger):
             try:
                 async with self._api() as api:
                     while True:
-                        if (end := await self._look(api)) is not None:
-                            return end
+                        if (outcome := await self._look(api)) is not None:
+                            return outcome
                         heard = time.monotonic()
                         await self._watch(api)
             except (ApiException, ClientError, OSError, TimeoutError) as error:
                 if getattr(error, "status", None) == 404:
-                    return {"gone": True}
+                    return self._diagnosed(None)
                 self.log.warning("The Kubernetes API does not answer for pod %s: %s", self.pod_name, error)
                 await asyncio.sleep(min(self.poll_seconds, 5))
-        return {"silent": self.outage_seconds}
+        message = f"the Kubernetes API did not answer for {self.outage_seconds:.0f} seconds"
+        return Outcome("S200", message, "The run looks for its pod again.")
 
     def _api(self) -> Any:
         return _CoreApi(self.conn_id)
 
-    async def _look(self, api: Any) -> dict[str, Any] | None:
-        """Read the pod; return the event if there is nothing more to wait for."""
-        pod = await api.read_namespaced_pod(self.pod_name, self.namespace)
-        return self._event(api.api_client.sanitize_for_serialization(pod))
+    async def _look(self, api: Any) -> Outcome | None:
+        """Read the pod; return how it ended if there is nothing more to wait for."""
+        from trainyard.pods.diagnose import ended
+
+        found = await api.read_namespaced_pod(self.pod_name, self.namespace)
+        pod = api.api_client.sanitize_for_serialization(found)
+        if not self._is_over(pod):
+            return None
+        if not ended(pod, now=time.time()):
+            # It waits for an image that does not come; the next attempt gets a pod, and perhaps a node, of its own.
+            await self._stop(api, 0)
+        return self._diagnosed(pod)
+
+    async def _stop(self, api: Any, grace_seconds: int) -> None:
+        from kubernetes_asyncio.client import ApiException
+
+        with suppress(ApiException):
+            await api.delete_namespaced_pod(self.pod_name, self.namespace, grace_period_seconds=grace_seconds)
 
     async def _watch(self, api: Any) -> None:
         """Return at the next change of the pod, or after the poll interval."""
@@ -105,21 +130,27 @@ class TrainingPodTrigger(BaseTrigger):
                 _request_timeout=self.poll_seconds + 10,
             )
             async for change in changes:
-                if change["type"] == "DELETED" or self._event(change["raw_object"]) is not None:
+                if change["type"] == "DELETED" or self._is_over(change["raw_object"]):
                     return
 
-    def _event(self, pod: dict[str, Any]) -> dict[str, Any] | None:
+    def _is_over(self, pod: dict[str, Any]) -> bool:
         from trainyard.pods.diagnose import ended, image_trouble
 
         if ended(pod, now=time.time()):
-            return {"pod": trimmed(pod)}
+            return True
         if not image_trouble(pod):
             self._image_trouble_since = None
         elif self._image_trouble_since is None:
             self._image_trouble_since = time.monotonic()
         elif time.monotonic() - self._image_trouble_since > self.image_seconds:
-            return {"pod": trimmed(pod)}
-        return None
+            return True
+        return False
+
+    def _diagnosed(self, pod: dict[str, Any] | None) -> Outcome:
+        from trainyard.pods.diagnose import diagnose
+
+        outcome = diagnose(pod, self.gpus, self.memory, now=time.time())
+        return outcome or Outcome("S101", "the training pod did not start", "Ask whoever keeps the cluster.")
 
 
 class _CoreApi:
@@ -137,12 +168,3 @@ class _CoreApi:
 
     async def __aexit__(self, *failure: Any) -> None:
         await self._client.__aexit__(*failure)
-
-
-def trimmed(pod: dict[str, Any]) -> dict[str, Any]:
-    """Return what a diagnosis needs of a pod, without the rest of its spec: events are kept in Airflow's database."""
-    metadata = {key: pod["metadata"].get(key) for key in ("name", "namespace", "uid", "deletionTimestamp", "labels")}
-    spec = pod.get("spec") or {}
-    containers = [{key: row.get(key) for key in ("name", "image")} for row in spec.get("containers") or []]
-    kept = {"activeDeadlineSeconds": spec.get("activeDeadlineSeconds"), "containers": containers}
-    return {"metadata": metadata, "spec": kept, "status": pod.get("status") or {}}

@@ -1,0 +1,75 @@
+"""Cancel a run in Airflow: no step of it starts any more, its program is ended, and what there is is still stored."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from airflow.models.dagrun import DagRun
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from trainyard.airflow.canceled import CANCELED, spare_mark
+from trainyard.errors import TrainyardError
+
+# Airflow knows a run a second or two after its submission, on a busy machine later.
+_SETUP_SECONDS = 30.0
+_LOOK_SECONDS = 0.2
+_OVER = ("success", "failed", "skipped", "upstream_failed")
+
+
+def cancel(training_id: str, model_id: str, caller: str) -> None:
+    """Cancel a run; one that was just submitted is waited for, one that was canceled already is left as it is.
+
+    Raise TrainyardError C108 when it trains no more, or when Airflow does not know it for half a minute.
+    """
+    deadline = time.monotonic() + _SETUP_SECONDS
+    while not _stopped(training_id, model_id, caller):
+        if time.monotonic() > deadline:
+            raise TrainyardError("C108", f"{model_id} is just being set up", "Try again in a few seconds.")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _stopped(training_id: str, model_id: str, caller: str) -> bool:
+    """Stop a run; return whether there was one."""
+    from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+
+    with create_session() as session:
+        dag = SerializedDagModel.get_dag(training_id, session=session)
+        # The scheduler takes the same lock, so that the run does not move on meanwhile.
+        those = select(DagRun).where(DagRun.dag_id == training_id, DagRun.run_id == model_id)
+        row = session.scalar(those.with_for_update(of=DagRun))
+        if dag is None or row is None:
+            return False
+        if _trains(session, row):
+            _mark(session, row, caller)
+            set_dag_run_state_to_failed(dag=dag, run_id=model_id, commit=True, session=session)
+        elif not _is_canceled(session, row):
+            # It has its outcome: a program that failed by itself was not canceled.
+            message = f"{model_id} trains no more: what it made is being stored"
+            raise TrainyardError("C108", message, "There is nothing to cancel; wait until it has ended.")
+    return True
+
+
+def _trains(session: Session, run: Any) -> bool:
+    """Say whether a run's program still runs or is to run; raise C108 if the run has ended."""
+    if str(run.state) in ("success", "failed"):
+        raise TrainyardError("C108", f"{run.run_id} has ended already", "There is nothing to cancel.")
+    task = TaskInstance
+    steps = select(task.task_id, task.state).where(task.dag_id == run.dag_id, task.run_id == run.run_id)
+    states = {row.task_id: row.state for row in session.execute(steps)}
+    return states.get("train") not in _OVER and "failed" not in states.values()
+
+
+def _is_canceled(session: Session, run: Any) -> bool:
+    said = select(XComModel.key).where(XComModel.dag_run_id == run.id, XComModel.key == CANCELED)
+    return session.scalar(said) is not None
+
+
+def _mark(session: Session, run: Any, caller: str) -> None:
+    for task_id, key in (("validate", CANCELED), ("train", spare_mark(run.clear_number))):
+        XComModel.set(key, caller, dag_id=run.dag_id, task_id=task_id, run_id=run.run_id, session=session)
