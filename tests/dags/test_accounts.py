@@ -11,6 +11,8 @@ from sqlalchemy import select, text
 from test_front_door import _CANCEL, _Http
 from test_history import _ALL, _TRAINED, _end, _parse, _start, world  # noqa: F401 - a fixture
 
+from trainyard.domain.outcome import Outcome
+
 pytestmark = pytest.mark.xdist_group("airflow")
 
 logs = Late("trainyard.airflow.tasklogs")
@@ -18,6 +20,7 @@ leftovers = Late("trainyard.airflow.leftovers")
 usages = Late("trainyard.airflow.usage")
 configuration = Late("airflow.configuration")
 models = Late("airflow.models")
+xcoms = Late("airflow.models.xcom")
 users = Late("airflow.api_fastapi.auth.managers.simple.user")
 _OTHER, _AGAIN = "training-Xz81mQ0aB", "training-again0000"
 _QUOTAS = """
@@ -165,6 +168,15 @@ class TestShares:
     def test_a_run_that_stores_its_results_holds_nothing_any_more(self, yard, usage):
         _start(yard, run_id=_AGAIN, validate="success", stage="success", train="success", upload="running")
         assert not any(share.holding or share.waiting for share in self._of(usage))
+
+    def test_a_run_whose_program_was_stopped_counts_what_it_used_up_to_then(self, yard, usage):
+        _start(yard, run_id=_AGAIN, train="failed", upload="success")
+        _end(yard, _AGAIN, "failed")
+        used = Outcome(gpu_seconds=7.0, started_at=1.0, finished_at=8.0).as_dict()
+        with yard.session() as session:
+            where = {"dag_id": MODEL_ID, "task_id": "upload", "run_id": _AGAIN, "session": session}
+            xcoms.XComModel.set("used", used, **where)
+        assert 7.0 in [share.gpu_seconds for share in self._of(usage)]
 
     def test_a_training_that_airflow_does_not_know_yet_waits(self, yard, usage):
         yard.catalogue.add(training("training-new000000", "vision"))

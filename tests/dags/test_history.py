@@ -103,6 +103,11 @@ class TestOutcomes:
         assert (outcome.state, outcome.message) == (State.CANCELED, "canceled by grace")
         assert (outcome.gpu_seconds, outcome.started_at, outcome.finished_at) == (40.0, 1.0, 11.0)
 
+    def test_a_run_whose_program_was_stopped_is_billed_what_it_used_up_to_then(self):
+        ends = {"canceled": "grace", "used": _TRAINED.as_dict()}
+        outcome = histories.outcome_of("failed", {**_ALL, "train": "failed"}, ends)
+        assert (outcome.code, outcome.gpu_seconds, outcome.finished_at) == ("C204", 40.0, 11.0)
+
     @pytest.mark.parametrize("state", ["success", "failed"])
     @pytest.mark.parametrize("train", ["skipped", "failed", "upstream_failed", None])
     def test_a_run_that_was_canceled_before_its_program_succeeded_is_canceled(self, state, train):

@@ -38,8 +38,8 @@ def _training(yard: Yard, program: str) -> str:
     return model_id
 
 
-def _canceled(yard: Yard, model_id: str) -> None:
-    """Check that a run ends as canceled, and that nothing of it is left where it would be in the way."""
+def _canceled(yard: Yard, model_id: str) -> float:
+    """Check that a run ends as canceled and leaves nothing in the way; return the GPU seconds that it used."""
     run = yard.finished(model_id)
     assert (run["state"], run["outcome"]["code"]) == ("canceled", "C204")
     assert "admin" in run["outcome"]["message"]
@@ -47,12 +47,13 @@ def _canceled(yard: Yard, model_id: str) -> None:
     assert not [pod for pod in yard.pods() if model_id.lower() in pod]
     left = {path.name for path in (yard.folder / "workspace" / "runs" / model_id).iterdir()}
     assert left <= {"logs", "state", "stored"}
+    return float(run["outcome"]["gpu_seconds"])
 
 
 def test_a_running_training_is_canceled_and_what_it_made_in_its_grace_time_is_stored(yard: Yard) -> None:
     model_id = _training(yard, TIDY)
     yard.trainyard("cancel", model_id)
-    _canceled(yard, model_id)
+    assert _canceled(yard, model_id) > 0
     assert yard.stored(model_id, "checkpoint.txt") == "as far as it got"
     assert yard.stored(model_id, "learner-1/training-log.txt") == "training\nstopping\n"
 
@@ -68,7 +69,7 @@ def test_a_program_that_will_not_stop_is_ended_and_what_it_made_until_then_is_st
 def test_a_run_that_was_just_submitted_can_be_canceled(yard: Yard) -> None:
     model_id = yard.submit("fails-with-3", program=LONG)
     yard.trainyard("cancel", model_id)
-    _canceled(yard, model_id)
+    assert _canceled(yard, model_id) == 0
     assert "has not run" in yard.stored(model_id, "learner-1/training-log.txt")
 
 

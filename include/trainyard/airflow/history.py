@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from trainyard.airflow.canceled import CANCELED, canceled_by
 from trainyard.airflow.canceling import cancel
-from trainyard.airflow.outcomes import KEY
+from trainyard.airflow.outcomes import KEY, USED
 from trainyard.airflow.tasklogs import remove_task_logs
 from trainyard.catalogue import Catalogue, Training
 from trainyard.domain.hyperparameters import SIZE
@@ -177,7 +177,7 @@ def phase_of(run_state: str, steps: Mapping[str, str], started: bool) -> Phase:
 
 def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Outcome:
     """Tell how a run ended: canceled, the first step that failed, or completed; GPU time is the train step's."""
-    trained = Outcome.from_dict(ends.get("train", {}))
+    trained = Outcome.from_dict(ends.get("train") or ends.get(USED) or {})
     if run_state == "success" and not _was_canceled(steps, ends):
         return trained
     end = _unsuccessful(steps, ends)
@@ -271,14 +271,14 @@ def _steps(session: Session, runs: Sequence[DagRun]) -> dict[str, dict[str, str]
 
 
 def _outcomes(session: Session, runs: Sequence[DagRun]) -> dict[str, dict[str, Any]]:
-    """Return run id -> step -> outcome as data; under `canceled` who canceled the run."""
+    """Return run id -> step -> outcome as data; under `canceled` who canceled the run, under `used` what it used."""
     said = XComModel
     # As mere lines: as an object each of them would bring its DAG run along.
     columns = (said.run_id, said.task_id, said.key, said.value)
-    those = (said.dag_run_id.in_([run.id for run in runs]), said.key.in_((KEY, CANCELED)))
+    those = (said.dag_run_id.in_([run.id for run in runs]), said.key.in_((KEY, CANCELED, USED)))
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in session.execute(select(*columns).where(*those)):
-        found[row.run_id][CANCELED if row.key == CANCELED else row.task_id] = XComModel.deserialize_value(row)
+        found[row.run_id][row.task_id if row.key == KEY else row.key] = XComModel.deserialize_value(row)
     return found
 
 

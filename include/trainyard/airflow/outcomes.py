@@ -13,6 +13,8 @@ from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
 
 KEY = "outcome"
+# What a run used whose train step was stopped before it could say so: an XCom of the upload step.
+USED = "used"
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from trainyard.airflow.canceled import canceled_by, check_not_canceled, who_canceled
 from trainyard.airflow.killing import killed_at_once
-from trainyard.airflow.outcomes import outcome_of_step, outcome_so_far
+from trainyard.airflow.outcomes import KEY, USED, outcome_of_step, outcome_so_far, said
 from trainyard.catalogue import Training
 from trainyard.domain.outcome import Outcome
 from trainyard.settings import read_settings
@@ -75,6 +76,7 @@ def upload(training_id: str, **context: Any) -> None:
         ended = _end_of_training(context)
         if ended.code is not None:
             _end_pods(context["run_id"], settings)
+            _tell_used(context, training, settings)
         _, results = _stores(training, settings)
         store(
             model_id=context["run_id"],
@@ -130,6 +132,19 @@ def _end_of_training(context: Any) -> Outcome:
     if who := who_canceled(context):
         return canceled_by(who)
     return Outcome("S500", "the run was stopped before its program ended", "Look at the log of its steps in Airflow.")
+
+
+def _tell_used(context: Any, training: Training, settings: Any) -> None:
+    """Say what the program used up to here where the train step was stopped before it could."""
+    from trainyard.workspace.layout import Workspace
+    from trainyard.workspace.marks import started_at
+
+    started, now = started_at(Workspace(Path(settings.workspace)).run(context["run_id"])), time.time()
+    if started is None or said(context, "train", KEY) is not None:
+        return
+    gpus = training.of_run(context["dag_run"].conf).plan.gpus
+    used = Outcome(gpu_seconds=gpus * (now - started), started_at=started, finished_at=now)
+    context["ti"].xcom_push(key=USED, value=used.as_dict())
 
 
 def _training(training_id: str) -> tuple[Any, Training]:

@@ -12,7 +12,7 @@ from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from sqlalchemy import and_, or_, select
 
-from trainyard.airflow.outcomes import KEY
+from trainyard.airflow.outcomes import KEY, USED
 from trainyard.catalogue import Catalogue, Training
 from trainyard.domain.names import account_pool
 from trainyard.domain.outcome import Outcome
@@ -63,7 +63,8 @@ def _train_steps(since: datetime) -> Any:
     """Ask for the train step and its outcome of every run that is going or has ended since."""
     task, said = TaskInstance, XComModel
     train = and_(task.dag_id == DagRun.dag_id, task.run_id == DagRun.run_id, task.task_id == "train")
-    outcome = and_(said.dag_id == DagRun.dag_id, said.run_id == DagRun.run_id, said.task_id == "train", said.key == KEY)
+    ended = or_(and_(said.task_id == "train", said.key == KEY), and_(said.task_id == "upload", said.key == USED))
+    outcome = and_(said.dag_id == DagRun.dag_id, said.run_id == DagRun.run_id, ended)
     columns = (DagRun.dag_id, DagRun.run_id, DagRun.state.label("run_state"))
     own = (task.state, task.pool, task.pool_slots, said.value)
     return (

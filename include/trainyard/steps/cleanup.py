@@ -14,14 +14,15 @@ from trainyard.workspace.layout import Workspace
 def cleanup(model_id: str, workspace: Workspace) -> bool:
     """Release the dataset and remove model and results; logs and state stay for the history. It can be repeated.
 
-    Results that are not in the bucket stay too, until the run is forgotten: return False then. Raise TrainyardError
+    Results that are not in the bucket stay too, until the run is forgotten: return False then, also where a program ran
+    and only its log is to be stored. Raise TrainyardError
     S500 for what cannot be removed.
     """
     run = workspace.run(model_id)
     DatasetCache(workspace).release(model_id)
     _remove(run.model)
     _remove(run.root / "model.part")
-    if not run.stored.exists() and _has_entries(run.result):
+    if not run.stored.exists() and (_has_entries(run.result) or run.started.exists()):
         return False
     _remove(run.result)
     return True
