@@ -65,6 +65,17 @@ class TestCreating:
         assert error.value.code.code == "S101"
 
 
+    def test_a_quota_of_the_clusters_that_is_full_is_waited_for(self):
+        cluster = FakeCluster()
+        full = refusal(403, "Forbidden")
+        full.body = 'pods "x" is forbidden: exceeded quota: gpus-vision'
+        cluster.faults = [full, full]
+        assert _pods(cluster).create(pod({}))["metadata"]["name"] == _FIRST
+        cluster.faults = [full]
+        with pytest.raises(TrainyardError, match="refused the training pod"):
+            _pods(cluster, patience_seconds=-1).create(pod({}, 2))
+
+
 class TestStopping:
     @pytest.mark.parametrize("verb", ["stop", "remove_all"])
     def test_a_cluster_that_does_not_allow_it_is_told_in_a_sentence(self, verb):

@@ -42,16 +42,23 @@ class TrainingPods:
         return pods[-1] if pods else None
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Create a pod; one of that name that is there already is the same attempt and is taken as it is."""
+        """Create a pod; one of that name that is there already is the same attempt and is taken as it is.
+
+        A quota of the cluster's own that is full is waited for: a pod that is being stopped counts until it has ended.
+        """
         from kubernetes.client import ApiException
 
-        try:
-            return self._data(self._call("create_namespaced_pod", self._namespace, body))
-        except ApiException as error:
-            if error.status != 409:
-                message = f"the cluster refused the training pod: {error.status} {error.reason}"
-                raise TrainyardError("S101", message, "Ask whoever keeps the cluster.") from None
-            return self._data(self._call("read_namespaced_pod", body["metadata"]["name"], self._namespace))
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return self._data(self._call("create_namespaced_pod", self._namespace, body))
+            except ApiException as error:
+                if error.status == 409:
+                    return self._data(self._call("read_namespaced_pod", body["metadata"]["name"], self._namespace))
+                if not _is_full(error) or time.monotonic() > deadline:
+                    message = f"the cluster refused the training pod: {error.status} {error.reason}"
+                    raise TrainyardError("S101", message, "Ask whoever keeps the cluster.") from None
+            time.sleep(_RETRY_PAUSE_SECONDS)
 
     def stop(self, pod_name: str, grace_seconds: int) -> None:
         """Ask the cluster to end a pod; one that is gone is fine."""
@@ -118,6 +125,11 @@ class TrainingPods:
             if time.monotonic() > deadline:
                 raise TrainyardError("S200", f"the Kubernetes API does not answer: {said}", "The step is tried again.")
             time.sleep(_RETRY_PAUSE_SECONDS)
+
+
+def _is_full(error: Any) -> bool:
+    # Kubernetes says so in words alone: its status and reason are those of missing rights.
+    return error.status == 403 and "exceeded quota" in str(error.body)
 
 
 def _refusal(what: str, error: Any) -> TrainyardError:
