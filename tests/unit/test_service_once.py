@@ -150,7 +150,8 @@ def test_several_runs_of_one_key_are_completed_after_a_death(world):
     manifests = [("a.yml", _MANIFEST.encode()), ("b.yml", _MANIFEST.encode())]
 
     def ask():
-        return [each.id for each in world.service().registration.submit_all(manifests, world.archive, None, _ADA, origin="k")]
+        submit_all = world.service().registration.submit_all
+        return [each.id for each in submit_all(manifests, world.archive, None, _ADA, origin="k")]
 
     first = ask()
     (file,) = world.catalogue.folder.glob("*.key")
