@@ -64,7 +64,6 @@ class TestCreating:
             _pods(cluster).create(pod({}))
         assert error.value.code.code == "S101"
 
-
     def test_a_quota_of_the_clusters_that_is_full_is_waited_for(self):
         cluster = FakeCluster()
         full = refusal(403, "Forbidden")

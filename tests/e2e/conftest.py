@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from yard import Yard
 
 from trainyard.local.demo import put_data
 from trainyard.local.environment import USERS
+from trainyard.local.parts import USUAL_PORTS
 from trainyard.local.ports import pick_port
 from trainyard.local.stack import Stack
 
@@ -19,6 +21,9 @@ __all__ = ["swift", "swift_hands", "swiftcloud"]
 @pytest.fixture(scope="session")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     stack = Stack(tmp_path_factory.mktemp("yard") / ".trainyard")
+    # Not the usual ones: a server that is started again needs its port back, and other tests start stacks too.
+    stack.folder.mkdir()
+    (stack.folder / "ports.json").write_text(json.dumps({name: pick_port(0) for name in USUAL_PORTS}))
     try:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(USERS, "ada")

@@ -78,6 +78,37 @@ def test_a_training_that_another_process_removed_is_not_remembered(catalogue):
     assert catalogue.get(MODEL_ID) is None
 
 
+def test_all_trainings_are_those_of_the_listing_whoever_removed_the_others(catalogue):
+    ids = [f"training-{number:09}" for number in range(3)]
+    catalogue.add(*map(training, ids))
+    (catalogue.folder / "training-broken000.json").write_text("{}")
+    assert sorted(record.id for record in catalogue.trainings()) == ids
+    catalogue.record_path(ids[0]).unlink()
+    catalogue.remove(ids[1])
+    assert [record.id for record in catalogue.trainings()] == ids[2:]
+
+
+def test_of_an_empty_catalogue_there_are_no_trainings(catalogue):
+    assert catalogue.trainings() == []
+
+
+def test_removing_one_training_does_not_make_all_others_be_read_again(catalogue):
+    kept, gone = "training-000000001", "training-000000002"
+    catalogue.add(training(kept), training(gone))
+    before = catalogue.get(kept), catalogue.get(gone)
+    catalogue.remove(gone)
+    assert catalogue.get(kept) is before[0]
+
+
+def test_a_training_that_is_registered_anew_is_read_anew(catalogue):
+    catalogue.add(training())
+    assert catalogue.trainings() == [training()]
+    catalogue.remove(MODEL_ID)
+    catalogue.add(training(owner="grace"))
+    assert [record.owner for record in catalogue.trainings()] == ["grace"]
+    assert catalogue.get(MODEL_ID).owner == "grace"
+
+
 def test_keys_of_a_later_version_are_dropped(catalogue):
     record = {**training().as_dict(), "of a later version": 1}
     assert Training.from_dict(record) == training()

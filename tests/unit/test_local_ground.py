@@ -10,12 +10,14 @@ import stat
 import subprocess
 import threading
 
+import psutil
 import pytest
 
 from trainyard.local import processes
 from trainyard.local.environment import airflow_environment, read_env_file
 from trainyard.local.ports import pick_port
 from trainyard.local.ready import answers, heartbeat, wait_for
+from trainyard.local.records import Records, Running
 from trainyard.local.secrets import Secrets
 from trainyard.settings import read_settings
 
@@ -36,6 +38,15 @@ class TestPorts:
 
     def test_a_port_that_is_in_use_gives_way_to_a_free_one(self, taken):
         assert pick_port(taken) not in (0, taken)
+
+    def test_a_server_that_is_started_again_keeps_its_port_while_others_run_that_were_told_of_it(self, taken, tmp_path):
+        records = Records(tmp_path)
+        (tmp_path / "ports.json").write_text(json.dumps({"api-server": taken}))
+        myself = psutil.Process()
+        records.remember("scheduler", Running(myself.pid, myself.create_time(), ""))
+        assert records.ports({"api-server": 8080}) == {"api-server": taken}
+        records.forget("scheduler")
+        assert records.ports({"api-server": 8080}) != {"api-server": taken}
 
 
 class TestSecrets:

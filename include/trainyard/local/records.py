@@ -49,15 +49,15 @@ class Records:
         self._file(name).unlink(missing_ok=True)
 
     def ports(self, usual: Mapping[str, int]) -> dict[str, int]:
-        """Return the port of each server: the one it has, else the one it had, else the usual, else a free one."""
+        """Return the port of each server: the one it had, else the usual, else a free one.
+
+        While any server runs, none that had a port gets another: the others were told where it is when they started.
+        """
         known = json.loads(self._ports.read_text()) if self._ports.exists() else {}
-        ports = {name: self._port(name, known.get(name, port)) for name, port in usual.items()}
+        told = known if any(running.alive for running in self.all_running().values()) else {}
+        ports = {name: told.get(name) or pick_port(known.get(name, port)) for name, port in usual.items()}
         self._ports.write_text(json.dumps(ports))
         return ports
-
-    def _port(self, name: str, port: int) -> int:
-        running = self.running(name)
-        return port if running and running.alive else pick_port(port)
 
     def _file(self, name: str) -> Path:
         return self._running / f"{name}.json"
