@@ -1,7 +1,7 @@
 """Programs that move a bucket in a process of their own: this project's transfers, and plain boto3 in threads.
 
-`python -m bench.movers <who> <down|up> <endpoint> <bucket> <folder> <threads>` prints the seconds it took, without those
-of imports, which a worker makes once.
+`python -m bench.movers <who> <down|up> <endpoint> <bucket> <folder> <threads>` prints the seconds it took, without
+those of imports, which a worker makes once.
 """
 
 from __future__ import annotations

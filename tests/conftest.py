@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from hypothesis import settings
+from swiftcloud.sharing import (
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_sessionfinish,
+)
+
+__all__ = ["pytest_collection_finish", "pytest_collection_modifyitems", "pytest_configure", "pytest_sessionfinish"]
 
 # A machine that is busy with other workers is no reason to fail; nothing is kept between runs.
 settings.register_profile("trainyard", deadline=None, database=None)

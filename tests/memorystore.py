@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import BinaryIO
 
-from trainyard.stores.base import Entry, Why
+from trainyard.stores.base import Entry, MovesWhole, Why
 from trainyard.stores.refusals import refusal
 
 
-class MemoryStore:
+class MemoryStore(MovesWhole):
     """`got` and `sent` are the keys that were moved; `on_get` and `on_put` run before the content does."""
 
     place = "bucket memory at http://nowhere"

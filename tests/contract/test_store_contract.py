@@ -15,6 +15,7 @@ from storeservers import Bucket, free_port, wait_for
 
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Entry, Store, StoreError, Why
+from trainyard.stores.digest import MIB
 
 ODD_KEYS = ["sp ace+plus&amp;.txt", "ünï/日本語.bin", "q'uote\"(1)~!*.txt", "perc%20ent", "x/y/z=1/part-0", "emo😀ji"]
 BAD_KEYS = ["../up", "a/../b", "/absolute", "a//b", ".", "", "folder/", "nul\0", "x" * 256]
@@ -221,3 +222,73 @@ def test_many_threads_share_one_store(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda item: put(store, *item), contents.items()))
         assert list(pool.map(lambda key: get(store, key), contents)) == list(contents.values())
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_what_is_listed_is_read_whole(store: Store, key: str) -> None:
+    put(store, key, key.encode())
+    (listed,) = store.list()
+    into = io.BytesIO()
+    got = store.read(listed, 0, listed.size, into)
+    assert (into.getvalue(), got.key, got.size, got.etag) == (key.encode(), key, listed.size, listed.etag)
+
+
+def test_a_part_of_an_object_is_read_where_a_store_can(store: Store) -> None:
+    put(store, "a", bytes(range(256)))
+    (listed,) = store.list()
+    if not store.ranged:
+        pytest.skip("it moves objects whole")
+    into = io.BytesIO()
+    got = store.read(listed, 10, 20, into)
+    assert into.getvalue() == bytes(range(10, 30))
+    assert (got.size, got.etag) == (256, listed.etag)
+
+
+def test_an_object_that_was_replaced_or_deleted_since_it_was_listed_is_not_taken_for_it(store: Store) -> None:
+    put(store, "a", b"before")
+    (listed,) = store.list()
+    put(store, "a", b"after!")
+
+    def told() -> str | Why:
+        try:
+            return store.read(listed, 0, listed.size, io.BytesIO()).etag
+        except StoreError as error:
+            return error.why
+
+    assert told() in (Why.CHANGED, hashlib.md5(b"after!").hexdigest())
+    store.delete("a")
+    with pytest.raises(StoreError) as caught:
+        store.read(listed, 0, listed.size, io.BytesIO())
+    assert caught.value.why in (Why.NO_KEY, Why.CHANGED)
+
+
+def test_parts_make_an_object_in_any_order_and_an_aborted_one_leaves_none(bucket: Bucket) -> None:
+    content = bytes(range(256)) * (40 * MIB // 256) + b"the end"
+    store = replace(bucket, options={**bucket.options, "TRAINYARD_SWIFT_SEGMENT_BYTES": "16MiB"}).open()
+    upload = store.in_parts("large", len(content), resume=True)
+    if upload is None:
+        pytest.skip("it takes files whole")
+    parts = [content[start : start + upload.part] for start in range(0, len(content), upload.part)]
+    for number in reversed(range(len(parts))):
+        upload.put(number, parts[number])
+        assert list(store.list()) == []
+    assert upload.finish().size == len(content)
+    assert hashlib.md5(get(store, "large")).digest() == hashlib.md5(content).digest()
+    given_up = store.in_parts("other", len(content), resume=True)
+    assert given_up is not None
+    given_up.put(0, parts[0])
+    given_up.abort()
+    assert [entry.key for entry in store.list()] == ["large"]
+
+
+def test_an_upload_that_broke_off_is_taken_up_where_it_ended(bucket: Bucket) -> None:
+    content = bytes(40 * MIB)
+    store = replace(bucket, options={**bucket.options, "TRAINYARD_SWIFT_SEGMENT_BYTES": "16MiB"}).open()
+    first = store.in_parts("large", len(content), resume=True)
+    if first is None:
+        pytest.skip("it takes files whole")
+    first.put(1, content[first.part : 2 * first.part])
+    again = store.in_parts("large", len(content), resume=True)
+    assert again is not None
+    assert dict(again.stored) == {1: hashlib.md5(content[: first.part]).hexdigest()}
+    again.abort()

@@ -101,8 +101,8 @@ def test_a_run_whose_results_are_being_stored_is_not_canceled_any_more(yard: Yar
 
 def test_a_run_that_waits_for_a_gpu_can_be_canceled(yard: Yard) -> None:
     first = yard.submit("fails-with-3", "--account", "free", program=LONG)
-    second = yard.submit("fails-with-3", "--account", "free", program=LONG)
     yard.until(first, lambda run: run["phase"] == "training")
+    second = yard.submit("fails-with-3", "--account", "free", program=LONG)
     yard.until(second, lambda run: run["phase"] == "waiting-for-gpu")
     for model_id in (second, first):
         yard.trainyard("cancel", model_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import io
 import ipaddress
 import os
@@ -23,25 +24,32 @@ from trainyard.local.objectstore import find_rclone, objectstore_command, object
 from trainyard.settings import read_settings
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.opening import open_store
+from trainyard.stores.s3small import SmallObjects
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a self-signed certificate of 127.0.0.1; its key lies beside it."""
-    folder, key = tmp_path_factory.mktemp("tls"), ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now.replace(year=2099))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    """Make an authority, and a certificate of 127.0.0.1 with its key beside it; return the authority's."""
+    folder, keys = tmp_path_factory.mktemp("tls"), [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    authority, server = _issued("authority", keys[0], keys[0]), _issued("127.0.0.1", keys[1], keys[0])
+    (folder / "certificate.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    (folder / "server.pem").write_bytes(server.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    pem = keys[1].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
     (folder / "key.pem").write_bytes(pem)
     return folder / "certificate.pem"
+
+
+def _issued(name: str, key: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, one)]) for one in ("authority", name)]
+    now, is_authority = datetime.datetime.now(datetime.UTC), key is by
+    made = x509.CertificateBuilder(names[0], names[1], key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now).not_valid_after(now.replace(year=2099))
+    made = made.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+    if not is_authority:
+        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))])
+        made = made.add_extension(address, critical=False)
+    return made.sign(by, hashes.SHA256())
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +57,7 @@ def ref(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder, port = tmp_path_factory.mktemp("buckets"), free_port()
     (folder / "bucket").mkdir()
     command = objectstore_command(find_rclone(), folder, port)
-    command += ["--cert", str(certificate), "--key", str(certificate.with_name("key.pem"))]
+    command += ["--cert", str(certificate.with_name("server.pem")), "--key", str(certificate.with_name("key.pem"))]
     server = subprocess.Popen(
         command,
         env=objectstore_environment(os.environ, KEY, SECRET),
@@ -85,6 +93,14 @@ def test_a_certificate_of_the_ca_bundle_is_trusted(ref: StoreRef, certificate: P
     store = store_of(ref, str(certificate))
     store.put("a", io.BytesIO(b"content"), 7)
     assert [entry.key for entry in store.list()] == ["a"]
+
+
+def test_small_objects_are_trusted_to_the_ca_bundle_too(ref: StoreRef, certificate: Path) -> None:
+    digest = hashlib.md5(b"content").hexdigest()
+    small = SmallObjects(ref, Credentials(KEY, SECRET), "us-east-1", virtual=False, ca_bundle=str(certificate))
+    assert small.put("small", b"content") == digest
+    assert small.get("small", digest) == b"content"
+    assert SmallObjects(ref, Credentials(KEY, SECRET), "us-east-1", virtual=False).get("small", digest) is None
 
 
 def test_https_to_a_server_without_tls_is_told(one_machine_server: object) -> None:

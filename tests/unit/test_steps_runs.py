@@ -101,6 +101,27 @@ class TestStage:
         assert (bench.run.model / "train.py").stat().st_mode & 0o444 == 0o444
         assert (bench.run.model / "bin/run.sh").stat().st_mode & 0o555 == 0o555
 
+    def test_a_bucket_that_changes_while_it_is_downloaded_is_listed_again(self, bench: Bench) -> None:
+        def replaced(key: str) -> None:
+            if bench.data.contents["labels"] == b"xy":
+                bench.data.contents["labels"] = b"uvw"
+                bench.data.contents["train/a.csv"] = b"3,4"
+
+        bench.data.on_get = replaced
+        staged = bench.stage()
+        dataset = bench.workspace.root / staged.dataset_subpath
+        assert ((dataset / "labels").read_bytes(), (dataset / "train/a.csv").read_bytes()) == (b"uvw", b"3,4")
+        assert any("has changed since it was listed: it is listed again" in line for line in bench.told)
+
+    def test_a_bucket_that_never_holds_still_is_given_up(self, bench: Bench) -> None:
+        def replaced(key: str) -> None:
+            bench.data.contents[key] = os.urandom(2)
+
+        bench.data.on_get = replaced
+        with pytest.raises(StoreError) as caught:
+            bench.stage()
+        assert (caught.value.why, caught.value.code.code) == (Why.CHANGED, "S302")
+
     def test_what_was_loaded_is_written_to_two_logs(self, bench: Bench) -> None:
         bench.stage()
         data, model = (bench.run.logs / "learner-1" / name for name in ("load-data.log", "load-model.log"))

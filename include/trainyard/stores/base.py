@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Protocol
@@ -31,11 +31,24 @@ class Why(StrEnum):
     BAD_KEY = "bad-key"
     UNREACHABLE = "unreachable"
     BROKEN = "broken"
+    CHANGED = "changed"
+    STALLED = "stalled"
+    NO_UPLOAD = "no-upload"
     INCOMPLETE = "incomplete"
 
     @property
     def code(self) -> str:
-        return {Why.UNREACHABLE: "S302", Why.BROKEN: "S302", Why.INCOMPLETE: "S305"}.get(self, "C103")
+        return _CODES.get(self, "C103")
+
+
+_CODES = {
+    Why.UNREACHABLE: "S302",
+    Why.BROKEN: "S302",
+    Why.CHANGED: "S302",
+    Why.STALLED: "S302",
+    Why.NO_UPLOAD: "S302",
+    Why.INCOMPLETE: "S305",
+}
 
 
 class StoreError(TrainyardError):
@@ -46,12 +59,40 @@ class StoreError(TrainyardError):
         self.why = why
 
 
+class Multipart(Protocol):
+    """A file that is being stored in parts, which may arrive in any order and from many threads.
+
+    Every method raises StoreError; NO_UPLOAD where the store has forgotten the upload, so that it has to begin anew.
+    """
+
+    @property
+    def part(self) -> int:
+        """The size of each part but the last, in bytes."""
+
+    @property
+    def stored(self) -> Mapping[int, str]:
+        """The parts that an earlier attempt has stored: their numbers, from 0, with their MD5."""
+
+    def put(self, number: int, data: bytes) -> None:
+        """Store a part and compare what has arrived."""
+
+    def finish(self) -> Entry:
+        """Make the object of all parts; it replaces what has the key."""
+
+    def abort(self) -> None:
+        """Remove what has been stored of it."""
+
+
 class Store(Protocol):
     """One bucket. Every method raises StoreError; keys are paths with `/`, never absolute, never with `..`."""
 
     @property
     def place(self) -> str:
         """Name the bucket and its endpoint, for messages."""
+
+    @property
+    def ranged(self) -> bool:
+        """Whether `read` moves a part of an object without the rest of it."""
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """Yield every object whose key starts with the prefix, in key order, however many pages it takes.
@@ -62,11 +103,36 @@ class Store(Protocol):
     def get(self, key: str, into: BinaryIO) -> Entry:
         """Write an object's bytes into an open file and say what they were; raise NO_KEY if it is not there."""
 
+    def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
+        """Write `size` bytes of a listed object, from `start` on, into an open file, and say what the object is now.
+
+        Raise CHANGED where the store notices that it is not what was listed. Without `ranged` only the whole is asked.
+        """
+
     def put(self, key: str, source: BinaryIO, size: int) -> Entry:
         """Store `size` bytes of a seekable file, read from its start, under the key, replacing what was there."""
 
+    def in_parts(self, key: str, size: int, resume: bool) -> Multipart | None:
+        """Begin to store a file in parts; return None where a file of this size is to be `put`.
+
+        `resume` takes up what an earlier attempt with this key has left, and removes what cannot be used of it: only
+        for keys that nobody else writes.
+        """
+
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is fine."""
+
+
+class MovesWhole:
+    """What a store answers that moves every object in one piece."""
+
+    ranged = False
+
+    def read(self: Store, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:  # noqa: ARG002
+        return self.get(listed.key, into)
+
+    def in_parts(self, key: str, size: int, resume: bool) -> Multipart | None:  # noqa: ARG002
+        return None
 
 
 def check_key(key: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from trainyard.stores.base import Entry, Store
+from trainyard.stores.base import Entry, Multipart, Store
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class Below:
     def place(self) -> str:
         return f"{self.prefix} in {self.store.place}"
 
+    @property
+    def ranged(self) -> bool:
+        return self.store.ranged
+
     def list(self, prefix: str = "") -> Iterator[Entry]:
         for entry in self.store.list(self.prefix + prefix):
             yield self._shown(entry)
@@ -27,8 +31,15 @@ class Below:
     def get(self, key: str, into: BinaryIO) -> Entry:
         return self._shown(self.store.get(self.prefix + key, into))
 
+    def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
+        inner = replace(listed, key=self.prefix + listed.key)
+        return self._shown(self.store.read(inner, start, size, into))
+
     def put(self, key: str, source: BinaryIO, size: int) -> Entry:
         return self._shown(self.store.put(self.prefix + key, source, size))
+
+    def in_parts(self, key: str, size: int, resume: bool) -> Multipart | None:
+        return self.store.in_parts(self.prefix + key, size, resume)
 
     def delete(self, key: str) -> None:
         self.store.delete(self.prefix + key)

@@ -10,8 +10,11 @@ from typing import BinaryIO
 
 MIB = 1024 * 1024
 CHUNK = MIB
-# Parts of 16 MiB keep eight threads below 128 MiB of memory; S3 allows 10,000 parts, so larger files get larger parts.
+# Large enough that requests cost little, small enough that losing one does. S3 allows 10,000, so that larger files get
+# larger parts.
 PART = 16 * MIB
+# What is smaller moves in one piece.
+IN_PARTS = 2 * PART
 MAX_PARTS = 10_000
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -19,7 +22,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 
 def md5_of(source: BinaryIO) -> str:
     """Return the MD5 of a file from its start, and leave it at its start."""
-    digest = _md5()
+    digest = md5()
     source.seek(0)
     for chunk in chunks(source, CHUNK):
         digest.update(chunk)
@@ -35,9 +38,9 @@ def part_size(size: int) -> int:
 def multipart_etag(source: BinaryIO, size: int) -> str:
     """Return the etag that S3 gives a file stored in our parts; leave the file at its start."""
     source.seek(0)
-    digests = [_md5(part).digest() for part in chunks(source, part_size(size))]
+    digests = [md5(part).digest() for part in chunks(source, part_size(size))]
     source.seek(0)
-    return f"{_md5(b''.join(digests)).hexdigest()}-{len(digests)}"
+    return f"{md5(b''.join(digests)).hexdigest()}-{len(digests)}"
 
 
 def plain_md5(etag: str) -> str | None:
@@ -51,5 +54,6 @@ def chunks(source: BinaryIO, size: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _md5(data: bytes = b"") -> hashlib._Hash:
+def md5(data: bytes | memoryview = b"") -> hashlib._Hash:
+    """Return the digest of the data, which can be fed with more."""
     return hashlib.md5(data, usedforsecurity=False)

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from trainyard.domain.training import StoreRef
 from trainyard.errors import TrainyardError
-from trainyard.stores.base import Entry, Store, Why, check_key
+from trainyard.stores.base import Entry, MovesWhole, Store, Why, check_key
 from trainyard.stores.digest import CHUNK, chunks, md5_of
 from trainyard.stores.refusals import place_of, refusal
 
@@ -31,7 +31,7 @@ def open_folder(ref: StoreRef, allowed: str) -> Store:
     return FolderStore(root / ref.bucket, ref)
 
 
-class FolderStore:
+class FolderStore(MovesWhole):
     """A bucket in a folder. Listing reads the files, since a folder knows no digests."""
 
     def __init__(self, folder: Path, ref: StoreRef) -> None:

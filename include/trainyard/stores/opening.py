@@ -24,7 +24,7 @@ def open_store(ref: StoreRef, credentials: Credentials, settings: Any) -> Store:
     if ref.kind == "bluemix_objectstore":
         from trainyard.stores.swift import SwiftStore
 
-        return SwiftStore(ref, credentials, settings.ca_bundle)
+        return SwiftStore(ref, credentials, settings.ca_bundle, settings.swift_segment_bytes)
     if ref.kind == "folder":
         from trainyard.stores.folder import open_folder
 

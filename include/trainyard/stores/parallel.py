@@ -1,46 +1,79 @@
-"""One deed for many items in a few threads, which all stop when one fails or the caller is interrupted."""
+"""Deeds in a few threads, which all stop when one fails or the caller is interrupted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
-from threading import Event, Lock
-from typing import TypeVar, cast
+import time
+from collections.abc import Callable, Iterable, Iterator
+from threading import Event, Lock, Thread
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
-_NO_MORE = object()
+
+_TICK_SECONDS = 1.0
+# A thread that waits for a store's next bytes sees only with them that it is to stop.
+LEAVING_SECONDS = 10.0
 
 
 class StoppedError(Exception):
     """Raised in a thread that has to leave its work because another one failed."""
 
 
-def in_parallel(items: Iterable[T], deed: Callable[[T, Event], None], threads: int) -> None:
+def in_parallel(
+    items: Iterable[T], deed: Callable[[T, Event], None], threads: int, tick: Callable[[], object] = lambda: None
+) -> None:
     """Do the deed for every item, `threads` at a time; raise the first failure once all threads have stopped.
 
-    The deed gets an event that is set when it should give up by raising StoppedError.
+    The deed gets an event that is set when it should give up by raising StoppedError. `tick` is called in the caller's
+    thread every second; what it raises ends the work too. A thread that does not stop in time is left behind: it can
+    still raise StoppedError, and ends with the process.
     """
-    stop, lock, rest = Event(), Lock(), iter(items)
-    failures: list[BaseException] = []
+    work = _Work(iter(items), deed, max(threads, 1))
+    work.start()
+    try:
+        while not work.over.wait(_TICK_SECONDS) and not work.stop.is_set():
+            tick()
+    finally:
+        # Also for an interrupt, which reaches the caller only.
+        work.stop.set()
+        work.leave(LEAVING_SECONDS)
+    if work.failures:
+        raise work.failures[0]
 
-    def work() -> None:
+
+class _Work(Generic[T]):
+    def __init__(self, rest: Iterator[T], deed: Callable[[T, Event], None], threads: int) -> None:
+        self.stop, self.over, self.failures = Event(), Event(), list[BaseException]()
+        self._rest, self._deed, self._left = rest, deed, threads
+        self._asking, self._counting = Lock(), Lock()
+        self._threads = [Thread(target=self._run, daemon=True) for _ in range(threads)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def leave(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(until - time.monotonic(), 0))
+
+    def _run(self) -> None:
         try:
-            while not stop.is_set():
-                with lock:
-                    item = next(rest, _NO_MORE)
-                if item is _NO_MORE:
+            self._work()
+        except BaseException as failure:  # noqa: BLE001 - raised again in the caller's thread
+            # In this order, so that the failure comes before those of the threads that it stops.
+            self.failures.append(failure)
+            self.stop.set()
+        finally:
+            with self._counting:
+                self._left -= 1
+                if not self._left:
+                    self.over.set()
+
+    def _work(self) -> None:
+        while not self.stop.is_set():
+            with self._asking:
+                try:
+                    item = next(self._rest)
+                except StopIteration:
                     return
-                deed(cast(T, item), stop)
-        except BaseException as failure:  # noqa: BLE001 - raised again below, in the caller's thread
-            stop.set()
-            failures.append(failure)
-
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
-        try:
-            wait([pool.submit(work) for _ in range(max(threads, 1))])
-        except BaseException:
-            # An interrupt reaches the caller only; leaving the pool waits until the threads have seen the event.
-            stop.set()
-            raise
-    if failures:
-        raise failures[0]
+            self._deed(item, self.stop)

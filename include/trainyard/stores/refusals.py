@@ -23,6 +23,11 @@ _SENTENCES = {
         "{place} cannot be reached",
         "Check the endpoint; if it is right, the store or the network is down: try again later.",
     ),
+    Why.CHANGED: (
+        "{key!r} in {place} has changed since it was listed",
+        "Try again while nobody writes to the bucket.",
+    ),
+    Why.NO_UPLOAD: ("{place} has forgotten what was stored of {key!r}", "Try again."),
     Why.BROKEN: ("could not {doing} {place}", "Try again; if it stays, ask those who run the store."),
 }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import math
 import re
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
+from threading import Lock
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -18,10 +18,12 @@ from botocore.parsers import ResponseParserError
 
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Entry, StoreError, Why, check_key
-from trainyard.stores.digest import CHUNK, MIB, md5_of, part_size, plain_md5
+from trainyard.stores.digest import CHUNK, IN_PARTS, plain_md5
 from trainyard.stores.refusals import place_of, refusal
+from trainyard.stores.s3pages import Pages, entry_of
+from trainyard.stores.s3parts import S3Parts, is_secret
+from trainyard.stores.s3small import SMALL, SmallObjects
 
-MULTIPART = 64 * MIB
 CONNECT_SECONDS = 4
 READ_SECONDS = 60
 ATTEMPTS = 3
@@ -37,18 +39,21 @@ _CODES = {
     "PermanentRedirect": Why.NO_BUCKET,
     "AuthorizationHeaderMalformed": Why.CREDENTIALS,
     "NoSuchKey": Why.NO_KEY,
+    "NoSuchUpload": Why.NO_UPLOAD,
     "AccessDenied": Why.FORBIDDEN,
     "AllAccessDisabled": Why.FORBIDDEN,
     "KeyTooLongError": Why.BAD_KEY,
     "InvalidObjectName": Why.BAD_KEY,
 }
 _ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
-_STATUSES = {301: Why.NO_BUCKET, 401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 405: Why.FORBIDDEN}
+_STATUSES = {412: Why.CHANGED, 301: Why.NO_BUCKET, 401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 405: Why.FORBIDDEN}
 _NOT_REACHED = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.SSLError, boto.ProxyConnectionError)
 
 
 class S3Store:
-    """One S3 bucket. Safe to use from many threads; the client is made at the first use."""
+    """One S3 bucket. Safe to use from many threads; the clients are made at the first use."""
+
+    ranged = True
 
     def __init__(
         self, ref: StoreRef, credentials: Credentials, threads: int = 8, addressing: str = "auto", ca_bundle: str = ""
@@ -56,19 +61,20 @@ class S3Store:
         self.place = place_of(ref.bucket, ref.endpoint)
         self._ref = ref
         self._credentials = credentials
+        self._region = ref.region or region_of(ref.endpoint)
+        self._virtual = style_of(ref.endpoint, addressing) == "virtual"
         self._config = client_config(ref.endpoint, threads, addressing)
         self._ca_bundle = ca_bundle
+        self._making = Lock()
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        with self._refusals("list"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._ref.bucket, Prefix=prefix)
-            for page in pages:
-                if not page.keys() & {"Name", "IsTruncated"}:
-                    raise self._no_s3(Why.NO_BUCKET, "list")  # a well-formed web page passes as an empty answer
-                for item in page.get("Contents", ()):
-                    if not (item["Key"].endswith("/") and item["Size"] == 0):
-                        etag = item["ETag"].strip('"')
-                        yield Entry(item["Key"], item["Size"], etag, plain_md5(etag))
+        token = ""
+        while True:
+            with self._refusals("list"):
+                entries, token = self._pages.get(prefix, token) or self._page(prefix, token)
+            yield from entries
+            if not token:
+                return
 
     def get(self, key: str, into: BinaryIO) -> Entry:
         check_key(key)
@@ -79,52 +85,113 @@ class S3Store:
                     into.write(chunk)
             return _entry(key, answer["ContentLength"], answer)
 
+    def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
+        key, whole = check_key(listed.key), size == listed.size
+        if whole and size <= SMALL and (data := self._small.get(key, listed.etag)) is not None:
+            into.write(data)
+            return replace(listed, md5=None)  # its digest was compared
+        wanted = {} if whole else {"Range": f"bytes={start}-{start + size - 1}"}
+        unchanged = {"IfMatch": f'"{listed.etag}"'} if listed.etag else {}
+        with self._refusals("read from", key):
+            answer = self._client.get_object(Bucket=self._ref.bucket, Key=key, **wanted, **unchanged)
+            with closing(answer["Body"]) as body:
+                if not whole:
+                    self._expect_part(answer, start, size, key)
+                for chunk in body.iter_chunks(CHUNK):
+                    into.write(chunk)
+            total = answer["ContentLength"] if whole else int(answer["ContentRange"].rpartition("/")[2])
+            return _entry(key, total, answer)
+
     def put(self, key: str, source: BinaryIO, size: int) -> Entry:
         check_key(key)
+        source.seek(0)
+        if size > IN_PARTS:
+            return self._put_parts(key, source, size)
+        if size <= SMALL:
+            return self._put_small(key, source.read(size))
         with self._refusals("write to", key):
-            if size > MULTIPART:
-                return self._put_parts(key, source, size)
             answer = self._client.put_object(Bucket=self._ref.bucket, Key=key, Body=source, ContentLength=size)
             return _entry(key, size, answer)
+
+    def in_parts(self, key: str, size: int, resume: bool) -> S3Parts | None:
+        check_key(key)
+        if size <= IN_PARTS:
+            return None
+        parts = S3Parts(self._client, self._ref.bucket, key, size, self.place, self._refusals)
+        parts.begin(resume)
+        return parts
 
     def delete(self, key: str) -> None:
         check_key(key)
         with self._refusals("delete from", key):
             self._client.delete_object(Bucket=self._ref.bucket, Key=key)
 
-    @cached_property
+    @property
     def _client(self) -> Any:
+        with self._making:
+            return self._made_client
+
+    @cached_property
+    def _made_client(self) -> Any:
         # A session of its own: the default one is shared by the process and is not safe to create clients from.
         return boto3.session.Session().client(
             "s3",
             endpoint_url=self._ref.endpoint,
-            region_name=self._ref.region or region_of(self._ref.endpoint),
+            region_name=self._region,
             aws_access_key_id=self._credentials.user,
             aws_secret_access_key=self._credentials.secret,
             verify=self._ca_bundle or None,
             config=self._config,
         )
 
-    def _put_parts(self, key: str, source: BinaryIO, size: int) -> Entry:
-        target = {"Bucket": self._ref.bucket, "Key": key}
-        target["UploadId"] = self._client.create_multipart_upload(**target)["UploadId"]
-        try:
-            count = math.ceil(size / part_size(size))
-            parts = [self._put_part(target, source, size, number) for number in range(1, count + 1)]
-            answer = self._client.complete_multipart_upload(**target, MultipartUpload={"Parts": parts})
-        except BaseException:
-            self._client.abort_multipart_upload(**target)
-            raise
-        # No digest of the whole: some servers answer `md5-parts` here and list a plain MD5.
-        return Entry(key, size, answer["ETag"].strip('"'))
+    @cached_property
+    def _pages(self) -> Pages:
+        return Pages(self._client, self._ref.bucket, self._ca_bundle)
 
-    def _put_part(self, target: dict[str, Any], source: BinaryIO, size: int, number: int) -> dict[str, Any]:
-        part = source.read(min(part_size(size), size - source.tell()))
-        answer = self._client.upload_part(**target, PartNumber=number, Body=part)
-        entry = _entry(target["Key"], len(part), answer)
-        if entry.md5 not in (None, md5_of(io.BytesIO(part))):
-            raise refusal(Why.BROKEN, self.place, "write to", target["Key"], f"part {number} arrived changed")
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+    @property
+    def _small(self) -> SmallObjects:
+        with self._making:
+            return self._made_small
+
+    @cached_property
+    def _made_small(self) -> SmallObjects:
+        return SmallObjects(self._ref, self._credentials, self._region, self._virtual, self._ca_bundle)
+
+    def _expect_part(self, answer: dict[str, Any], start: int, size: int, key: str) -> None:
+        # Some servers answer with the whole object: written in the place of a part it would spoil the others.
+        part = f"bytes {start}-{start + size - 1}/"
+        if answer["ContentLength"] != size or not answer.get("ContentRange", "").startswith(part):
+            raise refusal(
+                Why.BROKEN, self.place, "read from", key, "it does not answer with the part that was asked for"
+            )
+
+    def _page(self, prefix: str, token: str) -> tuple[Sequence[Entry], str]:
+        asked = {"Bucket": self._ref.bucket, "Prefix": prefix, **({"ContinuationToken": token} if token else {})}
+        page = self._client.list_objects_v2(**asked)
+        if not page.keys() & {"Name", "IsTruncated"}:
+            raise self._no_s3(Why.NO_BUCKET, "list")  # a well-formed web page passes as an empty answer
+        found = (entry_of(item["Key"], item["Size"], item["ETag"]) for item in page.get("Contents", ()))
+        return [entry for entry in found if entry], page.get("NextContinuationToken", "")
+
+    def _put_small(self, key: str, data: bytes) -> Entry:
+        etag = self._small.put(key, data)
+        if etag is not None:
+            return Entry(key, len(data), etag, etag)
+        with self._refusals("write to", key):
+            answer = self._client.put_object(Bucket=self._ref.bucket, Key=key, Body=data)
+            return _entry(key, len(data), answer)
+
+    def _put_parts(self, key: str, source: BinaryIO, size: int) -> Entry:
+        parts = self.in_parts(key, size, resume=False)
+        assert parts is not None, "what is put in parts is larger than a part"
+        try:
+            for number in range(-(-size // parts.part)):
+                parts.put(number, source.read(min(parts.part, size - number * parts.part)))
+            return parts.finish()
+        except BaseException:
+            with suppress(StoreError):
+                parts.abort()
+            raise
 
     @contextmanager
     def _refusals(self, doing: str, key: str = "") -> Iterator[None]:
@@ -187,16 +254,22 @@ def client_config(endpoint: str, threads: int, addressing: str) -> Config:
     """
     aws = is_aws(endpoint)
     checksums = {} if aws else dict.fromkeys(_CHECKSUMS, "when_required")
-    style = ("virtual" if aws else "path") if addressing == "auto" else addressing
     return Config(
         signature_version="s3v4",
-        s3={"addressing_style": style},
+        s3={"addressing_style": style_of(endpoint, addressing)},
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
         max_pool_connections=max(threads, 1),
         **checksums,
     )
+
+
+def style_of(endpoint: str, addressing: str) -> str:
+    """Return `virtual` where the bucket is to be a host, `path` where it is to be the first part of the path."""
+    if addressing != "auto":
+        return addressing
+    return "virtual" if is_aws(endpoint) else "path"
 
 
 _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
@@ -214,7 +287,5 @@ def region_of(endpoint: str) -> str:
 
 
 def _entry(key: str, size: int, answer: dict[str, Any]) -> Entry:
-    # With a key of KMS or of the customer the etag looks like an MD5 and is none.
-    secret = answer.get("ServerSideEncryption") not in (None, "AES256") or "SSECustomerAlgorithm" in answer
     etag = answer["ETag"].strip('"')
-    return Entry(key, size, etag, None if secret else plain_md5(etag))
+    return Entry(key, size, etag, None if is_secret(answer) else plain_md5(etag))

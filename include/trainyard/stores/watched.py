@@ -20,13 +20,21 @@ class FileShrankError(StoreError):
 
 
 class Watched(io.RawIOBase):
-    """Breaks off once the event is set; tells `count` what is written; reads the first `size` bytes only."""
+    """Breaks off once the event is set; tells `count` what is written; reads the first `size` bytes only.
+
+    `see` is shown what is written before it is, to digest it or to refuse it.
+    """
 
     def __init__(
-        self, file: BinaryIO, stop: Event, size: int = 0, count: Callable[[int], object] = lambda _: None
+        self,
+        file: BinaryIO,
+        stop: Event,
+        size: int = 0,
+        count: Callable[[int], object] = lambda _: None,
+        see: Callable[[Any], object] = lambda _: None,
     ) -> None:
         super().__init__()
-        self._file, self._stop, self._size, self._count = file, stop, size, count
+        self._file, self._stop, self._size, self._count, self._see = file, stop, size, count, see
 
     def as_file(self) -> BinaryIO:
         return cast(BinaryIO, self)
@@ -49,6 +57,7 @@ class Watched(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         self._check()
+        self._see(data)
         written = self._file.write(data)
         self._count(written)
         return written

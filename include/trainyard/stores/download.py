@@ -1,0 +1,154 @@
+"""Bringing objects into a folder: many small ones and parts of large ones side by side, verified, resumed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Event, Lock
+
+from trainyard.stores.ahead import ahead
+from trainyard.stores.arriving import Arriving
+from trainyard.stores.base import Entry, Store
+from trainyard.stores.digest import IN_PARTS
+from trainyard.stores.journal import Journal
+from trainyard.stores.keys import KeysInOrder, check_keys
+from trainyard.stores.landing import land, lies_there
+from trainyard.stores.parallel import in_parallel
+from trainyard.stores.parts import Partial, Span
+from trainyard.stores.progress import Progress, Report
+from trainyard.stores.room import Room
+from trainyard.stores.terms import Terms
+from trainyard.stores.transferred import Transferred
+
+_Deed = Callable[[Event], None]
+
+
+def download(
+    store: Store,
+    entries: Iterable[Entry],
+    target: Path,
+    threads: int,
+    report: Report,
+    journal: Journal | None = None,
+    mode: int = 0o644,
+    terms: Terms | None = None,
+) -> Transferred:
+    """Bring the entries into the target folder; what lies there with the same content is not moved again.
+
+    The entries may be a listing that still goes on, in key order. Files appear whole and verified or not at all; what
+    has arrived of a large one is kept in `<target>.parts`, and the next attempt goes on there. One caller at a time may
+    use a target. Raise StoreError, CHANGED where an object is no longer as it was listed, or TrainyardError S302 if
+    the disk has no room.
+    """
+    began, terms = time.monotonic(), terms or Terms()
+    if isinstance(entries, Sequence):
+        check_keys(entry.key for entry in entries)
+    target.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f"{target.name}.parts")
+    aside.mkdir(exist_ok=True)
+    progress = Progress("downloading", store.place, report, terms)
+    arriving = Arriving(store, aside, Room(target, terms.reserve), progress)
+    work = _Download(arriving, target, mode, journal, progress, threads)
+    plan = work.of_list(entries) if isinstance(entries, Sequence) else work.of_listing(entries)
+    try:
+        in_parallel(plan, lambda deed, stop: deed(stop), threads, progress.tick)
+        shutil.rmtree(aside)
+    finally:
+        # A thread that was left behind may be in it.
+        with suppress(ValueError):
+            plan.close()
+        # What has arrived in part stays for the next attempt.
+        with suppress(OSError):
+            aside.rmdir()
+    return work.counts.told(time.monotonic() - began)
+
+
+@dataclass
+class _Counts:
+    files: int = 0
+    bytes: int = 0
+    moved_files: int = 0
+    moved_bytes: int = 0
+
+    def told(self, seconds: float) -> Transferred:
+        return Transferred(self.files, self.bytes, self.moved_files, self.moved_bytes, seconds)
+
+
+class _Countdown:
+    def __init__(self, count: int) -> None:
+        self._left, self._lock = count, Lock()
+
+    def is_last(self) -> bool:
+        with self._lock:
+            self._left -= 1
+            return self._left == 0
+
+
+@dataclass(frozen=True)
+class _Download:
+    arriving: Arriving
+    target: Path
+    mode: int
+    journal: Journal | None
+    progress: Progress
+    threads: int
+    counts: _Counts = field(default_factory=_Counts)
+
+    def of_list(self, entries: Sequence[Entry]) -> Generator[_Deed, None, None]:
+        """Yield what is to be done, each piece for one thread, once it is clear that there is room for all of it."""
+        missing = list(self._missing(entries))
+        self.arriving.keep_only(missing)
+        self.arriving.check_room(self.counts.moved_bytes)
+        self.progress.all_found()
+        for entry in missing:
+            yield from self._deeds(entry)
+
+    def of_listing(self, entries: Iterable[Entry]) -> Generator[_Deed, None, None]:
+        """Yield what is to be done while the listing goes on."""
+        way = KeysInOrder()
+        with closing(ahead(entries)) as listed:
+            for entry in self._missing(entry for entry in listed if way.check(entry.key)):
+                yield from self._deeds(entry)
+        self.progress.all_found()
+
+    def _missing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        known = self.journal.read() if self.journal else {}
+        for entry in entries:
+            self.counts.files += 1
+            self.counts.bytes += entry.size
+            self.progress.busy()
+            if not lies_there(self.target, entry, known.get(entry.key)):
+                self.counts.moved_files += 1
+                self.counts.moved_bytes += entry.size
+                self.progress.found(1, entry.size)
+                yield entry
+
+    def _deeds(self, entry: Entry) -> Iterator[_Deed]:
+        if not (self.arriving.store.ranged and entry.size > IN_PARTS):
+            yield partial(self._whole, entry)
+            return
+        there = self.arriving.begin(entry)
+        spans = there.missing(self.threads) or [Span(0, 0)]
+        countdown = _Countdown(len(spans))
+        for span in spans:
+            yield partial(self._span, there, span, countdown)
+
+    def _whole(self, entry: Entry, stop: Event) -> None:
+        with self.arriving.whole(entry, stop) as file:
+            self._place(file, entry)
+
+    def _span(self, there: Partial, span: Span, countdown: _Countdown, stop: Event) -> None:
+        self.arriving.fill(there, span, stop)
+        if countdown.is_last():
+            self._place(self.arriving.finish(there, stop), there.entry)
+
+    def _place(self, file: Path, entry: Entry) -> None:
+        land(file, self.target, entry.key, self.mode)
+        if self.journal:
+            self.journal.add(entry)
+        self.progress.file_done()

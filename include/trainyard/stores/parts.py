@@ -1,0 +1,182 @@
+"""A large object on its way into a folder: the file in parts, and beside it what of it has arrived."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from trainyard.stores.base import Entry
+from trainyard.stores.chaser import Chaser
+from trainyard.stores.digest import PART
+
+# The fewest bytes worth a request of their own: some servers digest the whole object for each.
+SPAN = 8 * PART
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_LINE = re.compile(r"(\d+);")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes of an object that one request brings."""
+
+    start: int
+    size: int
+
+
+def partial_name(entry: Entry) -> str:
+    """Return the file name of an object that is arriving: another one as soon as the object is another."""
+    return hashlib.sha256(json.dumps([entry.key, entry.size, entry.etag]).encode()).hexdigest()[:32]
+
+
+class Partial:
+    """The file `<folder>/<name>`, and `<name>.done` with a line for each part that is in it.
+
+    A killed transfer goes on where its lines end. After a crash of the machine lines may speak of what never reached
+    the disk: they count then only if a digest tells in the end whether the file is right. `md5` is the digest that the
+    store tells, as known by now.
+    """
+
+    def __init__(self, folder: Path, entry: Entry) -> None:
+        self.entry, self.md5 = entry, entry.md5
+        self.path = folder / partial_name(entry)
+        self._side = self.path.with_name(f"{self.path.name}.done")
+        self._lock = Lock()
+        self._begin(self._known())
+
+    def missing(self, most: int) -> list[Span]:
+        """Return what has not arrived, in at most about `most` spans where they are large enough."""
+        runs = _runs(sorted(set(range(self._count)) - self._done))
+        left = sum(run.stop - run.start for run in runs)
+        longest = max(SPAN // PART, math.ceil(left / max(most, 1)))
+        return [self._span(piece) for run in runs for piece in _pieces(run, longest)]
+
+    def arrived(self, number: int) -> None:
+        """Note that a part is in the file."""
+        with self._lock:
+            if number not in self._done:
+                self._done.add(number)
+                with self._side.open("a", encoding="ascii") as file:
+                    # The newline leads, so that a line after one that was cut off is whole.
+                    file.write(f"\n{number};")
+        if self.entry.md5 is not None:
+            self._chaser.follow(self._there)
+
+    @property
+    def bytes_done(self) -> int:
+        return sum(self._span(range(number, number + 1)).size for number in self._done)
+
+    def rest_of(self, span: Span) -> Span:
+        """Return what is left of a span, from its first part that is not there."""
+        end = span.start + span.size
+        start = min(self._there(span.start), end)
+        return Span(start, end - start)
+
+    def digest(self, busy: Callable[[], object]) -> str:
+        """Return the MD5 of the file once all of it is there; `busy` is called now and then."""
+        return self._chaser.finish(busy)
+
+    def start_over(self) -> None:
+        """Forget what has arrived."""
+        self._begin(set())
+
+    def open(self, start: int) -> PartWriter:
+        """Return a file to write to from a part's start on; parts are noted as they fill."""
+        return PartWriter(self, start)
+
+    def take(self) -> Path:
+        """Let go of the file, which is whole now, and return where it is."""
+        self._side.unlink(missing_ok=True)
+        return self.path
+
+    @property
+    def _count(self) -> int:
+        return math.ceil(self.entry.size / PART)
+
+    def _begin(self, known: set[int]) -> None:
+        self._done = known
+        self._chaser = Chaser(self.path, self.entry.size)
+        if not known:
+            self.path.unlink(missing_ok=True)
+            with self.path.open("wb") as file:
+                file.truncate(self.entry.size)
+            self._side.write_text(_boot(), encoding="ascii")
+
+    def _known(self) -> set[int]:
+        try:
+            first, *lines = self._side.read_text(encoding="ascii").split("\n")
+            whole = self.path.stat().st_size == self.entry.size
+        except (OSError, ValueError):
+            return set()
+        if not whole or not (self.entry.md5 or (first and first == _boot())):
+            return set()
+        numbers = (int(found[1]) for line in lines if (found := _LINE.fullmatch(line)))
+        return {number for number in numbers if number < self._count}
+
+    def _there(self, start: int) -> int:
+        number = start // PART
+        while number in self._done:
+            number += 1
+        return min(number * PART, self.entry.size)
+
+    def _span(self, parts: range) -> Span:
+        start = parts.start * PART
+        return Span(start, min(parts.stop * PART, self.entry.size) - start)
+
+
+class PartWriter:
+    """Writes into a partial file at a place of its own. `at` is where the next byte goes."""
+
+    def __init__(self, partial: Partial, start: int) -> None:
+        self.at = start
+        self._partial, self._begun = partial, start
+        self._file = os.open(partial.path, os.O_WRONLY)
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._file, view, self.at)
+            view = view[written:]
+            self.at += written
+        self._note()
+        return len(data)
+
+    @property
+    def in_part(self) -> int:
+        """How many of the last bytes are of a part that is not whole."""
+        return self.at - self._begun
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _note(self) -> None:
+        while self.at > self._begun and self.at >= (end := min(self._begun + PART, self._partial.entry.size)):
+            self._partial.arrived(self._begun // PART)
+            self._begun = end
+
+
+def _runs(numbers: Iterable[int]) -> list[range]:
+    runs: list[range] = []
+    for number in numbers:
+        if runs and runs[-1].stop == number:
+            runs[-1] = range(runs[-1].start, number + 1)
+        else:
+            runs.append(range(number, number + 1))
+    return runs
+
+
+def _pieces(run: range, longest: int) -> list[range]:
+    return [run[start : start + longest] for start in range(0, len(run), longest)]
+
+
+def _boot() -> str:
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,89 @@
+"""Storing files: small ones whole and large ones in parts side by side, verified by what the store lists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Event
+
+from trainyard.stores.base import Entry, Store, StoreError, Why
+from trainyard.stores.digest import IN_PARTS
+from trainyard.stores.keys import check_keys
+from trainyard.stores.leaving import Leaving, LeavingFile
+from trainyard.stores.parallel import in_parallel
+from trainyard.stores.progress import Progress, Report
+from trainyard.stores.source import Source
+from trainyard.stores.terms import Terms
+from trainyard.stores.transferred import Transferred
+
+_Deed = Callable[[Event], None]
+
+
+def upload(
+    store: Store,
+    sources: Sequence[Source],
+    prefix: str,
+    threads: int,
+    report: Report,
+    shared: bool = False,
+    patience: float = 15.0,
+    terms: Terms | None = None,
+) -> Transferred:
+    """Store the sources below the prefix (empty, or ending with `/`); what is there with the same content stays.
+
+    Afterwards the bucket is listed: raise StoreError INCOMPLETE if `patience` seconds later something is not there as
+    it was sent. `shared` says that others write the same files and keys meanwhile: what vanishes is left out then, and
+    a key that another writer has replaced is fine. Of what fails nothing stays half stored; of what was killed, the
+    parts that have arrived are used. An OSError of opening or reading a source goes through.
+    """
+    began = time.monotonic()
+    check_keys(prefix + source.key for source in sources)
+    there = {entry.key: entry for entry in store.list(prefix)}
+    progress = Progress("uploading", store.place, report, terms or Terms())
+    progress.found(len(sources), sum(source.size for source in sources))
+    progress.all_found()
+    leaving = Leaving(store, prefix, there, shared, progress)
+    try:
+        deeds = _plan(leaving, sources, threads if store.ranged else 1)
+        in_parallel(deeds, lambda deed, stop: deed(stop), threads, progress.tick)
+    finally:
+        leaving.abort_open()
+    _verify(store, prefix, leaving.stored, shared, patience)
+    total = sum(entry.size for entry in leaving.stored.values())
+    return Transferred(len(leaving.stored), total, *leaving.moved, time.monotonic() - began)
+
+
+def _plan(leaving: Leaving, sources: Sequence[Source], threads: int) -> Iterator[_Deed]:
+    """Yield each file once to the thread that begins it, and a large one also to those that help it."""
+    for source in sources:
+        one = LeavingFile(leaving, source)
+        yield one.begin
+        helpers = min(threads, source.size // IN_PARTS) - 1
+        yield from [one.help] * helpers
+
+
+def _verify(store: Store, prefix: str, stored: Mapping[str, Entry], shared: bool, patience: float) -> None:
+    # Swift's listings lag behind its objects by some seconds when it is busy.
+    deadline, pause = time.monotonic() + patience, 0.1
+    while missing := _not_listed(store, prefix, stored, shared):
+        if time.monotonic() > deadline:
+            some = ", ".join(repr(key) for key in missing[:3]) + (", ..." if len(missing) > 3 else "")
+            message = f"{len(missing)} of {len(stored)} files are not in {store.place} as they were sent: {some}"
+            raise StoreError(Why.INCOMPLETE, message, "Store the results again.")
+        time.sleep(pause)
+        pause *= 2
+
+
+def _not_listed(store: Store, prefix: str, stored: Mapping[str, Entry], shared: bool) -> list[str]:
+    if not stored:
+        return []
+    listed = {entry.key: entry for entry in store.list(prefix)}
+    return [key for key, sent in stored.items() if key not in listed or not (shared or _as_sent(listed[key], sent))]
+
+
+def _as_sent(listed: Entry, sent: Entry) -> bool:
+    if listed.size != sent.size:
+        return False
+    # What was sent in parts has an etag that some servers list in another form; its parts were compared one by one.
+    in_parts = sent.md5 is None and ("-" in sent.etag) != ("-" in listed.etag)
+    return listed.etag == sent.etag or in_parts or (sent.md5 is not None and listed.md5 in (None, sent.md5))
