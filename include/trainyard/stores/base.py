@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 from trainyard.errors import TrainyardError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One object of a bucket. `etag` is what the store says of the content; `md5` is its digest where that is known."""
 
