@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -23,7 +24,8 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     stack = Stack(tmp_path_factory.mktemp("yard") / ".trainyard")
     # Not the usual ones: a server that is started again needs its port back, and other tests start stacks too.
     stack.folder.mkdir()
-    (stack.folder / "ports.json").write_text(json.dumps({name: pick_port(0) for name in USUAL_PORTS}))
+    ports = {name: pick_port(port + 11_000 + os.getpid() % 1000) for name, port in USUAL_PORTS.items()}
+    (stack.folder / "ports.json").write_text(json.dumps(ports))
     try:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(USERS, "ada")
