@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from yard import RUN_LIMIT_SECONDS, Yard
 
@@ -49,6 +50,22 @@ def _followed(yard: Yard, model_id: str, file: Path) -> Iterator[subprocess.Pope
 
 def _halfway(file: Path) -> bool:
     return wait_for(lambda: file.read_text() == _lines("first", 51), RUN_LIMIT_SECONDS)
+
+
+def test_a_followed_log_survives_the_death_of_the_api_server_whole_and_without_repetition(
+    yard: Yard, tmp_path: Path
+) -> None:
+    model_id = yard.submit("fails-with-3", program=COUNTING)
+    with _followed(yard, model_id, tmp_path / "log") as follower:
+        assert _halfway(tmp_path / "log")
+        server = psutil.Process(yard.stack.status()["api-server"]["pid"])
+        for process in (*server.children(recursive=True), server):
+            process.kill()
+        (yard.folder / "workspace" / "runs" / model_id / "result" / "go").touch()
+        yard.stack.up(print)
+        assert follower.wait(RUN_LIMIT_SECONDS) == 0
+    assert (tmp_path / "log").read_text() == _lines("first", 100)
+    assert yard.finished(model_id)["state"] == "completed"
 
 
 def test_a_training_whose_pod_is_lost_is_tried_again_and_its_log_is_followed_throughout(

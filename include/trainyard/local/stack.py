@@ -6,7 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -17,11 +17,10 @@ from trainyard.errors import TrainyardError
 from trainyard.local import parts, processes
 from trainyard.local.environment import airflow_environment
 from trainyard.local.inbox import make_inbox
-from trainyard.local.ready import wait_for
 from trainyard.local.records import Records, Running
 from trainyard.local.secrets import Secrets
+from trainyard.local.starting import Report, Starter
 
-Report = Callable[[str], None]
 _FOLDERS = ("logs", "objects", "cluster", "workspace", "catalogue", "airflow")
 
 
@@ -31,8 +30,7 @@ class Stack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self._records = Records(self.folder)
-        # Kept until they have ended: a child that nobody refers to is a warning now and a zombie later.
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._starter = Starter(self.folder, self._records)
 
     def up(self, report: Report) -> None:
         """Start every part that does not run yet; say a line for each as it becomes ready.
@@ -47,11 +45,11 @@ class Stack:
             environment = airflow_environment(self.folder, ports[parts.API_SERVER], secrets)
             make_inbox(self.folder / "objects")
             with ThreadPoolExecutor() as pool:
-                waiting = [pool.submit(self._ensure, part, report) for part in self._bases(ports, secrets)]
+                waiting = [pool.submit(self._starter.ensure, part, report) for part in self._bases(ports, secrets)]
                 self._migrate(environment, report)
                 for name in parts.AIRFLOW_PARTS:
                     part = parts.airflow(name, environment, ports[parts.API_SERVER])
-                    waiting.append(pool.submit(self._ensure, part, report))
+                    waiting.append(pool.submit(self._starter.ensure, part, report))
                 for each in waiting:
                     each.result()
             address = f"http://127.0.0.1:{ports[parts.API_SERVER]}"
@@ -64,7 +62,7 @@ class Stack:
 
         with self._lock():
             ended = processes.end(self.processes(), patience_seconds=15)
-            self._children = [child for child in self._children if child.poll() is None]
+            self._starter.forget_ended()
             ended += end_all_pods(self.folder / "cluster", grace_seconds=5)
             for name in self._records.all_running():
                 self._records.forget(name)
@@ -89,22 +87,6 @@ class Stack:
             parts.cluster(self.folder / "cluster", ports[parts.CLUSTER]),
         )
 
-    def _ensure(self, part: parts.Part, report: Report) -> None:
-        running = self._records.running(part.name)
-        already = running is not None and running.alive
-        if running is None or not already:
-            running = self._start(part)
-        if not wait_for(lambda: part.ready() or not running.alive, part.limit_seconds) or not running.alive:
-            raise TrainyardError("S500", f"{part.name} did not become ready", self._last_words(part.name))
-        report(f"{part.name} {'is up' if already else 'ready'} {part.address}".rstrip())
-
-    def _start(self, part: parts.Part) -> Running:
-        process = processes.start(part.command, part.environment, self._log(part.name), self.folder)
-        self._children.append(process)
-        running = Running(process.pid, processes.started_at(process.pid), part.address)
-        self._records.remember(part.name, running)
-        return running
-
     def _migrate(self, environment: Mapping[str, str], report: Report) -> None:
         """Set up Airflow's database, unless this version of Airflow did so already."""
         mark = self.folder / "airflow" / "migrated"
@@ -112,21 +94,16 @@ class Stack:
             return
         command = [sys.executable, "-m", "airflow", "db", "migrate"]
         marked = {**os.environ, **environment, processes.MARK: str(self.folder)}
-        with self._log("migration").open("ab") as output:
+        with self._starter.log("migration").open("ab") as output:
             done = subprocess.run(
                 command, env=marked, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
             )
         if done.returncode:
-            raise TrainyardError("S500", "Airflow's database could not be set up", self._last_words("migration"))
+            raise TrainyardError(
+                "S500", "Airflow's database could not be set up", self._starter.last_words("migration")
+            )
         mark.write_text(version("apache-airflow"))
         report("database ready")
-
-    def _log(self, name: str) -> Path:
-        return self.folder / "logs" / f"{name.replace(' ', '-')}.log"
-
-    def _last_words(self, name: str) -> str:
-        lines = self._log(name).read_text(errors="replace").splitlines()[-15:]
-        return "\n".join([f"The end of {self._log(name)}:", *lines])
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
