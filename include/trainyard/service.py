@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,7 +43,8 @@ class Service:
     """The use cases.
 
     `forget_files` removes what a deleted run left in the workspace; `results_of` opens a training's results bucket;
-    `pod_waits` tells what the pod of a run waits for, empty where nobody knows.
+    `pod_waits` tells what the pod of a run waits for, empty where nobody knows; `transfer_of` tells how far the data
+    of a run has been moved, None where nothing moves.
     """
 
     catalogue: Catalogue
@@ -56,6 +57,7 @@ class Service:
     forget_files: Callable[[str], None]
     results_of: Callable[[Training], Store]
     pod_waits: Callable[[str], str]
+    transfer_of: Callable[[str], Mapping[str, Any] | None]
 
     @property
     def schedules(self) -> Schedules:
@@ -83,6 +85,10 @@ class Service:
         """Say what a run waits for before its program runs; empty where it waits for nothing."""
         told = self.pod_waits(run.model_id) if run.phase is Phase.WAITING_FOR_GPU else ""
         return told or run.waiting
+
+    def transfer(self, run: Run) -> Mapping[str, Any] | None:
+        """Tell how far the data of a run that is going has been moved; None where nothing moves."""
+        return None if run.state.terminal else self.transfer_of(run.model_id)
 
     def stored(self, model_id: str, caller: Caller) -> Store:
         """Open what a run has in its results bucket, with names below the run's folder."""

@@ -116,6 +116,7 @@ def service_of(settings: Any) -> Any:
     from trainyard.airflow.pools import prepare_pools
     from trainyard.service import Service
     from trainyard.steps.cleanup import forget
+    from trainyard.workspace.transfers import transfer_of
 
     workspace = Workspace(Path(settings.workspace))
     catalogue = catalogue_of(settings)
@@ -134,4 +135,5 @@ def service_of(settings: Any) -> Any:
         forget_files=lambda model_id: forget(model_id, workspace),
         results_of=partial(_results_of, settings=settings),
         pod_waits=PodWaits(settings.kubernetes_connection, settings.namespace),
+        transfer_of=lambda model_id: transfer_of(workspace.run(model_id)),
     )

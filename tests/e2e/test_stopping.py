@@ -81,7 +81,8 @@ def test_a_staging_is_broken_off_and_leaves_no_half_dataset_to_be_seen(yard: Yar
     model_id = yard.submit(
         "fails-with-3", program=LONG, change=lambda text: text.replace("digits-training-data", bucket.name)
     )
-    yard.until(model_id, lambda run: run["phase"] == "staging")
+    run = yard.until(model_id, lambda run: run["transfer"] and run["transfer"]["files"] > 0)
+    assert (run["phase"], run["transfer"]["doing"]) == ("staging", "downloading")
     yard.trainyard("cancel", model_id)
     _canceled(yard, model_id)
     datasets = yard.folder / "workspace" / "datasets"

@@ -162,6 +162,24 @@ class TestShow:
         front_door.add(ID, phase="waiting-for-gpu", waiting="waiting for 2 GPUs")
         assert "Phase          waiting-for-gpu: waiting for 2 GPUs\nOK\n" in cli("show", ID).out
 
+    @pytest.mark.parametrize(
+        ("found", "line"),
+        [
+            (
+                {"listed": True, "rate": 2_097_152.7, "seconds_left": 11.6},
+                "downloading 12 of 2000 files, 3.0 MiB of 40.0 MiB, 2.0 MiB/s, 12 s left",
+            ),
+            (
+                {"listed": False, "rate": 0.0, "seconds_left": None},
+                "downloading 12 of 2000+ files, 3.0 MiB of 40.0 MiB+, 0 B/s",
+            ),
+        ],
+    )
+    def test_a_run_whose_data_moves_says_how_far_it_is(self, cli, front_door, found, line):
+        moved = {"doing": "downloading", "files": 12, "files_total": 2000, "bytes": 3 << 20, "bytes_total": 40 << 20}
+        front_door.add(ID, phase="staging", transfer={**moved, **found})
+        assert f"Transfer       {line}\nOK\n" in cli("show", ID).out
+
     def test_json_is_the_run_itself(self, cli, front_door):
         run = front_door.add(ID, state="error", outcome=OUTCOME)
         assert cli("show", ID, "--output=json").data == run

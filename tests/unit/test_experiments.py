@@ -45,6 +45,7 @@ def world(tmp_path):
         forget_files=lambda model_id: None,
         results_of=lambda training: MemoryStore(),
         pod_waits=lambda model_id: "",
+        transfer_of=lambda model_id: None,
     )
     return there
 

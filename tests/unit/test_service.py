@@ -69,6 +69,7 @@ def world(tmp_path):
         forget_files=there.files_forgotten.append,
         results_of=lambda training: MemoryStore(),
         pod_waits=lambda model_id: "",
+        transfer_of=lambda model_id: {"doing": f"downloading for {model_id}"},
     )
     return there
 
@@ -280,6 +281,10 @@ class TestLooking:
     def test_an_admin_sees_every_run(self, world, going):
         assert world.service.runs(ROOT, 10, 0) == ([going], 1)
         assert world.service.run(MODEL_ID, ROOT) == going
+
+    def test_how_far_data_has_been_moved_is_told_while_a_run_goes(self, world, going):
+        assert world.service.transfer(going) == {"doing": f"downloading for {MODEL_ID}"}
+        assert world.service.transfer(replace(going, phase=Phase.DONE, outcome=Outcome())) is None
 
 
 class TestCanceling:

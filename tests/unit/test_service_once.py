@@ -60,6 +60,7 @@ def world(tmp_path):
             forget_files=lambda model_id: None,
             results_of=lambda training: None,
             pod_waits=lambda model_id: "",
+            transfer_of=lambda model_id: None,
         )
 
     return SimpleNamespace(service=service, catalogue=catalogue, vault=vault, history=history, archive=archive)

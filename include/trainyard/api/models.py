@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -93,12 +93,16 @@ def runs(
 
 @router.get("/models/{model_id}", summary="Show a run", responses=refusals(404))
 def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
-    """Show one run. `waiting` says what one whose program does not run yet is waiting for."""
+    """Show one run: what it waits for, how far its data has been moved, and when its training is trained again."""
     service = _service(request)
     run = service.run(model_id, caller)
     schedule = request.app.state.retraining.of(run.training_id)
-    told = {"waiting": service.waiting(run) or None, "schedule": schedule_json(schedule) if schedule else None}
-    return {**run_json(run), **told}
+    return {
+        **run_json(run),
+        "waiting": service.waiting(run) or None,
+        "transfer": _transfer_json(service.transfer(run)),
+        "schedule": schedule_json(schedule) if schedule else None,
+    }
 
 
 @router.patch("/models/{model_id}", status_code=202, summary="Cancel a run", responses=refusals(400, 404, 409))
@@ -147,6 +151,11 @@ def run_json(run: Run) -> dict[str, Any]:
         "waiting": run.waiting or None,
         "overrides": dict(run.overrides),
     }
+
+
+def _transfer_json(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a transfer as JSON data: files, bytes, bytes a second, and seconds."""
+    return {**told, "at": moment(told["at"])} if told else None
 
 
 def _service(request: Request) -> Service:

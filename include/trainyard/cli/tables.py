@@ -96,6 +96,7 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
         ("State", paint(_text(run, "state"))),
         ("Submitted_at", _text(run, "submitted_at")),
         *_phase_rows(run),
+        *_transfer_rows(run.get("transfer") or {}),
         *_override_rows(run.get("overrides") or {}),
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
@@ -176,6 +177,20 @@ def _phase_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not phase or phase == "done":
         return []
     return [("Phase", f"{phase}: {waiting}" if waiting else phase)]
+
+
+def _transfer_rows(transfer: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say how far the data of a run has been moved; totals that still grow have a plus sign."""
+    if not transfer.get("doing"):
+        return []
+    more, left = "" if transfer.get("listed") else "+", transfer.get("seconds_left")
+    parts = (
+        f"{_text(transfer, 'doing')} {_text(transfer, 'files')} of {_text(transfer, 'files_total')}{more} files",
+        f"{_size(transfer.get('bytes'))} of {_size(transfer.get('bytes_total'))}{more}",
+        f"{_size(int(transfer.get('rate') or 0))}/s",
+        "" if left is None else f"{left:.0f} s left",
+    )
+    return [("Transfer", ", ".join(filter(None, parts)))]
 
 
 def _outcome_rows(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:
