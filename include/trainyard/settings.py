@@ -26,11 +26,11 @@ class Row:
         return PREFIX + self.name.upper()
 
 
-def _days(text: str) -> float:
-    days = float(text)
-    if not 0 <= days < float("inf"):
+def _from_zero(text: str) -> float:
+    amount = float(text)
+    if not 0 <= amount < float("inf"):
         raise ValueError("it has to be 0 or more")
-    return days
+    return amount
 
 
 def _pod_bytes(text: str) -> int:
@@ -77,7 +77,8 @@ ROWS = (
     Row("pod_priority_prefix", str, "", "Beginning of the names of the accounts' priority classes; empty sets none."),
     Row("image_timeout_seconds", int, "600", "Seconds a framework image may take to arrive on its node."),
     Row("api_outage_seconds", int, "600", "Seconds the Kubernetes API may be silent before a run is given up."),
-    Row("pod_retries", int, "2", "Attempts after the first when the infrastructure took the pod."),
+    Row("pod_retries", int, "2", "Attempts after the first when the infrastructure took the pod, where the manifest has no retries."),
+    Row("janitor_grace_seconds", _from_zero, "300", "Seconds after a run's end until the janitor takes what it left."),
     Row("staging_slots", int, "4", "Stagings and uploads that run at the same time."),
     Row("cpu_slots", int, "8", "Runs without a GPU that train at the same time."),
     Row("transfer_threads", int, "16", "Objects, or parts of large ones, of one run that move at the same time."),
@@ -96,7 +97,7 @@ ROWS = (
         "Size above which a file is stored in Swift in segments, none of which is larger.",
     ),
     Row("ca_bundle", str, "", "File of the authorities that sign the stores' certificates; empty is the usual ones."),
-    Row("retention_days", _days, "7", "Days that a finished run stays in the history."),
+    Row("retention_days", _from_zero, "7", "Days that a finished run stays in the history."),
     Row("dataset_cache_max_bytes", memory_bytes, "100GiB", "Size above which unused datasets are evicted."),
     Row("schedule_poll_seconds", float, "5", "Seconds between two looks of the triggerer at what schedules have due."),
     Row("schedule_late_seconds", float, "600", "Seconds after which a scheduled run that was missed is not started."),

@@ -59,9 +59,9 @@ def _train(session, run_id=MODEL_ID):
     return session.scalar(select(task).where(task.run_id == run_id, task.task_id == "train"))
 
 
-def _ends(yard, status):
+def _ends(yard, status, **changes):
     """Let the run's pod end; return the state of its train step."""
-    triggers.Trigger.submit_event(yard.trigger_id, _event_of(_waiting(_Api(pod(status)))))
+    triggers.Trigger.submit_event(yard.trigger_id, _event_of(_waiting(_Api(pod(status)), **changes)))
     return _states(yard)["train"]
 
 
@@ -115,6 +115,16 @@ class TestEnding:
             train.try_number = train.max_tries + 1
         assert _ends(yard, EVICTED) == "failed"
         assert _said(yard).code == "S102"
+
+    def test_what_the_infrastructure_did_at_the_last_attempt_is_the_outcome_without_another_try(self, yard):
+        assert _ends(yard, EVICTED, last=True) == "failed"
+        assert _said(yard).code == "S102"
+        assert pulled(yard, "train", "final") is None
+
+    def test_an_api_that_was_silent_at_the_last_attempt_took_no_pod_so_that_it_is_looked_for_again(self, yard):
+        api = _Api(OSError("no route"))
+        triggers.Trigger.submit_event(yard.trigger_id, _event_of(_waiting(api, outage_seconds=0.1, last=True)))
+        assert _states(yard)["train"] == "up_for_retry"
 
     def test_a_run_that_was_canceled_before_stays_canceled(self, yard):
         yard.history.cancel(yard.history.find(MODEL_ID), "grace")

@@ -26,8 +26,8 @@ class _Task:
 
     task_id = "train"
 
-    def __init__(self, attempt, dataset):
-        self.try_number = attempt
+    def __init__(self, attempt, dataset, round_):
+        self.try_number, self.max_tries = attempt, round_
         self.pushed = {}
         self._dataset = dataset
 
@@ -46,10 +46,11 @@ def train(monkeypatch, tmp_path):
         monkeypatch.delenv(variable)
     monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
 
-    def run(cluster, raises, attempt=1, dataset="datasets/training-data-0/1", conf=None):
-        operator = operators.TrainOperator(training=training(resources=Resources(size="large")), task_id="train")
+    def run(cluster, raises, attempt=1, dataset="datasets/training-data-0/1", conf=None, round_=7, **changes):
+        wanted = training(resources=Resources(size="large"), **changes)
+        operator = operators.TrainOperator(training=wanted, task_id="train")
         monkeypatch.setattr(operators.TrainOperator, "client", cluster)
-        task = _Task(attempt, dataset)
+        task = _Task(attempt, dataset, round_)
         context = {"run_id": MODEL_ID, "ti": task, "dag_run": SimpleNamespace(conf=conf)}
         if raises is None:
             operator.execute(context)
@@ -131,17 +132,52 @@ class TestFindingAgain:
         task = train(cluster, sdk.TaskDeferred, attempt=2)
         assert (cluster.created, task.raised.trigger.pod_name) == ([_SECOND], _SECOND)
 
-    def test_within_one_attempt_a_lost_pod_is_not_replaced(self, train):
-        cluster = FakeCluster(pod(EVICTED))
-        outcome = _outcome(train(cluster, sdk.AirflowException, attempt=1))
-        assert cluster.created == []
-        assert outcome.code == "S102"
+    def test_a_pod_that_vanished_without_a_word_is_followed_by_another(self, train):
+        train(FakeCluster(), sdk.TaskDeferred)
+        cluster = FakeCluster()
+        train(cluster, sdk.TaskDeferred, attempt=2)
+        assert cluster.created == [_SECOND]
+
+    def test_a_pod_that_is_being_stopped_is_waited_for_and_not_taken_for_the_runs_own(self, train):
+        dying = pod(RUNNING)
+        dying["metadata"] |= {"deletionTimestamp": "2096-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}
+        cluster = FakeCluster(dying)
+        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        assert (cluster.created, task.raised.trigger.pod_name) == ([_SECOND], _SECOND)
 
     def test_a_pod_that_still_waits_for_its_image_is_given_another_time(self, train):
         cluster = FakeCluster(pod(PULLING))
         task = train(cluster, sdk.TaskDeferred, attempt=2)
         assert (cluster.created, cluster.deleted) == ([], [])
         assert task.raised.trigger.pod_name == _FIRST
+
+    def test_tries_that_only_looked_for_the_pod_are_no_attempts(self, train):
+        cluster = FakeCluster(pod(EVICTED))
+        task = train(cluster, sdk.TaskDeferred, attempt=6)
+        assert (cluster.created, task.raised.trigger.last) == ([_SECOND], False)
+
+    @pytest.mark.parametrize("retries", [0, 1, 2])
+    def test_the_infrastructure_may_take_as_many_pods_as_the_manifest_says(self, train, retries):
+        for number in range(1, retries + 2):
+            cluster = FakeCluster(*[pod(EVICTED, number - 1)] * (number > 1))
+            task = train(cluster, sdk.TaskDeferred, attempt=number, retries=retries)
+            assert cluster.created == [pod_name(MODEL_ID, number)]
+            assert task.raised.trigger.last is (number > retries)
+        cluster = FakeCluster(pod(EVICTED, retries + 1))
+        outcome = _outcome(train(cluster, sdk.AirflowFailException, attempt=retries + 2, retries=retries))
+        assert cluster.created == []
+        assert outcome.code == "S102"
+        assert outcome.message.endswith(f"this was attempt {retries + 1}")
+
+    def test_the_last_pod_that_vanished_fails_the_run_for_good(self, train):
+        train(FakeCluster(), sdk.TaskDeferred, retries=0)
+        outcome = _outcome(train(FakeCluster(), sdk.AirflowFailException, attempt=2, retries=0))
+        assert outcome.code == "S102"
+
+    def test_a_person_who_clears_the_step_gives_it_its_attempts_anew(self, train):
+        train(FakeCluster(), sdk.TaskDeferred, retries=0)
+        train(cluster := FakeCluster(), sdk.TaskDeferred, attempt=2, round_=9, retries=0)
+        assert cluster.created == [_SECOND]
 
     def test_no_older_pod_of_the_run_is_left_beside_a_new_one(self, train):
         cluster = FakeCluster(pod(RUNNING, 1), pod(EVICTED, 2))

@@ -63,9 +63,12 @@ def test_a_training_without_a_gpu_takes_one_slot_of_the_cpu_pool():
     assert (train.pool, train.pool_slots) == ("cpu", 1)
 
 
-def test_a_lost_pod_is_replaced_as_often_as_the_setting_says(monkeypatch):
-    monkeypatch.setenv("TRAINYARD_POD_RETRIES", "5")
-    assert _dag().get_task("train").retries == 5
+@pytest.mark.parametrize(("retries", "replaced"), [(None, 4), (0, 0), (9, 9)])
+def test_a_lost_pod_is_replaced_as_often_as_manifest_or_setting_say_and_looked_for_some_times_more(
+    monkeypatch, retries, replaced
+):
+    monkeypatch.setenv("TRAINYARD_POD_RETRIES", "4")
+    assert _dag(retries=retries).get_task("train").retries == replaced + 5
 
 
 @pytest.mark.parametrize("step", ["validate", "stage", "upload"])

@@ -30,6 +30,7 @@ _ARGUMENTS = {
     "grace_seconds": 7,
     "gpus": 2,
     "memory": 1024**3,
+    "last": False,
 }
 
 

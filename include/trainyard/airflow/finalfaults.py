@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainyard.airflow.outcomes import KEY
+from trainyard.airflow.outcomes import FINAL, KEY
 from trainyard.errors import CODES
 
 
@@ -22,7 +22,8 @@ def install() -> None:
     as_usual = handle_event_submit.dispatch(BaseTaskEndEvent)
 
     def fail(event: TaskFailedEvent, *, task_instance: Any, session: Any) -> None:
-        if _is_final(event.xcoms or {}):
+        xcoms = event.xcoms or {}
+        if xcoms.pop(FINAL, False) or _is_final(xcoms):
             task_instance.max_tries = task_instance.try_number - 1
         as_usual(event, task_instance=task_instance, session=session)
 

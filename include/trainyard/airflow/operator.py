@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ from trainyard.airflow.trigger import TrainingPodTrigger
 from trainyard.catalogue import Training
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
+from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.pods.diagnose import diagnose, ended
 from trainyard.pods.run import pod_options
 from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.settings import read_settings
+from trainyard.workspace.attempts import Attempts
 from trainyard.workspace.layout import Workspace
+
+# Tries that only look for the run's pod again: after a worker's death, after an API that was silent for long.
+_LOOKS = 5
 
 
 class TrainOperator(KubernetesPodOperator):
@@ -45,7 +51,7 @@ class TrainOperator(KubernetesPodOperator):
             name=training.id.lower(),
             pool=training.plan.pool,
             pool_slots=training.plan.pool_slots,
-            retries=settings.pod_retries,
+            retries=_retries(training.spec, settings) + _LOOKS,
             deferrable=True,
             do_xcom_push=False,
             get_logs=False,
@@ -60,11 +66,17 @@ class TrainOperator(KubernetesPodOperator):
         with outcome_of_step(context):
             check_not_canceled(context)
             training = self._of_run(context)
-            pod = self._own_pod(context, training)
+            attempts, found = self._attempts(context, training), self._pods.newest(context["run_id"])
+            if found:  # a worker that died may not have come to note it
+                attempts.note(TrainingPods.attempt(found))
+            taken = attempts.last > 0 and _is_taken(found, training.plan)
+            if taken and attempts.spent:
+                return end_with(context, _loss(found, training.plan, attempts), final=True)
+            pod = found if found and not taken else self._new_pod(context, training, attempts)
             if outcome := _end_of(pod, training.plan):
                 return end_with(context, outcome)
             self.pod_name = pod["metadata"]["name"]
-        return self._wait(self.pod_name, training.plan)
+        return self._wait(self.pod_name, training.plan, last=attempts.spent)
 
     def on_kill(self) -> None:
         """Stop the pod when the task is killed while it still runs here, before it waits in the triggerer."""
@@ -78,17 +90,19 @@ class TrainOperator(KubernetesPodOperator):
     def _pods(self) -> TrainingPods:
         return TrainingPods(self.client, read_settings(os.environ).namespace)
 
-    def _own_pod(self, context: Mapping[str, Any], training: Training) -> dict[str, Any]:
-        """Return this run's newest pod, or a new one where infrastructure took it and another attempt is due."""
-        model_id, attempt = context["run_id"], context["ti"].try_number
-        found = self._pods.newest(model_id)
-        if found and not _is_over_for(attempt, found, training.plan):
-            self.log.info("Found pod %s of this run.", found["metadata"]["name"])
-            return found
-        self._pods.end_all(model_id, read_settings(os.environ).grace_seconds)
-        body = training_pod(self._pod_run(context, training, attempt))
+    def _attempts(self, context: Mapping[str, Any], training: Training) -> Attempts:
+        settings = read_settings(os.environ)
+        run = Workspace(Path(settings.workspace)).run(context["run_id"])
+        return Attempts(run, context["ti"].max_tries, 1 + _retries(training.spec, settings))
+
+    def _new_pod(self, context: Mapping[str, Any], training: Training, attempts: Attempts) -> dict[str, Any]:
+        """Create the pod of the run's next attempt, once none of its pods runs any more."""
+        self._pods.end_all(context["run_id"], read_settings(os.environ).grace_seconds)
+        body = training_pod(self._pod_run(context, training, attempts.last + 1))
         self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], training.plan.gpus)
-        return self._pods.create(body)
+        pod = self._pods.create(body)
+        attempts.note(attempts.last + 1)
+        return pod
 
     def _pod_run(self, context: Mapping[str, Any], training: Training, attempt: int) -> PodRun:
         settings = read_settings(os.environ)
@@ -111,7 +125,7 @@ class TrainOperator(KubernetesPodOperator):
             **pod_options(settings, training.account),
         )
 
-    def _wait(self, pod_name: str, plan: Plan) -> None:
+    def _wait(self, pod_name: str, plan: Plan, last: bool) -> None:
         settings = read_settings(os.environ)
         trigger = TrainingPodTrigger(
             pod_name=pod_name,
@@ -123,6 +137,7 @@ class TrainOperator(KubernetesPodOperator):
             grace_seconds=settings.grace_seconds,
             gpus=plan.gpus,
             memory=plan.memory,
+            last=last,
         )
         # The trigger ends the task, so that no method is ever called; one has to be named all the same.
         self.defer(trigger=trigger, method_name="execute")
@@ -133,7 +148,23 @@ def _end_of(pod: dict[str, Any], plan: Plan) -> Outcome | None:
     return diagnose(pod, plan.gpus, plan.memory, now) if ended(pod, now) else None
 
 
-def _is_over_for(attempt: int, pod: dict[str, Any], plan: Plan) -> bool:
-    """Say whether a pod is an earlier attempt that the infrastructure ended, so that this attempt needs its own."""
+def _is_taken(pod: dict[str, Any] | None, plan: Plan) -> bool:
+    """Say whether the infrastructure has taken a pod that was there: it is gone, going, or ended by no program."""
+    if pod is None:
+        return True
     outcome = _end_of(pod, plan)
-    return outcome is not None and outcome.retried and TrainingPods.attempt(pod) < attempt
+    return outcome.retried if outcome else "deletionTimestamp" in pod["metadata"]
+
+
+def _loss(pod: dict[str, Any] | None, plan: Plan, attempts: Attempts) -> Outcome:
+    """Tell how the last attempt ended, and which it was."""
+    lost = (pod and _end_of(pod, plan)) or diagnose(None, plan.gpus, plan.memory)
+    if lost is None:
+        raise AssertionError("a pod that is gone has ended")
+    return replace(lost, message=f"{lost.message}; this was attempt {attempts.last}")
+
+
+def _retries(spec: TrainingSpec, settings: Any) -> int:
+    """Return how often a pod that the infrastructure took is replaced."""
+    usual: int = settings.pod_retries
+    return usual if spec.retries is None else spec.retries

@@ -13,6 +13,8 @@ from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
 
 KEY = "outcome"
+# Whether an outcome that another attempt might mend is the last one all the same; for the triggerer alone.
+FINAL = "final"
 # What a run used whose train step was stopped before it could say so: an XCom of the upload step.
 USED = "used"
 
@@ -26,12 +28,13 @@ def outcome_of_step(context: Mapping[str, Any]) -> Iterator[None]:
         end_with(context, Outcome.of(error))
 
 
-def end_with(context: Mapping[str, Any], outcome: Outcome) -> None:
-    """Record an outcome and, unless it is a success, raise what makes Airflow fail or retry the task."""
+def end_with(context: Mapping[str, Any], outcome: Outcome, final: bool = False) -> None:
+    """Record an outcome and, unless it is a success, raise what makes Airflow fail or, unless final, retry the task."""
     context["ti"].xcom_push(key=KEY, value=outcome.as_dict())
     if outcome.code is None:
         return
-    raise (AirflowException if outcome.retried else AirflowFailException)(sentence(outcome))
+    again = outcome.retried and not final
+    raise (AirflowException if again else AirflowFailException)(sentence(outcome))
 
 
 def sentence(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTaskEndEvent, BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 
-from trainyard.airflow.outcomes import KEY, sentence
+from trainyard.airflow.outcomes import FINAL, KEY, sentence
 from trainyard.domain.outcome import Outcome
 
 
@@ -20,7 +20,7 @@ class TrainingPodTrigger(BaseTrigger):
     The pod is watched, so its end is seen at once, and read again every `poll_seconds` in case a watch went deaf. An
     API that does not answer is no news of the pod: only `outage_seconds` of silence end the wait. Nothing is left for
     a worker to do: it would need the pool slots again that a run which waits may have taken, or a smaller quota has
-    not. `gpus` and `memory` (in bytes) are the pod's.
+    not. `gpus` and `memory` (in bytes) are the pod's; after the `last` attempt a pod that was lost is not replaced.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class TrainingPodTrigger(BaseTrigger):
         grace_seconds: int,
         gpus: int,
         memory: int,
+        last: bool = False,
     ) -> None:
         super().__init__()
         self.pod_name = pod_name
@@ -45,6 +46,7 @@ class TrainingPodTrigger(BaseTrigger):
         self.grace_seconds = grace_seconds
         self.gpus = gpus
         self.memory = memory
+        self.last = last
         self._image_trouble_since: float | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -60,6 +62,7 @@ class TrainingPodTrigger(BaseTrigger):
                 "grace_seconds": self.grace_seconds,
                 "gpus": self.gpus,
                 "memory": self.memory,
+                "last": self.last,
             },
         )
 
@@ -67,7 +70,9 @@ class TrainingPodTrigger(BaseTrigger):
         outcome = await self._end()
         self.log.info(sentence(outcome))
         ends = TaskFailedEvent if outcome.code else TaskSuccessEvent
-        yield ends(xcoms={KEY: outcome.as_dict()})
+        # An API that was silent took no pod: the next try finds it.
+        final = {FINAL: True} if self.last and outcome.retried and outcome.code != "S200" else {}
+        yield ends(xcoms={KEY: outcome.as_dict(), **final})
 
     async def on_kill(self) -> None:
         """Stop the pod when its task is marked failed or cleared; runs in the triggerer."""

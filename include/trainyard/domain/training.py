@@ -65,7 +65,10 @@ class Credentials:
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """What is to be trained. `family` is `wml` or `ffdl`; `metrics` is FfDL's evaluation_metrics, kept as data."""
+    """What is to be trained. `family` is `wml` or `ffdl`; `metrics` is FfDL's evaluation_metrics, kept as data.
+
+    `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service.
+    """
 
     name: str
     framework: Framework
@@ -79,6 +82,7 @@ class TrainingSpec:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     schedule: Schedule | None = None
+    retries: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "schedule": self.schedule.as_dict() if self.schedule else None}

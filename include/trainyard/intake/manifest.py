@@ -95,6 +95,7 @@ def _submission(values: Values, clock: Callable[[], float]) -> Submission:
         metrics=(document.value(layout.metrics) if layout.metrics else None) or {},
         hyperparameters=hyperparameters,
         schedule=schedule,
+        retries=values.whole(("retries",)),
     )
     return Submission(spec, data[1], results[1], tuple(values.warnings))
 

@@ -84,11 +84,11 @@ class Values:
         return None
 
     def resources(self) -> Resources:
-        nodes = self._whole(self.layout.nodes) or 1
+        nodes = self.whole(self.layout.nodes) or 1
         if self.layout.size is not None:
             return Resources(size=self._size(self.layout.size), nodes=nodes)
         return Resources(
-            gpus=self._whole(self.layout.gpus),
+            gpus=self.whole(self.layout.gpus),
             cpu_millis=self._amount(self.layout.cpus, cpu_millis, 1, _MOST_CPU_MILLIS, "cpus is a number such as 0.5."),
             memory=self._amount(
                 self.layout.memory, memory_bytes, _LEAST_MEMORY, _MOST_MEMORY, "Write it with its unit, such as 2GiB."
@@ -157,7 +157,8 @@ class Values:
             self.faults.add(path, f"there is no size {text[:60]}.", cure, "C104")
         return name
 
-    def _whole(self, path: Path | None) -> int | None:
+    def whole(self, path: Path | None) -> int | None:
+        """Return a whole number; None if there is none, or a fault was told of it."""
         return None if path is None or self.text(path) is None else int(self.document.value(path))
 
     def _amount(self, path: Path | None, read: Callable[[str], int], least: int, most: int, cure: str) -> int | None:

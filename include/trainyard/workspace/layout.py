@@ -50,6 +50,11 @@ class RunFolder:
         return self.root / "transfer.json"
 
     @property
+    def attempts(self) -> Path:
+        """The pods that the run has had; it lies where no program reaches it."""
+        return self.root / "attempts"
+
+    @property
     def stored(self) -> Path:
         """Written once everything is in the results bucket; it lies where no program reaches it."""
         return self.root / "stored"

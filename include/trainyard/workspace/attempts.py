@@ -1,0 +1,44 @@
+"""The pods that a run has had, told by a file that no program reaches: the infrastructure may take only so many."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from trainyard.stores.tree import write_inside
+from trainyard.workspace.layout import RunFolder
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """The attempts of a run, numbered from 1 over all rounds.
+
+    A round is what a person starts by clearing the train step; each may have `most` attempts.
+    """
+
+    run: RunFolder
+    round: int
+    most: int
+
+    @property
+    def last(self) -> int:
+        """The number of the newest attempt, 0 before the first."""
+        return max((number for number, _ in self._noted()), default=0)
+
+    @property
+    def spent(self) -> bool:
+        """Say whether this round may have no further attempt."""
+        return sum(round_ == self.round for _, round_ in self._noted()) >= self.most
+
+    def note(self, number: int) -> None:
+        """Add an attempt; one that is there already stays as it is."""
+        noted = self._noted()
+        if number > self.last:
+            lines = (f"{each} {round_}\n" for each, round_ in [*noted, (number, self.round)])
+            write_inside(self.run.root, self.run.attempts.name, "".join(lines).encode())
+
+    def _noted(self) -> list[tuple[int, int]]:
+        with suppress(FileNotFoundError):
+            pairs = (line.split() for line in self.run.attempts.read_text().splitlines())
+            return [(int(number), int(round_)) for number, round_ in pairs]
+        return []
