@@ -22,6 +22,7 @@ from trainyard.steps.upload import upload
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.refusals import refusal
 from trainyard.workspace.datasets import DatasetCache
+from trainyard.workspace.attempts import Attempts
 from trainyard.workspace.layout import RunFolder, Workspace
 
 ID = "training-DOl4q2LkR"
@@ -314,12 +315,14 @@ class TestUpload:
 class TestCleanup:
     def test_model_and_results_go_and_logs_stay(self, bench: Bench) -> None:
         bench.stage()
+        Attempts(bench.run, round=7, most=3).note(1)
         bench.train(**{"result/a": "1"})
         bench.upload()
         assert cleanup(ID, bench.workspace)
         assert cleanup(ID, bench.workspace)
         assert not bench.run.model.exists()
         assert not bench.run.result.exists()
+        assert not bench.run.attempts.exists()
         assert bench.run.training_log.read_text() == "epoch 1\n"
         assert bench.run.started.exists()
 

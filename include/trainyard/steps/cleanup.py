@@ -25,7 +25,7 @@ def cleanup(model_id: str, workspace: Workspace) -> bool:
     if not run.stored.exists() and (_has_entries(run.result) or run.started.exists()):
         return False
     _remove(run.result)
-    _remove(run.attempts)
+    run.attempts.unlink(missing_ok=True)
     return True
 
 
