@@ -21,8 +21,8 @@ from trainyard.steps.stage import Staged, stage
 from trainyard.steps.upload import upload
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.refusals import refusal
-from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.attempts import Attempts
+from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.layout import RunFolder, Workspace
 
 ID = "training-DOl4q2LkR"
