@@ -20,7 +20,7 @@ KEY, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
 def _ours(endpoint: str, bucket: str, threads: int) -> tuple[Callable[[Path], object], Callable[[Path], object]]:
     from trainyard.domain.training import Credentials, StoreRef
-    from trainyard.stores.s3 import S3Store
+    from trainyard.stores.s3.adapter import S3Store
     from trainyard.stores.transfer import Source, download, upload
     from trainyard.stores.tree import open_inside, scan
 
@@ -38,7 +38,7 @@ def _boto3(endpoint: str, bucket: str, threads: int) -> tuple[Callable[[Path], o
     import boto3
     from boto3.s3.transfer import TransferConfig
 
-    from trainyard.stores.s3 import client_config
+    from trainyard.stores.s3.endpoint import client_config
 
     client: Any = boto3.client("s3", endpoint_url=endpoint, config=client_config(endpoint, 4 * threads, "path"))
     parts = TransferConfig(max_concurrency=4)

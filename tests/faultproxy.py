@@ -26,13 +26,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens instead of an answer: another one, or its first `bytes` and then silence or the connection's end."""
+    """What happens instead of an answer: another one, or its first `bytes` and then the connection's end.
+
+    Or `silent`, and nothing comes any more, or a `trickle`, and a byte comes now and then.
+    """
 
     status: int = 0
     content: bytes = _SLOW_DOWN
     etag: str = ""
     bytes: int = 0
     silent: bool = False
+    trickle: bool = False
 
 
 class FaultProxy:
@@ -79,8 +83,9 @@ class FaultProxy:
         finally:
             connection.close()
 
-    def be_silent(self) -> None:
-        self._over.wait(60)
+    def be_silent(self, seconds: float = 60) -> bool:
+        """Wait; return True once the proxy is left."""
+        return self._over.wait(seconds)
 
 
 def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
@@ -103,7 +108,8 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             if fault:
                 self.break_off(answer, content, fault)
             else:
-                self.answer(answer.status, _end_to_end(answer), content)
+                told = {"Content-Length": answer.getheader("Content-Length", "")} if self.command == "HEAD" else {}
+                self.answer(answer.status, {**_end_to_end(answer), **told}, content)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
 
@@ -126,6 +132,10 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content[: fault.bytes])
             if fault.silent:
                 proxy.be_silent()
+            for byte in content[fault.bytes :] if fault.trickle else b"":
+                if proxy.be_silent(0.02):
+                    break
+                self.wfile.write(bytes([byte]))
             self.close_connection = True
 
         def handle(self) -> None:

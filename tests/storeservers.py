@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from swiftcloud.cloud import DOMAIN, PASSWORD
 from swiftcloud.sharing import SwiftCloud, ready_cloud
@@ -183,3 +184,15 @@ def wired(swiftcloud: SwiftCloud, swift: Bucket, wire: Wire) -> Iterator[Bucket]
     yield replace(swift, ref=replace(swift.ref, region=region))
     admin.endpoints.delete(endpoint)
     admin.regions.delete(region)
+
+
+def end_tokens(cloud: SwiftCloud, wire: Wire) -> Callable[[], None]:
+    """Return a deed that has Keystone end every token shown on the wire, and waits until Swift knows."""
+
+    def deed() -> None:
+        account = f"{cloud.swift}/v1/AUTH_{cloud.project}"
+        for token in wire.tokens:
+            cloud.admin().tokens.revoke_token(token)
+            wait_for(lambda token=token: httpx.head(account, headers={"X-Auth-Token": token}).status_code == 401)  # type: ignore[misc]
+
+    return deed

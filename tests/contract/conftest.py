@@ -1,5 +1,6 @@
-"""The servers of object stores."""
+"""The servers of object stores, and buckets of every kind."""
 
+from everystore import bucket, parted, remote, store
 from storeservers import one_machine_server, s3, swift, swift_hands, swiftcloud
 
-__all__ = ["one_machine_server", "s3", "swift", "swift_hands", "swiftcloud"]
+__all__ = ["bucket", "one_machine_server", "parted", "remote", "s3", "store", "swift", "swift_hands", "swiftcloud"]

@@ -159,7 +159,7 @@ def test_an_interrupted_download_is_resumed_by_the_next_process(
 import sys
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.s3 import S3Store
+from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import download
 store = S3Store({s3.ref!r}, Credentials({KEY!r}, {SECRET!r}))
 download(store, list(store.list()), Path({str(tmp_path / "target")!r}), 2, lambda text: print(text, flush=True))

@@ -15,7 +15,7 @@ from storeservers import KEY, SECRET, Bucket
 
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Store, StoreError, Why
-from trainyard.stores.s3small import SmallObjects
+from trainyard.stores.s3.small import SmallObjects
 
 NO_DIGEST = f'"{"0" * 32}"'
 
@@ -65,7 +65,7 @@ def test_a_process_that_was_forked_after_it_was_used_reads_as_before(s3: Bucket)
     program = f"""
 import io, os
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.s3 import S3Store
+from trainyard.stores.s3.adapter import S3Store
 def read():
     store = S3Store({s3.ref!r}, Credentials({KEY!r}, {SECRET!r}))
     (listed,) = store.list()

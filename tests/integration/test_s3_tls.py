@@ -24,7 +24,7 @@ from trainyard.local.objectstore import find_rclone, objectstore_command, object
 from trainyard.settings import read_settings
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.opening import open_store
-from trainyard.stores.s3small import SmallObjects
+from trainyard.stores.s3.small import SmallObjects
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from swiftclient import ClientException
 from wire import Wire
 
 from trainyard.stores.base import StoreError, Why
-from trainyard.stores.swift import SwiftStore
-from trainyard.stores.swiftupload import SwiftUpload
+from trainyard.stores.swift.adapter import SwiftStore
+from trainyard.stores.swift.upload import SwiftUpload
 from trainyard.stores.transfer import Source, download, upload
 
 SEGMENT = 1000

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
-from storeservers import Bucket, wait_for
+from storeservers import Bucket, end_tokens
 from swiftcloud.cloud import EMPTY_REGION
 from swiftcloud.sharing import SwiftCloud
 from wire import Wire
@@ -18,7 +17,7 @@ from wire import Wire
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.digest import MIB
-from trainyard.stores.swiftsession import keystone_url
+from trainyard.stores.swift.session import keystone_url
 from trainyard.stores.transfer import Source, upload
 
 SEGMENT = MIB
@@ -55,18 +54,6 @@ class Eventful(io.BytesIO):
         if self._deed and self.tell() >= self._after:
             deed, self._deed = self._deed, None  # type: ignore[assignment]
             deed()
-
-
-def end_tokens(cloud: SwiftCloud, wire: Wire) -> Callable[[], None]:
-    """Return a deed that has Keystone end every token shown on the wire, and waits until Swift knows."""
-
-    def deed() -> None:
-        account = f"{cloud.swift}/v1/AUTH_{cloud.project}"
-        for token in wire.tokens:
-            cloud.admin().tokens.revoke_token(token)
-            wait_for(lambda token=token: httpx.head(account, headers={"X-Auth-Token": token}).status_code == 401)  # type: ignore[misc]
-
-    return deed
 
 
 def test_a_wrong_domain_or_project_is_refused_as_wrong_credentials(swift: Bucket, swiftcloud: SwiftCloud) -> None:

@@ -2,111 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from faultproxy import Asked, Fault, FaultProxy
-from samples import SPEC
-from storeservers import KEY, SECRET, free_port, stop, wait_for
+from killable import BUCKET, LARGE, Server, digests, digests_in, quiet, small_and_large, sources, store_at
+from storeservers import KEY, SECRET, wait_for
 
-from trainyard.domain.training import Credentials
 from trainyard.errors import TrainyardError
-from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment, wait_until_ready
-from trainyard.stores import parallel, retrying
 from trainyard.stores.base import Entry, StoreError, Why
-from trainyard.stores.digest import IN_PARTS, MIB, PART
-from trainyard.stores.s3 import S3Store
-from trainyard.stores.terms import Terms
+from trainyard.stores.digest import MIB, PART
+from trainyard.stores.moving import parallel, retrying
+from trainyard.stores.moving.terms import Terms
 from trainyard.stores.transfer import Source, Transferred, download, upload
-
-LARGE = IN_PARTS + 2 * PART + 5
-BUCKET = "bucket"
-
-
-class Server:
-    """A real S3 server that can be killed and started again on its port."""
-
-    def __init__(self, root: Path) -> None:
-        self.bucket, self._log, self.port = root / "buckets" / BUCKET, root / "server.log", free_port()
-        self.bucket.mkdir(parents=True)
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        command = objectstore_command(find_rclone(), self.bucket.parent, self.port)
-        environment = objectstore_environment(os.environ, KEY, SECRET)
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-        wait_until_ready(self.endpoint, 20, lambda: self._process.poll() is None)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def leave(self) -> None:
-        stop(self._process)
-
-    def fill(self, **contents: bytes) -> dict[str, bytes]:
-        for key, content in contents.items():
-            (self.bucket / key).write_bytes(content)
-        wait_for(lambda: {entry.key for entry in store_at(self.endpoint).list()} >= contents.keys())
-        return contents
-
-
-def store_at(endpoint: str) -> S3Store:
-    return S3Store(replace(SPEC.data, bucket=BUCKET, endpoint=endpoint), Credentials(KEY, SECRET), 8)
-
-
-def quiet(text: str) -> None:
-    pass
-
-
-def digests_in(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest() for path in files}
-
-
-def digests(contents: dict[str, bytes]) -> dict[str, str]:
-    return {key: hashlib.md5(content).hexdigest() for key, content in contents.items()}
-
-
-def sources(contents: dict[str, bytes]) -> list[Source]:
-    return [Source(key, len(content), partial(io.BytesIO, content)) for key, content in contents.items()]
-
-
-def small_and_large() -> dict[str, bytes]:
-    small = {f"small-{number:03d}": os.urandom(20_000) for number in range(60)}
-    return {**small, "large": os.urandom(MIB) * (LARGE // MIB) + b"12345", "middle": os.urandom(3 * MIB)}
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("store"))
-    try:
-        yield server
-    finally:
-        server.leave()
-
-
-@pytest.fixture
-def server(started: Server) -> Server:
-    shutil.rmtree(started.bucket)
-    started.bucket.mkdir()
-    wait_for(lambda: not list(store_at(started.endpoint).list()))
-    return started
 
 
 @pytest.fixture
@@ -180,6 +96,18 @@ class TestDownload:
             assert proxy.asked[-1].range == f"bytes={2 * PART}-{LARGE - 1}"
         assert digests_in(target) == digests(contents)
 
+    def test_a_trickle_is_no_progress_and_is_told_as_such(self, server: Server, target: Path) -> None:
+        contents = server.fill(**small_and_large())
+        trickle = Fault(bytes=2 * PART + 10, trickle=True)
+        with FaultProxy(server.endpoint, lambda asked: trickle if asked.path.endswith("large") else None) as proxy:
+            error = refused(lambda: bring(proxy.url, target, Terms(stall_seconds=1.5)))
+        assert (error.why, error.code.code) == (Why.STALLED, "S302")
+        assert "stands still: less than 1024 bytes a second for 1.5 seconds" in error.message
+        assert error.cure == "Look at the store and the network; what has arrived is kept."
+        assert "large" not in digests_in(target)
+        bring(server.endpoint, target)
+        assert digests_in(target) == digests(contents)
+
     def test_an_object_deleted_after_the_listing_is_told(self, server: Server, target: Path) -> None:
         server.fill(a=b"1", b=b"2")
         store = store_at(server.endpoint)
@@ -229,7 +157,7 @@ class TestDownload:
         program = f"""
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.s3 import S3Store
+from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import download
 import sys
 store = S3Store(StoreRef("s3", {BUCKET!r}, sys.argv[1]), Credentials({KEY!r}, {SECRET!r}))
@@ -338,7 +266,7 @@ class TestUpload:
 import sys
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.s3 import S3Store
+from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import Source, upload
 store = S3Store(StoreRef("s3", {BUCKET!r}, sys.argv[1]), Credentials({KEY!r}, {SECRET!r}))
 upload(store, [Source("large", {LARGE}, lambda: open({str(file)!r}, "rb"))], "", 2, print)

@@ -8,7 +8,8 @@ from trainyard.domain.training import Credentials, StoreRef
 from trainyard.errors import TrainyardError
 from trainyard.settings import read_settings
 from trainyard.stores.opening import open_store
-from trainyard.stores.s3 import S3Store, client_config, region_of
+from trainyard.stores.s3.adapter import S3Store
+from trainyard.stores.s3.endpoint import client_config, region_of
 
 AWS = "https://s3.eu-west-1.amazonaws.com"
 

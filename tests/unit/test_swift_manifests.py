@@ -11,7 +11,7 @@ import pytest
 from trainyard.errors import TrainyardError
 from trainyard.settings import read_settings
 from trainyard.stores.digest import PART
-from trainyard.stores.swiftlarge import (
+from trainyard.stores.swift.large import (
     MAX_SEGMENTS,
     Leftover,
     Segment,

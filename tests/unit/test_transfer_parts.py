@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from trainyard.stores import parts as parts_module
 from trainyard.stores.base import Entry
 from trainyard.stores.digest import PART
-from trainyard.stores.parts import SPAN, Partial, Span
+from trainyard.stores.moving import parts as parts_module
+from trainyard.stores.moving.parts import SPAN, Partial, Span
 
 CONTENT = os.urandom(PART) * 3 + b"the end"
 MD5 = hashlib.md5(CONTENT).hexdigest()

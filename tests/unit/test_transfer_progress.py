@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import threading
 from collections.abc import Iterator
@@ -12,14 +13,14 @@ import pytest
 from memorystore import MemoryStore
 
 from trainyard.errors import TrainyardError
-from trainyard.stores import parallel
-from trainyard.stores.ahead import ahead
 from trainyard.stores.base import Entry, StoreError, Why
-from trainyard.stores.parallel import in_parallel
-from trainyard.stores.progress import Progress, Standing
-from trainyard.stores.room import Room
-from trainyard.stores.sending import Memory
-from trainyard.stores.terms import Terms
+from trainyard.stores.moving import parallel
+from trainyard.stores.moving.ahead import ahead
+from trainyard.stores.moving.parallel import in_parallel
+from trainyard.stores.moving.progress import Progress, Standing
+from trainyard.stores.moving.room import Room
+from trainyard.stores.moving.sending import Memory
+from trainyard.stores.moving.terms import Terms
 from trainyard.stores.transfer import download
 from trainyard.workspace.layout import RunFolder
 from trainyard.workspace.transfers import told, transfer_of
@@ -147,6 +148,21 @@ class TestThreads:
                 in_parallel(range(2), deed, 2)
         finally:
             hang.set()
+
+    def test_an_interrupt_before_all_threads_run_stops_those_that_do(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        started: list[threading.Thread] = []
+
+        class Interrupted(threading.Thread):
+            def start(self) -> None:
+                if started:
+                    raise KeyboardInterrupt
+                started.append(self)
+                super().start()
+
+        monkeypatch.setattr(parallel, "Thread", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            in_parallel(itertools.count(), lambda _, stop: stop.wait(30) and None, 3)
+        assert not started[0].is_alive()
 
     def test_what_a_tick_raises_ends_the_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(parallel, "_TICK_SECONDS", 0.01)

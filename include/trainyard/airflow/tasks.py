@@ -38,7 +38,7 @@ def stage(training_id: str, **context: Any) -> None:
     """Bring dataset and model definition into the workspace. No GPU is held meanwhile."""
     from trainyard.intake.archive import ArchiveRules
     from trainyard.steps.stage import stage as bring
-    from trainyard.stores.terms import Terms
+    from trainyard.stores.moving.terms import Terms
     from trainyard.workspace.layout import Workspace
 
     with outcome_of_step(context), killed_at_once():
@@ -68,7 +68,7 @@ def stage(training_id: str, **context: Any) -> None:
 def upload(training_id: str, **context: Any) -> None:
     """Store results and logs in the results bucket, however the training ended."""
     from trainyard.steps.upload import upload as store
-    from trainyard.stores.terms import Terms
+    from trainyard.stores.moving.terms import Terms
     from trainyard.workspace.layout import Workspace
 
     with outcome_of_step(context):

@@ -16,7 +16,7 @@ from trainyard.intake.archive import ArchiveRules, unpack_archive
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER, is_training_data
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.below import Below
-from trainyard.stores.progress import Report
+from trainyard.stores.moving.progress import Report
 from trainyard.stores.transfer import Terms, download
 from trainyard.stores.tree import open_folders, remove, scan, write_inside
 from trainyard.workspace.datasets import Dataset, DatasetCache

@@ -14,7 +14,7 @@ from trainyard.steps.buckets import CHECKPOINTS, LEARNER
 from trainyard.steps.results import layout_of, told_instead_of_log
 from trainyard.stores import transfer
 from trainyard.stores.base import Store, StoreError, check_key
-from trainyard.stores.progress import Report
+from trainyard.stores.moving.progress import Report
 from trainyard.stores.transfer import Source, Terms, Transferred
 from trainyard.stores.tree import open_inside, scan, write_inside
 from trainyard.workspace.layout import RunFolder, Workspace

@@ -59,6 +59,13 @@ class StoreError(TrainyardError):
         self.why = why
 
 
+class FileShrankError(StoreError):
+    """Raised when a file became shorter while it was sent: the store would wait for the rest until it times out."""
+
+    def __init__(self) -> None:
+        super().__init__(Why.BROKEN, "a file became shorter while it was read", "Try again.")
+
+
 class Multipart(Protocol):
     """A file that is being stored in parts, which may arrive in any order and from many threads.
 
@@ -119,6 +126,12 @@ class Store(Protocol):
         for keys that nobody else writes.
         """
 
+    def etag_in_parts(self, source: BinaryIO, size: int) -> str | None:
+        """Return the etag that a file of `size` bytes gets which is stored in parts, None where no file is.
+
+        It is read from its start, and left there.
+        """
+
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is fine."""
 
@@ -132,6 +145,9 @@ class MovesWhole:
         return self.get(listed.key, into)
 
     def in_parts(self, key: str, size: int, resume: bool) -> Multipart | None:  # noqa: ARG002
+        return None
+
+    def etag_in_parts(self, source: BinaryIO, size: int) -> str | None:  # noqa: ARG002
         return None
 
 

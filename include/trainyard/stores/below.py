@@ -41,6 +41,9 @@ class Below:
     def in_parts(self, key: str, size: int, resume: bool) -> Multipart | None:
         return self.store.in_parts(self.prefix + key, size, resume)
 
+    def etag_in_parts(self, source: BinaryIO, size: int) -> str | None:
+        return self.store.etag_in_parts(source, size)
+
     def delete(self, key: str) -> None:
         self.store.delete(self.prefix + key)
 

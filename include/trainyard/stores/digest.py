@@ -37,10 +37,23 @@ def part_size(size: int) -> int:
 
 def multipart_etag(source: BinaryIO, size: int) -> str:
     """Return the etag that S3 gives a file stored in our parts; leave the file at its start."""
-    source.seek(0)
-    digests = [md5(part).digest() for part in chunks(source, part_size(size))]
-    source.seek(0)
+    digests = [digest.digest() for digest in md5_of_parts(source, part_size(size))]
     return f"{md5(b''.join(digests)).hexdigest()}-{len(digests)}"
+
+
+def md5_of_parts(source: BinaryIO, part: int) -> list[hashlib._Hash]:
+    """Return the digest of every `part` bytes of a file from its start, and leave it at its start."""
+    digests = []
+    source.seek(0)
+    while data := source.read(min(CHUNK, part)):
+        digest, left = md5(), part
+        while data:
+            digest.update(data)
+            left -= len(data)
+            data = source.read(min(CHUNK, left))
+        digests.append(digest)
+    source.seek(0)
+    return digests
 
 
 def plain_md5(etag: str) -> str | None:

@@ -53,6 +53,7 @@ class FolderStore(MovesWhole):
 
     def put(self, key: str, source: BinaryIO, size: int) -> Entry:
         path = self._path(key)
+        source.seek(0)
         with self._refusals("write to", key):
             if not self._folder.is_dir():
                 raise refusal(Why.NO_BUCKET, self.place, "write to")
@@ -68,6 +69,8 @@ class FolderStore(MovesWhole):
     def delete(self, key: str) -> None:
         path = self._path(key)
         with self._refusals("delete from", key):
+            if not self._folder.is_dir():
+                raise refusal(Why.NO_BUCKET, self.place, "delete from")
             path.unlink(missing_ok=True)
         # A folder that is left empty is no object, and would be in the way of a file of its name.
         with suppress(OSError):

@@ -18,11 +18,11 @@ def open_store(ref: StoreRef, credentials: Credentials, settings: Any) -> Store:
     """
     # Each adapter costs 0.4 to 0.7 s of imports, so only the one that is needed is loaded.
     if ref.kind == "s3":
-        from trainyard.stores.s3 import S3Store
+        from trainyard.stores.s3.adapter import S3Store
 
         return S3Store(ref, credentials, settings.transfer_threads, settings.s3_addressing, settings.ca_bundle)
     if ref.kind == "bluemix_objectstore":
-        from trainyard.stores.swift import SwiftStore
+        from trainyard.stores.swift.adapter import SwiftStore
 
         return SwiftStore(ref, credentials, settings.ca_bundle, settings.swift_segment_bytes)
     if ref.kind == "folder":

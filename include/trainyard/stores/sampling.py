@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
 from trainyard.stores.base import Entry, Store
-from trainyard.stores.parallel import in_parallel
+from trainyard.stores.moving.parallel import in_parallel
 
 _MOST = 8
 

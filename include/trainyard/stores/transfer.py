@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from trainyard.stores.download import download
 from trainyard.stores.keys import check_keys
-from trainyard.stores.source import Source
-from trainyard.stores.terms import Terms
-from trainyard.stores.transferred import Transferred
-from trainyard.stores.upload import upload
+from trainyard.stores.moving.download import download
+from trainyard.stores.moving.source import Source
+from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.transferred import Transferred
+from trainyard.stores.moving.upload import upload
 
 __all__ = ["Source", "Terms", "Transferred", "check_keys", "download", "upload"]

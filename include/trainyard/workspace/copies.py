@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from trainyard.stores.base import Entry
-from trainyard.stores.journal import Journal
+from trainyard.stores.moving.journal import Journal
 from trainyard.stores.tree import remove
 
 

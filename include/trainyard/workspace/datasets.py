@@ -12,10 +12,10 @@ from pathlib import Path
 
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import Entry, Store, Why
-from trainyard.stores.progress import Report
+from trainyard.stores.moving.progress import Report
+from trainyard.stores.moving.terms import Terms
 from trainyard.stores.refusals import refusal
 from trainyard.stores.sampling import check_readable
-from trainyard.stores.terms import Terms
 from trainyard.stores.transfer import Transferred, check_keys, download
 from trainyard.stores.tree import open_folders
 from trainyard.workspace.copies import Copy, Counts, copies_in, link_known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,18 @@ class Holds:
         made.replace(self._folder / model_id)
 
     def remove(self, model_id: str) -> None:
-        (self._folder / model_id).unlink(missing_ok=True)
+        for name in (model_id, f".{model_id}"):  # the second where a setting broke off
+            (self._folder / name).unlink(missing_ok=True)
+
+    def since(self) -> dict[str, float]:
+        """Return model id -> when it took its hold, in seconds since the epoch; also of one that was half taken."""
+        found: dict[str, float] = {}
+        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # released just now
+                    model_id, taken = entry.name.removeprefix("."), entry.stat(follow_symlinks=False).st_mtime
+                    found[model_id] = max(taken, found.get(model_id, 0.0))
+        return found
 
     def all(self) -> dict[Path, list[str]]:
         """Return the versions that are held, each with the runs that hold it, in their order."""

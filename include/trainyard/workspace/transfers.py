@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
-from trainyard.stores.progress import Standing
-from trainyard.stores.terms import Terms
+from trainyard.stores.moving.progress import Standing
+from trainyard.stores.moving.terms import Terms
 from trainyard.stores.tree import write_inside
 from trainyard.workspace.layout import RunFolder
 

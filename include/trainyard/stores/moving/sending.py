@@ -7,12 +7,11 @@ from contextlib import contextmanager, suppress
 from threading import Condition, Event, Lock
 from typing import BinaryIO
 
-from trainyard.stores.base import Entry, Multipart, StoreError, Why
+from trainyard.stores.base import Entry, FileShrankError, Multipart, StoreError, Why
 from trainyard.stores.digest import MIB, md5
-from trainyard.stores.parallel import StoppedError
-from trainyard.stores.progress import Progress
-from trainyard.stores.retrying import until_done
-from trainyard.stores.watched import FileShrankError
+from trainyard.stores.moving.parallel import StoppedError
+from trainyard.stores.moving.progress import Progress
+from trainyard.stores.moving.retrying import until_done
 
 # Parts are in memory while they are sent; this is how much of that is allowed at the same time.
 IN_FLIGHT = 64 * MIB

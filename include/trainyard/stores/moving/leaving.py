@@ -9,14 +9,14 @@ from dataclasses import replace
 from threading import Event
 from typing import BinaryIO
 
-from trainyard.stores.base import Entry, Multipart, Store, StoreError, Why
-from trainyard.stores.digest import IN_PARTS, MIB, md5_of, multipart_etag
-from trainyard.stores.parallel import StoppedError
-from trainyard.stores.progress import Progress
-from trainyard.stores.retrying import until_done
-from trainyard.stores.sending import Memory, Sending
-from trainyard.stores.source import Source
-from trainyard.stores.watched import FileShrankError, Watched
+from trainyard.stores.base import Entry, FileShrankError, Multipart, Store, StoreError, Why
+from trainyard.stores.digest import IN_PARTS, MIB, md5_of
+from trainyard.stores.moving.parallel import StoppedError
+from trainyard.stores.moving.progress import Progress
+from trainyard.stores.moving.retrying import until_done
+from trainyard.stores.moving.sending import Memory, Sending
+from trainyard.stores.moving.source import Source
+from trainyard.stores.moving.watched import Watched
 
 # Smaller files are read once, into memory.
 IN_MEMORY = MIB
@@ -100,7 +100,7 @@ class LeavingFile:
         try:
             size = file.seek(0, os.SEEK_END)
             there = self._all.there.get(self._key)
-            if there and _same(there, Watched(file, stop, size).as_file(), size):
+            if there and _same(self._all.store, there, Watched(file, stop, size).as_file(), size):
                 self._all.progress.add(size)
                 self._all.done(self._key, there, None)
                 return
@@ -143,9 +143,9 @@ class LeavingFile:
             sending.drop()
 
 
-def _same(there: Entry, source: BinaryIO, size: int) -> bool:
+def _same(store: Store, there: Entry, source: BinaryIO, size: int) -> bool:
     if there.size != size:
         return False
     if there.md5 is not None:
         return there.md5 == md5_of(source)
-    return "-" in there.etag and there.etag == multipart_etag(source, size)
+    return there.etag != "" and there.etag == store.etag_in_parts(source, size)

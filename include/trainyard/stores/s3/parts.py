@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from trainyard.stores.base import Entry, StoreError, Why
 from trainyard.stores.digest import md5, part_size, plain_md5
-from trainyard.stores.refusals import refusal
-
-Refusals = Callable[[str, str], AbstractContextManager[None]]
+from trainyard.stores.s3.refusals import S3Refusals
 
 
 class S3Parts:
     """One multipart upload. S3 counts parts from 1, the port from 0."""
 
-    def __init__(self, client: Any, bucket: str, key: str, size: int, place: str, refusals: Refusals) -> None:
+    def __init__(self, client: Any, bucket: str, key: str, size: int, refusals: S3Refusals) -> None:
         self.part, self.stored = part_size(size), dict[int, str]()
-        self._client, self._place, self._refusals = client, place, refusals
+        self._client, self._refusals = client, refusals
         self._size = size
         self._target = {"Bucket": bucket, "Key": key}
         self._etags: dict[int, str] = {}
 
     def begin(self, resume: bool) -> None:
         """Take up the latest upload of the key and abort the others, or create one."""
-        with self._refusals("write to", self._key):
+        with self._refusals.during("write to", self._key):
             found = self._left_over() if resume else []
             for upload in found[:-1]:
                 self._client.abort_multipart_upload(**self._target, UploadId=upload)
@@ -36,7 +34,7 @@ class S3Parts:
     def put(self, number: int, data: bytes) -> None:
         digest = md5(data).hexdigest()
         try:
-            with self._refusals("write to", self._key):
+            with self._refusals.during("write to", self._key):
                 answer = self._client.upload_part(**self._target, PartNumber=number + 1, Body=data)
         except StoreError:
             # A server that has forgotten the upload says so and hangs up, which a client that still sends cannot hear.
@@ -44,23 +42,23 @@ class S3Parts:
             raise
         etag = answer["ETag"].strip('"')
         if not is_secret(answer) and plain_md5(etag) not in (None, digest):
-            raise refusal(Why.BROKEN, self._place, "write to", self._key, f"part {number + 1} arrived changed")
+            raise self._refusals.because(Why.BROKEN, "write to", self._key, f"part {number + 1} arrived changed")
         self._etags[number] = etag
 
     def finish(self) -> Entry:
         parts = [{"PartNumber": number + 1, "ETag": f'"{etag}"'} for number, etag in sorted(self._etags.items())]
-        with self._refusals("write to", self._key):
+        with self._refusals.during("write to", self._key):
             answer = self._client.complete_multipart_upload(**self._target, MultipartUpload={"Parts": parts})
         # No digest of the whole: some servers answer `md5-parts` here and list a plain MD5.
         return Entry(self._key, self._size, answer["ETag"].strip('"'))
 
     def abort(self) -> None:
-        with self._refusals("write to", self._key):
+        with self._refusals.during("write to", self._key):
             self._client.abort_multipart_upload(**self._target)
 
     def _check_known(self) -> None:
         try:
-            with self._refusals("write to", self._key):
+            with self._refusals.during("write to", self._key):
                 self._client.list_parts(**self._target, MaxParts=1)
         except StoreError as error:
             if error.why is Why.NO_UPLOAD:
@@ -72,7 +70,7 @@ class S3Parts:
 
     def _left_over(self) -> list[str]:
         """Return the ids of uploads of this key, oldest first; none where the store does not tell them."""
-        with suppress(StoreError), self._refusals("write to", self._key):
+        with suppress(StoreError), self._refusals.during("write to", self._key):
             answer = self._client.list_multipart_uploads(Bucket=self._target["Bucket"], Prefix=self._key)
             found = [one for one in answer.get("Uploads", ()) if one["Key"] == self._key]
             return [one["UploadId"] for one in sorted(found, key=lambda one: str(one.get("Initiated", "")))]
@@ -80,7 +78,7 @@ class S3Parts:
 
     def _take_up(self, upload: str) -> bool:
         stored: dict[int, str] = {}
-        with suppress(StoreError), self._refusals("write to", self._key):
+        with suppress(StoreError), self._refusals.during("write to", self._key):
             for page in self._client.get_paginator("list_parts").paginate(**self._target, UploadId=upload):
                 for part in page.get("Parts", ()):
                     if part["Size"] == self._size_of(part["PartNumber"] - 1):

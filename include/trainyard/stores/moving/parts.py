@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Lock
 
 from trainyard.stores.base import Entry
-from trainyard.stores.chaser import Chaser
 from trainyard.stores.digest import PART
+from trainyard.stores.moving.chaser import Chaser
 
 # The fewest bytes worth a request of their own: some servers digest the whole object for each.
 SPAN = 8 * PART

@@ -8,7 +8,7 @@ from threading import Event
 from typing import TypeVar
 
 from trainyard.stores.base import StoreError, Why
-from trainyard.stores.parallel import StoppedError
+from trainyard.stores.moving.parallel import StoppedError
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.refusals import place_of, refusal
-from trainyard.stores.swiftsession import SwiftSession
+from trainyard.stores.swift.session import SwiftSession
 
 _STATUSES = {401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 404: Why.NO_BUCKET, 412: Why.CHANGED}
 _FULL = 413

@@ -28,8 +28,8 @@ def in_parallel(
     still raise StoppedError, and ends with the process.
     """
     work = _Work(iter(items), deed, max(threads, 1))
-    work.start()
     try:
+        work.start()
         while not work.over.wait(_TICK_SECONDS) and not work.stop.is_set():
             tick()
     finally:
@@ -54,7 +54,9 @@ class _Work(Generic[T]):
     def leave(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(max(until - time.monotonic(), 0))
+            # An interrupt may come before all are started.
+            if thread.is_alive():
+                thread.join(max(until - time.monotonic(), 0))
 
     def _run(self) -> None:
         try:

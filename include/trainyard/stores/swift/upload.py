@@ -9,13 +9,13 @@ from threading import Lock
 
 from swiftclient import ClientException
 
-from trainyard.stores import swiftlarge as large
 from trainyard.stores.base import Entry, Why
 from trainyard.stores.digest import md5
-from trainyard.stores.swiftlarge import Leftover, Segment
-from trainyard.stores.swiftrefusals import SwiftRefusals
-from trainyard.stores.swiftsegments import SwiftSegments
-from trainyard.stores.swiftsession import SwiftSession
+from trainyard.stores.swift import large as large
+from trainyard.stores.swift.large import Leftover, Segment
+from trainyard.stores.swift.refusals import SwiftRefusals
+from trainyard.stores.swift.segments import SwiftSegments
+from trainyard.stores.swift.session import SwiftSession
 
 # No upload lasts as long, so that segments of this age without a manifest are left over from a killed one.
 ABANDONED = timedelta(days=1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trainyard.stores.base import StoreError, Why
 
 if TYPE_CHECKING:
-    from trainyard.stores.terms import Terms
+    from trainyard.stores.moving.terms import Terms
 
 Report = Callable[[str], object]
 

@@ -8,15 +8,8 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any, BinaryIO, cast
 
-from trainyard.stores.base import StoreError, Why
-from trainyard.stores.parallel import StoppedError
-
-
-class FileShrankError(StoreError):
-    """Raised when a file became shorter while it was sent: the store would wait for the rest until it times out."""
-
-    def __init__(self) -> None:
-        super().__init__(Why.BROKEN, "a file became shorter while it was read", "Try again.")
+from trainyard.stores.base import FileShrankError
+from trainyard.stores.moving.parallel import StoppedError
 
 
 class Watched(io.RawIOBase):

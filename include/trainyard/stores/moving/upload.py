@@ -9,12 +9,12 @@ from threading import Event
 from trainyard.stores.base import Entry, Store, StoreError, Why
 from trainyard.stores.digest import IN_PARTS
 from trainyard.stores.keys import check_keys
-from trainyard.stores.leaving import Leaving, LeavingFile
-from trainyard.stores.parallel import in_parallel
-from trainyard.stores.progress import Progress, Report
-from trainyard.stores.source import Source
-from trainyard.stores.terms import Terms
-from trainyard.stores.transferred import Transferred
+from trainyard.stores.moving.leaving import Leaving, LeavingFile
+from trainyard.stores.moving.parallel import in_parallel
+from trainyard.stores.moving.progress import Progress, Report
+from trainyard.stores.moving.source import Source
+from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.transferred import Transferred
 
 _Deed = Callable[[Event], None]
 

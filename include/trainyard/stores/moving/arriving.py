@@ -13,12 +13,12 @@ from uuid import uuid4
 
 from trainyard.stores.base import Entry, Store, StoreError, Why
 from trainyard.stores.digest import MIB, PART, md5
-from trainyard.stores.parts import Partial, Span, partial_name
-from trainyard.stores.progress import Progress
+from trainyard.stores.moving.parts import Partial, Span, partial_name
+from trainyard.stores.moving.progress import Progress
+from trainyard.stores.moving.retrying import until_done
+from trainyard.stores.moving.room import Room
+from trainyard.stores.moving.watched import Watched
 from trainyard.stores.refusals import refusal
-from trainyard.stores.retrying import until_done
-from trainyard.stores.room import Room
-from trainyard.stores.watched import Watched
 
 # Smaller objects are held in memory until they are verified, and written once.
 IN_MEMORY = MIB

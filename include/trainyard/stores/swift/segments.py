@@ -7,9 +7,9 @@ from functools import cached_property
 
 from swiftclient import ClientException
 
-from trainyard.stores import swiftlarge as large
-from trainyard.stores.swiftlarge import Leftover, Segment
-from trainyard.stores.swiftsession import SwiftSession
+from trainyard.stores.swift import large as large
+from trainyard.stores.swift.large import Leftover, Segment
+from trainyard.stores.swift.session import SwiftSession
 
 
 class SwiftSegments:

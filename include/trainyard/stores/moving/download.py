@@ -11,19 +11,19 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 
-from trainyard.stores.ahead import ahead
-from trainyard.stores.arriving import Arriving
 from trainyard.stores.base import Entry, Store
 from trainyard.stores.digest import IN_PARTS
-from trainyard.stores.journal import Journal
 from trainyard.stores.keys import KeysInOrder, check_keys
-from trainyard.stores.landing import land, lies_there
-from trainyard.stores.parallel import in_parallel
-from trainyard.stores.parts import Partial, Span
-from trainyard.stores.progress import Progress, Report
-from trainyard.stores.room import Room
-from trainyard.stores.terms import Terms
-from trainyard.stores.transferred import Transferred
+from trainyard.stores.moving.ahead import ahead
+from trainyard.stores.moving.arriving import Arriving
+from trainyard.stores.moving.journal import Journal
+from trainyard.stores.moving.landing import land, lies_there
+from trainyard.stores.moving.parallel import in_parallel
+from trainyard.stores.moving.parts import Partial, Span
+from trainyard.stores.moving.progress import Progress, Report
+from trainyard.stores.moving.room import Room
+from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.transferred import Transferred
 
 _Deed = Callable[[Event], None]
 

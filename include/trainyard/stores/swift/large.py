@@ -15,11 +15,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 from uuid import uuid4
 
-from trainyard.stores.digest import PART
+from trainyard.stores.digest import PART, md5, md5_of_parts
 
 MAX_SEGMENTS = 1000  # of one manifest, unless Swift is told otherwise
 MANIFEST_GET, MANIFEST_PUT = "multipart-manifest=get", "multipart-manifest=put"
@@ -71,7 +71,12 @@ def hash_of_hashes(segments: Sequence[Segment]) -> str | None:
     """Return the etag of a static large object, None where its segments do not tell it."""
     if any(segment.md5 is None for segment in segments):
         return None
-    return _md5("".join(str(segment.md5) for segment in segments).encode()).hexdigest()
+    return _etag([str(segment.md5) for segment in segments])
+
+
+def etag_of_parts(source: BinaryIO, part: int) -> str:
+    """Return the etag of a file whose segments have `part` bytes each; leave the file at its start."""
+    return _etag([digest.hexdigest() for digest in md5_of_parts(source, part)])
 
 
 def dynamic_size(connection: Any, manifest: str) -> int:
@@ -123,7 +128,7 @@ class SegmentCheck:
 
     def __init__(self, segments: Sequence[Segment] = ()) -> None:
         self._rest = deque(segments)
-        self._digest, self._seen = _md5(), 0
+        self._digest, self._seen = md5(), 0
         self.changed = ""
 
     def update(self, data: bytes) -> None:
@@ -139,7 +144,7 @@ class SegmentCheck:
     def _finish(self, segment: Segment) -> None:
         if segment.md5 not in (None, self._digest.hexdigest()):
             self.changed = self.changed or segment.name
-        self._digest, self._seen = _md5(), 0
+        self._digest, self._seen = md5(), 0
 
 
 def _segment(row: Mapping[str, Any]) -> Segment:
@@ -153,5 +158,5 @@ def _segment(row: Mapping[str, Any]) -> Segment:
     return Segment(container, name, row["bytes"], None if nested else row["hash"], nested)
 
 
-def _md5(data: bytes = b"") -> hashlib._Hash:
-    return hashlib.md5(data, usedforsecurity=False)
+def _etag(digests: Sequence[str]) -> str:
+    return md5("".join(digests).encode()).hexdigest()

@@ -10,16 +10,15 @@ from typing import Any, BinaryIO
 from swiftclient import ClientException
 
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores import swiftlarge as large
-from trainyard.stores.base import Entry, StoreError, Why, check_key
+from trainyard.stores.base import Entry, FileShrankError, StoreError, Why, check_key
 from trainyard.stores.digest import CHUNK, plain_md5
 from trainyard.stores.refusals import place_of
-from trainyard.stores.swiftlarge import SegmentCheck
-from trainyard.stores.swiftrefusals import SwiftRefusals
-from trainyard.stores.swiftsegments import SwiftSegments
-from trainyard.stores.swiftsession import SwiftSession
-from trainyard.stores.swiftupload import SwiftUpload
-from trainyard.stores.watched import FileShrankError
+from trainyard.stores.swift import large as large
+from trainyard.stores.swift.large import SegmentCheck
+from trainyard.stores.swift.refusals import SwiftRefusals
+from trainyard.stores.swift.segments import SwiftSegments
+from trainyard.stores.swift.session import SwiftSession
+from trainyard.stores.swift.upload import SwiftUpload
 
 # Swift takes at most 5 GiB as one object, unless it is told otherwise.
 SEGMENT_BYTES = 4 * 1024**3
@@ -56,21 +55,11 @@ class SwiftStore:
                 marker = items[-1]["name"]
 
     def get(self, key: str, into: BinaryIO) -> Entry:
-        check_key(key)
-        with self._refusals.during("read from", key):
-            headers, body, check = self._opened(key)
-            size = 0
-            for chunk in body:
-                size += len(chunk)
-                check.update(chunk)
-                into.write(chunk)
-            if check.changed:
-                raise self._broken(key, f"segment {check.changed} arrived changed")
-        return _entry(key, size, headers)
+        return self._get(key, into)
 
     def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
         if size == listed.size:
-            return self.get(listed.key, into)
+            return self._get(listed.key, into, listed.etag)
         check_key(listed.key)
         wanted = {"Range": f"bytes={start}-{start + size - 1}"}
         wanted |= {"If-Match": f'"{listed.etag}"'} if listed.etag else {}
@@ -94,6 +83,7 @@ class SwiftStore:
         upload = self.in_parts(key, size, resume=False)
         if upload:
             return _put_parts(upload, source, size)
+        source.seek(0)
         with self._refusals.during("write to", key):
             free = self._segments.of(key) if self._segments.exists else []
             # swiftclient would send an empty file in chunks, without a length.
@@ -111,6 +101,11 @@ class SwiftStore:
         part = large.part_size(size, self._segment_bytes)
         return SwiftUpload(self._session, self._refusals, self._segments, key, size, part, resume)
 
+    def etag_in_parts(self, source: BinaryIO, size: int) -> str | None:
+        if size <= self._segment_bytes:
+            return None
+        return large.etag_of_parts(source, large.part_size(size, self._segment_bytes))
+
     def delete(self, key: str) -> None:
         check_key(key)
         try:
@@ -120,6 +115,22 @@ class SwiftStore:
         except StoreError as error:
             if error.why is not Why.NO_KEY:
                 raise
+
+    def _get(self, key: str, into: BinaryIO, etag: str = "") -> Entry:
+        check_key(key)
+        with self._refusals.during("read from", key):
+            headers, body, check = self._opened(key)
+            # Before anything is written: what has arrived of an object counts for it, whatever comes of the rest.
+            if etag and large.etag_of(headers) not in ("", etag):
+                raise self._refusals.because(Why.CHANGED, "read from", key)
+            size = 0
+            for chunk in body:
+                size += len(chunk)
+                check.update(chunk)
+                into.write(chunk)
+            if check.changed:
+                raise self._broken(key, f"segment {check.changed} arrived changed")
+        return _entry(key, size, headers)
 
     def _opened(self, key: str) -> tuple[dict[str, str], Any, SegmentCheck]:
         connection = self._session.connection
@@ -163,6 +174,7 @@ def _entry(key: str, size: int, headers: dict[str, str]) -> Entry:
 
 
 def _put_parts(upload: SwiftUpload, source: BinaryIO, size: int) -> Entry:
+    source.seek(0)
     try:
         for number in range(math.ceil(size / upload.part)):
             upload.put(number, _part(source, min(upload.part, size - number * upload.part)))

@@ -1,0 +1,178 @@
+"""S3 with boto3: AWS's own and every other endpoint that speaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from functools import cached_property
+from threading import Lock
+from typing import Any, BinaryIO
+
+from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.base import Entry, StoreError, Why, check_key
+from trainyard.stores.digest import CHUNK, IN_PARTS, multipart_etag, plain_md5
+from trainyard.stores.refusals import place_of
+from trainyard.stores.s3.endpoint import client_config, region_of, style_of
+from trainyard.stores.s3.pages import Pages, entry_of
+from trainyard.stores.s3.parts import S3Parts, is_secret
+from trainyard.stores.s3.refusals import S3Refusals
+from trainyard.stores.s3.sessions import new_session
+from trainyard.stores.s3.small import SMALL, SmallObjects
+
+
+class S3Store:
+    """One S3 bucket. Safe to use from many threads; the clients are made at the first use."""
+
+    ranged = True
+
+    def __init__(
+        self, ref: StoreRef, credentials: Credentials, threads: int = 8, addressing: str = "auto", ca_bundle: str = ""
+    ) -> None:
+        self.place = place_of(ref.bucket, ref.endpoint)
+        self._ref = ref
+        self._refusals = S3Refusals(self.place)
+        self._credentials = credentials
+        self._region = ref.region or region_of(ref.endpoint)
+        self._virtual = style_of(ref.endpoint, addressing) == "virtual"
+        self._config = client_config(ref.endpoint, threads, addressing)
+        self._ca_bundle = ca_bundle
+        self._making = Lock()
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        token = ""
+        while True:
+            with self._refusals.during("list"):
+                entries, token = self._pages.get(prefix, token) or self._page(prefix, token)
+            yield from entries
+            if not token:
+                return
+
+    def get(self, key: str, into: BinaryIO) -> Entry:
+        check_key(key)
+        with self._refusals.during("read from", key):
+            answer = self._client.get_object(Bucket=self._ref.bucket, Key=key)
+            with closing(answer["Body"]) as body:
+                for chunk in body.iter_chunks(CHUNK):
+                    into.write(chunk)
+            return _entry(key, answer["ContentLength"], answer)
+
+    def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
+        key, whole = check_key(listed.key), size == listed.size
+        if whole and size <= SMALL and (data := self._small.get(key, listed.etag)) is not None:
+            into.write(data)
+            return replace(listed, md5=None)  # its digest was compared
+        wanted = {} if whole else {"Range": f"bytes={start}-{start + size - 1}"}
+        unchanged = {"IfMatch": f'"{listed.etag}"'} if listed.etag else {}
+        with self._refusals.during("read from", key):
+            answer = self._client.get_object(Bucket=self._ref.bucket, Key=key, **wanted, **unchanged)
+            with closing(answer["Body"]) as body:
+                self._expect(answer, listed)
+                if not whole:
+                    self._expect_part(answer, start, size, key)
+                for chunk in body.iter_chunks(CHUNK):
+                    into.write(chunk)
+            total = answer["ContentLength"] if whole else int(answer["ContentRange"].rpartition("/")[2])
+            return _entry(key, total, answer)
+
+    def put(self, key: str, source: BinaryIO, size: int) -> Entry:
+        check_key(key)
+        source.seek(0)
+        if size > IN_PARTS:
+            return self._put_parts(key, source, size)
+        if size <= SMALL:
+            return self._put_small(key, source.read(size))
+        with self._refusals.during("write to", key):
+            answer = self._client.put_object(Bucket=self._ref.bucket, Key=key, Body=source, ContentLength=size)
+            return _entry(key, size, answer)
+
+    def in_parts(self, key: str, size: int, resume: bool) -> S3Parts | None:
+        check_key(key)
+        if size <= IN_PARTS:
+            return None
+        parts = S3Parts(self._client, self._ref.bucket, key, size, self._refusals)
+        parts.begin(resume)
+        return parts
+
+    def etag_in_parts(self, source: BinaryIO, size: int) -> str | None:
+        return multipart_etag(source, size)
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        with self._refusals.during("delete from", key):
+            self._client.delete_object(Bucket=self._ref.bucket, Key=key)
+
+    @property
+    def _client(self) -> Any:
+        with self._making:
+            return self._made_client
+
+    @cached_property
+    def _made_client(self) -> Any:
+        return new_session().client(
+            "s3",
+            endpoint_url=self._ref.endpoint,
+            region_name=self._region,
+            aws_access_key_id=self._credentials.user,
+            aws_secret_access_key=self._credentials.secret,
+            verify=self._ca_bundle or None,
+            config=self._config,
+        )
+
+    @cached_property
+    def _pages(self) -> Pages:
+        return Pages(self._client, self._ref.bucket, self._ca_bundle)
+
+    @property
+    def _small(self) -> SmallObjects:
+        with self._making:
+            return self._made_small
+
+    @cached_property
+    def _made_small(self) -> SmallObjects:
+        return SmallObjects(self._ref, self._credentials, self._region, self._virtual, self._ca_bundle)
+
+    def _expect(self, answer: dict[str, Any], listed: Entry) -> None:
+        # Some servers do not look at IfMatch.
+        if listed.etag and answer["ETag"].strip('"') != listed.etag:
+            raise self._refusals.because(Why.CHANGED, "read from", listed.key)
+
+    def _expect_part(self, answer: dict[str, Any], start: int, size: int, key: str) -> None:
+        # Some servers answer with the whole object: written in the place of a part it would spoil the others.
+        part = f"bytes {start}-{start + size - 1}/"
+        if answer["ContentLength"] != size or not answer.get("ContentRange", "").startswith(part):
+            detail = "it does not answer with the part that was asked for"
+            raise self._refusals.because(Why.BROKEN, "read from", key, detail)
+
+    def _page(self, prefix: str, token: str) -> tuple[Sequence[Entry], str]:
+        asked = {"Bucket": self._ref.bucket, "Prefix": prefix, **({"ContinuationToken": token} if token else {})}
+        page = self._client.list_objects_v2(**asked)
+        if not page.keys() & {"Name", "IsTruncated"}:
+            raise self._refusals.no_s3(Why.NO_BUCKET, "list")  # a well-formed web page passes as an empty answer
+        found = (entry_of(item["Key"], item["Size"], item["ETag"]) for item in page.get("Contents", ()))
+        return [entry for entry in found if entry], page.get("NextContinuationToken", "")
+
+    def _put_small(self, key: str, data: bytes) -> Entry:
+        etag = self._small.put(key, data)
+        if etag is not None:
+            return Entry(key, len(data), etag, etag)
+        with self._refusals.during("write to", key):
+            answer = self._client.put_object(Bucket=self._ref.bucket, Key=key, Body=data)
+            return _entry(key, len(data), answer)
+
+    def _put_parts(self, key: str, source: BinaryIO, size: int) -> Entry:
+        parts = self.in_parts(key, size, resume=False)
+        assert parts is not None, "what is put in parts is larger than a part"
+        try:
+            for number in range(-(-size // parts.part)):
+                parts.put(number, source.read(min(parts.part, size - number * parts.part)))
+            return parts.finish()
+        except BaseException:
+            with suppress(StoreError):
+                parts.abort()
+            raise
+
+
+def _entry(key: str, size: int, answer: dict[str, Any]) -> Entry:
+    etag = answer["ETag"].strip('"')
+    return Entry(key, size, etag, None if is_secret(answer) else plain_md5(etag))

@@ -1,0 +1,100 @@
+"""What boto3 and the network below it raise -> what is said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from trainyard.stores.base import StoreError, Why
+from trainyard.stores.refusals import refusal
+from trainyard.stores.s3.endpoint import CONNECT_SECONDS
+
+_CODES = {
+    "InvalidAccessKeyId": Why.CREDENTIALS,
+    "SignatureDoesNotMatch": Why.CREDENTIALS,
+    "InvalidToken": Why.CREDENTIALS,
+    "ExpiredToken": Why.CREDENTIALS,
+    "InvalidSecurity": Why.CREDENTIALS,
+    "NoSuchBucket": Why.NO_BUCKET,
+    "InvalidBucketName": Why.NO_BUCKET,
+    "PermanentRedirect": Why.NO_BUCKET,
+    "AuthorizationHeaderMalformed": Why.CREDENTIALS,
+    "NoSuchKey": Why.NO_KEY,
+    "NoSuchUpload": Why.NO_UPLOAD,
+    "AccessDenied": Why.FORBIDDEN,
+    "AllAccessDisabled": Why.FORBIDDEN,
+    "KeyTooLongError": Why.BAD_KEY,
+    "InvalidObjectName": Why.BAD_KEY,
+}
+_ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+_STATUSES = {412: Why.CHANGED, 301: Why.NO_BUCKET, 401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 405: Why.FORBIDDEN}
+_CHANGES = ("write to", "delete from")
+_NOT_REACHED = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.SSLError, boto.ProxyConnectionError)
+
+
+class S3Refusals:
+    """The sentences of one bucket, which `place` names."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def because(self, why: Why, doing: str, key: str, detail: str = "") -> StoreError:
+        """Return what is to be raised for what only we have noticed."""
+        return refusal(why, self._place, doing, key, detail)
+
+    def no_s3(self, why: Why, doing: str) -> StoreError:
+        """Return what is to be raised where something else than S3 answers."""
+        cure = "Check the endpoint: it must be the store's S3 endpoint, not a web page."
+        return refusal(why, self._place, doing, detail="what answers there does not speak S3", cure=cure)
+
+    @contextmanager
+    def during(self, doing: str, key: str = "") -> Iterator[None]:
+        """Raise a StoreError for whatever boto3 raises inside; all else goes through."""
+        try:
+            yield
+        except boto.ClientError as error:
+            raise self._refusal(error, doing, key) from None
+        except _NOT_REACHED as error:
+            raise self._not_reached(error, doing) from None
+        except ResponseParserError:
+            raise self.no_s3(Why.NO_BUCKET, doing) from None
+        except boto.ParamValidationError:
+            raise refusal(Why.NO_BUCKET, self._place, doing, detail="no bucket can have this name") from None
+        except (boto.BotoCoreError, ValueError) as error:
+            raise refusal(Why.BROKEN, self._place, doing, key, type(error).__name__) from None
+
+    def _refusal(self, error: boto.ClientError, doing: str, key: str) -> StoreError:
+        code, headers = str(error.response["Error"].get("Code")), error.response["ResponseMetadata"]["HTTPHeaders"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        why = _CODES.get(code) or _STATUSES.get(status) or Why.BROKEN
+        if status == 404 and code not in _CODES:
+            why = Why.NO_KEY if key else Why.NO_BUCKET
+        # The one-machine server is rclone, which answers 500 to every change that its folder refuses.
+        if status == 500 and headers.get("x-served-by") == "rclone" and doing in _CHANGES:
+            cure = "Make the folder writable and see that the disk has room, or that no file has the name of a folder."
+            return refusal(Why.FORBIDDEN, self._place, doing, key, "its folder refuses it", cure)
+        if code == "500":
+            # botocore makes this of an answer that is no XML: a web page, or a failing gateway before a real store.
+            return self.no_s3(Why.BROKEN, doing)
+        region = error.response["Error"].get("Region") or headers.get("x-amz-bucket-region")
+        if code in _ELSEWHERE and region:
+            cure = "Use that region's endpoint."
+            return refusal(Why.NO_BUCKET, self._place, doing, detail=f"it is in region {region}", cure=cure)
+        detail = f"{code} ({status})" if why not in (Why.NO_KEY, Why.NO_BUCKET) else ""
+        return refusal(why, self._place, doing, key, detail)
+
+    def _not_reached(self, error: Exception, doing: str) -> StoreError:
+        text = str(error)
+        if isinstance(error, boto.ConnectTimeoutError):
+            detail = f"no answer in {CONNECT_SECONDS} seconds"
+        elif "CERTIFICATE_VERIFY_FAILED" in text:
+            cure = "Let TRAINYARD_CA_BUNDLE name a file with the certificate of the authority that signed it."
+            return refusal(Why.UNREACHABLE, self._place, doing, detail="its certificate is not trusted", cure=cure)
+        elif isinstance(error, boto.SSLError):
+            detail = "there is no TLS at the endpoint"
+        else:
+            detail = "no connection"
+        return refusal(Why.UNREACHABLE, self._place, doing, detail=detail)
