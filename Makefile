@@ -7,10 +7,10 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up down status test lint format bench lock image compose-env quotas clean
+.PHONY: help setup tools demo up down status test fuzz test-cluster lint format bench lock image compose-env quotas clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## Install what the project needs into .venv
 
@@ -47,6 +47,29 @@ status: setup ## Say what of the stack runs, and where
 test: setup tools ## Run all tests
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup
 
+# Only what this command line says: nobody's cluster is to be tested because a shell happens to name it.
+SAID = $(foreach name,KUBECONFIG WORKSPACE NAMESPACE IMAGE,$(if $(filter command%,$(origin $(name))),CLUSTER_$(name)='$($(name))'))
+test-cluster: setup ## Train on KUBECONFIG=… WORKSPACE=… [NAMESPACE=… IMAGE=…], or on a local cluster: docs/test-cluster.md
+	@$(SAID) $(BIN)/python -m pytest tests/cluster -n 0 -vv --durations=5
+
+SEED ?= $(eval SEED := $(shell od -An -N4 -tx4 /dev/urandom | tr -d ' '))$(SEED)
+MANIFESTS ?= 10000
+ZIPS ?= 500
+REQUESTS ?= 20
+SECONDS ?= 60
+fuzz: $(if $(filter atheris,$(ENGINE)),.venv/fuzz/ready,setup) ## Hand in hostile input: SEED MANIFESTS ZIPS REQUESTS; or ENGINE=atheris SECONDS
+ifeq ($(ENGINE),atheris)
+	@PYTHONPATH=tests:include .venv/fuzz/bin/python -m fuzz.guided .fuzz/corpus -artifact_prefix=.fuzz/ -max_total_time=$(SECONDS) -max_len=4096
+else
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seed $(SEED) --manifests $(MANIFESTS) --zips $(ZIPS)
+	@test $(REQUESTS) = 0 || FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(REQUESTS) $(BIN)/python -m pytest -n 0 tests/dags/test_fuzzed_api.py
+endif
+
+.venv/fuzz/ready: tests/fuzz/requirements.txt | .venv/ready
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
+	@$(UV) sync --quiet --python $(@D)/bin/python tests/fuzz/requirements.txt
+	@touch $@
+
 lint: setup ## Check style, types and formatting; mends nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -61,6 +84,7 @@ bench: setup ## Measure speed, PART="start list drops" or all; prints a table an
 lock: setup ## Make requirements.txt anew from requirements.in
 	@$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
 	@cd tests/swiftcloud && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
+	@cd tests/fuzz && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt
 

@@ -21,6 +21,7 @@ _PATH = re.compile(
     r"/(?:api/v1|apis/(?P<group>[^/]+)/[^/]+)/(?:namespaces/[^/]+/)?(?P<kind>[^/]+)(?:/(?P<name>[^/]+))?"
 )
 _SUBRESOURCE = re.compile(r"/namespaces/[^/]+/(?P<kind>[^/]+)/[^/]+/(?P<sub>[^/]+)$")
+_EVERYBODYS = ("/version", "/version/")  # no resource, and open to whoever is known
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 Right = tuple[str, str, str]  # API group, resource, verb
@@ -47,8 +48,8 @@ class RecordingApi(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, kubeconfig: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Forward)
+    def __init__(self, kubeconfig: Path, handler: type[BaseHTTPRequestHandler] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), handler or Forward)
         config = yaml.safe_load(kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self.server_url, self.token = cluster["server"], user["token"]
@@ -71,11 +72,15 @@ class RecordingApi(ThreadingHTTPServer):
         return path
 
 
-class _Forward(BaseHTTPRequestHandler):
+class Forward(BaseHTTPRequestHandler):
     server: RecordingApi
 
+    def note(self) -> None:
+        if self.path not in _EVERYBODYS:
+            self.server.rights.add(right(self.command, self.path))
+
     def _forward(self) -> None:
-        self.server.rights.add(right(self.command, self.path))
+        self.note()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {"Authorization": f"Bearer {self.server.token}"}
         headers |= {name: self.headers[name] for name in ("Content-Type", "Accept") if name in self.headers}

@@ -6,6 +6,8 @@ import asyncio
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from threading import Event
 
 import pytest
 import yaml
@@ -13,10 +15,15 @@ from deployfiles import PROJECT
 from integration.local_cluster_server import running_cluster
 from late import Late
 from recordingapi import recording_api, right
+from samples import LIMITS
 from unit.pod_samples import SMALL
 
+from trainyard.doctor.probe import Probe
 from trainyard.domain.names import pod_name
+from trainyard.pods.rights import RIGHTS
 from trainyard.pods.spec import WorkspaceVolume, training_pod
+from trainyard.settings import read_settings
+from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -24,8 +31,11 @@ hooks = Late("airflow.providers.cncf.kubernetes.hooks.kubernetes")
 trainingpods = Late("trainyard.airflow.trainingpods")
 trigger = Late("trainyard.airflow.trigger")
 podwaits = Late("trainyard.airflow.podwaits")
+ourpods = Late("trainyard.airflow.ourpods")
+doctorcluster = Late("trainyard.airflow.doctorcluster")
 
 _RIGHTS = PROJECT / "deploy" / "kubernetes" / "trainings" / "rights.yaml"
+_OPTIONAL = PROJECT / "deploy" / "kubernetes" / "examples" / "doctor.yaml"
 _POD = pod_name(SMALL.model_id, 1)
 _CONNECTION = "recorded_cluster"  # no other test's: the api-server keeps its client
 
@@ -37,10 +47,10 @@ for place in /tmp /var/tmp $HOME /dev/shm $RESULT_DIR $CHECKPOINT_DIR; do echo x
 """
 
 
-def allowed(role: str) -> set[tuple[str, str, str]]:
-    """Return what a role of rights.yaml allows."""
-    documents = yaml.safe_load_all(_RIGHTS.read_text("utf-8"))
-    rules = next(one["rules"] for one in documents if one["kind"] == "Role" and one["metadata"]["name"] == role)
+def allowed(role: str, file: Path = _RIGHTS) -> set[tuple[str, str, str]]:
+    """Return what a role of rights.yaml, or of another file, allows."""
+    documents = yaml.safe_load_all(file.read_text("utf-8"))
+    rules = next(one["rules"] for one in documents if one["kind"].endswith("Role") and one["metadata"]["name"] == role)
     return {
         (group, resource, verb)
         for rule in rules
@@ -92,6 +102,14 @@ def waiting():
     return trigger.TrainingPodTrigger(_POD, "default", _CONNECTION, 1, 30, 60, 2, 1, 512 * 1024**2)
 
 
+def _take_all(workspace):
+    """Take what is nobody's, as the janitor does; it runs where the steps do."""
+    cluster = ourpods.OurPods(hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client, "default", 20)
+    (left,) = cluster.all(WorkspaceVolume(folder=str(workspace)))
+    cluster.remove(left, 0)
+    pods().remove_all(SMALL.model_id)
+
+
 def event_of(made, watched, mark):
     """Return the trigger's event; touch `mark` once the trigger watches the pod, which ends then."""
 
@@ -125,6 +143,8 @@ def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path)
     pods().create(body)
     pods().end_all(SMALL.model_id, 2)
     pods().remove_all(SMALL.model_id)
+    pods().create(body)
+    _take_all(tmp_path)
     steps |= recorded.rights
 
     asked = {"trainyard-steps": steps, "trainyard-triggerer": triggerer, "trainyard-api-server": api_server}
@@ -136,7 +156,27 @@ def test_nothing_else_of_the_service_speaks_to_the_cluster():
     package = PROJECT / "include" / "trainyard"
     files = [file for file in package.rglob("*.py") if "local" not in file.relative_to(package).parts]
     asking = {file.name for file in files if re.search(r"_namespaced_|Api\(\)", file.read_text("utf-8"))}
-    assert asking == {"podwaits.py", "trainingpods.py", "trigger.py"}
+    assert asking == {"ourpods.py", "podwaits.py", "trainingpods.py", "trigger.py"}
+
+
+def test_what_the_doctor_asks_whether_it_may_is_what_the_roles_allow():
+    roles = {process: allowed(f"trainyard-{process}") for process in RIGHTS}
+    assert roles == {process: {("", "pods", verb) for verb in verbs} for process, verbs in RIGHTS.items()}
+
+
+def test_the_doctor_asks_for_no_more_than_its_optional_roles_allow(recorded, tmp_path):
+    """Who one is and what one may, every user of a cluster may ask."""
+    settings = read_settings({"TRAINYARD_WORKSPACE": str(tmp_path)})
+    cluster = doctorcluster.DoctorCluster(_CONNECTION, "default")
+    probe = Probe(cluster, Workspace(tmp_path), LIMITS, settings, 30)
+    assert (cluster.user(), cluster.refused(("watch",))) == ("trainyard", [])
+    assert [len(cluster.nodes()), cluster.greet().version[:2]] == [1, "v1"]
+    assert [one.check for one in probe.whole(LIMITS.frameworks[0], Event()) if one.ok] == ["image", "workspace"]
+
+    everybodys = {right for right in recorded.rights if right[0].endswith(".k8s.io")}
+    optional = allowed("trainyard-doctor", _OPTIONAL) | allowed("trainyard-doctor-nodes", _OPTIONAL)
+    assert recorded.rights - everybodys == optional
+    assert {resource for _, resource, _ in everybodys} == {"selfsubjectreviews", "selfsubjectaccessreviews"}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ _ROWS = (
     {"intake", "pods", "stores", "workspace"},
     {
         "steps",
+        "doctor",
         "inbox",
         "catalogue",
         "claims",
@@ -35,22 +36,30 @@ _ROWS = (
         "datasets",
         "retention",
         "retraining",
+        "owners",
+        "janitor",
     },
     {"wiring"},
     {"airflow", "api", "local", "cli"},
     {"dags", "plugins", "config"},
 )
+# The same within the stores: the port, what moves objects through it, the adapters, what opens them.
+_STORES = (
+    {"base", "keys", "digest", "tree", "refusals", "below"},
+    {"moving", "s3", "swift", "folder"},
+    {"sampling", "transfer", "opening"},
+)
 _RANK = {part: rank for rank, row in enumerate(_ROWS) for part in row}
 # What imports it may use Airflow too.
 _AIRFLOWS = {"airflow", "api", "dags", "plugins", "config"}
-# How the names of an adapter's files begin.
+# How the paths of an adapter's files begin.
 _ADAPTERS = {
-    "obstore": "stores/s3small.py",
-    "boto3": "stores/s3.py",
-    "botocore": "stores/s3",
-    "swiftclient": "stores/swift",
-    "keystoneclient": "stores/swift",
-    "keystoneauth1": "stores/swift",
+    "obstore": "stores/s3/small.py",
+    "boto3": "stores/s3/",
+    "botocore": "stores/s3/",
+    "swiftclient": "stores/swift/",
+    "keystoneclient": "stores/swift/",
+    "keystoneauth1": "stores/swift/",
 }
 _CLUSTERS = ("kubernetes", "kubernetes_asyncio", "airflow.providers.cncf.kubernetes")
 # What costs a process a second or more, so that it is imported only where it is used.
@@ -71,6 +80,11 @@ class Import:
         """The part of the project that the file belongs to."""
         inside = self.file.relative_to(_PACKAGE if _PACKAGE in self.file.parents else _PROJECT)
         return inside.parts[0].removesuffix(".py")
+
+    @property
+    def package(self) -> str:
+        """The package that the file lies in."""
+        return ".".join(self.file.parent.relative_to(_PACKAGE.parent).parts) if _PACKAGE in self.file.parents else ""
 
     @property
     def target(self) -> str | None:
@@ -158,6 +172,17 @@ def _reached(start: str, edges: dict[str, set[str]]) -> set[str]:
     return found
 
 
+def test_within_the_stores_neither_an_adapter_nor_the_transfer_knows_another():
+    rank = {part: number for number, row in enumerate(_STORES) for part in row}
+    inside = [one for one in _imports() if one.part == "stores" and one.within("trainyard.stores")]
+    pairs = [
+        (one, one.file.relative_to(_PACKAGE).parts[1].removesuffix(".py"), one.module.split(".")[2]) for one in inside
+    ]
+    apart = ((one, part, target) for one, part, target in pairs if part != target)
+    assert {part for _, part, _ in pairs} <= rank.keys()
+    assert not _told(one for one, part, target in apart if rank[target] > rank[part] or rank[target] == rank[part] == 1)
+
+
 def test_wiring_is_imported_by_the_service_processes_alone():
     assert {one.part for one in _imports() if one.target == "wiring"} <= {"airflow", "api", "dags", "plugins"}
 
@@ -178,7 +203,8 @@ def test_kubernetes_is_never_imported_with_a_module_but_for_the_operators_base_c
 
 
 def test_what_costs_a_second_is_imported_inside_functions():
-    assert not _told(one for one in _imports() if one.within(*_LATE) and not one.late)
+    early = (one for one in _imports() if one.within(*_LATE) and not one.late)
+    assert not _told(one for one in early if one.package not in _LATE)
 
 
 def test_the_command_line_knows_the_service_only_through_http():

@@ -28,7 +28,11 @@ from trainyard.pods.spec import training_pod
 _DEPLOY = PROJECT / "deploy"
 _VERSIONS = ("1.31", "1.32", "1.33", "1.34")
 _BUILDS = ("kubernetes", "compose/cluster")
-_ALONE = ("kubernetes/examples/egress-of-an-account.yaml", "compose/gpu-plugin.yaml")
+_ALONE = (
+    "kubernetes/examples/doctor.yaml",
+    "kubernetes/examples/egress-of-an-account.yaml",
+    "compose/gpu-plugin.yaml",
+)
 
 Obj = dict[str, Any]
 
@@ -139,6 +143,13 @@ class TestRights:
             bindings = of_kind(built(folder), "RoleBinding")
             assert sorted(one["roleRef"]["name"] for one in bindings) == roles
             assert all(one["subjects"] for one in bindings)
+
+    def test_the_doctors_optional_rights_are_for_processes_that_are_there(self):
+        for binding in (one for one in plain("kubernetes/examples/doctor.yaml") if one["kind"].endswith("Binding")):
+            assert [s["name"] for s in binding["subjects"]] in (
+                ["airflow-api-server"],
+                ["airflow-api-server", "airflow-scheduler", "trainyard"],
+            )
 
     def test_in_the_cluster_of_compose_all_of_airflow_is_one_service_account_that_is_there(self):
         (account,) = of_kind(built("compose/cluster"), "ServiceAccount")

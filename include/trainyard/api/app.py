@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
-from trainyard.api import datasets, housekeeping, logs, models, quota, results, schedules
+from trainyard.airflow.doctorchecks import findings
+from trainyard.api import datasets, doctor, housekeeping, logs, models, quota, results, schedules
 from trainyard.api.answers import documented
 from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
-from trainyard.wiring import datasets_of, housekeeper_of, quotas_of, retraining_of, service_of
+from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of
 
 
 def create_app() -> FastAPI:
@@ -23,7 +26,9 @@ def create_app() -> FastAPI:
     app.state.quotas = quotas_of(app.state.service)
     app.state.datasets = datasets_of(app.state.service)
     app.state.housekeeper = housekeeper_of(app.state.service)
+    app.state.owners = owners_of(app.state.service)
     app.state.retraining = retraining_of(app.state.service)
+    app.state.doctor = partial(findings, settings=app.state.settings)
     app.include_router(models.router)
     app.include_router(logs.router)
     app.include_router(results.router)
@@ -31,16 +36,26 @@ def create_app() -> FastAPI:
     app.include_router(datasets.router)
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
+    app.include_router(doctor.router)
     described = app.openapi
     app.openapi = lambda: documented(described())  # type: ignore[method-assign]
     app.add_exception_handler(TrainyardError, _refusal)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _unservable)
     return app
 
 
 async def _refusal(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TrainyardError)
     return JSONResponse({"error": error.as_dict()}, error.status)
+
+
+async def _unservable(_: Request, error: Exception) -> JSONResponse:
+    """Answer in our own error family what never reaches a route: a torn body, a path or a verb that is not there."""
+    assert isinstance(error, HTTPException)
+    code, message = ("C107", "there is nothing at this path") if error.status_code == 404 else ("C110", error.detail)
+    told = TrainyardError(code, message.rstrip("."), "See /v3/docs.")
+    return JSONResponse({"error": told.as_dict()}, error.status_code, error.headers)
 
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:

@@ -17,12 +17,15 @@ from trainyard.cli.config import Access, find_access, warnings_of
 from trainyard.cli.errors import UnreachableError, WrongUsageError
 from trainyard.cli.output import warn
 from trainyard.cli.transport import ANSWER_SECONDS, CONNECT_SECONDS, CountedFile, http_client, translated
+from trainyard.domain.finding import Finding
 from trainyard.errors import TrainyardError
 
 _PAGE = 500
 _ALL: Mapping[str, Any] = MappingProxyType({})
 # A run may wait for a GPU for hours without a line; after this long the connection is made anew, in case it is dead.
 _SILENT_SECONDS = 300.0
+# Hundreds of gigabytes of images may have to be fetched.
+_EVERY_IMAGE_SECONDS = 6 * 3600.0
 Run = dict[str, Any]
 
 
@@ -119,6 +122,19 @@ class FrontDoor:
         """Return the cached datasets that the caller may know of."""
         return list(self._data("GET", "/v3/datasets", "resources")["resources"])
 
+    def doctor(self, wishes: Mapping[str, Any]) -> Iterator[Finding]:
+        """Yield what the service finds wrong or well with itself, as it comes."""
+        seconds = float(wishes["wait_seconds"]) + ANSWER_SECONDS
+        if wishes["every_image"]:
+            seconds = _EVERY_IMAGE_SECONDS
+        with self._streamed("/v3/doctor", seconds, "POST", json=wishes) as answer:
+            for line in answer.iter_lines():
+                data = data_of(self.url, answer.status_code, line.encode())
+                if data.get("done"):
+                    return
+                yield Finding.from_dict(data)
+        raise UnreachableError("the service broke off before it had looked at everything", "Try again.")
+
     def check(self) -> None:
         """Raise unless a Trainyard service answers here and lets the caller in."""
         self._data("GET", "/v3/models", "resources", params={"limit": 1, "offset": 0})
@@ -136,10 +152,10 @@ class FrontDoor:
             yield int(answer.headers.get("x-log-offset") or 0), answer.iter_bytes()
 
     @contextmanager
-    def _streamed(self, place: str, seconds: float, **content: Any) -> Iterator[httpx.Response]:
+    def _streamed(self, place: str, seconds: float, method: str = "GET", **content: Any) -> Iterator[httpx.Response]:
         timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         headers = {"Accept-Encoding": "identity", **content.pop("headers", {})}
-        answer = self._send("GET", place, stream=True, timeout=timeout, headers=headers, **content)
+        answer = self._send(method, place, stream=True, timeout=timeout, headers=headers, **content)
         try:
             with translated(self.url):
                 if not answer.is_success:

@@ -13,6 +13,7 @@ from typer.main import get_command
 from trainyard.cli.cancel import cancel
 from trainyard.cli.datasets import datasets
 from trainyard.cli.delete import delete
+from trainyard.cli.doctor import doctor
 from trainyard.cli.download import download
 from trainyard.cli.list import list_
 from trainyard.cli.login import login
@@ -72,6 +73,7 @@ app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)
 app.command("down", cls=QuickCommand)(down)
 app.command("status", cls=QuickCommand)(status)
+app.command("doctor", cls=QuickCommand)(doctor)
 app.command("version", cls=QuickCommand)(version)
 
 

@@ -16,8 +16,8 @@ API_SERVER = "api-server"
 AIRFLOW_PARTS = (API_SERVER, "scheduler", "dag-processor", "triggerer")
 _LOG_SERVERS = ("scheduler", "triggerer")
 GPUS = "TRAINYARD_LOCAL_GPUS"
-# A laptop without a GPU still has to run GPU trainings, on its cpus: as many at once as the shipped account owns.
-_SIMULATED_GPUS = 4
+# A laptop without a GPU still has to run GPU trainings, on its cpus: as many at once as the shipped accounts own.
+_SIMULATED_GPUS = 5
 USUAL_PORTS = {OBJECT_STORE: 9000, CLUSTER: 6443, API_SERVER: 8080}
 
 

@@ -12,10 +12,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from trainyard.local.cluster import discovery, status
+from trainyard.local.cluster import discovery, reviews, status
 from trainyard.local.cluster.auth import OPEN_PATHS, BearerAuth
 from trainyard.local.cluster.config import ClusterConfig
 from trainyard.local.cluster.events import Events
+from trainyard.local.cluster.eviction import Evictions
 from trainyard.local.cluster.exec import PodExec
 from trainyard.local.cluster.kubelet import Kubelet
 from trainyard.local.cluster.node import register_node
@@ -43,6 +44,7 @@ class Cluster:
         self.resources = Resources(self.store, self.kubelet, self._schedule)
         self.log = PodLog(self.store, config)
         self.exec = PodExec(self.store, config)
+        self.evictions = Evictions(self.store, self.kubelet)
 
     def begin(self) -> None:
         """Take up what an earlier server left, and give waiting pods the node."""
@@ -75,13 +77,17 @@ def _routes(cluster: Cluster) -> list[BaseRoute]:
     pod = "/api/v1/namespaces/{namespace}/pods/{name}"
     return [
         *(Route(path, _text("ok")) for path in OPEN_PATHS),
-        Route("/version", _answer(discovery.version)),
+        # kubectl asks without the slash, the Python client with it.
+        *(Route(path, _answer(discovery.version)) for path in ("/version", "/version/")),
         Route("/api", _answer(discovery.core_versions)),
         Route("/apis", _answer(discovery.groups)),
         Route("/api/v1", _answer(discovery.resources)),
+        Route(reviews.ACCESS_PATH, reviews.access, methods=["POST"]),
+        Route(reviews.USER_PATH, reviews.user, methods=["POST"]),
         Route("/openapi/v3", _answer(discovery.openapi_index)),
         Route("/openapi/v3/api/v1", _answer(discovery.openapi)),
         Route(f"{pod}/log", cluster.log.get),
+        Route(f"{pod}/eviction", cluster.evictions.create, methods=["POST"]),
         WebSocketRoute(f"{pod}/exec", cluster.exec.serve),
         Route("/api/v1/namespaces/{namespace}/{plural}", cluster.resources.collection, methods=_METHODS),
         Route("/api/v1/namespaces/{namespace}/{plural}/{name}", cluster.resources.item, methods=_METHODS),

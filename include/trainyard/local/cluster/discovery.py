@@ -34,11 +34,12 @@ def groups() -> Obj:
 
 
 def resources() -> Obj:
-    """Return the answer to /api/v1: every kind with its verbs, and the two subresources of pods."""
+    """Return the answer to /api/v1: every kind with its verbs, and the subresources of pods."""
     listed = [_resource(kind) for kind in KINDS.values()]
     log = {"name": "pods/log", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get"]}
     execute = {"name": "pods/exec", "singularName": "", "namespaced": True, "kind": "PodExecOptions"}
-    listed += [log, {**execute, "verbs": ["create", "get"]}]
+    evict = {"name": "pods/eviction", "singularName": "", "namespaced": True, "kind": "Eviction", "verbs": ["create"]}
+    listed += [log, {**execute, "verbs": ["create", "get"]}, {**evict, "group": "policy", "version": "v1"}]
     return {"kind": "APIResourceList", "groupVersion": "v1", "resources": listed}
 
 

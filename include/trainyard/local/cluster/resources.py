@@ -167,7 +167,7 @@ class Resources:
         if not isinstance(options, dict):
             raise status.bad_request("the body is not an object")
         key = key_of(kind.plural, obj)
-        _check_preconditions(key, obj, options.get("preconditions") or {})
+        check_preconditions(key, obj, options.get("preconditions") or {})
         if kind.plural == "namespaces":
             self._check_empty(key.name)
         if is_dry_run(request) or options.get("dryRun"):
@@ -212,7 +212,8 @@ def _become(obj: Obj, new: Obj) -> None:
     obj.update(new)
 
 
-def _check_preconditions(key: Key, obj: Obj, preconditions: Obj) -> None:
+def check_preconditions(key: Key, obj: Obj, preconditions: Obj) -> None:
+    """Raise ApiError 409 where an object is not the one, or not the version of it, that is to be deleted."""
     for field in ("uid", "resourceVersion"):
         wanted = preconditions.get(field)
         if wanted and wanted != obj["metadata"][field]:

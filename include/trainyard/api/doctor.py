@@ -1,0 +1,52 @@
+"""/v3/doctor: look after the installation and tell what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from trainyard.airflow.doctorchecks import WAIT_SECONDS, Wishes
+from trainyard.api.answers import refusals
+from trainyard.api.auth import CallerDep
+from trainyard.api.streams import AS_IT_IS
+from trainyard.doctor.probepod import MOST_SECONDS
+from trainyard.domain.finding import Finding
+from trainyard.errors import TrainyardError
+
+router = APIRouter()
+
+
+class Look(BaseModel):
+    """What to look at besides the usual: a store, written as TRAINYARD_INBOX, and every framework's image."""
+
+    store: str = ""
+    store_connection: str = ""
+    every_image: bool = False
+    wait_seconds: float = Field(WAIT_SECONDS, ge=1, le=MOST_SECONDS)
+
+
+@router.post(
+    "/doctor",
+    summary="Look after the installation",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}}}, **refusals(400, 403, 500)},
+)
+def doctor(request: Request, caller: CallerDep, look: Look) -> StreamingResponse:
+    """Start a probe pod, look at everything side by side, send a line of JSON for each finding as it comes.
+
+    For admins. Each line has `check`, `ok`, `state`, `message`, `cure`; the last one is `{"done": true}`.
+    """
+    if not caller.admin:
+        raise TrainyardError("C106", "only an admin looks after the service", "Ask whoever runs the service.")
+    found: Iterable[Finding] = request.app.state.doctor(Wishes(**look.model_dump()))
+    return StreamingResponse(_lines(found), media_type="application/x-ndjson", headers=AS_IT_IS)
+
+
+def _lines(found: Iterable[Finding]) -> Iterator[str]:
+    for finding in found:
+        yield json.dumps(finding.as_dict()) + "\n"
+    yield json.dumps({"done": True}) + "\n"

@@ -1,0 +1,106 @@
+"""What is seen of an installation, judged: plain values in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from trainyard.domain.finding import Finding, fine, wrong
+from trainyard.domain.limits import Limits
+
+GPU = "nvidia.com/gpu"
+SKEW_SECONDS = 5.0
+# As Airflow's health page names them -> as people start them.
+PARTS = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "dag-processor"}
+_MEANWHILE = {
+    "scheduler": "no step of any run starts",
+    "triggerer": "no training ends, and no schedule or inbox is watched",
+    "dag_processor": "new trainings are not known",
+}
+
+
+def parts(health: Mapping[str, Any]) -> list[Finding]:
+    """Judge the parts of Airflow by its own health report."""
+    return [_part(key, health.get(key) or {}) for key in PARTS]
+
+
+def _part(key: str, said: Mapping[str, Any]) -> Finding:
+    name, beat = PARTS[key], said.get(f"latest_{key}_heartbeat")
+    last = f"last heartbeat {beat}" if beat else "never seen"
+    if said.get("status") == "healthy":
+        return fine(name, f"alive, {last}")
+    cure = f"Start it, or look at its log: until then {_MEANWHILE[key]}."
+    return wrong(name, f"not alive, {last}", cure)
+
+
+def pools(wanted: Mapping[str, int], there: Mapping[str, tuple[int, bool]], unused: bool = False) -> list[Finding]:
+    """Compare the pools that there have to be (slots) with those there are (slots, and whether waiting ones count).
+
+    A service that nobody has `unused` yet has none: they are made with the first request.
+    """
+    if unused and not wanted.keys() & there.keys():
+        return [fine("pools", "none is there yet: the first submission makes them")]
+    faults = [fault for name, slots in wanted.items() if (fault := _pool_fault(name, slots, there.get(name)))]
+    if faults:
+        cure = "Run `trainyard quota` as an admin: it brings the pools after quotas.yaml."
+        return [wrong("pools", "; ".join(faults), cure)]
+    return [fine("pools", f"{len(wanted)} pools are as quotas.yaml and the settings say")]
+
+
+def _pool_fault(name: str, slots: int, there: tuple[int, bool] | None) -> str:
+    if there is None:
+        return f"pool {name} is missing"
+    if there[0] != slots:
+        return f"pool {name} has {there[0]} slots instead of {slots}"
+    return "" if there[1] else f"pool {name} does not count deferred tasks"
+
+
+def gpus(limits: Limits, nodes: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Compare the GPUs of the nodes that take pods with what the accounts own together."""
+    having = [count for node in nodes if _takes_pods(node) and (count := _gpus_of(node))]
+    owned = sum(account.gpus for account in limits.accounts.values())
+    seen = f"{sum(having)} GPUs on {len(having)} of {len(nodes)} nodes, and the accounts own {owned}"
+    if owned <= sum(having):
+        return [fine("gpus", seen)]
+    cure = (
+        "Give accounts fewer in quotas.yaml, or add nodes. Nodes that are cordoned or not ready do not count; a node "
+        "with GPUs and none in its `allocatable` lacks the device plugin."
+    )
+    return [wrong("gpus", f"the quotas are larger than the cluster: {seen}", cure)]
+
+
+def _takes_pods(node: Mapping[str, Any]) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    ready = any(row.get("type") == "Ready" and row.get("status") == "True" for row in conditions)
+    return ready and not (node.get("spec") or {}).get("unschedulable")
+
+
+def _gpus_of(node: Mapping[str, Any]) -> int:
+    return int(((node.get("status") or {}).get("allocatable") or {}).get(GPU) or 0)
+
+
+def skew(began: float, ended: float, said: float) -> float:
+    """Return by how many seconds a clock is ahead at least (behind if negative) that told whole seconds, cut off.
+
+    It was asked and answered between the two moments; all in seconds since the epoch.
+    """
+    at_least, at_most = said - ended, said + 1 - began
+    return max(0.0, at_least) or min(0.0, at_most)
+
+
+def clocks(skews: Mapping[str, float]) -> list[Finding]:
+    """Judge by how many seconds other clocks are ahead of this process's."""
+    told = ", ".join(f"{name} {skew:+.0f} s" for name, skew in skews.items())
+    if all(abs(skew) <= SKEW_SECONDS for skew in skews.values()):
+        return [fine("clocks", f"they agree with this process's: {told}")]
+    cure = "Let all machines take their time from one server (NTP): deadlines, schedules and tokens go by it."
+    return [wrong("clocks", f"they differ from this process's clock: {told}", cure)]
+
+
+def rights(namespace: str, who: str, refused: Iterable[str], asked: Sequence[str]) -> list[Finding]:
+    """Tell what the service's user of the cluster may not do although it has to."""
+    lacking = ", ".join(refused)
+    if not lacking:
+        return [fine("rights", f"{who} may {', '.join(asked)} pods in {namespace}")]
+    cure = "Apply deploy/kubernetes/trainings, and look at the subjects in its rights.yaml."
+    return [wrong("rights", f"{who} may not {lacking} pods in {namespace}", cure)]

@@ -1,0 +1,25 @@
+"""What each of Airflow's processes may have to do with pods: what a test has recorded, and the roles allow."""
+
+from __future__ import annotations
+
+STEPS, TRIGGERER, API_SERVER = "steps", "triggerer", "api-server"
+RIGHTS = {
+    STEPS: ("create", "delete", "get", "list"),
+    TRIGGERER: ("delete", "get", "watch"),
+    API_SERVER: ("list",),
+}
+# How the service accounts end that Airflow's chart gives its processes.
+_ACCOUNTS = {
+    "-scheduler": STEPS,
+    "-worker": STEPS,
+    "-triggerer": TRIGGERER,
+    "-api-server": API_SERVER,
+}
+
+
+def verbs_of(user: str) -> tuple[str, ...]:
+    """Return the verbs that a user of the cluster needs: those of its process, or all where one user is all of them."""
+    for ending, process in _ACCOUNTS.items():
+        if user.startswith("system:serviceaccount:") and user.endswith(ending):
+            return RIGHTS[process]
+    return tuple(sorted({verb for verbs in RIGHTS.values() for verb in verbs}))
