@@ -79,6 +79,10 @@ class Problem:
     code: str = "C101"
     file: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("message", "cure", "path", "seen", "file"):
+            object.__setattr__(self, name, _on_one_line(getattr(self, name)))
+
     def __str__(self) -> str:
         return " ".join(part for part in (self.place, self.message, self.cure) if part)
 
@@ -87,6 +91,13 @@ class Problem:
         where = "" if self.line is None else f"line {self.line}, column {self.column}"
         parts = [part for part in (self.file, where, self.path) if part]
         return ": ".join(parts) + (":" if parts else "")
+
+
+def _on_one_line(text: str | None) -> str | None:
+    """Escape what would end the line, or turn its direction: keys, values and names of strangers are told in it."""
+    if text is None or text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 class TrainyardError(Exception):

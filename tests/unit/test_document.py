@@ -107,8 +107,9 @@ def test_every_repeated_key_is_told_with_the_line_of_the_first():
         ('a: "\\ud83d"\n', 1, "not text"),
         (b"a: \xff\n", 1, "not UTF-8"),
         (b"a: 1\nb: \xe9t\xe9\n", 2, "not UTF-8"),
-        ("%YAML " + "9" * 5000 + "\n---\na: 1\n", None, "not YAML"),
-        ('a: "\\U99999999"\n', None, "not YAML"),
+        ("%YAML " + "9" * 5000 + "\n---\na: 1\n", 1, "not YAML"),
+        ('a: 1\nb: "\\U99999999"\n', 2, "backslash"),
+        ('a: 1\nb: "\\U00110000"\n', 2, "backslash"),
     ],
 )
 def test_text_that_is_no_manifest_is_refused_with_line_and_sentence(text, line, words):

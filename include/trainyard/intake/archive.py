@@ -238,9 +238,7 @@ def _too_much(rules: ArchiveRules) -> Problem:
 
 
 def _problem(message: str, cure: str, name: str = "") -> Problem:
-    # A name may hold line ends or worse; repr keeps it on one line.
-    shown = name if name.isprintable() else repr(name)
-    return Problem(message, cure, path=shown[:200], code="C102")
+    return Problem(message, cure, path=name[:200], code="C102")
 
 
 def _refused(*problems: Problem) -> TrainyardError:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentEndEvent,
@@ -177,6 +178,15 @@ class _BoundedScanner(Scanner):
             mark = self.reader.get_mark()
             raise ScannerError(None, None, "found a tag without end", mark)
         return super().scan_tag()
+
+    def fetch_more_tokens(self) -> Any:
+        """Read on; what is raised without a place, as of an escape sequence beyond Unicode, gets one."""
+        try:
+            return super().fetch_more_tokens()
+        except YAMLError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the text's
+            raise ScannerError(None, None, str(error), self.reader.get_mark()) from None
 
 
 def _events(text: str) -> Iterator[Any]:

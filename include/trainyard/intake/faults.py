@@ -6,12 +6,22 @@ from dataclasses import dataclass, field
 
 from trainyard.errors import Problem, TrainyardError
 from trainyard.intake.document import Document, Path, join_path
-from trainyard.intake.masking import MASK, shown
+from trainyard.intake.masking import MASK, mask_url, shown
 from trainyard.intake.placeholders import is_filler
 
 # More than this nobody reads, and a hostile file could have ten thousand.
 MOST_PROBLEMS = 100
-_HARMLESS = {"endpoint_url", "auth_url", "region", "domain_name", "project_id", "type", "path", "name"}
+_ADDRESSES = {"endpoint_url", "auth_url"}
+_HARMLESS = _ADDRESSES | {"region", "domain_name", "project_id", "type", "path", "name", "bucket", "container", "id"}
+# Below these a value is shown only where it is surely no secret: text in the place of a map may be all of the map.
+_STORES = {
+    "connection",
+    "data_stores",
+    "training_data",
+    "training_data_reference",
+    "training_results",
+    "training_results_reference",
+}
 
 
 @dataclass
@@ -23,14 +33,18 @@ class Faults:
     more: int = 0
 
     def add(self, path: Path, message: str, cure: str, code: str = "C101", *, at_key: bool = False) -> None:
-        """Note a problem of the value at a path, or of its key where the value is not the point."""
+        """Note a problem of the value at a path, or of its key where the value is not the point.
+
+        The value of an unknown key is not told: it may be a secret whose key was torn.
+        """
         if path in self.found:
             return
         if len(self.found) >= MOST_PROBLEMS:
             self.more += 1
             return
         place = self.document.nearest_position(path, at_key=at_key)
-        self.found[path] = Problem(message, cure, join_path(path), *place, self._seen(path), code)
+        told = mask_url(join_path(path))
+        self.found[path] = Problem(mask_url(message), cure, told, *place, None if at_key else self._seen(path), code)
 
     def __contains__(self, path: Path) -> bool:
         return path in self.found
@@ -52,7 +66,9 @@ class Faults:
         if not text.strip():
             return "''"
         key = next((step for step in reversed(path) if isinstance(step, str)), "")
-        return MASK if "connection" in path and key not in _HARMLESS else shown(key, text)
+        if (_STORES.intersection(path) and key not in _HARMLESS) or (key in _ADDRESSES and "@" in text):
+            return MASK
+        return shown(key, text)
 
 
 def _rest(count: int) -> Problem:

@@ -13,8 +13,13 @@ from trainyard.intake.document import read_document
 MASK = "****"
 # Wide on purpose: a misspelt key of a secret must not show its value either.
 _CREDENTIAL = re.compile(r"key|secret|pass|token|cred|user|login|auth$", re.IGNORECASE)
-_USER_IN_URL = re.compile(r"(://)[^/\s@]*@")
+# Up to the last @, because passwords hold / and @ too; never past another ://, which keeps it linear.
+_USER_IN_URL = re.compile(r"(://)(?:(?:(?!://)[^\s@])*+@)+")
+# The same without a scheme: it takes both, so that a mail address is none.
+_USER_AND_HOST = re.compile(r"(?<!\S)[^\s@/:]++:(?!//)(?:[^\s@]*+@)+")
 _LONGEST_SEEN = 80
+_BRIEF = 60
+_LONGEST_URL = 4096
 
 
 def is_credential(key: str) -> bool:
@@ -23,15 +28,20 @@ def is_credential(key: str) -> bool:
 
 
 def mask_url(text: str) -> str:
-    """Replace `user:password` in every URL of a text."""
-    return _USER_IN_URL.sub(rf"\1{MASK}@", text)
+    """Replace `user:password` in every URL of a text, and before a host without a scheme."""
+    return _USER_AND_HOST.sub(f"{MASK}@", _USER_IN_URL.sub(rf"\1{MASK}@", text)) if "@" in text else text
+
+
+def brief(text: str) -> str:
+    """Return the beginning of a value as a sentence may quote it."""
+    return mask_url(text[:_LONGEST_URL])[:_BRIEF]
 
 
 def shown(key: str, text: str) -> str:
     """Return a value as a message may show it: masked, on one line, not too long."""
     if is_credential(key):
         return MASK
-    line = " ".join(mask_url(text[: 4 * _LONGEST_SEEN]).split())
+    line = " ".join(mask_url(text[:_LONGEST_URL]).split())
     return line if len(line) <= _LONGEST_SEEN else line[:_LONGEST_SEEN] + "…"
 
 

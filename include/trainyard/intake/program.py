@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from trainyard.errors import Problem
+from trainyard.intake.masking import shown
 
 # Each runner with its options that take no value; any other option makes us unsure which word is the script.
 _RUNNERS = (
@@ -96,4 +97,8 @@ def missing_program(command: str, names: Iterable[str]) -> list[Problem]:
     elsewhere = [name for name in known if posixpath.basename(name) == posixpath.basename(program)]
     cure = f"Did you mean {min(elsewhere)}? " if elsewhere else ""
     cure += "Paths in the command are relative to the top of the zip."
-    return [Problem(f"the command runs {program}, which is not in the zip.", cure, seen=command, code="C102")]
+    return [
+        Problem(
+            f"the command runs {program}, which is not in the zip.", cure, seen=shown("command", command), code="C102"
+        )
+    ]

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from trainyard.domain.cron import EXAMPLE, fault_of_cron, five_fields
 from trainyard.domain.schedule import Overlap, Schedule
 from trainyard.intake.document import Path
+from trainyard.intake.masking import brief
 from trainyard.intake.schema import nearest
 from trainyard.intake.values import Values
 
@@ -80,7 +81,7 @@ def _timezone(values: Values) -> str | None:
         return text
     meant = _nearest_zone(text, sorted(known))
     cure = "Use a name of the IANA time zone database, such as Europe/Berlin."
-    values.faults.add(path, f"there is no time zone {text[:60]}.", f"Did you mean {meant}? {cure}" if meant else cure)
+    values.faults.add(path, f"there is no time zone {brief(text)}.", f"Did you mean {meant}? {cure}" if meant else cure)
     return None
 
 
@@ -98,7 +99,7 @@ def _every(values: Values) -> int | None:
         return _DEFAULT_EVERY
     match = _EVERY.fullmatch(text.lower())
     if match is None:
-        values.faults.add(path, f"every cannot be {text[:60]}.", "Write a number with s, m, h or d, such as 15m.")
+        values.faults.add(path, f"every cannot be {brief(text)}.", "Write a number with s, m, h or d, such as 15m.")
         return None
     seconds = int(match[1]) * _SECONDS[match[2]]
     if seconds < _LEAST_EVERY:
@@ -116,7 +117,7 @@ def _until(values: Values, zone: str, clock: Callable[[], float]) -> float | Non
     until = _moment(text, ZoneInfo(zone))
     if until is None:
         cure = "Write a date, or a date and a time: 2027-01-31, 2027-01-31T18:00 or 2027-01-31T18:00+01:00."
-        values.faults.add(path, f"until cannot be {text[:60]}.", cure)
+        values.faults.add(path, f"until cannot be {brief(text)}.", cure)
     elif until <= clock():
         values.faults.add(path, "until is in the past.", "Write a later date, or remove it.")
     return until

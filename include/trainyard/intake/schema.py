@@ -20,6 +20,7 @@ from jsonschema.exceptions import ValidationError
 from trainyard.datafiles import data_file
 from trainyard.intake.document import Document, Path
 from trainyard.intake.faults import MOST_PROBLEMS, Faults
+from trainyard.intake.masking import brief
 
 _KINDS = {
     "object": ("a map", "Write its keys below it, indented."),
@@ -77,7 +78,7 @@ def _tell_unknown_keys(error: ValidationError, faults: Faults) -> None:
         meant = nearest(key, known)
         cure = f"Did you mean {meant}?" if meant else f"Known here: {', '.join(known)}."
         path = (*_path(error), key)
-        faults.add(path, f"there is no key {key[:60]}.", cure, at_key=True)
+        faults.add(path, f"there is no key {brief(key)}.", cure, at_key=True)
 
 
 def _tell_missing(error: ValidationError, faults: Faults) -> None:

@@ -14,6 +14,7 @@ from trainyard.intake.document import Document, Path
 from trainyard.intake.endpoint import Endpoint, read_endpoint
 from trainyard.intake.faults import Faults
 from trainyard.intake.layout import Layout, StoreLayout
+from trainyard.intake.masking import brief
 
 S3 = "s3"
 SWIFT = "bluemix_objectstore"
@@ -77,10 +78,10 @@ class Values:
             return Framework(found.name, found.version)
         if versions := self.limits.versions_of(name):
             cure = f"Use one of {', '.join(versions)}."
-            self.faults.add(self.layout.framework_version, f"{name} has no version {version[:60]}.", cure)
+            self.faults.add(self.layout.framework_version, f"{name} has no version {brief(version)}.", cure)
         else:
             cure = f"Use one of {', '.join(self.limits.framework_names())}, or custom with an image as version."
-            self.faults.add(self.layout.framework_name, f"there is no framework {name[:60]}.", cure)
+            self.faults.add(self.layout.framework_name, f"there is no framework {brief(name)}.", cure)
         return None
 
     def resources(self) -> Resources:
@@ -154,7 +155,7 @@ class Values:
         name = self.limits.size_name(text)
         if name is None:
             cure = f"Use one of {', '.join(self.limits.sizes)}."
-            self.faults.add(path, f"there is no size {text[:60]}.", cure, "C104")
+            self.faults.add(path, f"there is no size {brief(text)}.", cure, "C104")
         return name
 
     def whole(self, path: Path | None) -> int | None:
@@ -171,9 +172,9 @@ class Values:
         except ValueError:
             amount = 0
         if amount < least:
-            self.faults.add(path, f"{text[:60]} cannot be the {path[-1]} of a run.", cure)
+            self.faults.add(path, f"{brief(text)} cannot be the {path[-1]} of a run.", cure)
         elif amount > most:
-            self.faults.add(path, f"no machine has {path[-1]} of {text[:60]}.", "Ask for less.", "C104")
+            self.faults.add(path, f"no machine has {path[-1]} of {brief(text)}.", "Ask for less.", "C104")
         return amount
 
     def _gpu_type(self) -> str | None:
@@ -182,7 +183,7 @@ class Values:
         if path is None or text is None or text.lower() in self.limits.gpu_nodes:
             return text
         cure = f"Use one of {', '.join(self.limits.gpu_nodes)}, or remove it."
-        self.faults.add(path, f"there is no gpu_type {text[:60]}.", cure, "C104")
+        self.faults.add(path, f"there is no gpu_type {brief(text)}.", cure, "C104")
         return None
 
     def _bucket(self, path: Path, kind: str | None) -> str | None:
