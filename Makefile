@@ -7,7 +7,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up down status test fuzz test-cluster lint format bench lock image compose-env quotas clean
+.PHONY: help setup tools demo up down status test fuzz test-cluster test-faults lint format bench lock image compose-env quotas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ endif
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
 	@$(UV) sync --quiet --python $(@D)/bin/python tests/fuzz/requirements.txt
 	@touch $@
+
+FAULTS ?= 200
+test-faults: setup tools ## Do FAULTS=200 faults at random to a stack under load, the same ones again with SEED=N
+	@PYTHONPATH=tests:tests/e2e $(BIN)/python -m faults --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## Check style, types and formatting; mends nothing
 	@$(BIN)/ruff check .

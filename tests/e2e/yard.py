@@ -16,6 +16,7 @@ import httpx
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.demo import RESULTS_BUCKET, prepare
 from trainyard.local.environment import PROJECT
+from trainyard.local.parts import OBJECT_STORE
 from trainyard.local.ready import wait_for
 from trainyard.local.secrets import Secrets
 from trainyard.local.stack import Stack
@@ -41,8 +42,8 @@ class Yard:
 
     @property
     def endpoint(self) -> str:
-        address: str = self.stack.status()["object store"]["address"]
-        return address
+        ports = json.loads((self.folder / "ports.json").read_text())
+        return f"http://127.0.0.1:{ports[OBJECT_STORE]}"
 
     def trainyard(self, *words: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
         """Run the command line; it has to end with 0, or with something else where `fails`."""

@@ -1,0 +1,89 @@
+"""`python -m faults`: a campaign of faults on a stack of its own; exit code 1 if an invariant breaks."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from faults.deeds import FAULTS, Scene, Toll
+from faults.ground import Ground, ground
+from faults.invariants import End, broken
+from faults.load import Load, phases
+
+_RUNS_AT_ONCE = 8
+_REST_SECONDS = 600
+_AIM_SECONDS = 6.0
+
+
+def main() -> int:
+    options = _options()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    print(f"{options.faults} faults; the same again: make test-faults SEED={seed} FAULTS={options.faults}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="trainyard-faults-"))
+    with ground(folder) as there:
+        found = _campaign(there, random.Random(seed), options.faults)
+    print(*found, sep="\n", file=sys.stderr)
+    if found:
+        print(f"{len(found)} things are broken; what there was is kept in {folder}", file=sys.stderr)
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument("--faults", type=int, default=200, help="how many, 200 if not given")
+    parser.add_argument("--seed", type=int, help="what makes the faults; a new one if not given")
+    return parser.parse_args()
+
+
+def _campaign(there: Ground, rng: random.Random, count: int) -> list[str]:
+    """Do the faults under load, let everything come to rest, and return what is broken."""
+    toll, aims, began = Toll(), phases(), time.monotonic()
+    with Load(there, random.Random(rng.random()), _RUNS_AT_ONCE) as load:
+        for number in range(1, count + 1):
+            fault = rng.choices(list(FAULTS), list(FAULTS.values()))[0]
+            phase = next(aims)
+            _until(partial(load.in_phase, phase), _AIM_SECONDS)
+            done = fault(Scene(there, rng, toll, lambda: load.going))
+            at = time.monotonic() - began
+            runs = f"{len(load.going)} of {len(load.accepted)} runs are going"
+            print(f"{number:4} {at:6.0f} s  {phase:15} {fault.__name__:14} {done}; {runs}", flush=True)
+        load.stop()
+        there.up()
+        rested = _come_to_rest(load)
+        end = End(there, toll, load.accepted, load.runs)
+        print(f"{len(load.runs)} runs: {_counted(end)}", flush=True)
+        return [*([] if rested else ["runs still go on"]), *broken(end)]
+
+
+def _come_to_rest(load: Load) -> bool:
+    return _until(lambda: load.look() and not load.going, _REST_SECONDS)
+
+
+def _until(condition: Callable[[], object], limit_seconds: float) -> bool:
+    deadline = time.monotonic() + limit_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def _counted(end: End) -> str:
+    told: dict[str, int] = {}
+    for run in end.runs.values():
+        word = " ".join(filter(None, (run["state"], (run["outcome"] or {}).get("code"))))
+        told[word] = told.get(word, 0) + 1
+    return ", ".join(f"{count} {word}" for word, count in sorted(told.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The faults: each does its harm to a running stack, and undoes what nobody else would undo."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+from trainyard.local.parts import API_SERVER, CLUSTER, OBJECT_STORE
+
+if TYPE_CHECKING:
+    from faults.ground import Ground
+
+SERVERS = (API_SERVER, "scheduler", "dag-processor", "triggerer", CLUSTER, OBJECT_STORE)
+# Longer than after which Airflow calls a part unhealthy (30 s).
+_PAUSED_SECONDS = 35.0
+_API_SECONDS = (3.0, 20.0)
+_FULL_SECONDS = 6.0
+_GONE_SECONDS = (0.0, 15.0)
+
+
+@dataclass
+class Toll:
+    """What faults took of runs, by model id: pods, programs, and room in the workspace."""
+
+    pods: dict[str, int] = field(default_factory=dict)
+    programs: set[str] = field(default_factory=set)
+    full: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a fault happens; `going` returns the runs that have not ended."""
+
+    ground: Ground
+    rng: random.Random
+    toll: Toll
+    going: Callable[[], list[str]]
+
+
+def kill_server(scene: Scene) -> str:
+    """Kill a part, alone or with its children, and start it again at once or after a while."""
+    name, whole = scene.rng.choice(SERVERS), scene.rng.random() < 0.5
+    if server := scene.ground.part(name):
+        _kill([*server.children(recursive=True), server] if whole and name != CLUSTER else [server])
+    time.sleep(scene.rng.uniform(*_GONE_SECONDS))
+    scene.ground.up()
+    return f"{name}{' with its children' if whole else ''}"
+
+
+def pause_server(scene: Scene) -> str:
+    """Stop a part in its tracks for longer than its heartbeat."""
+    name = scene.rng.choice(SERVERS)
+    if server := scene.ground.part(name):
+        with _stopped([server]):
+            time.sleep(_PAUSED_SECONDS)
+    scene.ground.up()
+    return name
+
+
+def kill_step(scene: Scene) -> str:
+    """Kill a supervisor or the step itself."""
+    if found := scene.ground.steps():
+        victim = scene.rng.choice(found)
+        title = _title(victim)
+        _kill([victim])
+        return title
+    return "nothing: no step ran"
+
+
+def pause_step(scene: Scene) -> str:
+    """Stop a step in its tracks for a while."""
+    if found := scene.ground.steps():
+        victim = scene.rng.choice(found)
+        with _stopped([victim]):
+            time.sleep(scene.rng.uniform(2, 15))
+        return _title(victim)
+    return "nothing: no step ran"
+
+
+def delete_pod(scene: Scene) -> str:
+    """Delete a pod behind the service's back, at once or with its grace."""
+    pods = [name for name in scene.ground.yard.pods() if name.startswith("pod/training-")]
+    if not pods:
+        return "nothing: no pod ran"
+    pod = scene.rng.choice(pods)
+    run = scene.ground.yard.kubectl("get", pod, "-o", "jsonpath={.metadata.labels}")
+    force = ("--grace-period=0", "--force") if scene.rng.random() < 0.5 else ()
+    for model_id in scene.going():
+        if model_id in run:
+            scene.toll.pods[model_id] = scene.toll.pods.get(model_id, 0) + 1
+    with suppress(subprocess.CalledProcessError):  # it may have gone meanwhile
+        scene.ground.yard.kubectl("delete", pod, "--wait=false", *force)
+    return f"{pod} {' '.join(force)}".rstrip()
+
+
+def kill_program(scene: Scene) -> str:
+    """Kill the training program itself: its own end, for which nobody tries again."""
+    if found := scene.ground.programs():
+        victim, model_id = scene.rng.choice(found)
+        scene.toll.programs.add(model_id)
+        _kill([victim])
+        return model_id
+    return "nothing: no program ran"
+
+
+def fill_workspace(scene: Scene) -> str:
+    """Let nothing more fit into the workspace for a while."""
+    if not scene.ground.bounded:
+        return "nothing: the workspace could not be bounded here"
+    filler = scene.ground.workspace / "filler"
+    scene.toll.full.update(scene.going())
+    try:
+        with suppress(OSError), filler.open("wb") as file:
+            while True:
+                file.write(bytes(2**20))
+        time.sleep(_FULL_SECONDS)
+    finally:
+        scene.toll.full.update(scene.going())
+        filler.unlink(missing_ok=True)
+    return "filled"
+
+
+def break_api(scene: Scene) -> str:
+    """Let the cluster's API answer 500, 429 or 409 to everything, or cut every connection."""
+    status = scene.rng.choice((500, 429, 409, 0))
+    api = scene.ground.api
+    if api is None:
+        return "nothing: there is no cluster"
+    try:
+        api.status = status
+        time.sleep(scene.rng.uniform(*_API_SECONDS))
+    finally:
+        api.status = None
+    return str(status or "cut connections")
+
+
+def restart_all(scene: Scene) -> str:
+    """Kill every server at once, and start them all again."""
+    _kill([server for name in SERVERS if (server := scene.ground.part(name))])
+    scene.ground.up()
+    return "all servers"
+
+
+# Each as often as its number says.
+FAULTS: dict[Callable[[Scene], str], int] = {
+    kill_server: 6,
+    pause_server: 1,
+    kill_step: 4,
+    pause_step: 2,
+    delete_pod: 3,
+    kill_program: 1,
+    fill_workspace: 1,
+    break_api: 3,
+    restart_all: 1,
+}
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+@contextmanager
+def _stopped(processes: list[psutil.Process]) -> Iterator[None]:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.Error, ProcessLookupError):
+                os.kill(process.pid, signal.SIGCONT)
+
+
+def _title(process: psutil.Process) -> str:
+    with suppress(psutil.Error, IndexError):
+        return str(process.cmdline()[0]).strip()
+    return "a step that ended"
