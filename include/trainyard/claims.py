@@ -1,13 +1,12 @@
 """Claims: which trainings a submission with an idempotency key became, so that the same key again becomes no more.
 
 A claim is a file beside the records, `<digest>.key`: a line with the ids, written before anything of these trainings
-is, and a line `done` once all are registered. It is only ever appended to, so a line is there whole or not at all;
-whoever holds it has the file locked, and a holder's death frees it.
+is, and a line `done` once all are registered. It is only ever appended to, so a line is there whole or not at all. A
+holder's death frees it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -15,8 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from trainyard.workspace.locks import locked
+
 _IDS = "ids "
 _DONE = "done"
+# Keys share locks, 256 in all: a lock's file stays, and there may be as many keys as there are submissions.
+_LOCK_DIGITS = 2
 
 
 class Claim:
@@ -49,21 +52,15 @@ class Claim:
 
 @contextmanager
 def claimed(folder: Path, account: str, key: str) -> Iterator[Claim]:
-    """Hold the claim of an account's key; whoever else asks for it waits."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Hold the claim of an account's key; whoever else asks for it, on any machine, waits."""
     path = _path(folder, account, key)
-    while True:
-        with path.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # It may have been given up, and its file removed, while we waited.
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                claim = Claim(file)
-                try:
-                    yield claim
-                finally:
-                    if not claim.ids:
-                        path.unlink(missing_ok=True)
-                return
+    with locked(folder / f".claims-{path.name[:_LOCK_DIGITS]}.lock"), path.open("a+", encoding="utf-8") as file:
+        claim = Claim(file)
+        try:
+            yield claim
+        finally:
+            if not claim.ids:
+                path.unlink(missing_ok=True)
 
 
 def give_up(folder: Path, account: str, key: str) -> None:
