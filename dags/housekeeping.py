@@ -1,4 +1,4 @@
-"""Keep house: what is past its time goes, and the pools follow the quotas.
+"""Keep house: what is past its time or nobody's goes, and the pools follow the quotas.
 
 ## housekeeping, daily
 
@@ -27,7 +27,21 @@ Resizes the accounts' pools where quotas.yaml has changed, so that a raised quot
 nobody submits or lists anything. A lowered quota ends no run: what is running finishes, and the next one starts
 when it fits.
 
-Both sign in with the connection `trainyard_front_door` (type http; host is the api-server's address, login and
+## janitor, every five minutes
+
+Takes what no run owns any more, so that nothing holds GPUs for nobody:
+
+- a training pod whose run has ended, or is unknown to Airflow: its DAG run was deleted while it trained, or its
+  cleanup did not reach the cluster;
+- of such a run, once it has no pod, the hold on its dataset and its unpacked program, whole or half.
+
+Nothing goes before its run has been over for `TRAINYARD_JANITOR_GRACE_SECONDS` (300), and nothing at all while cluster
+or front door do not answer, or while Airflow has no run of any training. A run that is going, results that are not in
+the bucket and pods of others are never touched. What went stands with its reason in the log of the task and in its
+XCom. `dry_run` says what would go. **When the task failed**, its log says who does not answer, or what could not be
+removed; the next pass tries again.
+
+All sign in with the connection `trainyard_front_door` (type http; host is the api-server's address, login and
 password are an admin's).
 """
 
@@ -35,7 +49,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param, task
 
-from trainyard.airflow import housekeeping
+from trainyard.airflow import housekeeping, janitor
 
 _COMMON = {
     "start_date": datetime(2017, 11, 1, tzinfo=UTC),
@@ -46,6 +60,7 @@ _COMMON = {
     "tags": ["service"],
     "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)},
 }
+_DRY_RUN = {"dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would be removed")}
 
 
 @task
@@ -58,11 +73,16 @@ def follow_quotas():
     return housekeeping.follow_quotas()
 
 
+@task
+def tidy_up(params):
+    return janitor.tidy_up(bool(params["dry_run"]))
+
+
 with DAG(
     "housekeeping",
     schedule="0 3 * * *",
     description="Remove what is past its retention",
-    params={"dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would be removed")},
+    params=_DRY_RUN,
     **_COMMON,
 ) as daily:
     sweep()
@@ -71,3 +91,13 @@ with DAG(
     "quotas", schedule=timedelta(minutes=5), description="Bring the pools after quotas.yaml", **_COMMON
 ) as every_five_minutes:
     follow_quotas()
+
+# A DAG of its own: it alone needs the cluster, and the pools are to follow the quotas while that does not answer.
+with DAG(
+    "janitor",
+    schedule=timedelta(minutes=5),
+    description="Take pods and datasets that no run owns any more",
+    params=_DRY_RUN,
+    **_COMMON,
+) as after_runs:
+    tidy_up()

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from trainyard.accounts import Caller
-from trainyard.domain.names import is_model_id
+from trainyard.domain.names import is_run_id
 from trainyard.errors import TrainyardError
 from trainyard.runs import Run
 from trainyard.service import Service
@@ -139,12 +139,9 @@ def expired(runs: Iterable[Run], now: float, days: float, scheduled: Collection[
 
 def orphan_folders(folders: Mapping[str, float], known: Collection[str], before: float) -> list[str]:
     """Return the run folders that belong to no run and were last changed before a moment."""
-    return sorted(name for name, changed in folders.items() if changed < before and name not in known and _ours(name))
-
-
-def _ours(name: str) -> bool:
-    # Airflow lets people give a run an id of their own; what else somebody put beside the runs is theirs.
-    return is_model_id(name) or "__" in name
+    # What else somebody put beside the runs is theirs.
+    ours = (name for name in folders if is_run_id(name) and name not in known)
+    return sorted(name for name in ours if folders[name] < before)
 
 
 def _ended_before(run: Run, moment: float) -> bool:

@@ -77,7 +77,12 @@ ROWS = (
     Row("pod_priority_prefix", str, "", "Beginning of the names of the accounts' priority classes; empty sets none."),
     Row("image_timeout_seconds", int, "600", "Seconds a framework image may take to arrive on its node."),
     Row("api_outage_seconds", int, "600", "Seconds the Kubernetes API may be silent before a run is given up."),
-    Row("pod_retries", int, "2", "Attempts after the first when the infrastructure took the pod, where the manifest has no retries."),
+    Row(
+        "pod_retries",
+        int,
+        "2",
+        "Attempts after the first when the infrastructure took the pod, where the manifest has no retries.",
+    ),
     Row("janitor_grace_seconds", _from_zero, "300", "Seconds after a run's end until the janitor takes what it left."),
     Row("staging_slots", int, "4", "Stagings and uploads that run at the same time."),
     Row("cpu_slots", int, "8", "Runs without a GPU that train at the same time."),

@@ -86,6 +86,14 @@ def housekeeper_of(service: Any) -> Any:
     return Housekeeper(service, AirflowLeftovers(), service.vault.ids, workspace.run_ids, cache.evict)
 
 
+def owners_of(service: Any) -> Any:
+    """Build what tells whose run is going, over the service's own parts."""
+    from trainyard.airflow.leftovers import AirflowLeftovers
+    from trainyard.owners import Owners
+
+    return Owners(AirflowLeftovers(), service.catalogue.ids)
+
+
 def retraining_of(service: Any) -> Any:
     """Build what trains on schedule, over the service's own parts."""
     from trainyard.airflow.scheduledruns import AirflowScheduledRuns

@@ -70,6 +70,10 @@ class _Service:
     def waiting(self, run):
         return "waiting for 2 GPUs" if run.phase is Phase.WAITING_FOR_GPU else run.waiting
 
+    def transfer(self, run):
+        moved = {"doing": "downloading", "files": 3, "files_total": 9, "bytes": 30, "bytes_total": 90, "listed": True}
+        return {**moved, "rate": 10.0, "seconds_left": 6.0, "at": 1.7e9} if run.phase is Phase.STAGING else None
+
     def stored(self, model_id, caller):
         self._note("stored", model_id, caller)
         return self.store
@@ -216,6 +220,12 @@ class TestLooking:
         service.run_there = replace(_RUN, phase=Phase.WAITING_FOR_GPU)
         assert http.get(f"/models/{MODEL_ID}").json()["waiting"] == "waiting for 2 GPUs"
         assert http.get("/models").json()["resources"][0]["waiting"] == "waiting for a GPU of the account"
+
+    def test_a_run_whose_data_moves_says_how_far_it_is(self, http, service):
+        assert http.get(f"/models/{MODEL_ID}").json()["transfer"] is None
+        service.run_there = replace(_RUN, phase=Phase.STAGING)
+        found = http.get(f"/models/{MODEL_ID}").json()["transfer"]
+        assert (found["files"], found["files_total"], found["at"]) == (3, 9, "2023-11-14T22:13:20Z")
 
     def test_filters_are_the_services_to_apply(self, http, service):
         query = {"state": ["error", "canceled"], "name": "mni", "experiment": "lr", "framework": "tensorflow"}

@@ -12,7 +12,8 @@ from trainyard.local.environment import USERS
 from trainyard.local.parts import GPUS
 from trainyard.settings import ROWS
 
-_DOCS = Path(__file__).resolve().parents[2] / "docs"
+_PROJECT = Path(__file__).resolve().parents[2]
+_DOCS = _PROJECT / "docs"
 
 
 def _lines(name: str) -> list[str]:
@@ -41,3 +42,23 @@ def test_every_error_code_is_documented_as_it_is(code):
 def test_no_error_code_is_documented_that_is_not_there():
     rows = [line.split(" | ")[0] for line in _lines("errors.md") if re.match(r"\| [CS]\d", line)]
     assert sorted(rows) == sorted(f"| {code}" for code in CODES)
+
+
+def _held_by() -> set[tuple[str, str]]:
+    text = (_DOCS / "reliability.md").read_text("utf-8")
+    return set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", text))
+
+
+@pytest.mark.parametrize(("file", "test"), sorted(_held_by()))
+def test_every_test_that_holds_a_promise_is_there(file, test):
+    assert re.search(rf"^ *(async )?def {test}\(", (_PROJECT / file).read_text("utf-8"), re.MULTILINE)
+
+
+def test_every_promise_names_what_holds_it():
+    promises = [line for line in _lines("reliability.md") if line.startswith("| ")]
+    promises = promises[promises.index("| promise | held by |") + 1 : promises.index(_DEATHS)]
+    assert promises
+    assert [line for line in promises if "::test_" not in line] == []
+
+
+_DEATHS = "| what dies | what users see | what recovers by itself | what to do |"

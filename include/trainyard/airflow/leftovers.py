@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Any
 
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
@@ -13,7 +15,7 @@ from trainyard.airflow.tasklogs import remove_task_logs
 
 _TRAININGS = "training-%"
 # The service's own DAGs, in dags/.
-_OWN = ("housekeeping", "intake", "quotas", "retraining")
+OWN = ("housekeeping", "intake", "janitor", "quotas", "retraining")
 _ENDED = ("success", "failed")
 
 
@@ -24,6 +26,22 @@ class AirflowLeftovers:
         """Return the ids of all runs of trainings, also of those whose record is gone."""
         with create_session() as session:
             return set(session.scalars(select(DagRun.run_id).where(DagRun.dag_id.like(_TRAININGS))))
+
+    def has_runs(self) -> bool:
+        """Say whether there is a run of any training."""
+        with create_session() as session:
+            return session.scalar(select(DagRun.id).where(DagRun.dag_id.like(_TRAININGS)).limit(1)) is not None
+
+    def ends(self, run_ids: Collection[str]) -> dict[str, float | None]:
+        """Return of the runs that there are when they ended, in seconds since the epoch; None while one is going."""
+        columns = (DagRun.run_id, DagRun.state, DagRun.end_date, DagRun.updated_at)
+        query = select(*columns).where(DagRun.dag_id.like(_TRAININGS), DagRun.run_id.in_(run_ids))
+        found: dict[str, float | None] = {}
+        with create_session() as session:
+            for row in session.execute(query):
+                # People may give runs of two trainings the same id: then both have to be over.
+                found[row.run_id] = None if found.get(row.run_id, 0.0) is None else _ended(row)
+        return found
 
     def trainings(self, before: float) -> set[str]:
         """Return the trainings that are DAGs, were not parsed since a moment and have no run that is going."""
@@ -49,7 +67,7 @@ class AirflowLeftovers:
     def own_runs(self, before: float) -> list[tuple[str, str]]:
         """Return DAG id and run id of the runs of the service's own DAGs that ended before a moment."""
         ended = (DagRun.state.in_(_ENDED), DagRun.end_date < _moment(before))
-        query = select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.in_(_OWN), *ended)
+        query = select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.in_(OWN), *ended)
         with create_session() as session:
             return [(row.dag_id, row.run_id) for row in session.execute(query)]
 
@@ -57,6 +75,11 @@ class AirflowLeftovers:
         remove_task_logs(dag_id, run_id)
         with create_session() as session:
             session.execute(delete(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+
+
+def _ended(row: Any) -> float | None:
+    moment = row.end_date or row.updated_at
+    return moment.timestamp() if str(row.state) in _ENDED and moment else None
 
 
 def _moment(epoch: float) -> datetime:

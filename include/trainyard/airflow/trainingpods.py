@@ -75,8 +75,10 @@ class TrainingPods:
 
         Raise TrainyardError S200 if one still runs long after its grace period: the cluster lost its node.
         """
-        for pod in self._going(model_id):
-            self.stop(pod["metadata"]["name"], grace_seconds)
+        for pod in self.of_run(model_id):
+            # One that waits for an image for ever has ended for us, and holds its GPUs until it is deleted.
+            if pod["status"].get("phase") not in ("Succeeded", "Failed"):
+                self.stop(pod["metadata"]["name"], grace_seconds)
         if names := self._left(partial(self._going, model_id), grace_seconds):
             raise TrainyardError("S200", f"pods still run after they were stopped: {names}", "The step is tried again.")
 

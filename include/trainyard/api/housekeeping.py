@@ -1,14 +1,15 @@
-"""/v3/housekeeping: remove what is past its retention, or say what would go."""
+"""/v3/housekeeping: remove what is past its retention, or say what would go; tell whose run is going."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.owners import Owners
 from trainyard.retention import Housekeeper
 
 router = APIRouter()
@@ -18,6 +19,19 @@ class Sweep(BaseModel):
     """How to sweep; a dry run removes nothing."""
 
     dry_run: bool = False
+
+
+class Asked(BaseModel):
+    """Runs to be told of, by their model ids."""
+
+    model_ids: list[str] = Field(max_length=1000)
+
+
+@router.post("/housekeeping/owners", summary="Say which runs are going", responses=refusals(400, 403, 500))
+def owners(request: Request, caller: CallerDep, asked: Asked) -> dict[str, Any]:
+    """Say of each run whether it is going, is over (and since when) or is unknown. For admins; for the janitor."""
+    found: Owners = request.app.state.owners
+    return {"runs": found.of(caller, asked.model_ids)}
 
 
 @router.post("/housekeeping", summary="Remove what is past its retention", responses=refusals(400, 403, 500))

@@ -22,6 +22,11 @@ def is_model_id(text: str) -> bool:
     return MODEL_ID.fullmatch(text) is not None
 
 
+def is_run_id(text: str) -> bool:
+    """Say whether something in the workspace has the name of a run, also of one that got an id of Airflow's kind."""
+    return is_model_id(text) or "__" in text
+
+
 def pod_name(model_id: str, attempt: int) -> str:
     """Name the pod of one attempt of one run.
 

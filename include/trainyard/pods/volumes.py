@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from trainyard.domain.quantity import memory_text
@@ -47,6 +48,13 @@ def mounts(run: PodRun) -> list[dict[str, Any]]:
         {"name": "home", "mountPath": HOME},
         *({"name": "temporary", "mountPath": path} for path in TEMPORARY),
     ]
+
+
+def mounts_workspace(pod: Mapping[str, Any], volume: WorkspaceVolume) -> bool:
+    """Say whether a pod, as the API returns it, has its workspace from this volume."""
+    parts = [part for part in pod["spec"].get("volumes") or [] if part["name"] == _WORKSPACE]
+    wanted = _source(volume)
+    return any((part.get(kind) or {}).items() >= source.items() for part in parts for kind, source in wanted.items())
 
 
 def _source(volume: WorkspaceVolume) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""The janitor's task: it takes what no run owns any more, pods first, and tells what and why."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from trainyard.janitor import Left, Tidied, tidy
+from trainyard.owners import Owner
+from trainyard.settings import read_settings
+
+log = logging.getLogger(__name__)
+_MOST_ASKED = 500
+
+
+def tidy_up(dry_run: bool) -> dict[str, Any]:
+    """Remove what no run owns any more; return what went. Raise when something could not go.
+
+    Nothing goes unless cluster and front door both have answered: the first is asked first, so that whatever it
+    lists was made by a run that the second knows by then.
+    """
+    settings = read_settings(os.environ)
+    things = list(_left(settings))
+    owners = _owners({left.model_id for left in things})
+    report = tidy(things, owners, time.time(), settings.janitor_grace_seconds, dry_run)
+    _tell(report, len(things))
+    if report.failed:
+        raise RuntimeError(f"{len(report.failed)} things could not be removed; the log above names them")
+    return report.as_dict()
+
+
+def _left(settings: Any) -> Iterator[Left]:
+    """Yield all that runs have on the cluster and, of those without a pod, in the workspace."""
+    from trainyard.pods.labels import MODEL_ID
+    from trainyard.pods.run import WorkspaceVolume
+    from trainyard.steps.cleanup import cleanup
+    from trainyard.workspace.layout import Workspace
+    from trainyard.workspace.traces import traces
+
+    workspace = Workspace(Path(settings.workspace))
+    volume = WorkspaceVolume.of(settings.workspace_volume, str(workspace.root.absolute()))
+    cluster, using = _cluster(settings), set()
+    for pod in cluster.all(volume):
+        using.add(pod["metadata"]["labels"][MODEL_ID])
+        if not _is_being_removed(pod, settings):
+            yield _of_pod(pod, cluster, settings)
+    for model_id, made_at in traces(workspace).items():
+        if model_id not in using:  # a pod reads them until it has ended: the next pass takes them
+            yield Left(model_id, f"workspace {model_id}", made_at, partial(cleanup, model_id, workspace))
+
+
+def _of_pod(pod: dict[str, Any], cluster: Any, settings: Any) -> Left:
+    from trainyard.pods.labels import MODEL_ID
+
+    metadata = pod["metadata"]
+    # One that stays although it was removed is on a node that no longer answers, which cannot end it gently.
+    grace = 0 if metadata.get("deletionTimestamp") else settings.grace_seconds
+    made_at, model_id = _moment(metadata["creationTimestamp"]), metadata["labels"][MODEL_ID]
+    return Left(model_id, f"pod {metadata['name']}", made_at, partial(cluster.remove, pod, grace))
+
+
+def _is_being_removed(pod: dict[str, Any], settings: Any) -> bool:
+    # The moment by which its grace period is over.
+    deleted = pod["metadata"].get("deletionTimestamp")
+    return bool(deleted) and time.time() - _moment(deleted) <= settings.janitor_grace_seconds
+
+
+def _owners(model_ids: Iterable[str]) -> dict[str, Owner]:
+    from trainyard.airflow.doorclient import front_door
+
+    ids, found = sorted(model_ids), {}
+    if not ids:
+        return {}
+    with front_door() as door:
+        for first in range(0, len(ids), _MOST_ASKED):
+            asked = {"model_ids": ids[first : first + _MOST_ASKED]}
+            found.update(door.ask("POST", "/v3/housekeeping/owners", asked)["runs"])
+    return {model_id: Owner.from_dict(owner) for model_id, owner in found.items()}
+
+
+def _tell(report: Tidied, seen: int) -> None:
+    verb = "would remove" if report.dry_run else "removed"
+    for gone in report.removed:
+        log.info("%s %s: %s", verb, gone["name"], gone["reason"])
+    for failure in report.failed:
+        log.error("could not remove %(name)s: %(reason)s", failure)
+    log.info("%s of %s things that runs have made are nobody's", len(report.removed) + len(report.failed), seen)
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _cluster(settings: Any) -> Any:
+    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+
+    from trainyard.airflow.ourpods import OurPods
+
+    return OurPods(KubernetesHook(conn_id=settings.kubernetes_connection).core_v1_client, settings.namespace)

@@ -1,0 +1,76 @@
+"""What nobody owns any more on the cluster and in the workspace, and why: pods above all, which hold GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trainyard.owners import GOING, OVER, UNKNOWN, Owner
+
+_UNITS = ((24 * 3600, "day"), (3600, "hour"), (60, "minute"))
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that a run made; `name` is for people, `made_at` is in seconds since the epoch."""
+
+    model_id: str
+    name: str
+    made_at: float
+    remove: Callable[[], object]
+
+
+@dataclass
+class Tidied:
+    """What a pass removed, or would remove, with a reason each; `failed` says what stays and why."""
+
+    dry_run: bool
+    removed: list[dict[str, str]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def why_nobodys(left: Left, owner: Owner | None, now: float, grace_seconds: float) -> str:
+    """Return in a sentence's part why nobody owns it any more; empty while somebody does, or may.
+
+    The grace is counted from when it was made and from the run's end, whichever is later: a run that is being
+    registered, or whose cleanup is at work, keeps what it has.
+    """
+    if owner is None or owner.state == GOING:
+        return ""
+    since = max(left.made_at, owner.ended_at or 0.0)
+    if now - since <= grace_seconds:
+        return ""
+    if owner.state == OVER:
+        return f"its run ended {_span(now - (owner.ended_at or since))} ago"
+    return "Airflow knows no such run" if owner.state == UNKNOWN else ""
+
+
+def tidy(
+    things: Iterable[Left], owners: Mapping[str, Owner], now: float, grace_seconds: float, dry_run: bool
+) -> Tidied:
+    """Remove what nobody owns, or with `dry_run` only say what; what cannot be removed stops nothing else."""
+    report = Tidied(dry_run)
+    for left in things:
+        if reason := why_nobodys(left, owners.get(left.model_id), now, grace_seconds):
+            _remove(left, reason, report)
+    return report
+
+
+def _remove(left: Left, reason: str, report: Tidied) -> None:
+    try:
+        if not report.dry_run:
+            left.remove()
+    except Exception as error:  # noqa: BLE001 - whatever keeps one thing must not keep all others
+        report.failed.append({"name": left.name, "reason": str(error)})
+        return
+    report.removed.append({"name": left.name, "reason": reason})
+
+
+def _span(seconds: float) -> str:
+    amounts = ((round(seconds / size), name) for size, name in _UNITS)
+    amount, name = next((each for each in amounts if each[0] > 1), (round(seconds), "second"))
+    return f"{amount} {name}s"

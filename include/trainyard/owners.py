@@ -1,0 +1,61 @@
+"""Whose run still owns what lies on the cluster and in the workspace: asked before anything is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from trainyard.accounts import Caller
+from trainyard.errors import TrainyardError
+
+GOING, OVER, UNKNOWN = "going", "over", "unknown"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A run as an owner; `ended_at` is in seconds since the epoch, None unless it is over."""
+
+    state: str
+    ended_at: float | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Owner:
+        return cls(str(data["state"]), data["ended_at"])
+
+
+class RunEnds(Protocol):
+    """The runs that Airflow has, whatever the catalogue says."""
+
+    def ends(self, run_ids: Collection[str]) -> dict[str, float | None]: ...
+
+    def has_runs(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Owners:
+    """The use case over Airflow's runs and over what is registered but has not become a run yet."""
+
+    runs: RunEnds
+    registered: Callable[[], Collection[str]]
+
+    def of(self, caller: Caller, model_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return for each id whether its run is going, is over or is unknown.
+
+        Raise C106 for anybody but an admin, and S500 where Airflow has no run at all: its database may be another one.
+        """
+        if not caller.admin:
+            raise TrainyardError("C106", "only an admin keeps house", "Ask whoever runs the service.")
+        if model_ids and not self.runs.has_runs():
+            cure = "Check that it is the right database; what is left over then has to be removed by hand."
+            raise TrainyardError("S500", "Airflow's database has no run of any training", cure)
+        ends, registered = self.runs.ends(model_ids), self.registered()
+        return {model_id: asdict(_owner(model_id, ends, registered)) for model_id in model_ids}
+
+
+def _owner(model_id: str, ends: Mapping[str, float | None], registered: Collection[str]) -> Owner:
+    if model_id in ends:
+        ended_at = ends[model_id]
+        return Owner(GOING) if ended_at is None else Owner(OVER, ended_at)
+    # Airflow starts a training that has a record and no run, also one whose first run somebody deleted.
+    return Owner(GOING if model_id in registered else UNKNOWN)

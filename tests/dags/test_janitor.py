@@ -1,0 +1,357 @@
+"""The janitor over a real cluster, Airflow's database and the front door: it takes what is nobody's, and no more."""
+
+from __future__ import annotations
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Barrier
+from types import SimpleNamespace
+
+import pytest
+from integration.local_cluster_server import pod, running_cluster, wait_for
+from late import Late
+from samples import MODEL_ID, training
+from sqlalchemy import delete, select
+from test_accounts import yard  # noqa: F401 - a fixture
+from test_history import _start, world  # noqa: F401 - a fixture
+from unit.pod_samples import SMALL
+
+from trainyard.domain.names import pod_name
+from trainyard.errors import TrainyardError
+from trainyard.pods.labels import MANAGED_BY, OURS, pod_labels
+from trainyard.pods.labels import MODEL_ID as RUN_LABEL
+from trainyard.pods.spec import WorkspaceVolume
+from trainyard.workspace.datasets import DatasetCache
+from trainyard.workspace.layout import Workspace
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+janitors = Late("trainyard.airflow.janitor")
+ourpods = Late("trainyard.airflow.ourpods")
+hooks = Late("airflow.providers.cncf.kubernetes.hooks.kubernetes")
+runs = Late("airflow.models.dagrun")
+_AGAIN, _OTHER = "training-again0000", "training-Xz81mQ0aB"
+_CONNECTION = "janitors_cluster"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with running_cluster(tmp_path_factory.mktemp("cluster"), "--gpus", "8") as server:
+        yield server
+
+
+@pytest.fixture
+def place(yard, cluster, tmp_path, monkeypatch):  # noqa: F811
+    """Two runs that are over and one that is going, a cluster, and the front door that the janitor asks.
+
+    `door` is called with every question before it is answered. Nothing has to be over for longer than a moment.
+    """
+    extra = {"kube_config_path": str(cluster.kubeconfig), "namespace": "default"}
+    monkeypatch.setenv("AIRFLOW_CONN_JANITORS_CLUSTER", json.dumps({"conn_type": "kubernetes", "extra": extra}))
+    monkeypatch.setenv("TRAINYARD_KUBERNETES_CONNECTION", _CONNECTION)
+    monkeypatch.setenv("TRAINYARD_GRACE_SECONDS", "0")
+    monkeypatch.setenv("TRAINYARD_JANITOR_GRACE_SECONDS", "0")
+    _start(yard, run_id=_AGAIN, validate="success", stage="success", train="deferred")
+    root = yard.client("root", "admin")
+    there = SimpleNamespace(yard=yard, cluster=cluster, door=lambda *question: None, root=root)
+    there.workspace = Workspace(tmp_path / "workspace")
+    there.workspace.root.mkdir(exist_ok=True)
+
+    @contextmanager
+    def opened():
+        yield SimpleNamespace(ask=lambda *question: there.door(*question) or _answer(root, *question))
+
+    monkeypatch.setattr("trainyard.airflow.doorclient.front_door", opened)
+    yield there
+    cluster.core.delete_collection_namespaced_pod("default", grace_period_seconds=0)
+    wait_for(lambda: not cluster.core.list_namespaced_pod("default").items, "an empty cluster")
+
+
+def _answer(root, method, path, data):
+    answer = root.ask(method, path.removeprefix("/v3"), json=data)
+    if not answer.is_success:
+        raise TrainyardError("S500", f"the front door answers {answer.status_code}: {answer.text}", "")
+    return answer.json()
+
+
+def _trains(place, model_id, **changes):
+    """Let a pod of a run train on the cluster; return its name."""
+    run = replace(SMALL, model_id=model_id, training_id=model_id)
+    more = {"labels": pod_labels(run), **changes}
+    volume = {"name": "workspace", "hostPath": {"path": str(place.workspace.root), "type": "Directory"}}
+    spec = {"volumes": [volume], **more.pop("spec", {})}
+    limits = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
+    name = more.pop("name", pod_name(model_id, 1))
+    place.cluster.core.create_namespaced_pod("default", pod(name, "sleep", "600", container=limits, spec=spec, **more))
+    place.cluster.until(name, "Running")
+    return name
+
+
+def _pods(place):
+    """The pods that are there and are not being removed."""
+    items = place.cluster.core.list_namespaced_pod("default").items
+    return {item.metadata.name for item in items if item.metadata.deletion_timestamp is None}
+
+
+def _forget(yard, run_id):  # noqa: F811
+    """Delete a run as Airflow's own page does: its row and nothing else."""
+    with yard.session() as session:
+        session.execute(delete(runs.DagRun).where(runs.DagRun.run_id == run_id))
+
+
+def _tidies(**options):
+    return [gone["name"] for gone in janitors.tidy_up(options.get("dry_run", False))["removed"]]
+
+
+class TestPods:
+    def test_the_pod_of_a_run_that_was_deleted_goes_and_the_log_says_why(self, place, caplog):
+        name = _trains(place, _AGAIN)
+        _forget(place.yard, _AGAIN)
+        with caplog.at_level(logging.INFO, "trainyard.airflow.janitor"):
+            assert _tidies() == [f"pod {name}"]
+        assert f"removed pod {name}: Airflow knows no such run" in caplog.messages
+        assert _pods(place) == set()
+
+    def test_the_pod_of_a_run_that_is_over_goes(self, place, caplog):
+        name = _trains(place, MODEL_ID)
+        with caplog.at_level(logging.INFO, "trainyard.airflow.janitor"):
+            _tidies()
+        assert _pods(place) == set()
+        assert any(f"removed pod {name}: its run ended" in line for line in caplog.messages)
+
+    @pytest.mark.parametrize("state", ["running", "queued"])
+    def test_the_pod_of_a_run_that_is_going_stays(self, place, state):
+        name = _trains(place, _AGAIN)
+        with place.yard.session() as session:
+            session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == _AGAIN)).state = state
+        assert _tidies() == []
+        assert _pods(place) == {name}
+
+    def test_a_run_that_is_cleared_is_going_again_and_keeps_its_pod(self, place):
+        _trains(place, MODEL_ID)
+        with place.yard.session() as session:
+            session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == MODEL_ID)).state = "queued"
+        assert _tidies() == []
+
+    def test_a_training_that_was_just_registered_or_starts_again_keeps_its_pod(self, place):
+        place.yard.catalogue.add(training("training-new000000", "vision"))
+        name = _trains(place, "training-new000000")
+        assert _tidies() == []
+        assert _pods(place) == {name}
+
+    def test_a_pod_within_its_grace_stays(self, place, monkeypatch):
+        monkeypatch.setenv("TRAINYARD_JANITOR_GRACE_SECONDS", "600")
+        names = {_trains(place, _AGAIN), _trains(place, MODEL_ID)}
+        _forget(place.yard, _AGAIN)
+        assert _tidies() == []
+        assert _pods(place) == names
+
+    def test_a_run_without_a_catalogue_is_still_airflows_and_keeps_its_pod(self, place):
+        name = _trains(place, _AGAIN)
+        for record in place.yard.catalogue.folder.iterdir():
+            record.unlink()
+        _tidies()
+        assert _pods(place) == {name}
+
+    def test_a_dry_pass_only_says_what_would_go(self, place, caplog):
+        name = _trains(place, MODEL_ID)
+        with caplog.at_level(logging.INFO, "trainyard.airflow.janitor"):
+            assert _tidies(dry_run=True) == [f"pod {name}"]
+        assert any(line.startswith(f"would remove pod {name}: ") for line in caplog.messages)
+        assert _pods(place) == {name}
+
+
+class TestOthers:
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            {},
+            {"app": "notebook"},
+            {RUN_LABEL: "training-000000000"},
+            {MANAGED_BY: "Helm", RUN_LABEL: "training-000000000"},
+            {MANAGED_BY: OURS},
+        ],
+        ids=["none", "their-own", "no-manager", "another-manager", "no-run"],
+    )
+    def test_a_pod_without_the_services_labels_is_never_touched(self, place, labels):
+        name = _trains(place, "training-000000000", name="theirs", labels=labels)
+        assert _tidies() == []
+        assert _pods(place) == {name}
+
+    def test_a_pod_of_another_installation_in_the_same_namespace_is_never_touched(self, place, tmp_path):
+        (tmp_path / "other").mkdir()
+        other = {"volumes": [{"name": "workspace", "hostPath": {"path": str(tmp_path / "other")}}]}
+        name = _trains(place, "training-000000000", spec=other)
+        assert _tidies() == []
+        assert _pods(place) == {name}
+
+    def test_a_workspace_that_is_a_claim_is_known_by_its_name(self):
+        from trainyard.pods.volumes import mounts_workspace, volumes
+
+        whole = {"spec": {"volumes": volumes(SMALL)}}
+        assert mounts_workspace(whole, WorkspaceVolume(claim="trainyard-workspace"))
+        assert not mounts_workspace(whole, WorkspaceVolume(claim="another"))
+
+    def test_a_pod_that_has_got_the_name_of_one_that_was_seen_is_another_one(self, place):
+        client = hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client
+        pods = ourpods.OurPods(client, "default", 10)
+        name = _trains(place, _AGAIN)
+        (seen,) = pods.all(WorkspaceVolume(folder=str(place.workspace.root)))
+        place.cluster.delete(name, 0)
+        wait_for(lambda: place.cluster.pod(name) is None, "the end of the first pod")
+        _trains(place, _AGAIN)
+        pods.remove(seen, 0)
+        assert _pods(place) == {name}
+
+
+class TestDoubt:
+    """Without a sure answer nothing goes."""
+
+    def _nothing_goes(self, place, match):
+        names = {_trains(place, MODEL_ID), _trains(place, "training-000000000")}
+        (place.workspace.run(MODEL_ID).model).mkdir(parents=True)
+        with pytest.raises(TrainyardError, match=match):
+            janitors.tidy_up(False)
+        assert _pods(place) == names
+        assert place.workspace.run(MODEL_ID).model.exists()
+
+    def test_a_front_door_that_does_not_answer_removes_nothing(self, place):
+        def silent(*question):
+            raise TrainyardError("S500", "the front door does not answer: ConnectError", "")
+
+        place.door = silent
+        self._nothing_goes(place, "does not answer")
+
+    def test_a_database_without_any_run_removes_nothing(self, place):
+        with place.yard.session() as session:
+            session.execute(delete(runs.DagRun))
+        self._nothing_goes(place, "has no run of any training")
+
+    def test_a_run_that_the_answer_leaves_out_keeps_its_pod(self, place):
+        place.door = lambda *question: {"runs": {}}
+        name = _trains(place, MODEL_ID)
+        assert _tidies() == []
+        assert _pods(place) == {name}
+
+    def test_a_cluster_that_does_not_answer_takes_no_dataset_from_what_may_run_there(self, place, monkeypatch):
+        monkeypatch.setattr("trainyard.airflow.trainingpods._RETRY_PAUSE_SECONDS", 0)
+        monkeypatch.setattr(ourpods.TrainingPods.__init__, "__defaults__", (0.0,))
+        place.workspace.run(MODEL_ID).model.mkdir(parents=True)
+        place.cluster.kill()
+        try:
+            with pytest.raises(TrainyardError, match="the Kubernetes API does not answer"):
+                janitors.tidy_up(False)
+        finally:
+            place.cluster.start()
+        assert place.workspace.run(MODEL_ID).model.exists()
+
+    def test_what_cannot_be_removed_fails_the_task_is_named_and_keeps_nothing_else(self, place, caplog, monkeypatch):
+        names = [_trains(place, MODEL_ID), _trains(place, "training-000000000")]
+        as_usual = ourpods.OurPods.remove
+
+        def refused(pods, one, grace_seconds):
+            if one["metadata"]["name"] == names[0]:
+                raise TrainyardError("S200", "the cluster refused the janitor: 403 Forbidden", "")
+            as_usual(pods, one, grace_seconds)
+
+        monkeypatch.setattr(ourpods.OurPods, "remove", refused)
+        with pytest.raises(RuntimeError, match="1 things could not be removed"):
+            janitors.tidy_up(False)
+        assert f"could not remove pod {names[0]}: the cluster refused the janitor: 403 Forbidden" in caplog.messages
+        assert _pods(place) == {names[0]}
+
+
+class TestTwice:
+    def test_two_janitors_at_once_are_harmless(self, place):
+        names = {_trains(place, MODEL_ID), _trains(place, "training-000000000")}
+        stays = _trains(place, _AGAIN)
+        both = Barrier(2, timeout=20)
+        place.door = lambda *question: both.wait() and None  # each has looked before either hears whose they are
+        with ThreadPoolExecutor(2) as pool:
+            reports = list(pool.map(lambda _: janitors.tidy_up(False), range(2)))
+        assert all(
+            {gone["name"] for gone in report["removed"]} == {f"pod {name}" for name in names} for report in reports
+        )
+        assert _pods(place) == {stays}
+
+    def test_a_second_pass_finds_nothing(self, place):
+        name = _trains(place, MODEL_ID)
+        assert _tidies() == [f"pod {name}"]
+        wait_for(lambda: place.cluster.pod(name) is None, "the end of the pod")
+        assert _tidies() == []
+
+
+class TestWorkspace:
+    @pytest.fixture
+    def run(self, place):
+        """A run that is over and whose cleanup never was: a dataset is held, the program unpacked, results unsent."""
+        run = place.workspace.run(MODEL_ID)
+        for folder in (run.model, run.root / "model.part", run.result, run.logs):
+            folder.mkdir(parents=True)
+        (run.result / "weights").write_text("x")
+        version = place.workspace.root / "datasets" / "data-0" / "1"
+        version.mkdir(parents=True)
+        (version.parent / ".cache").mkdir()
+        DatasetCache(place.workspace).hold(version, MODEL_ID)
+        return run
+
+    def test_what_a_run_that_is_over_held_is_let_go_and_its_results_stay(self, place, run):
+        assert _tidies() == [f"workspace {MODEL_ID}"]
+        assert DatasetCache(place.workspace).held(MODEL_ID) is None
+        assert {path.name for path in run.root.iterdir()} == {"result", "logs"}
+        assert (run.result / "weights").exists()
+        assert _tidies() == []
+
+    def test_while_a_pod_of_it_is_there_its_dataset_stays(self, place, run):
+        name = _trains(place, MODEL_ID)
+        assert _tidies() == [f"pod {name}"]
+        assert DatasetCache(place.workspace).held(MODEL_ID) is not None
+        wait_for(lambda: place.cluster.pod(name) is None, "the end of the pod")
+        assert _tidies() == [f"workspace {MODEL_ID}"]
+
+    def test_what_a_run_that_is_going_holds_stays(self, place, run):
+        with place.yard.session() as session:
+            session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == MODEL_ID)).state = "running"
+        assert _tidies() == []
+        assert DatasetCache(place.workspace).held(MODEL_ID) is not None
+        assert (run.root / "model.part").exists()
+
+    def test_what_somebody_put_beside_the_runs_is_theirs(self, place):
+        theirs = place.workspace.root / "runs" / "backup" / "model"
+        theirs.mkdir(parents=True)
+        assert _tidies() == []
+        assert theirs.exists()
+
+    def test_a_hold_that_was_half_taken_goes(self, place):
+        holds = place.workspace.root / "datasets" / ".holds"
+        holds.mkdir(parents=True)
+        (holds / f".{MODEL_ID}").write_text("da")
+        assert _tidies() == [f"workspace {MODEL_ID}"]
+        assert list(holds.iterdir()) == []
+
+
+class TestRoute:
+    def test_an_admin_is_told_whose_run_is_going(self, place):
+        asked = {"model_ids": [MODEL_ID, _AGAIN, "training-000000000"]}
+        told = place.root.post("/housekeeping/owners", json=asked).json()["runs"]
+        assert told == {
+            MODEL_ID: {"state": "over", "ended_at": 1_767_312_000.0},
+            _AGAIN: {"state": "going", "ended_at": None},
+            "training-000000000": {"state": "unknown", "ended_at": None},
+        }
+
+    @pytest.mark.parametrize("name", ["ada", "mallory"])
+    def test_members_are_told_nothing(self, place, name):
+        answer = place.yard.client(name).post("/housekeeping/owners", json={"model_ids": [MODEL_ID]})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "C106")
+
+    def test_runs_of_two_trainings_with_one_id_both_have_to_be_over(self, place):
+        _start(place.yard, _OTHER, run_id=_AGAIN, train="success")
+        with place.yard.session() as session:
+            theirs = select(runs.DagRun).where(runs.DagRun.run_id == _AGAIN, runs.DagRun.dag_id == _OTHER)
+            session.scalar(theirs).state = "failed"
+        told = place.root.post("/housekeeping/owners", json={"model_ids": [_AGAIN]}).json()["runs"]
+        assert told[_AGAIN]["state"] == "going"

@@ -1,0 +1,48 @@
+"""The janitor in the running service: a pod that no run owns goes, that of a run that trains stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from test_members import _ask
+from test_stopping import LONG
+from yard import RUN_LIMIT_SECONDS, Yard
+
+from trainyard.domain.names import pod_name
+from trainyard.local.ready import wait_for
+from trainyard.pods.labels import MODEL_ID
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+_NOBODYS = "training-nobodys00"
+_RUNS = "/api/v2/dags/janitor/dagRuns"
+
+
+def test_the_janitor_takes_a_pod_that_no_run_owns_and_leaves_those_that_train(yard: Yard, tmp_path: Path) -> None:
+    model_id = yard.submit("fails-with-3", program=LONG)
+    yard.until(model_id, lambda run: run["phase"] == "training")
+    trains, nobodys = pod_name(model_id, 1), _twin_of(yard, pod_name(model_id, 1), tmp_path)
+    form = {"logical_date": None, "conf": {}}
+    place = f"{_RUNS}/{_ask(yard, 'admin', 'POST', _RUNS, json=form).json()['dag_run_id']}"
+    assert wait_for(lambda: yard.airflow(place).json()["state"] in ("success", "failed"), RUN_LIMIT_SECONDS)
+    said = yard.airflow(f"{place}/taskInstances/tidy_up/xcomEntries/return_value?deserialize=true").json()["value"]
+    assert said["failed"] == []
+    assert {"name": f"pod {nobodys}", "reason": "Airflow knows no such run"} in said["removed"]
+    assert wait_for(lambda: f"pod/{nobodys}" not in yard.pods(), 30)
+    assert f"pod/{trains}" in yard.pods()
+    yard.trainyard("cancel", model_id)
+    assert yard.finished(model_id)["state"] == "canceled"
+
+
+def _twin_of(yard: Yard, name: str, folder: Path) -> str:
+    """Make another pod like this one, of a run that Airflow does not know; return its name."""
+    pod = json.loads(yard.kubectl("get", "pod", name, "-o", "json"))
+    twin = pod_name(_NOBODYS, 1)
+    pod["metadata"] = {"name": twin, "labels": {**pod["metadata"]["labels"], MODEL_ID: _NOBODYS}}
+    del pod["status"], pod["spec"]["nodeName"]
+    (folder / "pod.json").write_text(json.dumps(pod))
+    yard.kubectl("create", "-f", str(folder / "pod.json"))
+    assert wait_for(lambda: f"pod/{twin}" in yard.pods(), 30)
+    return twin

@@ -1,0 +1,106 @@
+"""When something that a run made is nobody's any more."""
+
+from __future__ import annotations
+
+import pytest
+
+from trainyard.accounts import Caller
+from trainyard.errors import TrainyardError
+from trainyard.janitor import Left, tidy, why_nobodys
+from trainyard.owners import GOING, OVER, UNKNOWN, Owner, Owners
+from trainyard.settings import read_settings
+
+NOW = 1_700_000_000.0
+ROOT = Caller("root", admin=True)
+
+
+def _left(age, remove=lambda: None, name="pod a"):
+    return Left("a", name, NOW - age, remove)
+
+
+@pytest.mark.parametrize(
+    ("age", "owner", "said"),
+    [
+        (1000, None, ""),
+        (1000, Owner(GOING), ""),
+        (1000, Owner("something-newer", NOW - 1000), ""),
+        (300, Owner(UNKNOWN), ""),
+        (301, Owner(UNKNOWN), "Airflow knows no such run"),
+        (-60, Owner(UNKNOWN), ""),
+        (9000, Owner(OVER, NOW - 300), ""),
+        (9000, Owner(OVER, NOW - 301), "its run ended 5 minutes ago"),
+        (9000, Owner(OVER, NOW - 7200), "its run ended 2 hours ago"),
+        (10, Owner(OVER, NOW - 7200), ""),
+    ],
+    ids=[
+        "not-told",
+        "going",
+        "odd",
+        "unknown-young",
+        "unknown",
+        "clocks-differ",
+        "over-young",
+        "over",
+        "long-over",
+        "new",
+    ],
+)
+def test_it_goes_once_its_run_is_over_or_unknown_for_longer_than_the_grace(age, owner, said):
+    assert why_nobodys(_left(age), owner, NOW, 300) == said
+
+
+def test_what_cannot_be_removed_is_told_and_stops_nothing_else():
+    gone = []
+
+    def refuse():
+        raise OSError("not ours")
+
+    things = [_left(900, refuse, "first"), _left(900, lambda: gone.append("second"), "second")]
+    report = tidy(things, {"a": Owner(UNKNOWN)}, NOW, 300, dry_run=False)
+    assert report.failed == [{"name": "first", "reason": "not ours"}]
+    assert [each["name"] for each in report.removed] == gone == ["second"]
+
+
+def test_a_dry_pass_does_nothing():
+    gone = []
+    report = tidy([_left(900, lambda: gone.append(1))], {"a": Owner(UNKNOWN)}, NOW, 300, dry_run=True)
+    assert ([each["name"] for each in report.removed], gone) == (["pod a"], [])
+
+
+class _Runs:
+    def __init__(self, **ends):
+        self._ends = ends
+
+    def ends(self, run_ids):
+        return {name: end for name, end in self._ends.items() if name in run_ids}
+
+    def has_runs(self):
+        return bool(self._ends)
+
+
+class TestOwners:
+    def test_each_run_is_told_as_airflow_has_it_and_what_is_registered_counts_as_going(self):
+        owners = Owners(_Runs(going=None, over=NOW), lambda: {"new", "over"})
+        told = owners.of(ROOT, ["going", "over", "new", "other"])
+        assert {name: Owner.from_dict(owner) for name, owner in told.items()} == {
+            "going": Owner(GOING),
+            "over": Owner(OVER, NOW),
+            "new": Owner(GOING),
+            "other": Owner(UNKNOWN),
+        }
+
+    def test_a_database_without_any_run_tells_nothing(self):
+        with pytest.raises(TrainyardError, match="no run of any training"):
+            Owners(_Runs(), set).of(ROOT, ["a"])
+        assert Owners(_Runs(), set).of(ROOT, []) == {}
+
+    def test_only_an_admin_is_told(self):
+        with pytest.raises(TrainyardError) as refused:
+            Owners(_Runs(a=None), set).of(Caller("ada"), ["a"])
+        assert refused.value.code.code == "C106"
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "soon"])
+def test_a_grace_that_would_take_what_runs_still_need_is_refused(value):
+    with pytest.raises(TrainyardError, match="TRAINYARD_JANITOR_GRACE_SECONDS"):
+        read_settings({"TRAINYARD_JANITOR_GRACE_SECONDS": value})
