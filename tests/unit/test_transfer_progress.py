@@ -17,9 +17,10 @@ from trainyard.stores.base import Entry, StoreError, Why
 from trainyard.stores.moving import parallel
 from trainyard.stores.moving.ahead import ahead
 from trainyard.stores.moving.parallel import in_parallel
-from trainyard.stores.moving.progress import Progress, Standing
+from trainyard.stores.moving.progress import Progress
 from trainyard.stores.moving.room import Room
 from trainyard.stores.moving.sending import Memory
+from trainyard.stores.moving.standing import Standing
 from trainyard.stores.moving.terms import Terms
 from trainyard.stores.transfer import download
 from trainyard.workspace.layout import RunFolder

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
-from trainyard.stores.moving.progress import Standing
+from trainyard.stores.moving.standing import Standing
 from trainyard.stores.moving.terms import Terms
 from trainyard.stores.tree import write_inside
 from trainyard.workspace.layout import RunFolder
@@ -35,7 +35,7 @@ def told(run: RunFolder, terms: Terms) -> Iterator[Terms]:
 
 
 def transfer_of(run: RunFolder, now: float | None = None) -> dict[str, Any] | None:
-    """Return what is being moved for the run, as `stores.progress.Standing` has it, or None; `now` is for tests."""
+    """Return what is being moved for the run, as `Standing` has it, or None; `now` is for tests."""
     try:
         found = json.loads(run.transfer.read_bytes())
         fresh = (time.time() if now is None else now) - found["at"] < _FRESH_SECONDS

@@ -4,38 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from trainyard.stores.base import StoreError, Why
-
-if TYPE_CHECKING:
-    from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.standing import Standing
+from trainyard.stores.moving.terms import Terms
 
 Report = Callable[[str], object]
 
 # Slower than this a transfer stands still for all practical purposes, however alive its connections are.
 _SLOWEST = 1024
 _SOON = 3.0
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How far a transfer is, in files and bytes; totals grow while it still lists. `at` is seconds since the epoch.
-
-    `rate` is bytes a second since the start; `seconds_left` is None as long as nobody can tell.
-    """
-
-    doing: str
-    files: int
-    files_total: int
-    bytes: int
-    bytes_total: int
-    listed: bool
-    rate: float
-    seconds_left: float | None
-    at: float
 
 
 class Progress:

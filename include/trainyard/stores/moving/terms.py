@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from trainyard.stores.moving.progress import Standing
+from trainyard.stores.moving.standing import Standing
 
 
 def _nobody(standing: Standing) -> None:
