@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import datasets, drops, listing, moves, start
+from bench import datasets, drops, idle, listing, moves, queue, start
 from bench.figures import Figure, table
 from trainyard.errors import TrainyardError
 
 RESULTS = Path(__file__).parent / "results"
 PARTS: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
     "start": start.measure,
+    "idle": idle.measure,
+    "queue": queue.measure,
     "list": listing.measure,
     "drops": drops.measure,
     "datasets": datasets.measure,

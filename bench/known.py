@@ -35,6 +35,15 @@ def measure(stack: Stack, say: Callable[[str], None]) -> list[Figure]:
     return figures
 
 
+def fill(stack: Stack, among: int, limit_seconds: float) -> None:
+    """Fill the catalogue of a stack up to so many, like one that is there, and wait until Airflow knows them."""
+    catalogue = Catalogue(stack.folder / "catalogue")
+    pattern = catalogue.get(next(iter(catalogue.ids())))
+    assert pattern is not None
+    _fill(catalogue, pattern, among)
+    assert wait_for(partial(_all_known, stack, among), limit_seconds), f"{_known(stack)} of {among} are known"
+
+
 def _fill(catalogue: Catalogue, pattern: Training, among: int) -> None:
     for _ in range(among - len(catalogue.ids())):
         catalogue.add(_dormant(pattern))

@@ -37,7 +37,7 @@ def _starts(stack: Stack, say: Callable[[str], None]) -> list[Figure]:
     for number in range(RUNS + 1):
         model_id, seconds = _ours(stack)
         ours.append(seconds)
-        bare.append(_bare(stack, model_id, number))
+        bare.append(bare_pod(stack, model_id, f"training-bare{number:05d}"))
         say(f"accepted to running: {ours[-1]:.2f} s, bare pod: {bare[-1]:.2f} s")
     ours, bare = ours[1:], bare[1:]
     over = [mine - other for mine, other in zip(ours, bare, strict=True)]
@@ -54,17 +54,19 @@ def _ours(stack: Stack) -> tuple[str, float]:
         accepted = door.submit([(manifest.name, manifest.read_bytes())], model, {})
         at = time.time()
         model_id: str = accepted["model_id"]
-        begun = _started(stack, model_id) - at
+        begun = started(stack, model_id) - at
         assert wait_for(lambda: door.run(model_id)["finished_at"] is not None, _LIMIT_SECONDS)
     return model_id, begun
 
 
-def _bare(stack: Stack, model_id: str, number: int) -> float:
-    """Create a pod with the same program by the Kubernetes API alone; its folders are laid out beforehand."""
+def bare_pod(stack: Stack, model_id: str, name: str) -> float:
+    """Return the seconds from create to program running, as a pod of this name, of what a run that has ended ran.
+
+    Create a pod with the same program by the Kubernetes API alone; its folders are laid out beforehand.
+    """
     workspace = Workspace(stack.folder / "workspace")
     training = Catalogue(stack.folder / "catalogue").get(model_id)
     assert training is not None
-    name = f"training-bare{number:05d}"
     run = workspace.run(name)
     for folder in (*run.folders, workspace.root / "bare-data", workspace.root / "bare-checkpoints"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,7 @@ def _bare(stack: Stack, model_id: str, number: int) -> float:
     client = _client(stack.folder / "cluster" / "kubeconfig")
     at = time.time()
     client.create_namespaced_pod("default", body)
-    begun = _started(stack, name) - at
+    begun = started(stack, name) - at
     client.delete_namespaced_pod(body["metadata"]["name"], "default", grace_period_seconds=0)
     return begun
 
@@ -96,7 +98,7 @@ def _client(kubeconfig: Path) -> Any:
     return client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))
 
 
-def _started(stack: Stack, model_id: str) -> float:
+def started(stack: Stack, model_id: str) -> float:
     """Wait for the mark that the wrapper leaves as the program starts; return its time."""
     run = Workspace(stack.folder / "workspace").run(model_id)
     assert wait_for(lambda: started_at(run) is not None, _LIMIT_SECONDS), f"{model_id} did not start"

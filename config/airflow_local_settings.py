@@ -10,30 +10,61 @@ import importlib
 import sys
 from typing import Any
 
-_PARENTS = {"scheduler", "dag-processor", "triggerer"}
-_NEEDED = (
-    "airflow.providers.cncf.kubernetes.operators.pod",
-    "airflow.sdk.execution_time.task_runner",
-    "boto3",
-    "trainyard.airflow.dag",
-    "trainyard.airflow.operator",
-    "trainyard.intake.limits",
-    "trainyard.steps.cleanup",
-    "trainyard.steps.stage",
-    "trainyard.steps.upload",
-    "trainyard.steps.validate",
-    "trainyard.stores.opening",
-    "trainyard.stores.s3",
-)
+_STORES = ("boto3", "trainyard.stores.opening", "trainyard.stores.s3.adapter")
+_NEEDED = {
+    "scheduler": (
+        *_STORES,
+        "airflow.providers.cncf.kubernetes.operators.pod",
+        "airflow.sdk.definitions.asset.metadata",
+        "airflow.sdk.execution_time.cache",
+        "airflow.sdk.execution_time.task_runner",
+        "jinja2.ext",
+        "trainyard.airflow.connections",
+        "trainyard.airflow.dag",
+        "trainyard.airflow.operator",
+        "trainyard.intake.limits",
+        "trainyard.steps.cleanup",
+        "trainyard.steps.stage",
+        "trainyard.steps.upload",
+        "trainyard.steps.validate",
+    ),
+    "dag-processor": (
+        # Airflow asks of every task whether it is one of these two; a third of a file's parsing was their import.
+        "airflow.providers.standard.operators.trigger_dagrun",
+        "airflow.providers.standard.sensors.external_task",
+        "airflow.serialization.serialized_objects",
+        "trainyard.airflow.dag",
+        "trainyard.airflow.operator",
+    ),
+    "triggerer": (
+        *_STORES,
+        "airflow.providers.cncf.kubernetes.hooks.kubernetes",
+        "kubernetes_asyncio.client",
+        "trainyard.airflow.trigger",
+        "trainyard.pods.diagnose",
+    ),
+}
+# What these processes are taught besides.
+_TAUGHT = {
+    "dag-processor": ("trainyard.airflow.parsing",),
+    "triggerer": ("trainyard.airflow.finalfaults", "trainyard.airflow.promptevents"),
+}
 
-if _PARENTS & set(sys.argv):
-    for _name in _NEEDED:
-        importlib.import_module(_name)
 
-if "triggerer" in sys.argv:
-    from trainyard.airflow.finalfaults import install
+def _prepare(process: str) -> None:
+    for name in _NEEDED[process]:
+        importlib.import_module(name)
+    if process == "scheduler":
+        # Steps that open a store are forked from here: what botocore reads for a client of S3 is read for all of them.
+        from trainyard.stores.s3.sessions import read_ahead
 
-    install()
+        read_ahead()
+    for name in _TAUGHT.get(process, ()):
+        importlib.import_module(name).install()
+
+
+for _process in _NEEDED.keys() & set(sys.argv):
+    _prepare(_process)
 
 
 def task_instance_mutation_hook(task_instance: Any, dag_run: Any) -> None:

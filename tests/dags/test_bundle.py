@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 
 import pytest
 from late import Late
@@ -101,3 +102,42 @@ def test_a_worker_on_another_machine_has_the_files_as_soon_as_it_opens_the_bundl
 def test_records_have_no_versions_to_keep_apart(bundle):
     assert bundle.get_current_version() is None
     assert bundle.supports_versioning is False
+
+
+@pytest.fixture
+def settled(bundle, catalogue):
+    """A catalogue that has not changed for a while, and a bundle that knows all of it."""
+    catalogue.add(training())
+    os.utime(catalogue.folder, (0, 0))
+    bundle.refresh()
+    return bundle
+
+
+def test_a_catalogue_that_has_not_changed_is_listed_again_only_after_a_long_while(settled):
+    assert settled.refresh_interval > 60
+    settled.refresh()
+    assert settled.refresh_interval > 60
+
+
+def test_a_new_training_asks_to_be_refreshed_at_once(settled, catalogue):
+    catalogue.add(training(_OTHER))
+    assert settled.refresh_interval == 0
+
+
+def test_a_training_that_leaves_asks_to_be_refreshed_at_once(settled, catalogue):
+    catalogue.remove(MODEL_ID)
+    assert settled.refresh_interval == 0
+
+
+def test_what_is_added_in_the_same_step_of_the_clock_as_a_listing_is_not_missed(bundle, catalogue):
+    catalogue.add(training())
+    bundle.refresh()
+    before = catalogue.folder.stat()
+    catalogue.add(training(_OTHER))
+    os.utime(catalogue.folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert bundle.refresh_interval == 0
+
+
+def test_a_bundle_that_has_listed_nothing_yet_asks_to_be_refreshed(catalogue, tmp_path):
+    made = bundles.TrainingBundle(name=f"new-{tmp_path.name}", catalogue=str(catalogue.folder), refresh_interval=60)
+    assert made.refresh_interval == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from airflow.dag_processing.bundles.base import BaseDagBundle
 from trainyard.catalogue import Catalogue
 
 _SUFFIX = ".py"
+# A folder's time of change moves in steps; what was added in the step of the last listing is not missed this way.
+_STEP_SECONDS = 2.0
 
 
 class TrainingBundle(BaseDagBundle):
@@ -24,12 +27,21 @@ class TrainingBundle(BaseDagBundle):
     supports_versioning = False
 
     def __init__(self, *, catalogue: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        self._changed_at: float | None = None
         self._catalogue = Catalogue(Path(catalogue))
+        super().__init__(**kwargs)
 
     @property
     def path(self) -> Path:
         return self.base_dir / "trainings"
+
+    @property
+    def refresh_interval(self) -> int:
+        return self._longest if self._changed_at is not None and self._changed_at == self._mtime() else 0
+
+    @refresh_interval.setter
+    def refresh_interval(self, seconds: int) -> None:
+        self._longest = seconds
 
     def get_current_version(self) -> None:
         return None
@@ -43,11 +55,20 @@ class TrainingBundle(BaseDagBundle):
     def refresh(self) -> None:
         """Bring the folder up to the catalogue."""
         with self.lock():
+            changed_at = self._mtime()
+            settled = abs(time.time() - changed_at) > _STEP_SECONDS
             known, rendered = self._catalogue.ids(), self._rendered()
             for training_id in known - rendered:
                 self._render(training_id)
             for training_id in rendered - known:
                 self._file(training_id).unlink(missing_ok=True)
+            self._changed_at = changed_at if settled else None
+
+    def _mtime(self) -> float:
+        try:
+            return self._catalogue.folder.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def _rendered(self) -> set[str]:
         with os.scandir(self.path) as found:

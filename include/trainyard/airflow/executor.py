@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from airflow.executors import local_executor
+
+from trainyard.airflow.dbwatch import DatabaseWatch
+
+# The scheduler's loops: at most ten a second while there are news, one a second while there are none.
+_LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0
 
 
 class LocalExecutor(local_executor.LocalExecutor):
@@ -15,11 +21,32 @@ class LocalExecutor(local_executor.LocalExecutor):
     up to `min_heartbeat_interval` late, as the task's; the scheduler then finds the task running, takes it for killed
     and tries it again (seen on 3.3.2 with pods that end within seconds). Here a key's end counts when the last worker
     with that key has ended.
+
+    It also is what a scheduler without work waits in. Airflow's loop sleeps for `scheduler_idle_sleep_time`, and each
+    look at the database costs it 15 ms: too much to look often, too slow to look seldom. On SQLite a change of the
+    file says when there is something to see, so an idle scheduler takes 2 % of a core instead of 8, and a step starts
+    as soon as the one before it has ended. On other databases nothing is different.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._workers_of: Counter[Any] = Counter()
+        self._news: DatabaseWatch | None = None
+
+    def start(self) -> None:
+        super().start()
+        database = sqlite_file()
+        self._news = DatabaseWatch(database) if database else None
+
+    def heartbeat(self) -> None:
+        """Wait for news unless there is work; the scheduler calls this once a loop, after it has looked for work."""
+        if self._news and not self._can_start():
+            self._news.wait(_LEAST_SECONDS, _MOST_SECONDS, lambda: not self.result_queue.empty())
+        super().heartbeat()
+
+    def _can_start(self) -> bool:
+        queued = self.queued_tasks or self.queued_callbacks or self.queued_connection_tests
+        return bool(queued) and len(self.running) < self.parallelism
 
     def queue_workload(self, workload: Any, session: Any) -> None:
         if ti := getattr(workload, "ti", None):
@@ -32,3 +59,13 @@ class LocalExecutor(local_executor.LocalExecutor):
             return
         del self._workers_of[key]
         super().change_state(key, state, info, remove_running)
+
+
+def sqlite_file() -> Path | None:
+    """Return the file of Airflow's database, None where it is no SQLite."""
+    from airflow.configuration import conf
+    from sqlalchemy.engine import make_url
+
+    url = make_url(conf.get("database", "sql_alchemy_conn"))
+    in_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if in_file else None

@@ -72,6 +72,8 @@ class TrainOperator(KubernetesPodOperator):
             taken = attempts.last > 0 and _is_taken(found, training.plan)
             if taken and attempts.spent:
                 return end_with(context, _loss(found, training.plan, attempts), final=True)
+            if taken:
+                self._pods.end_all(context["run_id"], read_settings(os.environ).grace_seconds)
             pod = found if found and not taken else self._new_pod(context, training, attempts)
             if outcome := _end_of(pod, training.plan):
                 return end_with(context, outcome)
@@ -96,8 +98,7 @@ class TrainOperator(KubernetesPodOperator):
         return Attempts(run, context["ti"].max_tries, 1 + _retries(training.spec, settings))
 
     def _new_pod(self, context: Mapping[str, Any], training: Training, attempts: Attempts) -> dict[str, Any]:
-        """Create the pod of the run's next attempt, once none of its pods runs any more."""
-        self._pods.end_all(context["run_id"], read_settings(os.environ).grace_seconds)
+        """Create the pod of the run's next attempt."""
         body = training_pod(self._pod_run(context, training, attempts.last + 1))
         self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], training.plan.gpus)
         pod = self._pods.create(body)

@@ -16,6 +16,7 @@ from trainyard.local.secrets import Secrets
 # The checkout: this stack runs from one, with dags/, plugins/ and config/ beside include/.
 PROJECT = Path(__file__).resolve().parents[3]
 USERS = "TRAINYARD_LOCAL_USERS"
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 _USER = re.compile(r"[\w.@-]+")
 
 
@@ -46,6 +47,7 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, 
         "AIRFLOW_CONN_TRAINYARD_FRONT_DOOR": json.dumps(_front_door(base, secrets)),
         "TRAINYARD_CATALOGUE": str(folder / "catalogue"),
         "TRAINYARD_WORKSPACE": str(folder / "workspace"),
+        **_idling(),
         **inbox_environment(folder / "objects"),
     }
 
@@ -65,6 +67,13 @@ def keep_users(passwords: Path, admins: str, members: str) -> dict[str, str]:
     return {name: "admin" if name == "admin" else "user" for name in known}
 
 
+def _idling() -> dict[str, str]:
+    """Let our executor, which knows when a SQLite database is written to, be all that an idle scheduler waits in."""
+    if not os.environ.get(DATABASE, "sqlite").startswith("sqlite"):
+        return {}
+    return {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.01"}
+
+
 def _front_door(base: str, secrets: Secrets) -> dict[str, object]:
     return {"conn_type": "http", "host": base, "login": "admin", "password": secrets.password}
 
@@ -79,7 +88,7 @@ def _bundles(folder: Path) -> list[dict[str, object]]:
         {
             "name": "trainings",
             "classpath": "trainyard.airflow.bundle.TrainingBundle",
-            "kwargs": {"catalogue": str(folder / "catalogue"), "refresh_interval": 1},
+            "kwargs": {"catalogue": str(folder / "catalogue"), "refresh_interval": 60},
         },
     ]
 
