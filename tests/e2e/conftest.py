@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from planted import of_airflow
 from storeservers import swift, swift_hands, swiftcloud
 from yard import Yard
 
@@ -29,6 +30,8 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     try:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(USERS, "ada")
+            for name, value in of_airflow(stack.folder / "objects").items():
+                environment.setenv(name, value)
             environment.setenv("TRAINYARD_GRACE_SECONDS", "5")
             # Whenever it comes, the janitor has to leave alone what the other tests do.
             environment.setenv("TRAINYARD_JANITOR_GRACE_SECONDS", "1")

@@ -177,3 +177,30 @@ def test_a_volume_over_the_folder_of_the_own_python_does_not_hide_it(cluster):
     mounts = [{"name": "v", "mountPath": str(Path(sys.prefix).parent)}]
     script = "python3 -c 'import sys, sklearn; print(sys.prefix)'"
     assert output(cluster, "python", script, mounts, [{"name": "v", "emptyDir": {}}]) == f"{sys.prefix}\n"
+
+
+@pytest.mark.parametrize("kind", [MOUNTS, USER_MOUNTS])
+def test_a_hidden_folder_is_empty_but_for_the_containers_own_volumes(tmp_path, kind):
+    if not allowed(kind, _made(tmp_path / "probe")):
+        pytest.skip(f"this machine does not allow {kind}")
+    stack = _made(tmp_path / "stack")
+    (stack / "secrets.json").write_text("secret")
+    for run in ("mine", "other"):
+        _made(stack / "workspace" / run).joinpath("f").write_text(run)
+    options = ("--gpus", "0", "--isolation", kind, "--hide", str(stack))
+    volumes = [{"name": "v", "hostPath": {"path": str(stack / "workspace")}}]
+    mounts = [{"name": "v", "mountPath": "/trainyard-test", "subPath": "mine"}]
+    looks = f"cat /trainyard-test/f; echo; find {stack} -type f"
+    script = f"{looks}; umount {stack}; cat {stack}/secrets.json || echo hidden"
+    with running_cluster(stack / "cluster", *options) as server:
+        seen = output(server, "hiding", script, mounts, volumes).splitlines()
+        done = server.kubectl("get", "pod", "hiding", "-o", "jsonpath={.status.phase}")
+    assert "secret" not in seen
+    assert {"mine", "hidden"} <= set(seen)
+    assert not [line for line in seen if line.startswith(str(stack / "workspace"))]
+    assert done.stdout == "Succeeded"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder

@@ -13,6 +13,10 @@ Folder = Annotated[
     str, typer.Option("--folder", metavar="DIR", help="Where the stack keeps its state, logs and objects.")
 ]
 _FOLDER = ".trainyard"
+_NO_SANDBOX = (
+    "Trainings run as you, with your rights: this is no sandbox. Run only what you would run yourself at a prompt;"
+    " docs/local-cluster.md says what is held back and what is not."
+)
 
 
 def up(folder: Folder = _FOLDER, output: Output = "text") -> None:
@@ -23,6 +27,7 @@ def up(folder: Folder = _FOLDER, output: Output = "text") -> None:
     stack.up(lambda line: screen.say(line))
     rows = stack.status()
     screen.say(f"Airflow is at {rows['api-server']['address']}, user admin, password in {folder}/client.json")
+    screen.say(_NO_SANDBOX)
     screen.data(rows)
 
 

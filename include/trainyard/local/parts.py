@@ -44,7 +44,9 @@ def object_store(folder: Path, port: int, key: str, secret: str) -> Part:
 
 def cluster(folder: Path, port: int) -> Part:
     module = (sys.executable, "-m", "trainyard.local.cluster")
-    command = (*module, "--folder", str(folder), "--port", str(port), *_gpu_options(os.environ))
+    # The rest of the stack, with its secrets and the runs of others, is no business of a training.
+    hidden = ("--hide", str(folder.parent))
+    command = (*module, "--folder", str(folder), "--port", str(port), *hidden, *_gpu_options(os.environ))
     address = f"https://127.0.0.1:{port}"
     return Part(CLUSTER, command, lambda: answers(f"{address}/readyz"), {}, address, 30)
 

@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--claim", action="append", default=[], type=_claim, metavar="NAMESPACE/NAME=FOLDER", help="a claim's folder"
     )
+    parser.add_argument(
+        "--hide", action="append", default=[], type=_folder, metavar="DIR", help="a folder that containers find empty"
+    )
     return parser
 
 
@@ -64,6 +67,12 @@ def _claim(text: str) -> tuple[str, Path]:
     if name.count("/") != 1 or not folder:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAMESPACE/NAME=FOLDER")
     return name, Path(folder).resolve()
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder, and there would be nothing to hide")
+    return Path(text).resolve()
 
 
 def _check_machine() -> None:
@@ -98,6 +107,7 @@ def _config(options: argparse.Namespace, folder: Path) -> ClusterConfig:
         isolation=isolation.choose_isolation(options.isolation, folder / "root"),
         claims=dict(options.claim),
         missing_images=tuple(options.missing_images),
+        hidden=tuple(options.hide),
     )
 
 

@@ -12,13 +12,17 @@ GPU_ANNOTATION = "trainyard.local/gpus"  # the GPUs that a scheduled pod holds, 
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """`gpus` are CUDA's names of the devices; `claims` maps `namespace/name` of a claim to its folder."""
+    """`gpus` are CUDA's names of the devices; `claims` maps `namespace/name` of a claim to its folder.
+
+    `hidden` folders are empty to containers, but for their own volumes.
+    """
 
     folder: Path
     gpus: tuple[str, ...] = ()
     isolation: str = "paths"
     claims: Mapping[str, Path] = field(default_factory=dict)
     missing_images: tuple[str, ...] = ()
+    hidden: tuple[Path, ...] = ()
 
     @property
     def root(self) -> Path:

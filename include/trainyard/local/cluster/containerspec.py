@@ -29,9 +29,12 @@ def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store:
         raise NotReadyError("CreateContainerError", "Failed", f"Error: {message}")
     mounts = [*container_mounts(container, volumes, pod, env), _termination_log(container, folder)]
     if config.isolation != PATHS:
-        mounts += _own_python(mounts)
+        mounts += _own_python(mounts, config)
     spec = {"argv": argv, "env": env, "cwd": container.get("workingDir") or str(folder / records.WORK)}
-    spec = _with_working_folder(spec, mounts, folder) if config.isolation != PATHS else _rewritten(spec, mounts, folder)
+    if config.isolation != PATHS:
+        spec = _with_working_folder(spec, mounts, folder, config)
+    else:
+        spec = _rewritten(spec, mounts, folder)
     if "PATH" not in declared:
         # The machine's own search path is no path of the container's, even where a volume has the same name.
         spec["env"]["PATH"] = env["PATH"]
@@ -41,13 +44,14 @@ def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store:
         "isolation": config.isolation,
         "root": str(config.root),
         "mounts": mounts,
+        "hidden": [str(each) for each in config.hidden],
         "memory": whole(limit_of(container, "memory")),
     }
 
 
-def _own_python(mounts: list[Mount]) -> list[Mount]:
+def _own_python(mounts: list[Mount], config: ClusterConfig) -> list[Mount]:
     """Keep the Python that containers run visible, read-only, where a volume would hide it: a checkout below /tmp."""
-    prefixes = [prefix for prefix in (sys.base_prefix, sys.prefix) if _is_mounted(prefix, mounts)]
+    prefixes = [each for each in (sys.base_prefix, sys.prefix) if _is_mounted(each, mounts) or _is_hidden(each, config)]
     return [Mount(source=prefix, target=prefix, readOnly=True) for prefix in dict.fromkeys(prefixes)]
 
 
@@ -56,11 +60,11 @@ def _termination_log(container: Obj, folder: Path) -> Mount:
     return Mount(source=str(folder / records.TERMINATION_LOG), target=target, readOnly=False)
 
 
-def _with_working_folder(spec: Obj, mounts: list[Mount], folder: Path) -> Obj:
+def _with_working_folder(spec: Obj, mounts: list[Mount], folder: Path, config: ClusterConfig) -> Obj:
     """Make the working folder appear in the namespace where neither the machine nor a mount has it."""
     cwd = spec["cwd"]
     mounted = _is_mounted(cwd, mounts)
-    if not mounted and not Path(cwd).exists():
+    if not mounted and (_is_hidden(cwd, config) or not Path(cwd).exists()):
         mounts.append(Mount(source=str(folder / records.WORK), target=cwd, readOnly=False))
     return {**spec, "makeCwd": mounted}
 
@@ -79,3 +83,7 @@ def _rewritten(spec: Obj, mounts: list[Mount], folder: Path) -> Obj:
 
 def _is_mounted(path: str, mounts: list[Mount]) -> bool:
     return any(path == mount["target"] or path.startswith(mount["target"] + "/") for mount in mounts)
+
+
+def _is_hidden(path: str, config: ClusterConfig) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in config.hidden)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from typing import TypedDict
 
 MOUNTS = "mounts"  # as root
@@ -19,6 +20,8 @@ PATHS = "paths"  # no namespace: paths in args and env are rewritten instead
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _RDONLY, _REMOUNT, _BIND, _REC, _UNBINDABLE, _PRIVATE = 1, 32, 4096, 16384, 1 << 17, 1 << 18
 _DETACH = 2
+# Room for mount points and nothing else.
+_EMPTY = "mode=755,size=64k"
 _CAP_SYS_ADMIN, _PR_CAPBSET_DROP = 21, 24
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "s390x": 217, "riscv64": 41}
 # Flags of the source that a user namespace may not drop when it remounts: (statvfs flag, mount flag).
@@ -35,8 +38,8 @@ class Mount(TypedDict):
     readOnly: bool
 
 
-def enter(root: str, mounts: list[Mount], user: bool) -> None:
-    """Move this process into a new mount namespace in which `mounts` are in place.
+def enter(root: str, mounts: list[Mount], user: bool, hidden: Sequence[str] = ()) -> None:
+    """Move this process into a new mount namespace in which `mounts` are in place and `hidden` folders are empty.
 
     `root` is an empty folder of the host to build in. Raise OSError with the step that the machine refused.
     """
@@ -46,8 +49,11 @@ def enter(root: str, mounts: list[Mount], user: bool) -> None:
     # Else the bind of the folder above `root` would take the unfinished root along.
     _mount(None, root, None, _UNBINDABLE)
     _bind_entries("/", root)
+    closed = [os.path.realpath(folder) for folder in hidden]
+    for folder in closed:
+        _mount("tmpfs", root + folder, "tmpfs", 0, _EMPTY)
     ordered = sorted((_resolved(mount) for mount in mounts), key=_depth)
-    for folder in _folders_to_open([mount["target"] for mount in ordered]):
+    for folder in _folders_to_open([*closed, *(mount["target"] for mount in ordered)]):
         _open_folder(folder, root)
     for mount in ordered:
         _bind_volume(mount, root)

@@ -106,7 +106,8 @@ class Container:
             os.closerange(3, errors)
             os.closerange(errors + 1, 256)
             if self.spec["isolation"] != mounts.PATHS:
-                mounts.enter(self.spec["root"], self.spec["mounts"], self.spec["isolation"] == mounts.USER_MOUNTS)
+                user = self.spec["isolation"] == mounts.USER_MOUNTS
+                mounts.enter(self.spec["root"], self.spec["mounts"], user, self.spec["hidden"])
             if self.spec["makeCwd"]:
                 os.makedirs(self.spec["cwd"], exist_ok=True)
             os.chdir(self.spec["cwd"])
