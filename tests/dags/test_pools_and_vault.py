@@ -83,11 +83,17 @@ class TestVault:
     def test_both_stores_credentials_are_kept_under_the_trainings_name(self, database):
         connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
         with database() as session:
-            kept = {row.conn_id: (row.login, row.password) for row in session.scalars(select(models.Connection))}
-        assert kept == {
-            f"{MODEL_ID}.data": ("AKIADATA", "s3cret/data+key="),
-            f"{MODEL_ID}.results": ("ada", "s3cret results: pass@word"),
-        }
+            kept = set(session.scalars(select(models.Connection.conn_id)))
+        assert kept == {f"{MODEL_ID}.data", f"{MODEL_ID}.results"}
+        assert connections.served_credentials(f"{MODEL_ID}.data") == Credentials("AKIADATA", "s3cret/data+key=")
+        assert connections.served_credentials(f"{MODEL_ID}.results") == Credentials("ada", "s3cret results: pass@word")
+
+    def test_their_secret_is_masked_wherever_a_process_that_read_it_logs(self, database):
+        from airflow.sdk.log import redact
+
+        connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
+        connections.served_credentials(f"{MODEL_ID}.data")
+        assert redact("the key is s3cret/data+key= here") == "the key is *** here"
 
     def test_the_database_holds_no_secret_in_the_clear(self, database):
         connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
@@ -95,6 +101,7 @@ class TestVault:
             rows = str(session.execute(text("select * from connection")).all())
         assert f"{MODEL_ID}.data" in rows
         assert "s3cret" not in rows
+        assert "AKIADATA" not in rows
 
     def test_a_forgotten_training_leaves_no_credentials_and_others_keep_theirs(self, database):
         vault = connections.ConnectionVault()

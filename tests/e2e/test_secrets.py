@@ -255,8 +255,7 @@ def test_a_planted_secret_is_found_nowhere(yard: Yard, story: Story) -> None:
     found = {name: planted.files_with(yard.folder, each) for name, each in needles.items()}
     handed_in = {file for file in found["planted"] if _is_handed_in(file)}
     assert any(file.startswith(_REFUSED) for file in handed_in), "the refused drop is not as it was handed in"
-    # Airflow keeps a connection's user in the clear; the next test says that nothing else is in the database.
-    assert {file for file in found["planted"] - handed_in if "/airflow.db" not in file} == set()
+    assert found["planted"] - handed_in == set()
     assert {file for file in found["object store"] if not _is_handed_in(file)} <= {"secrets.json"}
     assert found["front door"] <= _PASSWORDS
     assert found["fernet"] | found["tokens"] <= {"secrets.json"}
@@ -267,22 +266,20 @@ def _is_handed_in(file: str) -> bool:
     return file.startswith(_HANDED_IN) or (file.startswith(_REFUSED) and file.endswith((".yml", ".zip")))
 
 
-def test_airflows_database_has_of_all_credentials_the_users_alone_in_the_clear(yard: Yard, story: Story) -> None:
+def test_airflows_database_has_none_of_all_credentials_in_the_clear(yard: Yard, story: Story) -> None:
     database = yard.folder / "airflow" / "airflow.db"
-    assert planted.columns_with(database, planted.marks()) == {"connection.login"}
+    assert planted.columns_with(database, planted.marks()) == set()
     own = [needle for name, needles in _needles(yard).items() if name != "planted" for needle in needles]
     assert planted.columns_with(database, own) == set()
 
 
 def test_a_planted_secret_is_in_no_answer(yard: Yard, story: Story) -> None:
-    """Neither while they train nor after; a connection tells its user to those who may see connections."""
+    """Neither while they train nor after."""
     after = {"pods": yard.kubectl("get", "pods,events", "-A", "-o", "yaml"), **_answers(yard, [*story.runs.values()])}
     for answers in (story.answers_while_training, after):
         assert f"{story.runs['failed']}" in answers["/v3/models?limit=100"]
         for name, needles in _needles(yard).items():
-            connections = {place for place in answers if "/connections" in place} if name == "planted" else set()
-            others = {place: text for place, text in answers.items() if place not in connections}
-            assert _told(others, needles) == [], name
+            assert _told(answers, needles) == [], name
         assert _told(answers, planted.secret_marks()) == []
 
 

@@ -1,6 +1,10 @@
-"""Credentials of a training's two stores, kept as Airflow connections (encrypted with the Fernet key)."""
+"""Credentials of a training's two stores, kept as Airflow connections, encrypted with the Fernet key."""
 
 from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
 
 from airflow.models import Connection
 from airflow.utils.session import create_session
@@ -36,11 +40,19 @@ class ConnectionVault:
 def _connection(name: str, ref: StoreRef, credentials: Credentials) -> Connection:
     return Connection(
         conn_id=name,
-        conn_type="aws" if ref.kind == "s3" else "generic",
+        conn_type="generic",
         description=f"{ref.kind} {ref.endpoint} bucket {ref.bucket}",
-        login=credentials.user,
-        password=credentials.secret,
+        # Of a connection's fields Airflow encrypts this one and shows it to nobody; a login it does not.
+        password=json.dumps(asdict(credentials)),
     )
+
+
+def _credentials(connection: Any) -> Credentials:
+    from airflow.sdk.log import mask_secret
+
+    found = Credentials(**json.loads(connection.password))
+    mask_secret(found.secret)  # Airflow itself knows the two as one text only
+    return found
 
 
 def served_credentials(name: str) -> Credentials:
@@ -55,11 +67,19 @@ def served_credentials(name: str) -> Credentials:
     except AirflowNotFoundException:
         cure = "What the run has stored is still in its bucket."
         raise TrainyardError("C107", "the credentials of the run's bucket are not kept any more", cure) from None
-    return Credentials(connection.login or "", connection.password or "")
+    return _credentials(connection)
 
 
 def read_credentials(name: str) -> Credentials:
-    """Read a store's credentials inside a task, through whatever secrets backend is configured."""
+    """Read a training's credentials for a store inside a task, through whatever secrets backend is configured."""
+    from airflow.sdk import BaseHook
+
+    connection = BaseHook.get_connection(name)
+    return _credentials(connection)
+
+
+def read_login(name: str) -> Credentials:
+    """Read login and password of a connection that a person made, inside a task."""
     from airflow.sdk import BaseHook
 
     connection = BaseHook.get_connection(name)

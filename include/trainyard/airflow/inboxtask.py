@@ -18,7 +18,7 @@ def hand_over() -> dict[str, int]:
 
     Raise TrainyardError S500 if any could not be handed over by no fault of its own: it stays, and is tried again.
     """
-    from trainyard.airflow.connections import read_credentials
+    from trainyard.airflow.connections import read_login
     from trainyard.airflow.doorclient import front_door
     from trainyard.errors import TrainyardError
     from trainyard.inbox.handing import Hands
@@ -26,7 +26,7 @@ def hand_over() -> dict[str, int]:
     from trainyard.inbox.place import open_inbox
 
     settings = read_settings(os.environ)
-    store = open_inbox(settings.inbox, read_credentials(settings.inbox_connection), settings)
+    store = open_inbox(settings.inbox, read_login(settings.inbox_connection), settings)
     with front_door() as door:
         hands = Hands(store, door, settings.inbox_wait_seconds)
         settle = partial(time.sleep, settings.inbox_settle_seconds)
