@@ -57,6 +57,19 @@ class TestCreating:
         cluster = FakeCluster(pod(RUNNING))
         assert _pods(cluster).create(pod({}))["status"] == RUNNING
 
+    def test_a_conflict_with_no_pod_of_that_name_is_tried_again(self):
+        cluster = FakeCluster()
+        cluster.faults = [refusal(409, "Conflict"), refusal(404, "Not Found")]
+        assert _names([_pods(cluster).create(pod({}))]) == [_FIRST]
+        assert cluster.created == [_FIRST]
+
+    def test_a_conflict_that_stays_is_told_in_a_sentence(self):
+        cluster = FakeCluster()
+        cluster.faults = [refusal(409, "Conflict"), refusal(404, "Not Found")]
+        with pytest.raises(TrainyardError, match="409 Conflict") as refused:
+            _pods(cluster, patience_seconds=-1).create(pod({}))
+        assert refused.value.code.code == "S101"
+
     def test_a_refusal_is_told_in_a_sentence(self):
         cluster = FakeCluster()
         cluster.faults = [refusal(403, "Forbidden")]
@@ -133,6 +146,7 @@ _OUTAGES = {
     "unavailable": lambda: refusal(503, "Service Unavailable"),
     "broken": lambda: refusal(500, "Internal"),
     "busy": lambda: refusal(429, "Too Many Requests"),
+    "conflict": lambda: refusal(409, "Conflict"),
     "tls": lambda: refusal(0, "SSLError"),
     "unreachable": lambda: MaxRetryError(None, "/api/v1/pods"),
     "reset": ConnectionResetError,

@@ -53,9 +53,9 @@ class TrainingPods:
             try:
                 return self._data(self._call("create_namespaced_pod", self._namespace, body))
             except ApiException as error:
-                if error.status == 409:
-                    return self._data(self._call("read_namespaced_pod", body["metadata"]["name"], self._namespace))
-                if not _is_full(error) or time.monotonic() > deadline:
+                if error.status == 409 and (pod := self._found(body["metadata"]["name"])):
+                    return pod
+                if not (_is_full(error) or error.status == 409) or time.monotonic() > deadline:
                     message = f"the cluster refused the training pod: {error.status} {error.reason}"
                     raise TrainyardError("S101", message, "Ask whoever keeps the cluster.") from None
             time.sleep(_RETRY_PAUSE_SECONDS)
@@ -104,12 +104,25 @@ class TrainingPods:
     def _going(self, model_id: str) -> list[dict[str, Any]]:
         return [pod for pod in self.of_run(model_id) if not ended(pod, now=time.time())]
 
+    def _found(self, pod_name: str) -> dict[str, Any] | None:
+        from kubernetes.client import ApiException
+
+        try:
+            return self._data(self._call("read_namespaced_pod", pod_name, self._namespace))
+        except ApiException as error:
+            if error.status != 404:
+                raise _refusal(f"pod {pod_name}", error) from None
+            return None
+
     def _data(self, pod: Any) -> dict[str, Any]:
         data: dict[str, Any] = self._client.api_client.sanitize_for_serialization(pod)
         return data
 
     def _call(self, verb: str, *args: Any, **kwargs: Any) -> Any:
-        """Call the API; silence, 429 and 5xx are tried again, anything else is the caller's to judge."""
+        """Call the API; silence, 429, 5xx and a conflict are tried again, anything else is the caller's to judge.
+
+        A conflict of what is to be created is a pod of that name: that is the caller's, too.
+        """
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -119,7 +132,8 @@ class TrainingPods:
                 return getattr(self._client, verb)(*args, **kwargs)
             except ApiException as error:
                 # The client says 0 where TLS failed: nobody answered.
-                if error.status and error.status < 500 and error.status != 429:
+                again = {429} if verb.startswith("create") else {409, 429}
+                if error.status and error.status < 500 and error.status not in again:
                     raise
                 said = f"{error.status} {error.reason}"
             except (HTTPError, OSError) as error:
