@@ -91,6 +91,10 @@ class TestEnvironment:
         assert environment["AIRFLOW_HOME"] == str(tmp_path / ".trainyard" / "airflow")
         assert all(isinstance(value, str) for value in environment.values())
 
+    def test_its_database_is_its_own_whatever_airflow_the_shell_knows(self, environment, tmp_path):
+        database = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        assert database == f"sqlite:///{tmp_path / '.trainyard' / 'airflow' / 'airflow.db'}"
+
     def test_bundle_and_front_door_look_into_the_same_catalogue(self, environment):
         bundles = json.loads(environment["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
         (trainings,) = [bundle for bundle in bundles if bundle["name"] == "trainings"]

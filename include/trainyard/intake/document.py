@@ -30,6 +30,7 @@ _SENTENCES = (
     ("cannot start any token", "a value begins with a character that YAML keeps for itself.", _QUOTES),
     ("found unknown escape", "a backslash in double quotes escapes nothing known.", "Use single quotes."),
     ("chr() arg not in range", "a backslash in double quotes escapes nothing known.", "Use single quotes."),
+    ("too large to convert", "a backslash in double quotes escapes nothing known.", "Use single quotes."),
     ("signed integer", "a backslash in double quotes escapes nothing known.", "Use single quotes."),
     ("expected alphabetic or numeric", "a value begins with * or & and is neither alias nor anchor.", _QUOTES),
     ("found a tag without end", "a value begins with ! and is no YAML tag.", _QUOTES),

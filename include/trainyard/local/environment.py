@@ -16,7 +16,6 @@ from trainyard.local.secrets import Secrets
 # The checkout: this stack runs from one, with dags/, plugins/ and config/ beside include/.
 PROJECT = Path(__file__).resolve().parents[3]
 USERS = "TRAINYARD_LOCAL_USERS"
-DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 _USER = re.compile(r"[\w.@-]+")
 
 
@@ -32,6 +31,8 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, 
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": str(PROJECT / "config"),
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        # Named although it is Airflow's default: another Airflow's, in the environment of who starts this, is not ours.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__FERNET_KEY": secrets.fernet_key,
@@ -47,7 +48,8 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, 
         "AIRFLOW_CONN_TRAINYARD_FRONT_DOOR": json.dumps(_front_door(base, secrets)),
         "TRAINYARD_CATALOGUE": str(folder / "catalogue"),
         "TRAINYARD_WORKSPACE": str(folder / "workspace"),
-        **_idling(),
+        # Our executor, which knows when a SQLite database is written to, is all that an idle scheduler waits in.
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.01",
         **inbox_environment(folder / "objects"),
     }
 
@@ -65,13 +67,6 @@ def keep_users(passwords: Path, admins: str, members: str) -> dict[str, str]:
         known.setdefault(name, admins if name == "admin" else token_urlsafe(12))
     Secrets.write(passwords, known)
     return {name: "admin" if name == "admin" else "user" for name in known}
-
-
-def _idling() -> dict[str, str]:
-    """Let our executor, which knows when a SQLite database is written to, be all that an idle scheduler waits in."""
-    if not os.environ.get(DATABASE, "sqlite").startswith("sqlite"):
-        return {}
-    return {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.01"}
 
 
 def _front_door(base: str, secrets: Secrets) -> dict[str, object]:
