@@ -82,13 +82,19 @@ lint: setup ## Check style, types and formatting; mends nothing
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: setup ## Measure speed, PART="start list drops" or all; prints a table and keeps the figures in bench/results/
+.venv/bench/ready: bench/requirements.txt | .venv/ready
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
+	@$(UV) sync --quiet --python $(@D)/bin/python $<
+	@touch $@
+
+bench: setup .venv/bench/ready ## Measure speed, PART="start list drops" or all; prints a table and keeps the figures in bench/results/
 	@PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
 lock: setup ## Make requirements.txt anew from requirements.in
 	@$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
 	@cd tests/swiftcloud && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
 	@cd tests/fuzz && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
+	@cd bench && ../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt
 
