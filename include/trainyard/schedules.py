@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from trainyard.domain.names import is_model_id
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.workspace.locks import locked
 
@@ -60,6 +61,8 @@ class Schedules:
         return set()
 
     def get(self, training_id: str) -> Entry | None:
+        if not is_model_id(training_id):  # whoever asks may write anything, also what no file can be named
+            return None
         with contextlib.suppress(FileNotFoundError):
             return _read(training_id, json.loads(self._path(training_id).read_text(encoding="utf-8")))
         return None

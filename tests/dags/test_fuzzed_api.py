@@ -19,7 +19,12 @@ from samples import MODEL_ID
 from test_accounts import _OTHER, yard  # noqa: F401 - a fixture
 from test_history import world  # noqa: F401 - what that fixture starts from
 
-pytestmark = pytest.mark.xdist_group("airflow")
+pytestmark = [
+    pytest.mark.xdist_group("airflow"),
+    # Starlette leaves the file of a part that broke off to the garbage collector.
+    pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"),
+]
 
 # `make fuzz` asks for more, from a seed of its own.
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1"))

@@ -129,25 +129,25 @@ class TestWatcher:
         Schedules(folder).keep(Entry(training_id, _HOURLY, Progress(settled)))
 
     def test_it_fires_for_what_is_due_and_once_for_a_while(self, tmp_path):
-        self._keep(tmp_path, "training-a", time.time() - 7200)
-        self._keep(tmp_path, "training-later", time.time() + 7200)
+        self._keep(tmp_path, "training-0000000aA", time.time() - 7200)
+        self._keep(tmp_path, "training-00000lAte", time.time() + 7200)
         trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
-        assert self._events(trigger, 1) == [{"due": ["training-a"]}]
+        assert self._events(trigger, 1) == [{"due": ["training-0000000aA"]}]
         assert trigger._due(Schedules(tmp_path)) == []
-        trigger._told["training-a"] -= 31
-        assert trigger._due(Schedules(tmp_path)) == ["training-a"]
+        trigger._told["training-0000000aA"] -= 31
+        assert trigger._due(Schedules(tmp_path)) == ["training-0000000aA"]
 
     def test_schedules_that_cannot_be_read_do_not_end_it(self, tmp_path):
-        (tmp_path / "training-a.schedule").write_text("half a")
+        (tmp_path / "training-0000000aA.schedule").write_text("half a")
         trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
         tell = trigger._tell
 
         def mended(error):
             tell(error)
-            self._keep(tmp_path, "training-a", time.time() - 7200)
+            self._keep(tmp_path, "training-0000000aA", time.time() - 7200)
 
         trigger._tell = mended
-        assert self._events(trigger, 1) == [{"due": ["training-a"]}]
+        assert self._events(trigger, 1) == [{"due": ["training-0000000aA"]}]
 
     def test_it_comes_back_from_the_database_as_it_was(self):
         path, arguments = triggers.ScheduleTrigger("/srv/catalogue", 5.0).serialize()
@@ -180,8 +180,8 @@ class TestTask:
 
     def test_what_is_due_is_started_by_the_front_door(self, door):
         asked, answers = door
-        answers.append({"started": ["training-a"], "looks": []})
-        assert tasks.retrain() == ["training-a"]
+        answers.append({"started": ["training-0000000aA"], "looks": []})
+        assert tasks.retrain() == ["training-0000000aA"]
         assert asked == [("POST", "/v3/schedules/due")]
 
     def test_data_that_is_due_is_looked_at_and_its_version_told(self, door, data):

@@ -26,7 +26,7 @@ time.sleep(600)
 DEAF = f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{LONG}"
 MANY_RESULTS = """
 import os, pathlib
-for number in range(1500):
+for number in range(6000):
     pathlib.Path(os.environ["RESULT_DIR"], f"{number}.txt").write_text("x")
 """
 
@@ -76,7 +76,7 @@ def test_a_run_that_was_just_submitted_can_be_canceled(yard: Yard) -> None:
 def test_a_staging_is_broken_off_and_leaves_no_half_dataset_to_be_seen(yard: Yard) -> None:
     bucket = yard.folder / "objects" / "many-files"
     bucket.mkdir()
-    for number in range(5000):
+    for number in range(15_000):
         (bucket / f"{number}.txt").write_text("x")
     model_id = yard.submit(
         "fails-with-3", program=LONG, change=lambda text: text.replace("digits-training-data", bucket.name)
@@ -97,7 +97,7 @@ def test_a_run_whose_results_are_being_stored_is_not_canceled_any_more(yard: Yar
     assert refusal["code"] == "C108"
     assert "being stored" in refusal["message"]
     assert yard.finished(model_id)["state"] == "completed"
-    assert len(yard.results(model_id)) > 1500
+    assert len(yard.results(model_id)) > 6000
 
 
 def test_a_run_that_waits_for_a_gpu_can_be_canceled(yard: Yard) -> None:

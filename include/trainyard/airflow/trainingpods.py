@@ -121,7 +121,7 @@ class TrainingPods:
     def _call(self, verb: str, *args: Any, **kwargs: Any) -> Any:
         """Call the API; silence, 429, 5xx and a conflict are tried again, anything else is the caller's to judge.
 
-        A conflict of what is to be created is a pod of that name: that is the caller's, too.
+        So is a conflict where the caller names what it conflicts with: a pod to create, or a condition.
         """
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
@@ -132,7 +132,7 @@ class TrainingPods:
                 return getattr(self._client, verb)(*args, **kwargs)
             except ApiException as error:
                 # The client says 0 where TLS failed: nobody answered.
-                again = {429} if verb.startswith("create") else {409, 429}
+                again = {429} if verb.startswith("create") or "body" in kwargs else {409, 429}
                 if error.status and error.status < 500 and error.status not in again:
                     raise
                 said = f"{error.status} {error.reason}"

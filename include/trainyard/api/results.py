@@ -57,7 +57,9 @@ def _entry(store: Store, model_id: str, name: str) -> Entry:
             raise
         found = None
     if found is None:
-        raise TrainyardError("C107", f"{model_id} has stored no {name}", "Its results' listing says what there is.")
+        raise TrainyardError(
+            "C107", f"{model_id} has stored nothing of that name", "Its results' listing says what there is."
+        )
     return found
 
 
