@@ -17,6 +17,7 @@ _LEFT = {"logs", "state", "stored"}
 _LOSSES = ("S100", "S101", "S102", "S103")
 _OWN_END = ("C201", "C202")
 _NO_ROOM = ("S301", "S302", "S303", "S304", "S305", "S500", "C201")
+_NOT_STORED = ("S303", "S304", "S305")
 RETRIES = 2
 
 
@@ -90,7 +91,8 @@ def told(end: End) -> Iterator[str]:
     for model_id, run in end.runs.items():
         code = (run["outcome"] or {}).get("code")
         text = _stored(end, model_id, "learner-1/outcome.txt")
-        if code and model_id not in end.toll.full and code not in text:
+        could_tell = model_id not in end.toll.full and code not in _NOT_STORED
+        if code and could_tell and code not in text:
             yield f"{model_id} shows {code}, its outcome.txt says {text!r}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from trainyard.airflow.canceled import canceled_by, check_not_canceled, who_canceled
 from trainyard.airflow.killing import killed_at_once
-from trainyard.airflow.outcomes import KEY, USED, outcome_of_step, outcome_so_far, said
+from trainyard.airflow.outcomes import KEY, USED, end_with, outcome_of_step, outcome_so_far, said
 from trainyard.catalogue import Training
 from trainyard.domain.outcome import Outcome
 from trainyard.settings import read_settings
@@ -97,7 +97,6 @@ def cleanup(training_id: str, **context: Any) -> None:
 
     Results that could not be stored are kept, and fail the run.
     """
-    from trainyard.errors import TrainyardError
     from trainyard.steps.cleanup import cleanup as clean
     from trainyard.workspace.layout import Workspace
 
@@ -109,7 +108,9 @@ def cleanup(training_id: str, **context: Any) -> None:
         if not all_stored:
             place = Workspace(Path(settings.workspace)).run(context["run_id"]).result
             message = f"results are not in the bucket; they are kept in {place}"
-            raise TrainyardError("S305", message, "Clear the upload step in Airflow once the store works again.")
+            # For good: the upload step has had its tries.
+            cure = "Clear the upload step in Airflow once the store works again."
+            end_with(context, Outcome("S305", message, cure), final=True)
 
 
 def undo_if_canceled(context: Any, workspace: Any) -> None:
