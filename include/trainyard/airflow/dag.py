@@ -18,8 +18,8 @@ from trainyard.domain.names import STAGING_POOL
 _START = datetime(2017, 11, 1, tzinfo=UTC)
 _TAG_LIMIT = 100
 
-# An infrastructure fault is tried again soon, then later, for more than a minute in all: a store that is started again is
-# back by then. A person's fault is never tried again (see tasks.py).
+# An infrastructure fault is tried again soon, then later, for more than a minute in all: a store that is started again
+# is back by then. A person's fault is never tried again (see tasks.py).
 _RETRIES = {
     "retries": 4,
     "retry_delay": timedelta(seconds=5),
