@@ -26,9 +26,14 @@ tools: .venv/swiftcloud/ready ## Install what only the tests need: kubectl, busy
 	@command -v kubectl >/dev/null || scripts/debian-packages kubernetes-client
 	@command -v busybox >/dev/null || scripts/debian-packages busybox
 
-.venv/swiftcloud/ready: tests/swiftcloud/requirements.txt | .venv/ready
+# Environments that stand apart, since what is in them wants other versions of what we need.
+APART := .venv/swiftcloud/ready .venv/fuzz/ready .venv/bench/ready
+.venv/swiftcloud/ready: tests/swiftcloud/requirements.txt
+.venv/fuzz/ready: tests/fuzz/requirements.txt
+.venv/bench/ready: bench/requirements.txt
+$(APART): | .venv/ready
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
-	@$(UV) sync --quiet --python $(@D)/bin/python tests/swiftcloud/requirements.txt
+	@$(UV) sync --quiet --python $(@D)/bin/python $<
 	@touch $@
 
 demo: setup ## Start the one-machine stack, train the digits example, show the trained model
@@ -65,11 +70,6 @@ else
 	@test $(REQUESTS) = 0 || FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(REQUESTS) $(BIN)/python -m pytest -n 0 tests/dags/test_fuzzed_api.py
 endif
 
-.venv/fuzz/ready: tests/fuzz/requirements.txt | .venv/ready
-	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
-	@$(UV) sync --quiet --python $(@D)/bin/python tests/fuzz/requirements.txt
-	@touch $@
-
 FAULTS ?= 200
 test-faults: setup tools ## Do FAULTS=200 faults at random to a stack under load, the same ones again with SEED=N
 	@PYTHONPATH=tests:tests/e2e $(BIN)/python -m faults --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
@@ -82,19 +82,12 @@ lint: setup ## Check style, types and formatting; mends nothing
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-.venv/bench/ready: bench/requirements.txt | .venv/ready
-	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
-	@$(UV) sync --quiet --python $(@D)/bin/python $<
-	@touch $@
-
 bench: setup .venv/bench/ready ## Measure speed, PART="start list drops" or all; prints a table and keeps the figures in bench/results/
 	@PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
 lock: setup ## Make requirements.txt anew from requirements.in
-	@$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
-	@cd tests/swiftcloud && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
-	@cd tests/fuzz && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
-	@cd bench && ../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade requirements.in -o requirements.txt
+	@for folder in . tests/swiftcloud tests/fuzz bench; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
+		--python-version 3.11 --upgrade requirements.in -o requirements.txt) || exit 1; done
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt
 

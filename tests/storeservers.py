@@ -8,6 +8,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -177,11 +178,18 @@ def wire(swiftcloud: SwiftCloud) -> Iterator[Wire]:
 @pytest.fixture
 def wired(swiftcloud: SwiftCloud, swift: Bucket, wire: Wire) -> Iterator[Bucket]:
     """The bucket in a region of its own, whose address is the wire's."""
+    with in_region_of(swiftcloud, swift, wire.url) as there:
+        yield there
+
+
+@contextmanager
+def in_region_of(cloud: SwiftCloud, bucket: Bucket, url: str) -> Iterator[Bucket]:
+    """Yield the bucket in a region of its own, whose Swift is at this address."""
     region = f"region-{uuid.uuid4().hex[:8]}"
-    admin = swiftcloud.admin()
+    admin = cloud.admin()
     admin.regions.create(region)
-    endpoint = admin.endpoints.create(swiftcloud.service, f"{wire.url}/v1/AUTH_%(project_id)s", "public", region)
-    yield replace(swift, ref=replace(swift.ref, region=region))
+    endpoint = admin.endpoints.create(cloud.service, f"{url}/v1/AUTH_%(project_id)s", "public", region)
+    yield replace(bucket, ref=replace(bucket.ref, region=region))
     admin.endpoints.delete(endpoint)
     admin.regions.delete(region)
 

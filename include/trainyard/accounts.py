@@ -35,3 +35,9 @@ def account_for(caller: Caller, name: str | None, limits: Limits) -> Account:
 
 def may_see(caller: Caller, account: str, limits: Limits) -> bool:
     return caller.admin or any(mine.name == account for mine in limits.accounts_of(caller.name))
+
+
+def only_admins(caller: Caller, deed: str, cure: str = "Ask whoever runs the service.") -> None:
+    """Raise TrainyardError C106 for anybody but an admin; `deed` is what an admin alone does, as `keeps house`."""
+    if not caller.admin:
+        raise TrainyardError("C106", f"only an admin {deed}", cure)

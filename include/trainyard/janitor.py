@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from trainyard.owners import GOING, OVER, UNKNOWN, Owner
+from trainyard.sweep import Sweep
 
 _UNITS = ((24 * 3600, "day"), (3600, "hour"), (60, "minute"))
 
@@ -22,15 +22,10 @@ class Left:
 
 
 @dataclass
-class Tidied:
+class Tidied(Sweep):
     """What a pass removed, or would remove, with a reason each; `failed` says what stays and why."""
 
-    dry_run: bool
     removed: list[dict[str, str]] = field(default_factory=list)
-    failed: list[dict[str, str]] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def why_nobodys(left: Left, owner: Owner | None, now: float, grace_seconds: float) -> str:
@@ -55,19 +50,10 @@ def tidy(
     """Remove what nobody owns, or with `dry_run` only say what; what cannot be removed stops nothing else."""
     report = Tidied(dry_run)
     for left in things:
-        if reason := why_nobodys(left, owners.get(left.model_id), now, grace_seconds):
-            _remove(left, reason, report)
+        reason = why_nobodys(left, owners.get(left.model_id), now, grace_seconds)
+        if reason and report.goes(left.name, left.remove):
+            report.removed.append({"name": left.name, "reason": reason})
     return report
-
-
-def _remove(left: Left, reason: str, report: Tidied) -> None:
-    try:
-        if not report.dry_run:
-            left.remove()
-    except Exception as error:  # noqa: BLE001 - whatever keeps one thing must not keep all others
-        report.failed.append({"name": left.name, "reason": str(error)})
-        return
-    report.removed.append({"name": left.name, "reason": reason})
 
 
 def _span(seconds: float) -> str:

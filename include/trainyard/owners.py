@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from trainyard.accounts import Caller
+from trainyard.accounts import Caller, only_admins
 from trainyard.errors import TrainyardError
 
 GOING, OVER, UNKNOWN = "going", "over", "unknown"
@@ -44,8 +44,7 @@ class Owners:
 
         Raise C106 for anybody but an admin, and S500 where Airflow has no run at all: its database may be another one.
         """
-        if not caller.admin:
-            raise TrainyardError("C106", "only an admin keeps house", "Ask whoever runs the service.")
+        only_admins(caller, "keeps house")
         if model_ids and not self.runs.has_runs():
             cure = "Check that it is the right database; what is left over then has to be removed by hand."
             raise TrainyardError("S500", "Airflow's database has no run of any training", cure)

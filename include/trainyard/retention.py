@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from trainyard.accounts import Caller
+from trainyard.accounts import Caller, only_admins
 from trainyard.domain.names import is_run_id
-from trainyard.errors import TrainyardError
 from trainyard.runs import Run
 from trainyard.service import Service
+from trainyard.sweep import Sweep
 
 _DAY_SECONDS = 24 * 3600.0
 # What a submission that is just being registered leaves for a moment looks like what one that broke off left behind.
@@ -35,31 +35,22 @@ class Leftovers(Protocol):
 
 
 @dataclass
-class Report:
+class Report(Sweep):
     """What a sweep removed, or would remove; `left` runs are for the next sweep, `failed` says what stays and why."""
 
-    dry_run: bool
     runs: list[str] = field(default_factory=list)
     trainings: list[str] = field(default_factory=list)
     datasets: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
     own_runs: list[str] = field(default_factory=list)
     left: int = 0
-    failed: list[dict[str, str]] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
     def do(self, done: list[str], name: str, deed: Callable[[], object]) -> bool:
-        """Do one thing unless the sweep is dry, and note it; one that fails is noted and stops nothing else."""
-        try:
-            if not self.dry_run:
-                deed()
-        except Exception as error:  # noqa: BLE001 - whatever keeps one thing must not keep all others
-            self.failed.append({"name": name, "reason": str(error)})
-            return False
-        done.append(name)
-        return True
+        """Do one thing unless the sweep is dry, and note it with what is done; return whether it went."""
+        gone = self.goes(name, deed)
+        if gone:
+            done.append(name)
+        return gone
 
 
 @dataclass(frozen=True)
@@ -78,8 +69,7 @@ class Housekeeper:
 
     def sweep(self, caller: Caller, dry: bool) -> Report:
         """Remove what is past its time, or with `dry` only say what; raise C106 for anybody but an admin."""
-        if not caller.admin:
-            raise TrainyardError("C106", "only an admin keeps house", "Ask whoever runs the service.")
+        only_admins(caller, "keeps house")
         report, now = Report(dry), self.service.clock()
         self._runs(report, now)
         self._own_runs(report, now)

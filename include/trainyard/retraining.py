@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from trainyard.accounts import Caller, may_see
+from trainyard.accounts import Caller, may_see, only_admins
 from trainyard.catalogue import Catalogue, Training
 from trainyard.domain.limits import Limits
 from trainyard.domain.schedule import Progress
@@ -132,7 +132,7 @@ class Retraining:
 
     def settle(self, caller: Caller) -> Settled:
         """Start every run that is due and tell which data has to be looked at; raise C106 for anybody but an admin."""
-        _for_admins(caller)
+        only_admins(caller, "starts what is due", "The service does so by itself.")
         started: list[str] = []
         looks: list[Look] = []
         for training_id in sorted(self.schedules.ids()):
@@ -147,7 +147,7 @@ class Retraining:
 
         Raise C106 for anybody but an admin.
         """
-        _for_admins(caller)
+        only_admins(caller, "starts what is due", "The service does so by itself.")
         with self.schedules.locked():
             entry = self.schedules.get(training_id)
             if entry is None or entry.progress.paused or entry.progress.ended:
@@ -190,8 +190,3 @@ class Retraining:
 
 def _by_time(seen: Retrained) -> tuple[float, str]:
     return seen.next_at or float("inf"), seen.training.id
-
-
-def _for_admins(caller: Caller) -> None:
-    if not caller.admin:
-        raise TrainyardError("C106", "only an admin starts what is due", "The service does so by itself.")

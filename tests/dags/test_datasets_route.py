@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import warnings
 from pathlib import Path
 
-import httpx
 import pytest
+from appasking import asked, created_app
 from memorystore import MemoryStore
 from samples import LIMITS, training
 
@@ -29,25 +27,10 @@ class _Catalogue:
 def ask(tmp_path, monkeypatch):
     """Ask for the datasets as somebody."""
     monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path))
-    with warnings.catch_warnings():
-        # A library of Airflow's own imports starlette's test client, which warns of the httpx that it finds.
-        warnings.simplefilter("ignore")
-        from trainyard.api.app import create_app
-    from trainyard.api.auth import caller_of
-
-    app = create_app()
+    app = created_app()
     app.state.datasets = Datasets(_Catalogue(), lambda: LIMITS, DatasetCache(Workspace(tmp_path)).cached)
 
-    def asking(caller):
-        async def once():
-            app.dependency_overrides[caller_of] = lambda: caller
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://front.door") as client:
-                return await client.get("/datasets")
-
-        return asyncio.run(once())
-
-    return asking
+    return lambda caller: asked(app, caller, "GET", "/datasets")
 
 
 def test_the_versions_are_told_with_size_users_and_hits(ask, tmp_path):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
-import warnings
 from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
 import pytest
+from appasking import asked, created_app
 from late import Late
 
 from trainyard.accounts import Caller
@@ -204,13 +202,7 @@ class TestCluster:
 def ask(tmp_path, monkeypatch):
     """Ask the route as somebody; the checks themselves are told apart from it."""
     monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path))
-    with warnings.catch_warnings():
-        # A library of Airflow's own imports starlette's test client, which warns of the httpx that it finds.
-        warnings.simplefilter("ignore")
-        from trainyard.api.app import create_app
-    from trainyard.api.auth import caller_of
-
-    app = create_app()
+    app = created_app()
     wished = []
 
     def found(wishes):
@@ -220,13 +212,7 @@ def ask(tmp_path, monkeypatch):
     app.state.doctor = found
 
     def asking(caller, **look):
-        async def once():
-            app.dependency_overrides[caller_of] = lambda: caller
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://front.door") as client:
-                return await client.post("/doctor", json=look)
-
-        return asyncio.run(once())
+        return asked(app, caller, "POST", "/doctor", json=look)
 
     asking.wished = wished
     return asking

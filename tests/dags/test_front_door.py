@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from dataclasses import replace
 
 import httpx
 import pytest
+from appasking import created_app
 from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, training
 
@@ -125,11 +125,7 @@ def app(service, monkeypatch, tmp_path):
     monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
     monkeypatch.setenv("TRAINYARD_ZIP_MAX_BYTES", "10")
     monkeypatch.setenv("TRAINYARD_MANIFEST_MAX_BYTES", "20")
-    with warnings.catch_warnings():
-        # A library of Airflow's own imports starlette's test client, which warns of the httpx that it finds.
-        warnings.simplefilter("ignore")
-        from trainyard.api.app import create_app
-    made = create_app()
+    made = created_app()
     made.state.service = service
     return made
 

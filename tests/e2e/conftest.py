@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 
 import pytest
 from planted import of_airflow
 from storeservers import swift, swift_hands, swiftcloud
-from yard import Yard
+from yard import Yard, take_ports
 
 from trainyard.local.demo import put_data
 from trainyard.local.environment import USERS
-from trainyard.local.parts import USUAL_PORTS
 from trainyard.local.ports import pick_port
 from trainyard.local.stack import Stack
 
@@ -23,10 +20,7 @@ __all__ = ["swift", "swift_hands", "swiftcloud"]
 @pytest.fixture(scope="session")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     stack = Stack(tmp_path_factory.mktemp("yard") / ".trainyard")
-    # Not the usual ones: a server that is started again needs its port back, and other tests start stacks too.
-    stack.folder.mkdir()
-    ports = {name: pick_port(port + 11_000 + os.getpid() % 1000) for name, port in USUAL_PORTS.items()}
-    (stack.folder / "ports.json").write_text(json.dumps(ports))
+    take_ports(stack, 11_000)
     try:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(USERS, "ada")

@@ -16,7 +16,8 @@ import httpx
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.demo import RESULTS_BUCKET, prepare
 from trainyard.local.environment import PROJECT
-from trainyard.local.parts import OBJECT_STORE
+from trainyard.local.parts import OBJECT_STORE, USUAL_PORTS
+from trainyard.local.ports import pick_port
 from trainyard.local.ready import wait_for
 from trainyard.local.secrets import Secrets
 from trainyard.local.stack import Stack
@@ -24,6 +25,16 @@ from trainyard.settings import read_settings
 from trainyard.stores.opening import open_store
 
 RUN_LIMIT_SECONDS = 120
+
+
+def take_ports(stack: Stack, beyond: int) -> None:
+    """Give a stack that was never started ports so far beyond the usual ones, and beyond those of other processes.
+
+    A server that is started again needs its port back, and other tests start stacks too.
+    """
+    stack.folder.mkdir(parents=True, exist_ok=True)
+    ports = {name: pick_port(port + beyond + os.getpid() % 1000) for name, port in USUAL_PORTS.items()}
+    (stack.folder / "ports.json").write_text(json.dumps(ports))
 
 
 @dataclass

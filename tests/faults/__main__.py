@@ -8,7 +8,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from faults.deeds import FAULTS, Scene, Toll
 from faults.ground import Ground, ground
 from faults.invariants import End, broken
 from faults.load import Load, phases
+from trainyard.local.ready import wait_for
 
 _RUNS_AT_ONCE = 8
 _REST_SECONDS = 600
@@ -51,30 +51,17 @@ def _campaign(there: Ground, rng: random.Random, count: int) -> list[str]:
         for number in range(1, count + 1):
             fault = rng.choices(list(FAULTS), list(FAULTS.values()))[0]
             phase = next(aims)
-            _until(partial(load.in_phase, phase), _AIM_SECONDS)
+            wait_for(partial(load.any_in, phase), _AIM_SECONDS)
             done = fault(Scene(there, rng, toll, lambda: load.going))
             at = time.monotonic() - began
             runs = f"{len(load.going)} of {len(load.accepted)} runs are going"
             print(f"{number:4} {at:6.0f} s  {phase:15} {fault.__name__:14} {done}; {runs}", flush=True)
         load.stop()
         there.up()
-        rested = _come_to_rest(load)
+        rested = wait_for(lambda: load.look() and not load.going, _REST_SECONDS)
         end = End(there, toll, load.accepted, load.runs)
         print(f"{len(load.runs)} runs: {_counted(end)}", flush=True)
         return [*([] if rested else ["runs still go on"]), *broken(end)]
-
-
-def _come_to_rest(load: Load) -> bool:
-    return _until(lambda: load.look() and not load.going, _REST_SECONDS)
-
-
-def _until(condition: Callable[[], object], limit_seconds: float) -> bool:
-    deadline = time.monotonic() + limit_seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
 
 
 def _counted(end: End) -> str:

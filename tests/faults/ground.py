@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import threading
@@ -12,11 +11,9 @@ from pathlib import Path
 
 import psutil
 from recordingapi import Forward, RecordingApi
-from yard import Yard
+from yard import Yard, take_ports
 
 from trainyard.local.demo import put_data
-from trainyard.local.parts import USUAL_PORTS
-from trainyard.local.ports import pick_port
 from trainyard.local.stack import Stack
 
 WORKSPACE_MIB = 256
@@ -103,10 +100,9 @@ def ground(folder: Path) -> Iterator[Ground]:
     """Start a stack whose workspace is bounded, where this machine allows that; stop it whatever happens."""
     workspace = folder / ".trainyard" / "workspace"
     workspace.mkdir(parents=True)
-    ports = {name: pick_port(port + 14_000 + os.getpid() % 1000) for name, port in USUAL_PORTS.items()}
-    (folder / ".trainyard" / "ports.json").write_text(json.dumps(ports))
     bounded = _mounted("-t", "tmpfs", "-o", f"size={WORKSPACE_MIB}m,mode=0755", "tmpfs", str(workspace))
     there = Ground(folder, bounded)
+    take_ports(there.stack, 14_000)
     os.environ.update(_SETTINGS)
     try:
         there.up()

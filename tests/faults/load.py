@@ -74,8 +74,8 @@ class Load:
             return True
         return False
 
-    def in_phase(self, phase: str) -> list[str]:
-        return sorted(model_id for model_id, run in self.runs.items() if run["phase"] == phase)
+    def any_in(self, phase: str) -> bool:
+        return any(run["phase"] == phase for run in self.runs.values())
 
     @property
     def going(self) -> list[str]:

@@ -6,7 +6,6 @@ import io
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from faultproxy import Asked, Fault, FaultProxy
 from killable import digests, digests_in, quiet, sources
-from storeservers import Bucket, end_tokens, wait_for
+from storeservers import Bucket, end_tokens, in_region_of, wait_for
 from swiftcloud.cloud import PASSWORD
 from swiftcloud.sharing import SwiftCloud
 from wire import Wire
@@ -50,13 +49,8 @@ def proxy(swiftcloud: SwiftCloud) -> Iterator[FaultProxy]:
 @pytest.fixture
 def faulty(swiftcloud: SwiftCloud, bucket: Bucket, proxy: FaultProxy) -> Iterator[Bucket]:
     """The bucket in a region of its own, whose address is the proxy's."""
-    region = f"region-{uuid.uuid4().hex[:8]}"
-    admin = swiftcloud.admin()
-    admin.regions.create(region)
-    endpoint = admin.endpoints.create(swiftcloud.service, f"{proxy.url}/v1/AUTH_%(project_id)s", "public", region)
-    yield replace(bucket, ref=replace(bucket.ref, region=region))
-    admin.endpoints.delete(endpoint)
-    admin.regions.delete(region)
+    with in_region_of(swiftcloud, bucket, proxy.url) as there:
+        yield there
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ _ROWS = (
         "datasets",
         "retention",
         "retraining",
+        "sweep",
         "owners",
         "janitor",
     },

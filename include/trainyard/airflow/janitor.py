@@ -37,6 +37,7 @@ def tidy_up(dry_run: bool) -> dict[str, Any]:
 
 def _left(settings: Any) -> Iterator[Left]:
     """Yield all that runs have on the cluster and, of those without a pod, in the workspace."""
+    from trainyard.airflow.ourpods import OurPods
     from trainyard.pods.labels import MODEL_ID
     from trainyard.pods.run import WorkspaceVolume
     from trainyard.steps.cleanup import cleanup
@@ -45,7 +46,7 @@ def _left(settings: Any) -> Iterator[Left]:
 
     workspace = Workspace(Path(settings.workspace))
     volume = WorkspaceVolume.of(settings.workspace_volume, str(workspace.root.absolute()))
-    cluster, using = _cluster(settings), set()
+    cluster, using = OurPods.of(settings), set()
     for pod in cluster.all(volume):
         using.add(pod["metadata"]["labels"][MODEL_ID])
         if not _is_being_removed(pod, settings):
@@ -95,11 +96,3 @@ def _tell(report: Tidied, seen: int) -> None:
 
 def _moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
-
-
-def _cluster(settings: Any) -> Any:
-    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
-
-    from trainyard.airflow.ourpods import OurPods
-
-    return OurPods(KubernetesHook(conn_id=settings.kubernetes_connection).core_v1_client, settings.namespace)

@@ -99,10 +99,11 @@ class TrainOperator(KubernetesPodOperator):
 
     def _new_pod(self, context: Mapping[str, Any], training: Training, attempts: Attempts) -> dict[str, Any]:
         """Create the pod of the run's next attempt."""
-        body = training_pod(self._pod_run(context, training, attempts.last + 1))
+        number = attempts.last + 1
+        body = training_pod(self._pod_run(context, training, number))
         self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], training.plan.gpus)
         pod = self._pods.create(body)
-        attempts.note(attempts.last + 1)
+        attempts.note(number)
         return pod
 
     def _pod_run(self, context: Mapping[str, Any], training: Training, attempt: int) -> PodRun:

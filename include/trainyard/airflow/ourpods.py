@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from trainyard.airflow.trainingpods import TrainingPods
-from trainyard.errors import TrainyardError
 from trainyard.pods.labels import MANAGED_BY, MODEL_ID, OURS
 from trainyard.pods.run import WorkspaceVolume
 from trainyard.pods.volumes import mounts_workspace
 
 _GONE, _REPLACED = 404, 409
-_CURE = "Let the workers' user of the cluster list and delete pods in the namespace of the training pods."
 
 
 class OurPods(TrainingPods):
     """The pods of all runs in one namespace, as JSON data. Every call is tried again for a while."""
+
+    _cure = "Let the workers' user of the cluster list and delete pods in the namespace of the training pods."
 
     def all(self, volume: WorkspaceVolume) -> list[dict[str, Any]]:
         """Return the pods that carry the service's labels and mount the workspace from this volume.
@@ -23,23 +23,13 @@ class OurPods(TrainingPods):
         Another installation in the same namespace has a workspace of its own. Raise TrainyardError S200 where the
         cluster does not answer, or refuses.
         """
-        found = self._asked("list_namespaced_pod", self._namespace, label_selector=f"{MANAGED_BY}={OURS}")
+        selector = f"{MANAGED_BY}={OURS}"
+        found = self._asked("the janitor", "list_namespaced_pod", self._namespace, label_selector=selector)
         pods = [self._data(pod) for pod in found.items]
         return [pod for pod in pods if MODEL_ID in pod["metadata"]["labels"] and mounts_workspace(pod, volume)]
 
     def remove(self, pod: dict[str, Any], grace_seconds: int) -> None:
         """Remove this very pod, not one that has got its name by now; one that is gone is fine."""
         metadata = pod["metadata"]
-        options = {"gracePeriodSeconds": grace_seconds, "preconditions": {"uid": metadata["uid"]}}
-        self._asked("delete_namespaced_pod", metadata["name"], self._namespace, body=options)
-
-    def _asked(self, verb: str, *arguments: Any, **options: Any) -> Any:
-        from kubernetes.client import ApiException
-
-        try:
-            return self._call(verb, *arguments, **options)
-        except ApiException as error:
-            if error.status in (_GONE, _REPLACED):
-                return None
-            message = f"the cluster refused the janitor: {error.status} {error.reason}"
-            raise TrainyardError("S200", message, _CURE) from None
+        name, body = metadata["name"], {"gracePeriodSeconds": grace_seconds, "preconditions": {"uid": metadata["uid"]}}
+        self._asked("the janitor", "delete_namespaced_pod", name, self._namespace, body=body, judged=(_GONE, _REPLACED))

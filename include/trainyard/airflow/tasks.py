@@ -186,11 +186,9 @@ def _stores(training: Training, settings: Any) -> tuple[Any, Any]:
 
 
 def _pods(settings: Any) -> Any:
-    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
-
     from trainyard.airflow.trainingpods import TrainingPods
 
-    return TrainingPods(KubernetesHook(conn_id=settings.kubernetes_connection).core_v1_client, settings.namespace)
+    return TrainingPods.of(settings)
 
 
 def _end_pods(model_id: str, settings: Any) -> None:

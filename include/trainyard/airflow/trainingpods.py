@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from trainyard.errors import TrainyardError
 from trainyard.pods.diagnose import ended
@@ -13,15 +13,26 @@ from trainyard.pods.labels import ATTEMPT, MODEL_ID
 
 _RETRY_PAUSE_SECONDS = 2.0
 _LOOK_SECONDS = 0.2
+_AGAIN = {409, 429}
 
 
 class TrainingPods:
     """The training pods of one namespace, as JSON data. Every call is tried again for a while before S200 is raised."""
 
+    _cure = "Give the service's user of the cluster the rights it needs in the namespace of the training pods."
+
     def __init__(self, client: Any, namespace: str, patience_seconds: float = 60) -> None:
         self._client = client
         self._namespace = namespace
         self._patience = patience_seconds
+
+    @classmethod
+    def of(cls, settings: Any) -> Self:
+        """Reach the cluster by the service's own connection."""
+        from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+
+        client = KubernetesHook(conn_id=settings.kubernetes_connection).core_v1_client
+        return cls(client, settings.namespace)
 
     @staticmethod
     def attempt(pod: dict[str, Any]) -> int:
@@ -29,12 +40,8 @@ class TrainingPods:
 
     def of_run(self, model_id: str) -> list[dict[str, Any]]:
         """Return the pods of a run, oldest attempt first."""
-        from kubernetes.client import ApiException
-
-        try:
-            found = self._call("list_namespaced_pod", self._namespace, label_selector=f"{MODEL_ID}={model_id}")
-        except ApiException as error:
-            raise _refusal("the list of pods", error) from None
+        selector = f"{MODEL_ID}={model_id}"
+        found = self._asked("the list of pods", "list_namespaced_pod", self._namespace, label_selector=selector)
         return sorted((self._data(pod) for pod in found.items), key=self.attempt)
 
     def newest(self, model_id: str) -> dict[str, Any] | None:
@@ -51,7 +58,7 @@ class TrainingPods:
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                return self._data(self._call("create_namespaced_pod", self._namespace, body))
+                return self._data(self._call("create_namespaced_pod", self._namespace, body, judged=(409,)))
             except ApiException as error:
                 if error.status == 409 and (pod := self._found(body["metadata"]["name"])):
                     return pod
@@ -62,13 +69,8 @@ class TrainingPods:
 
     def stop(self, pod_name: str, grace_seconds: int) -> None:
         """Ask the cluster to end a pod; one that is gone is fine."""
-        from kubernetes.client import ApiException
-
-        try:
-            self._call("delete_namespaced_pod", pod_name, self._namespace, grace_period_seconds=grace_seconds)
-        except ApiException as error:
-            if error.status != 404:
-                raise _refusal(f"the end of pod {pod_name}", error) from None
+        what, place = f"the end of pod {pod_name}", (pod_name, self._namespace)
+        self._asked(what, "delete_namespaced_pod", *place, grace_period_seconds=grace_seconds, judged=(404,))
 
     def end_all(self, model_id: str, grace_seconds: int) -> None:
         """End every pod of a run and return when none of them runs any more.
@@ -105,24 +107,27 @@ class TrainingPods:
         return [pod for pod in self.of_run(model_id) if not ended(pod, now=time.time())]
 
     def _found(self, pod_name: str) -> dict[str, Any] | None:
-        from kubernetes.client import ApiException
-
-        try:
-            return self._data(self._call("read_namespaced_pod", pod_name, self._namespace))
-        except ApiException as error:
-            if error.status != 404:
-                raise _refusal(f"pod {pod_name}", error) from None
-            return None
+        pod = self._asked(f"pod {pod_name}", "read_namespaced_pod", pod_name, self._namespace, judged=(404,))
+        return self._data(pod) if pod else None
 
     def _data(self, pod: Any) -> dict[str, Any]:
         data: dict[str, Any] = self._client.api_client.sanitize_for_serialization(pod)
         return data
 
-    def _call(self, verb: str, *args: Any, **kwargs: Any) -> Any:
-        """Call the API; silence, 429, 5xx and a conflict are tried again, anything else is the caller's to judge.
+    def _asked(self, what: str, verb: str, *args: Any, judged: Collection[int] = (), **kwargs: Any) -> Any:
+        """Call the API; return None for the `judged` refusals, raise TrainyardError S200 for any other of `what`."""
+        from kubernetes.client import ApiException
 
-        So is a conflict where the caller names what it conflicts with: a pod to create, or a condition.
-        """
+        try:
+            return self._call(verb, *args, judged=judged, **kwargs)
+        except ApiException as error:
+            if error.status in judged:
+                return None
+            message = f"the cluster refused {what}: {error.status} {error.reason}"
+            raise TrainyardError("S200", message, self._cure) from None
+
+    def _call(self, verb: str, *args: Any, judged: Collection[int] = (), **kwargs: Any) -> Any:
+        """Call the API; silence, 409, 429 and 5xx are tried again, unless `judged`: these and all others are raised."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -132,8 +137,7 @@ class TrainingPods:
                 return getattr(self._client, verb)(*args, **kwargs)
             except ApiException as error:
                 # The client says 0 where TLS failed: nobody answered.
-                again = {429} if verb.startswith("create") or "body" in kwargs else {409, 429}
-                if error.status and error.status < 500 and error.status not in again:
+                if error.status and error.status < 500 and error.status not in _AGAIN - set(judged):
                     raise
                 said = f"{error.status} {error.reason}"
             except (HTTPError, OSError) as error:
@@ -146,8 +150,3 @@ class TrainingPods:
 def _is_full(error: Any) -> bool:
     # Kubernetes says so in words alone: its status and reason are those of missing rights.
     return error.status == 403 and "exceeded quota" in str(error.body)
-
-
-def _refusal(what: str, error: Any) -> TrainyardError:
-    cure = "Give the service's user of the cluster the rights it needs in the namespace of the training pods."
-    return TrainyardError("S200", f"the cluster refused {what}: {error.status} {error.reason}", cure)

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from trainyard.accounts import only_admins
 from trainyard.airflow.doctorchecks import WAIT_SECONDS, Wishes
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.streams import AS_IT_IS
 from trainyard.doctor.probepod import MOST_SECONDS
 from trainyard.domain.finding import Finding
-from trainyard.errors import TrainyardError
 
 router = APIRouter()
 
@@ -40,8 +40,7 @@ def doctor(request: Request, caller: CallerDep, look: Look) -> StreamingResponse
 
     For admins. Each line has `check`, `ok`, `state`, `message`, `cure`; the last one is `{"done": true}`.
     """
-    if not caller.admin:
-        raise TrainyardError("C106", "only an admin looks after the service", "Ask whoever runs the service.")
+    only_admins(caller, "looks after the service")
     found: Iterable[Finding] = request.app.state.doctor(Wishes(**look.model_dump()))
     return StreamingResponse(_lines(found), media_type="application/x-ndjson", headers=AS_IT_IS)
 

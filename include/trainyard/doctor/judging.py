@@ -7,8 +7,8 @@ from typing import Any
 
 from trainyard.domain.finding import Finding, fine, wrong
 from trainyard.domain.limits import Limits
+from trainyard.pods.environment import GPU
 
-GPU = "nvidia.com/gpu"
 SKEW_SECONDS = 5.0
 # As Airflow's health page names them -> as people start them.
 PARTS = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "dag-processor"}

@@ -16,6 +16,7 @@ from trainyard.domain.limits import FrameworkImage, Limits
 from trainyard.errors import TrainyardError
 from trainyard.pods.diagnose import diagnose, ended, image_trouble, waiting_reason
 from trainyard.pods.spec import training_pod
+from trainyard.pods.status import read_status
 from trainyard.stores.tree import open_folders, remove
 from trainyard.workspace.layout import RunFolder, Workspace
 
@@ -161,7 +162,9 @@ def _untried(image: FrameworkImage) -> Finding:
 
 def _image_finding(pod: dict[str, Any], image: str) -> Finding:
     if trouble := image_trouble(pod):
-        return wrong(IMAGE, f"{image} does not arrive ({_reason(pod)}): {trouble}", _PULL)
+        return wrong(
+            IMAGE, f"{image} does not arrive ({read_status(pod).waiting or 'ImagePullBackOff'}): {trouble}", _PULL
+        )
     if _ran(pod):
         return fine(IMAGE, f"{image} arrives")
     waits = waiting_reason(pod) or "the pod ended before its container ran"
@@ -173,10 +176,10 @@ def _workspace_finding(pod: dict[str, Any], arrived: bool, seconds: float) -> Fi
         return fine(WORKSPACE, "a pod and the service read and write the same one")
     if image_trouble(pod):
         return wrong(WORKSPACE, "it was not tried: the probe pod has no image", _FIRST)
-    if _exit_code(pod) == OTHER_WORKSPACE or (pod.get("status") or {}).get("phase") == "Succeeded":
+    if read_status(pod).exit_code == OTHER_WORKSPACE or (pod.get("status") or {}).get("phase") == "Succeeded":
         return wrong(WORKSPACE, "pods see another workspace than the service", _SAME)
     if outcome := diagnose(pod, 0, 0, time.time()):
-        return wrong(WORKSPACE, f"the probe pod failed: {outcome.message}", outcome.cure if _unran(pod) else _SAME)
+        return wrong(WORKSPACE, f"the probe pod failed: {outcome.message}", _SAME if _ran(pod) else outcome.cure)
     waits = waiting_reason(pod) or "it still runs"
     cure = (
         "A claim without a volume, a folder that the node lacks or a full cluster look like this; --wait gives it more "
@@ -185,22 +188,7 @@ def _workspace_finding(pod: dict[str, Any], arrived: bool, seconds: float) -> Fi
     return wrong(WORKSPACE, f"the probe pod did not end within {seconds:g} seconds: {waits}", cure)
 
 
-def _state(pod: dict[str, Any]) -> dict[str, Any]:
-    rows = (pod.get("status") or {}).get("containerStatuses") or [{}]
-    return rows[0].get("state") or {}
-
-
-def _reason(pod: dict[str, Any]) -> str:
-    return str((_state(pod).get("waiting") or {}).get("reason") or "ImagePullBackOff")
-
-
 def _ran(pod: dict[str, Any]) -> bool:
-    return bool(_state(pod).get("running") or _state(pod).get("terminated"))
-
-
-def _unran(pod: dict[str, Any]) -> bool:
-    return not _ran(pod)
-
-
-def _exit_code(pod: dict[str, Any]) -> int | None:
-    return (_state(pod).get("terminated") or {}).get("exitCode")
+    rows = (pod.get("status") or {}).get("containerStatuses") or [{}]
+    state = rows[0].get("state") or {}
+    return bool(state.get("running") or state.get("terminated"))

@@ -23,7 +23,8 @@ class Attempts:
     @property
     def last(self) -> int:
         """The number of the newest attempt, 0 before the first."""
-        return max((number for number, _ in self._noted()), default=0)
+        noted = self._noted()
+        return noted[-1][0] if noted else 0
 
     @property
     def spent(self) -> bool:
@@ -33,11 +34,12 @@ class Attempts:
     def note(self, number: int) -> None:
         """Add an attempt; one that is there already stays as it is."""
         noted = self._noted()
-        if number > self.last:
+        if not noted or number > noted[-1][0]:
             lines = (f"{each} {round_}\n" for each, round_ in [*noted, (number, self.round)])
             write_inside(self.run.root, self.run.attempts.name, "".join(lines).encode())
 
     def _noted(self) -> list[tuple[int, int]]:
+        """Return number and round of each, in the order of their numbers: only a greater one is ever added."""
         with suppress(FileNotFoundError):
             pairs = (line.split() for line in self.run.attempts.read_text().splitlines())
             return [(int(number), int(round_)) for number, round_ in pairs]
