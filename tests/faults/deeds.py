@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from faults.titles import title
 from trainyard.local.parts import API_SERVER, CLUSTER, OBJECT_STORE
 
 if TYPE_CHECKING:
@@ -70,10 +71,18 @@ def kill_step(scene: Scene) -> str:
     """Kill a supervisor or the step itself."""
     if found := scene.ground.steps():
         victim = scene.rng.choice(found)
-        title = _title(victim)
+        name = title(victim)
         _kill([victim])
-        return title
+        return name
     return "nothing: no step ran"
+
+
+def kill_idle_worker(scene: Scene) -> str:
+    """Kill a worker that waits for a step, as a machine without memory does."""
+    if found := scene.ground.idle_workers():
+        _kill([scene.rng.choice(found)])
+        return f"one of {len(found)}"
+    return "nothing: no worker was idle"
 
 
 def pause_step(scene: Scene) -> str:
@@ -82,7 +91,7 @@ def pause_step(scene: Scene) -> str:
         victim = scene.rng.choice(found)
         with _stopped([victim]):
             time.sleep(scene.rng.uniform(2, 15))
-        return _title(victim)
+        return title(victim)
     return "nothing: no step ran"
 
 
@@ -155,6 +164,7 @@ FAULTS: dict[Callable[[Scene], str], int] = {
     kill_server: 6,
     pause_server: 1,
     kill_step: 4,
+    kill_idle_worker: 1,
     pause_step: 2,
     delete_pod: 3,
     kill_program: 1,
@@ -181,9 +191,3 @@ def _stopped(processes: list[psutil.Process]) -> Iterator[None]:
         for process in processes:
             with suppress(psutil.Error, ProcessLookupError):
                 os.kill(process.pid, signal.SIGCONT)
-
-
-def _title(process: psutil.Process) -> str:
-    with suppress(psutil.Error, IndexError):
-        return str(process.cmdline()[0]).strip()
-    return "a step that ended"

@@ -13,6 +13,7 @@ import psutil
 from recordingapi import Forward, RecordingApi
 from yard import Yard, take_ports
 
+from faults.titles import is_idle, title
 from trainyard.local.demo import put_data
 from trainyard.local.stack import Stack
 
@@ -87,7 +88,19 @@ class Ground:
 
     def steps(self) -> list[psutil.Process]:
         """Return the processes that run a step: supervisors, and the steps' own."""
-        return [each for each in self.stack.processes() if _is_step(each)]
+        return [each for each in self._workers() if not is_idle(each)]
+
+    def idle_workers(self) -> list[psutil.Process]:
+        """Return the scheduler's workers that wait for a step."""
+        return [each for each in self._workers() if is_idle(each)]
+
+    def orphans(self) -> list[psutil.Process]:
+        """Return the workers, at work or idle, of schedulers that have ended."""
+        scheduler = self.part("scheduler")
+        return [each for each in self._workers() if not scheduler or scheduler not in each.parents()]
+
+    def _workers(self) -> list[psutil.Process]:
+        return [each for each in self.stack.processes() if title(each).startswith("airflow worker")]
 
     def programs(self) -> list[tuple[psutil.Process, str]]:
         """Return the training programs that run, each with its run's model id."""
@@ -116,12 +129,6 @@ def ground(folder: Path) -> Iterator[Ground]:
 
 def _mounted(*words: str) -> bool:
     return subprocess.run(["mount", *words], capture_output=True, check=False).returncode == 0
-
-
-def _is_step(process: psutil.Process) -> bool:
-    with suppress(psutil.Error, IndexError):
-        return "airflow worker" in process.cmdline()[0] and "<idle>" not in process.cmdline()[0]
-    return False
 
 
 def _model_id(process: psutil.Process) -> str:

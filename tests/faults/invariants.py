@@ -111,6 +111,7 @@ def nothing_left(end: End) -> Iterator[str]:
         if pool["occupied_slots"] or pool["deferred_slots"]:
             yield f"pool {pool['name']} has slots in use"
     yield from (f"{each.pid} still runs a step" for each in end.ground.steps())
+    yield from (f"{each.pid} waits for a scheduler that has ended" for each in end.ground.orphans())
     yield from (f"{model_id}'s program still runs" for _, model_id in end.ground.programs())
 
 

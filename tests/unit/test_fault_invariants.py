@@ -45,7 +45,7 @@ class _Yard:
 def _end(tmp_path: Path) -> Any:
     """A run that has ended well, and nothing beside it."""
     (tmp_path / "runs" / RUN / "logs").mkdir(parents=True)
-    ground = SimpleNamespace(yard=_Yard(), workspace=tmp_path, steps=list, programs=list)
+    ground = SimpleNamespace(yard=_Yard(), workspace=tmp_path, steps=list, orphans=list, programs=list)
     run = {"training_id": RUN, "state": "completed", "phase": "done", "finished_at": "2026-01-01", "outcome": {}}
     return End(ground, Toll(), {"fault-1": RUN}, {RUN: run})  # type: ignore[arg-type]
 
@@ -116,6 +116,10 @@ def _step_left(end: Any) -> None:
     end.ground.steps = lambda: [SimpleNamespace(pid=7)]
 
 
+def _worker_left(end: Any) -> None:
+    end.ground.orphans = lambda: [SimpleNamespace(pid=8)]
+
+
 def _program_left(end: Any) -> None:
     end.ground.programs = lambda: [(None, RUN)]
 
@@ -142,6 +146,7 @@ def _connection_left(end: Any) -> None:
         (_half_left, "nothing_left: datasets/a.part is left"),
         (_slot_left, "nothing_left: pool gpus-default has slots in use"),
         (_step_left, "nothing_left: 7 still runs a step"),
+        (_worker_left, "nothing_left: 8 waits for a scheduler that has ended"),
         (_program_left, f"nothing_left: {RUN}'s program still runs"),
         (_connection_left, f"connected: {OTHER} has connections and no run"),
     ],

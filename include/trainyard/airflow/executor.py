@@ -9,6 +9,7 @@ from typing import Any
 from airflow.executors import local_executor
 
 from trainyard.airflow.dbwatch import DatabaseWatch
+from trainyard.airflow.workqueue import WorkQueue
 
 # The scheduler's loops: at most ten a second while there are news, one a second while there are none.
 _LEAST_SECONDS, _MOST_SECONDS = 0.1, 1.0
@@ -26,6 +27,8 @@ class LocalExecutor(local_executor.LocalExecutor):
     look at the database costs it 15 ms: too much to look often, too slow to look seldom. On SQLite a change of the
     file says when there is something to see, so an idle scheduler takes 2 % of a core instead of 8, and a step starts
     as soon as the one before it has ended. On other databases nothing is different.
+
+    And its workers survive no scheduler, nor does one that is killed hold up the others: see WorkQueue.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -35,8 +38,17 @@ class LocalExecutor(local_executor.LocalExecutor):
 
     def start(self) -> None:
         super().start()
+        self._take_own_queue()
         database = sqlite_file()
         self._news = DatabaseWatch(database) if database else None
+
+    def _spawn_worker(self) -> None:
+        self._take_own_queue()  # Airflow's start makes another and forks at once
+        super()._spawn_worker()
+
+    def _take_own_queue(self) -> None:
+        if not isinstance(self.activity_queue, WorkQueue):
+            self.activity_queue = WorkQueue()  # type: ignore[assignment]
 
     def heartbeat(self) -> None:
         """Wait for news unless there is work; the scheduler calls this once a loop, after it has looked for work."""

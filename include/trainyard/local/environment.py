@@ -30,6 +30,8 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, 
         **read_env_file(PROJECT / "config" / "airflow.env"),
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": str(PROJECT / "config"),
+        # Airflow's processes write their titles over their environments otherwise, and the mark of the stack with them.
+        "SPT_NOENV": "1",
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
         # Named although it is Airflow's default: another Airflow's, in the environment of who starts this, is not ours.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",

@@ -50,7 +50,7 @@ def of_stack(folder: Path, leaders: Mapping[int, float]) -> list[psutil.Process]
     """Return every process of the stack, whoever its parent is by now; `leaders` maps pid -> start of its servers.
 
     A process belongs to it by the session that a server leads, by its parent, or by its mark. The mark alone would
-    miss Airflow's processes, which write their title over their environment.
+    miss what was given an environment of its own.
     """
     own = {each for each in psutil.process_iter() if _in_session(each, leaders) or _mark_of(each) == str(folder)}
     return list(own.union(*map(_descendants, own)) - {psutil.Process()})
