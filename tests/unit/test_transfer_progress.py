@@ -120,7 +120,7 @@ class TestListingAhead:
         told_lines: list[str] = []
         moved = download(store, listing(), tmp_path / "target", 2, told_lines.append)
         assert moved.moved_files == 20
-        assert told_lines == ["downloading 20 files, 140 bytes, bucket memory at http://nowhere"]
+        assert "downloading 20 files, 140 bytes, bucket memory at http://nowhere" in told_lines
 
     @pytest.mark.parametrize("keys", [("a", "a-b", "a/b"), ("b", "../up")])
     def test_a_listing_with_an_impossible_key_is_refused(self, tmp_path: Path, keys: tuple[str, ...]) -> None:
