@@ -21,9 +21,11 @@ KEY, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 def _ours(endpoint: str, bucket: str, threads: int) -> tuple[Callable[[Path], object], Callable[[Path], object]]:
     from trainyard.domain.training import Credentials, StoreRef
     from trainyard.stores.s3.adapter import S3Store
+    from trainyard.stores.s3.sessions import read_ahead
     from trainyard.stores.transfer import Source, download, upload
     from trainyard.stores.tree import open_inside, scan
 
+    read_ahead()  # as the scheduler does once for all workers
     store = S3Store(StoreRef("s3", bucket, endpoint), Credentials(os.environ[KEY], os.environ[SECRET]), threads)
 
     def up(folder: Path) -> None:
@@ -37,10 +39,10 @@ def _ours(endpoint: str, bucket: str, threads: int) -> tuple[Callable[[Path], ob
 def _boto3(endpoint: str, bucket: str, threads: int) -> tuple[Callable[[Path], object], Callable[[Path], object]]:
     import boto3
     from boto3.s3.transfer import TransferConfig
+    from botocore.config import Config
 
-    from trainyard.stores.s3.endpoint import client_config
-
-    client: Any = boto3.client("s3", endpoint_url=endpoint, config=client_config(endpoint, 4 * threads, "path"))
+    config = Config(s3={"addressing_style": "path"}, max_pool_connections=4 * threads)
+    client: Any = boto3.client("s3", endpoint_url=endpoint, config=config)
     parts = TransferConfig(max_concurrency=4)
 
     def fetch(folder: Path, key: str) -> None:

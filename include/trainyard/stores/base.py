@@ -80,8 +80,8 @@ class Multipart(Protocol):
     def stored(self) -> Mapping[int, str]:
         """The parts that an earlier attempt has stored: their numbers, from 0, with their MD5."""
 
-    def put(self, number: int, data: bytes) -> None:
-        """Store a part and compare what has arrived."""
+    def put(self, number: int, data: bytes | bytearray) -> None:
+        """Store a part and compare what has arrived. The data is the caller's, who writes the next part into it."""
 
     def finish(self) -> Entry:
         """Make the object of all parts; it replaces what has the key."""

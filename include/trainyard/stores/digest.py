@@ -67,6 +67,6 @@ def chunks(source: BinaryIO, size: int) -> Iterator[bytes]:
         yield chunk
 
 
-def md5(data: bytes | memoryview = b"") -> hashlib._Hash:
+def md5(data: bytes | bytearray | memoryview = b"") -> hashlib._Hash:
     """Return the digest of the data, which can be fed with more."""
     return hashlib.md5(data, usedforsecurity=False)

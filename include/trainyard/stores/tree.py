@@ -111,10 +111,14 @@ def _parent(root: Path, name: str, make: bool = False) -> Iterator[tuple[int, st
     here = os.open(root, _FOLDER)
     try:
         for folder in folders:
-            if make:
+            try:
+                inner = os.open(folder, _FOLDER, dir_fd=here)
+            except FileNotFoundError:
+                if not make:
+                    raise
                 with suppress(FileExistsError):
                     os.mkdir(folder, dir_fd=here)
-            inner = os.open(folder, _FOLDER, dir_fd=here)
+                inner = os.open(folder, _FOLDER, dir_fd=here)
             os.close(here)
             here = inner
         yield here, last

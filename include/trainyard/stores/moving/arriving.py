@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from trainyard.stores.base import Entry, Store, StoreError, Why
 from trainyard.stores.digest import MIB, PART, md5
+from trainyard.stores.moving.parallel import StoppedError
 from trainyard.stores.moving.parts import Partial, Span, partial_name
 from trainyard.stores.moving.progress import Progress
 from trainyard.stores.moving.retrying import until_done
@@ -46,14 +47,15 @@ class Arriving:
 
     @contextmanager
     def whole(self, entry: Entry, stop: Event) -> Iterator[Path]:
-        """Yield a file with the object; it is gone afterwards, unless it was moved."""
+        """Yield a file with the object, to be moved to its place."""
         path = self._aside / f"whole-{self._name}-{next(self._numbers)}"
         with self._room.claimed(entry.size):
             try:
                 until_done(lambda: self._fetch(entry, path, stop), stop)
                 yield path
-            finally:
+            except BaseException:
                 path.unlink(missing_ok=True)
+                raise
 
     def begin(self, entry: Entry) -> Partial:
         """Return what is there of a large object, and be it nothing."""
@@ -80,21 +82,26 @@ class Arriving:
         return there.take()
 
     def _fetch(self, entry: Entry, path: Path, stop: Event) -> None:
-        counted = _Counted(self._progress)
+        if entry.size <= IN_MEMORY:
+            self._fetch_small(entry, path, stop)
+            return
+        counted, digest = _Counted(self._progress), md5()
         with counted.taken_back_on_failure():
-            if entry.size <= IN_MEMORY:
-                self._fetch_small(entry, path, counted, stop)
-                return
-            digest = md5()
             with path.open("wb") as file:
-                got = self._read(entry, 0, entry.size, Watched(file, stop, 0, counted.add, digest.update))
+                got = self._read(entry, 0, entry.size, Watched(file, stop, 0, counted.add, digest.update).as_file())
             self._check(entry, got, counted.size, digest.hexdigest)
 
-    def _fetch_small(self, entry: Entry, path: Path, counted: _Counted, stop: Event) -> None:
+    def _fetch_small(self, entry: Entry, path: Path, stop: Event) -> None:
+        # Of thousands of these a bucket may consist: what is done for each counts.
+        if stop.is_set():
+            raise StoppedError
         into = io.BytesIO()
-        got = self._read(entry, 0, entry.size, Watched(into, stop, 0, counted.add))
-        self._check(entry, got, counted.size, lambda: md5(into.getbuffer()).hexdigest())
-        path.write_bytes(into.getbuffer())
+        got = self._read(entry, 0, entry.size, into)
+        data = into.getbuffer()
+        self._check(entry, got, len(data), lambda: md5(data).hexdigest())
+        with open(path, "wb") as file:
+            file.write(data)
+        self._progress.add(len(data))
 
     def _fill(self, there: Partial, span: Span, stop: Event) -> None:
         rest = there.rest_of(span)
@@ -102,7 +109,7 @@ class Arriving:
             return
         with self._room.claimed(PART), closing(there.open(rest.start)) as writer:
             try:
-                into = Watched(cast(BinaryIO, writer), stop, 0, self._progress.add, self._roomy())
+                into = Watched(cast(BinaryIO, writer), stop, 0, self._progress.add, self._roomy()).as_file()
                 got = self._read(there.entry, rest.start, rest.size, into)
                 self._check(there.entry, got, there.entry.size - rest.size + writer.at - rest.start)
             except BaseException:
@@ -120,9 +127,9 @@ class Arriving:
 
         return see
 
-    def _read(self, entry: Entry, start: int, size: int, into: Watched) -> Entry:
+    def _read(self, entry: Entry, start: int, size: int, into: BinaryIO) -> Entry:
         try:
-            return self.store.read(entry, start, size, into.as_file())
+            return self.store.read(entry, start, size, into)
         except StoreError as error:
             if error.why is not Why.NO_KEY:
                 raise

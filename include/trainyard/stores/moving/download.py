@@ -118,11 +118,12 @@ class _Download:
 
     def _missing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         known = self.journal.read() if self.journal else {}
+        empty = not any(self.target.iterdir())
         for entry in entries:
             self.counts.files += 1
             self.counts.bytes += entry.size
             self.progress.busy()
-            if not lies_there(self.target, entry, known.get(entry.key)):
+            if empty or not lies_there(self.target, entry, known.get(entry.key)):
                 self.counts.moved_files += 1
                 self.counts.moved_bytes += entry.size
                 self.progress.found(1, entry.size)

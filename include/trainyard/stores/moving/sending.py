@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from threading import Condition, Event, Lock
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from trainyard.stores.base import Entry, FileShrankError, Multipart, StoreError, Why
 from trainyard.stores.digest import MIB, md5
@@ -19,25 +20,32 @@ _LOOK_SECONDS = 0.5
 
 
 class Memory:
-    """What the parts of all files that are being sent may take together; a larger part is sent alone."""
+    """What the parts of all files that are being sent may take together; a larger part is sent alone.
+
+    What one part leaves the next one takes: of pieces that come and go an allocator keeps several times as much.
+    """
 
     def __init__(self, most: int = IN_FLIGHT) -> None:
         self._most, self._held = most, 0
+        self._free: list[bytearray] = []
         self._change = Condition()
 
     @contextmanager
-    def held(self, size: int, stop: Event) -> Iterator[None]:
+    def held(self, size: int, stop: Event) -> Iterator[bytearray]:
         with self._change:
             while self._held and self._held + size > self._most:
                 self._change.wait(_LOOK_SECONDS)
                 if stop.is_set():
                     raise StoppedError
             self._held += size
+            self._free = [piece for piece in self._free if len(piece) == size]
+            piece = self._free.pop() if self._free else bytearray(size)
         try:
-            yield
+            yield piece
         finally:
             with self._change:
                 self._held -= size
+                self._free.append(piece)
                 self._change.notify_all()
 
 
@@ -68,8 +76,8 @@ class Sending:
         """Send parts until none is left; return True to the one thread after which all have arrived."""
         last = False
         while not last and self._next < self._count:
-            with self._memory.held(self._multipart.part, stop):
-                last = self._send_next(stop)
+            with self._memory.held(self._multipart.part, stop) as piece:
+                last = self._send_next(piece, stop)
         return last
 
     def finish(self, stop: Event) -> Entry:
@@ -93,28 +101,27 @@ class Sending:
     def _count(self) -> int:
         return -(-self.size // self._multipart.part)
 
-    def _send_next(self, stop: Event) -> bool:
+    def _send_next(self, piece: bytearray, stop: Event) -> bool:
         with self._lock:
             number = self._next
             if number >= self._count:
                 return False
             self._next += 1
-            data = self._read(number)
+            data = self._read(number, piece)
         self._send(number, data, stop)
         with self._lock:
             self._arrived += 1
             return self._arrived == self._count
 
-    def _read(self, number: int) -> bytes:
+    def _read(self, number: int, piece: bytearray) -> bytes | bytearray:
         start = number * self._multipart.part
-        wanted = min(self._multipart.part, self.size - start)
         self._file.seek(start)
-        data = self._file.read(wanted)
-        if len(data) != wanted:
-            raise FileShrankError
-        return data
+        with memoryview(piece)[: self.size - start] as wanted:
+            if cast(BufferedReader, self._file).readinto(wanted) != len(wanted):
+                raise FileShrankError
+            return piece if len(wanted) == len(piece) else bytes(wanted)
 
-    def _send(self, number: int, data: bytes, stop: Event) -> None:
+    def _send(self, number: int, data: bytes | bytearray, stop: Event) -> None:
         try:
             if not self._forgotten and not self._is_stored(number, data):
                 until_done(lambda: self._multipart.put(number, data), stop)
@@ -125,7 +132,7 @@ class Sending:
             self._forgotten = True
         self._progress.add(len(data))
 
-    def _is_stored(self, number: int, data: bytes) -> bool:
+    def _is_stored(self, number: int, data: bytes | bytearray) -> bool:
         stored = self._multipart.stored.get(number)
         return stored is not None and stored == md5(data).hexdigest()
 
@@ -146,7 +153,8 @@ class Sending:
         for number in range(self._count):
             if stop.is_set():
                 raise StoppedError
-            data = self._read(number)
-            if not self._is_stored(number, data):
-                self._multipart.put(number, data)
+            with self._memory.held(self._multipart.part, stop) as piece:
+                data = self._read(number, piece)
+                if not self._is_stored(number, data):
+                    self._multipart.put(number, data)
             self._progress.busy()

@@ -31,7 +31,7 @@ class S3Parts:
                 return
             self._target["UploadId"] = self._client.create_multipart_upload(**self._target)["UploadId"]
 
-    def put(self, number: int, data: bytes) -> None:
+    def put(self, number: int, data: bytes | bytearray) -> None:
         digest = md5(data).hexdigest()
         try:
             with self._refusals.during("write to", self._key):

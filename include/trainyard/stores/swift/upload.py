@@ -46,7 +46,7 @@ class SwiftUpload:
         self._parts = self._taken_up() if alone else {}
         self.stored: Mapping[int, str] = {number: str(part.md5) for number, part in self._parts.items()}
 
-    def put(self, number: int, data: bytes) -> None:
+    def put(self, number: int, data: bytes | bytearray) -> None:
         part = Segment(self._segments.container, f"{self._folder}/{number:08d}", len(data), md5(data).hexdigest())
         with self._refusals.during("write to", self._key):
             etag = self._session.connection.put_object(
