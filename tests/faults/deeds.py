@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,11 +31,15 @@ _GONE_SECONDS = (0.0, 15.0)
 
 @dataclass
 class Toll:
-    """What faults took of runs, by model id: pods, programs, and room in the workspace."""
+    """What faults took of runs, by model id: pods, programs, and room in the workspace, each time a pod's too."""
 
-    pods: dict[str, int] = field(default_factory=dict)
+    pods: Counter[str] = field(default_factory=Counter)
     programs: set[str] = field(default_factory=set)
-    full: set[str] = field(default_factory=set)
+    full: Counter[str] = field(default_factory=Counter)
+
+    def lost(self, model_id: str) -> int:
+        """Return how many pods of a run the infrastructure may have taken: none starts where nothing can be written."""
+        return self.pods[model_id] + self.full[model_id]
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def delete_pod(scene: Scene) -> str:
     force = ("--grace-period=0", "--force") if scene.rng.random() < 0.5 else ()
     for model_id in scene.going():
         if model_id in run:
-            scene.toll.pods[model_id] = scene.toll.pods.get(model_id, 0) + 1
+            scene.toll.pods[model_id] += 1
     with suppress(subprocess.CalledProcessError):  # it may have gone meanwhile
         scene.ground.yard.kubectl("delete", pod, "--wait=false", *force)
     return f"{pod} {' '.join(force)}".rstrip()
@@ -126,14 +131,14 @@ def fill_workspace(scene: Scene) -> str:
     if not scene.ground.bounded:
         return "nothing: the workspace could not be bounded here"
     filler = scene.ground.workspace / "filler"
-    scene.toll.full.update(scene.going())
+    met = set(scene.going())
     try:
         with suppress(OSError), filler.open("wb") as file:
             while True:
                 file.write(bytes(2**20))
         time.sleep(_FULL_SECONDS)
     finally:
-        scene.toll.full.update(scene.going())
+        scene.toll.full.update(met.union(scene.going()))
         filler.unlink(missing_ok=True)
     return "filled"
 

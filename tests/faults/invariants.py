@@ -52,7 +52,7 @@ def terminal(end: End) -> Iterator[str]:
 
 def _is_explained(toll: Toll, model_id: str, code: str | None) -> bool:
     return (
-        (code in _LOSSES and toll.pods.get(model_id, 0) > RETRIES)
+        (code in _LOSSES and toll.lost(model_id) > RETRIES)
         or (code in _OWN_END and model_id in toll.programs)
         or (code in _NO_ROOM and model_id in toll.full)
     )
@@ -64,8 +64,8 @@ def trained_once(end: End) -> Iterator[str]:
         if run["state"] != "completed":
             continue
         starts = len(_stored(end, model_id, "starts.txt").splitlines())
-        if not 1 <= starts <= 1 + end.toll.pods.get(model_id, 0):
-            yield f"{model_id} was started {starts} times, {end.toll.pods.get(model_id, 0)} pods were taken"
+        if not 1 <= starts <= 1 + end.toll.lost(model_id):
+            yield f"{model_id} was started {starts} times, {end.toll.lost(model_id)} pods were taken"
 
 
 def stored(end: End) -> Iterator[str]:
@@ -75,7 +75,7 @@ def stored(end: End) -> Iterator[str]:
         if run["state"] != "completed":
             continue
         log = _stored(end, model_id, "learner-1/training-log.txt").splitlines()
-        taken = end.toll.pods.get(model_id, 0)
+        taken = end.toll.lost(model_id)
         trapped = log[-1:] == ["stopping"] and taken  # it said 0 when it was asked to stop: its own word
         if not trapped and (log[-LINES:] != whole or (not taken and log != whole)):
             yield f"{model_id} has a log of {len(log)} lines that ends {log[-2:]}"
