@@ -71,8 +71,8 @@ else
 endif
 
 FAULTS ?= 200
-test-faults: setup tools ## Do FAULTS=200 faults at random to a stack under load, the same ones again with SEED=N
-	@PYTHONPATH=tests:tests/e2e $(BIN)/python -m faults --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
+test-faults: setup tools ## Do FAULTS=200 faults at random to a stack under load, the same ones again with SEED=N, some kinds with ONLY=…
+	@PYTHONPATH=tests:tests/e2e $(BIN)/python -m faults --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 lint: setup ## Check style, types and formatting; mends nothing
 	@$(BIN)/ruff check .

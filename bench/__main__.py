@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench import datasets, drops, idle, listing, moves, queue, start
@@ -14,7 +14,7 @@ from bench.figures import Figure, table
 from trainyard.errors import TrainyardError
 
 RESULTS = Path(__file__).parent / "results"
-PARTS: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
+PARTS: dict[str, Callable[[Callable[[str], None]], Iterable[Figure]]] = {
     "start": start.measure,
     "idle": idle.measure,
     "queue": queue.measure,
@@ -39,7 +39,9 @@ def main() -> int:
     except TrainyardError as error:
         print(f"{error}. {error.cure}", file=sys.stderr)
         return 1
-    finally:  # what was measured is not lost with a part that fails
+    except KeyboardInterrupt:
+        return 130
+    finally:  # what was measured is not lost with a part that fails or is broken off
         if figures:
             print("\n".join(table(figures)))
             _keep(figures)

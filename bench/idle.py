@@ -31,21 +31,22 @@ _LIMIT_SECONDS, _STOCK_LIMIT_SECONDS = 1500, 600
 Say = Callable[[str], None]
 
 
-def measure(say: Say) -> list[Figure]:
+def measure(say: Say) -> Iterator[Figure]:
     """Measure both on one machine at the same time: each is idle while the other works."""
     begun = time.monotonic()
     with fresh_stack(say) as stack:
-        first = Figure("cold start with a new database, trainyard", [time.monotonic() - begun], "s")
+        yield Figure("cold start with a new database, trainyard", [time.monotonic() - begun], "s")
         stack.down(say)
-        again = _up(stack, say)
+        yield _up(stack, say)
         job = tiny(stack, 0.2)
         with front_door(stack) as door:
             door.submit([("manifest.yml", job.manifest)], job.zip, {})
         with stock_airflow(stack, say) as stock:
-            cold = [first, again, Figure("cold start on its database, stock Airflow", [stock.started_in], "s")]
-            figures = [*cold, *_with(stack, stock, job, 0, say)]
-            figures += _fill(stack, stock, job, say)
-            return [*figures, *_with(stack, stock, job, KNOWN, say), *_door(stack, job, say)]
+            yield Figure("cold start on its database, stock Airflow", [stock.started_in], "s")
+            yield from _with(stack, stock, job, 0, say)
+            yield from _fill(stack, stock, job, say)
+            yield from _with(stack, stock, job, KNOWN, say)
+            yield from _door(stack, job, say)
 
 
 def _up(stack: Stack, say: Say) -> Figure:
@@ -54,16 +55,17 @@ def _up(stack: Stack, say: Say) -> Figure:
     return Figure("cold start on its database, trainyard", [time.monotonic() - begun], "s")
 
 
-def _with(stack: Stack, stock: Stock, job: Tiny, known: int, say: Say) -> list[Figure]:
+def _with(stack: Stack, stock: Stock, job: Tiny, known: int, say: Say) -> Iterator[Figure]:
     when = f"{known:,} known" if known else "idle"
     turns = _STOCK_TURNS if not known else _STOCK_TURNS_AMONG_MANY if stock.known() >= known else 0
-    figures = starts(stack, stock, job, _TURNS, turns, when, say)
-    kept = [*memory("trainyard", pids_of(stack)), *memory("stock Airflow", stock.pids)] if known else []
+    if known:
+        yield from (*memory("trainyard", pids_of(stack)), *memory("stock Airflow", stock.pids))
     say(f"{when}: looking at the processors for {SECONDS:.0f} s")
     with ThreadPoolExecutor() as pool:
         mine = pool.submit(processor, f"trainyard, {when}", pids_of(stack), SECONDS)
         theirs = pool.submit(processor, f"stock Airflow, {when}", stock.pids, SECONDS, each=False)
-        return [*figures, *kept, *mine.result(), *theirs.result()]
+        yield from (*mine.result(), *theirs.result())
+    yield from starts(stack, stock, job, _TURNS, turns, when, say)
 
 
 def _fill(stack: Stack, stock: Stock, job: Tiny, say: Say) -> list[Figure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,7 +29,7 @@ Held = list[tuple[float, float]]
 Say = Callable[[str], None]
 
 
-def measure(say: Say) -> list[Figure]:
+def measure(say: Say) -> Iterator[Figure]:
     """Measure each of both on one after the other, on the same cluster."""
     with fresh_stack(say, _GPUS) as stack:
         short, job = tiny(stack, _SHORT), tiny(stack, SECONDS)
@@ -39,18 +39,15 @@ def measure(say: Say) -> list[Figure]:
             _theirs(stack, stock, short, 1, _GPUS, "warm")
             queue = f"GPU idle between two of {_QUEUE} trainings of {_SHORT:g} s"
             burst = f"GPUs idle, burst of {BURST} x {SECONDS:g} s on {_GPUS}"
-            figures = [
-                _gaps(queue, "trainyard", _ours(stack, short, _QUEUE, _ONE_GPU), say, goal=1),
-                _gaps(queue, "bare pods", _pods(stack, short, _QUEUE, _GPUS), say),
-                _gaps(queue, "stock Airflow", _theirs(stack, stock, short, _QUEUE, 1, "queue"), say),
-            ]
+            yield _gaps(queue, "trainyard", _ours(stack, short, _QUEUE, _ONE_GPU), say, goal=1)
+            yield _gaps(queue, "bare pods", _pods(stack, short, _QUEUE, _GPUS), say)
+            yield _gaps(queue, "stock Airflow", _theirs(stack, stock, short, _QUEUE, 1, "queue"), say)
             for whose, deed in (
                 ("trainyard", lambda: _ours(stack, job, BURST, _FOUR_GPUS)),
                 ("bare pods", lambda: _pods(stack, job, BURST, 1)),
                 ("stock Airflow", lambda: _theirs(stack, stock, job, BURST, _GPUS, "burst")),
             ):
-                figures += _burst(burst, whose, deed, say)
-            return figures
+                yield from _burst(burst, whose, deed, say)
 
 
 def _gaps(name: str, whose: str, held: Held, say: Say, goal: float | None = None) -> Figure:
@@ -64,8 +61,9 @@ def _burst(name: str, whose: str, deed: Callable[[], Held], say: Say) -> list[Fi
     held = deed()
     figure = Figure(f"{name}: {whose}", [idle_percent(held, _GPUS)], "%", 5 if whose == "trainyard" else None)
     last = max(ended for _, ended in held)
+    lost = [Figure(f"{name}, runs that failed: {whose}", [BURST - len(held)], "")] if len(held) < BURST else []
     say(f"{figure.name}: {figure.values[0]:.1f} %, {last - begun:.0f} s")
-    return [figure, Figure(f"{name}, until the last program has ended: {whose}", [last - begun], "s")]
+    return [figure, Figure(f"{name}, until the last program has ended: {whose}", [last - begun], "s"), *lost]
 
 
 def _ours(stack: Stack, job: Tiny, count: int, account: str) -> Held:
@@ -87,10 +85,8 @@ def _theirs(stack: Stack, stock: Stock, job: Tiny, count: int, slots: int, name:
         names = [f"{name}-{number:03}" for number in range(count)]
         for each in names:
             stock.hand_in(each, job)
-        held = times.wait(count, _LIMIT_SECONDS)
-        runs = stock.folder / "runs"
-        assert wait_for(lambda: not any((runs / each).exists() for each in names), _LIMIT_SECONDS)
-    return held
+        assert wait_for(lambda: stock.ended(names).total() == count, _LIMIT_SECONDS)
+        return times.wait(stock.ended(names)["success"], _LIMIT_SECONDS)
 
 
 def _pods(stack: Stack, job: Tiny, count: int, gpus: int) -> Held:

@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,13 @@ class Stock:
         with closing(sqlite3.connect(database, uri=True, timeout=30)) as opened:
             found: int = opened.execute("select count(distinct dag_id) from serialized_dag").fetchone()[0]
             return found
+
+    def ended(self, names: Collection[str]) -> Counter[str]:
+        """Count the runs that have ended, by how they did."""
+        database = f"file:{self.folder}/airflow.db?mode=ro"
+        with closing(sqlite3.connect(database, uri=True, timeout=30)) as opened:
+            rows = opened.execute("select dag_id, state from dag_run where state in ('success', 'failed')").fetchall()
+        return Counter(state for name, state in rows if name in names)
 
     def pool(self, slots: int) -> None:
         """Let so many trainings hold a GPU at a time."""

@@ -11,7 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from faults.deeds import FAULTS, Scene, Toll
+from faults.deeds import FAULTS, Faults, Scene, Toll, wait_for_the_silent
 from faults.ground import Ground, ground
 from faults.invariants import End, broken
 from faults.load import Load, phases
@@ -28,7 +28,7 @@ def main() -> int:
     print(f"{options.faults} faults; the same again: make test-faults SEED={seed} FAULTS={options.faults}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="trainyard-faults-"))
     with ground(folder) as there:
-        found = _campaign(there, random.Random(seed), options.faults)
+        found = _campaign(there, random.Random(seed), options.faults, _chosen(options.only))
     print(*found, sep="\n", file=sys.stderr)
     if found:
         print(f"{len(found)} things are broken; what there was is kept in {folder}", file=sys.stderr)
@@ -41,15 +41,21 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--faults", type=int, default=200, help="how many, 200 if not given")
     parser.add_argument("--seed", type=int, help="what makes the faults; a new one if not given")
+    names = [fault.__name__ for fault in FAULTS]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="FAULT", help=", ".join(names))
     return parser.parse_args()
 
 
-def _campaign(there: Ground, rng: random.Random, count: int) -> list[str]:
+def _chosen(names: list[str]) -> Faults:
+    return {fault: often for fault, often in FAULTS.items() if fault.__name__ in names}
+
+
+def _campaign(there: Ground, rng: random.Random, count: int, faults: Faults) -> list[str]:
     """Do the faults under load, let everything come to rest, and return what is broken."""
     toll, aims, began = Toll(), phases(), time.monotonic()
     with Load(there, random.Random(rng.random()), _RUNS_AT_ONCE) as load:
         for number in range(1, count + 1):
-            fault = rng.choices(list(FAULTS), list(FAULTS.values()))[0]
+            fault = rng.choices(list(faults), list(faults.values()))[0]
             phase = next(aims)
             wait_for(partial(load.any_in, phase), _AIM_SECONDS)
             done = fault(Scene(there, rng, toll, lambda: load.going))
@@ -58,7 +64,8 @@ def _campaign(there: Ground, rng: random.Random, count: int) -> list[str]:
             print(f"{number:4} {at:6.0f} s  {phase:15} {fault.__name__:14} {done}; {runs}", flush=True)
         load.stop()
         there.up()
-        rested = wait_for(lambda: load.look() and not load.going, _REST_SECONDS)
+        wait_for_the_silent()
+        rested = wait_for(lambda: load.look() and not load.going and not there.steps(), _REST_SECONDS)
         end = End(there, toll, load.accepted, load.runs)
         print(f"{len(load.runs)} runs: {_counted(end)}", flush=True)
         return [*([] if rested else ["runs still go on"]), *broken(end)]

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from faults.ground import Ground
 
 SERVERS = (API_SERVER, "scheduler", "dag-processor", "triggerer", CLUSTER, OBJECT_STORE)
-# Longer than after which Airflow calls a part unhealthy (30 s).
+# Longer than after which Airflow calls a part unhealthy (30 s), and a step dead (90 s).
 _PAUSED_SECONDS = 35.0
+_SILENT_SECONDS = 100.0
+_SILENCE = "silence"
 _API_SECONDS = (3.0, 20.0)
 _FULL_SECONDS = 6.0
 _GONE_SECONDS = (0.0, 15.0)
@@ -100,6 +103,23 @@ def pause_step(scene: Scene) -> str:
     return "nothing: no step ran"
 
 
+def silence_step(scene: Scene) -> str:
+    """Stop a step for so long that Airflow takes it for dead; other faults come meanwhile, then it goes on."""
+    if found := scene.ground.steps():
+        victim = scene.rng.choice(found)
+        threading.Thread(target=_silence, args=(victim,), name=_SILENCE, daemon=True).start()
+        return title(victim)
+    return "nothing: no step ran"
+
+
+def sleep_all(scene: Scene) -> str:
+    """Stop everything for so long that every heartbeat is late, as a laptop does that is closed."""
+    with _stopped(found := scene.ground.stack.processes()):
+        time.sleep(_SILENT_SECONDS)
+    scene.ground.up()
+    return f"{len(found)} processes"
+
+
 def delete_pod(scene: Scene) -> str:
     """Delete a pod behind the service's back, at once or with its grace."""
     pods = [name for name in scene.ground.yard.pods() if name.startswith("pod/training-")]
@@ -165,17 +185,20 @@ def restart_all(scene: Scene) -> str:
 
 
 # Each as often as its number says.
-FAULTS: dict[Callable[[Scene], str], int] = {
+Faults = dict[Callable[[Scene], str], float]
+FAULTS: Faults = {
     kill_server: 6,
     pause_server: 1,
     kill_step: 4,
     kill_idle_worker: 1,
     pause_step: 2,
+    silence_step: 1,
     delete_pod: 3,
     kill_program: 1,
     fill_workspace: 1,
     break_api: 3,
     restart_all: 1,
+    sleep_all: 0.2,
 }
 
 
@@ -183,6 +206,18 @@ def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.Error):
             process.kill()
+
+
+def wait_for_the_silent() -> None:
+    """Return when every step that was silenced goes on."""
+    for thread in threading.enumerate():
+        if thread.name == _SILENCE:
+            thread.join()
+
+
+def _silence(victim: psutil.Process) -> None:
+    with _stopped([victim]):
+        time.sleep(_SILENT_SECONDS)
 
 
 @contextmanager
