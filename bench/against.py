@@ -28,7 +28,7 @@ def starts(stack: Stack, stock: Stock, job: Tiny, turns: int, stock_turns: int, 
     for turn in range(-1, turns):
         model_id, mine = _ours(stack, job)
         alone = bare_pod(stack, model_id, f"training-{prefix}{turn + 1:05d}")
-        took = [_theirs(stock, job, f"{prefix}-{turn + 1}")] if turn < stock_turns else []
+        took = [_theirs(stock, job, f"{prefix}-{turn + 1}")] if stock_turns and turn < stock_turns else []
         say(f"{when}: trainyard {mine:.2f} s, bare pod {alone:.2f} s, stock Airflow {took}")
         if turn >= 0:
             ours, bare, theirs = [*ours, mine], [*bare, alone], [*theirs, *took]
