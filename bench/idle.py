@@ -87,7 +87,8 @@ def _fill(stack: Stack, stock: Stock, job: Tiny, say: Say) -> list[Figure]:
 def _door(stack: Stack, job: Tiny, say: Say) -> list[Figure]:
     """Hand in as fast as one and several callers can, while nothing else is done: the scheduler is halted.
 
-    The alternative is Airflow's own REST: to trigger a run of a DAG that is known, without manifest, zip or check.
+    The alternative is Airflow's own REST: to trigger a run of a DAG that is known, without manifest, zip or check. Of
+    several callers at once it answers most with 500 on SQLite, so that there is nothing to compare.
     """
     with _halted(pids_of(stack)["scheduler"]), front_door(stack) as door:
         submit = partial(door.submit, [("manifest.yml", job.manifest)], job.zip, {})
@@ -95,7 +96,6 @@ def _door(stack: Stack, job: Tiny, say: Say) -> list[Figure]:
         figures.append(_rate(f"accepted a second, {_CALLERS} callers: trainyard", submit, _CALLERS))
         trigger = _trigger(stack, submit()["model_id"])
         figures.append(_rate("accepted a second, one caller: Airflow's own REST", trigger, 1))
-        figures.append(_rate(f"accepted a second, {_CALLERS} callers: Airflow's own REST", trigger, _CALLERS))
     say("accepted a second: " + ", ".join(f"{figure.values[0]:.1f}" for figure in figures))
     return figures
 
