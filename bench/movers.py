@@ -33,7 +33,7 @@ def _ours(endpoint: str, bucket: str, threads: int) -> tuple[Callable[[Path], ob
         sources = [Source(name, size, partial(open_inside, folder, name)) for name, size in files.items()]
         upload(store, sources, "", threads, _quiet)
 
-    return lambda folder: download(store, list(store.list()), folder, threads, _quiet), up
+    return lambda folder: download(store, store.list(), folder, threads, _quiet), up
 
 
 def _boto3(endpoint: str, bucket: str, threads: int) -> tuple[Callable[[Path], object], Callable[[Path], object]]:

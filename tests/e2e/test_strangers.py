@@ -6,6 +6,7 @@ import ipaddress
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +146,16 @@ def test_a_victim_is_canceled_with_what_it_had(yard: Yard, victim: str) -> None:
 
 
 def test_no_server_of_the_stack_listens_beyond_loopback(yard: Yard) -> None:
-    listening = {
-        connection.laddr.ip
-        for process in yard.stack.processes()
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    listening = {address for process in yard.stack.processes() for address in _listening(process)}
     assert listening
     assert [address for address in listening if not ipaddress.ip_address(address).is_loopback] == []
+
+
+def _listening(process: psutil.Process) -> set[str]:
+    with suppress(psutil.NoSuchProcess):  # steps come and go
+        found = process.net_connections("inet")
+        return {connection.laddr.ip for connection in found if connection.status == psutil.CONN_LISTEN}
+    return set()
 
 
 def test_whoever_starts_the_stack_is_told_that_it_is_no_sandbox(yard: Yard) -> None:
