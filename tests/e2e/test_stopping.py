@@ -45,8 +45,10 @@ def _canceled(yard: Yard, model_id: str) -> float:
     assert "admin" in run["outcome"]["message"]
     assert "canceled by admin" in yard.stored(model_id, "learner-1/outcome.txt")
     assert not [pod for pod in yard.pods() if model_id.lower() in pod]
-    left = {path.name for path in (yard.folder / "workspace" / "runs" / model_id).iterdir()}
-    assert left <= {"logs", "state", "stored"}
+    folder = yard.folder / "workspace" / "runs" / model_id
+    # A step that was told to stop may outlast the run by a moment.
+    wait_for(lambda: {path.name for path in folder.iterdir()} <= {"logs", "state", "stored"}, 15)
+    assert {path.name for path in folder.iterdir()} <= {"logs", "state", "stored"}
     return float(run["outcome"]["gpu_seconds"])
 
 

@@ -326,6 +326,12 @@ class TestCleanup:
         assert bench.run.training_log.read_text() == "epoch 1\n"
         assert bench.run.started.exists()
 
+    def test_what_a_step_that_was_killed_has_told_of_its_transfer_goes(self, bench: Bench) -> None:
+        bench.stage()
+        bench.run.transfer.write_text("{}")
+        cleanup(ID, bench.workspace)
+        assert not bench.run.transfer.exists()
+
     def test_results_that_are_not_in_the_bucket_stay_until_the_run_is_forgotten(self, bench: Bench) -> None:
         bench.stage()
         bench.train(**{"result/a": "1"})

@@ -22,6 +22,7 @@ def cleanup(model_id: str, workspace: Workspace) -> bool:
     DatasetCache(workspace).release(model_id)
     _remove(run.model)
     _remove(run.root / "model.part")
+    run.transfer.unlink(missing_ok=True)  # of a step that was killed
     if not run.stored.exists() and (_has_entries(run.result) or run.started.exists()):
         return False
     _remove(run.result)
