@@ -47,8 +47,7 @@ def _canceled(yard: Yard, model_id: str) -> float:
     assert not [pod for pod in yard.pods() if model_id.lower() in pod]
     folder = yard.folder / "workspace" / "runs" / model_id
     # A step that was told to stop may outlast the run by a moment.
-    wait_for(lambda: {path.name for path in folder.iterdir()} <= {"logs", "state", "stored"}, 15)
-    assert {path.name for path in folder.iterdir()} <= {"logs", "state", "stored"}
+    assert wait_for(lambda: {path.name for path in folder.iterdir()} <= {"logs", "state", "stored"}, 15)
     return float(run["outcome"]["gpu_seconds"])
 
 

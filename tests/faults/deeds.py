@@ -9,8 +9,8 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -69,8 +69,7 @@ def pause_server(scene: Scene) -> str:
     """Stop a part in its tracks for longer than its heartbeat."""
     name = scene.rng.choice(SERVERS)
     if server := scene.ground.part(name):
-        with _stopped([server]):
-            time.sleep(_PAUSED_SECONDS)
+        _pause([server], _PAUSED_SECONDS)
     scene.ground.up()
     return name
 
@@ -97,8 +96,7 @@ def pause_step(scene: Scene) -> str:
     """Stop a step in its tracks for a while."""
     if found := scene.ground.steps():
         victim = scene.rng.choice(found)
-        with _stopped([victim]):
-            time.sleep(scene.rng.uniform(2, 15))
+        _pause([victim], scene.rng.uniform(2, 15))
         return title(victim)
     return "nothing: no step ran"
 
@@ -107,15 +105,15 @@ def silence_step(scene: Scene) -> str:
     """Stop a step for so long that Airflow takes it for dead; other faults come meanwhile, then it goes on."""
     if found := scene.ground.steps():
         victim = scene.rng.choice(found)
-        threading.Thread(target=_silence, args=(victim,), name=_SILENCE, daemon=True).start()
+        threading.Thread(target=_pause, args=([victim], _SILENT_SECONDS), name=_SILENCE, daemon=True).start()
         return title(victim)
     return "nothing: no step ran"
 
 
 def sleep_all(scene: Scene) -> str:
     """Stop everything for so long that every heartbeat is late, as a laptop does that is closed."""
-    with _stopped(found := scene.ground.stack.processes()):
-        time.sleep(_SILENT_SECONDS)
+    found = scene.ground.stack.processes()
+    _pause(found, _SILENT_SECONDS)
     scene.ground.up()
     return f"{len(found)} processes"
 
@@ -215,18 +213,13 @@ def wait_for_the_silent() -> None:
             thread.join()
 
 
-def _silence(victim: psutil.Process) -> None:
-    with _stopped([victim]):
-        time.sleep(_SILENT_SECONDS)
-
-
-@contextmanager
-def _stopped(processes: list[psutil.Process]) -> Iterator[None]:
-    for process in processes:
-        with suppress(psutil.Error):
-            process.send_signal(signal.SIGSTOP)
+def _pause(processes: list[psutil.Process], seconds: float) -> None:
+    """Stop processes in their tracks, and let them go on whatever happens meanwhile."""
     try:
-        yield
+        for process in processes:
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
     finally:
         for process in processes:
             with suppress(psutil.Error, ProcessLookupError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +25,7 @@ class Room:
 
     def check(self, needed: int) -> None:
         """Raise TrainyardError S302 if `needed` bytes do not fit, or would eat into the reserve."""
-        disk = os.statvfs(self._folder)
-        free = disk.f_bavail * disk.f_frsize - self._claimed
+        free = shutil.disk_usage(self._folder).free - self._claimed
         if needed + self._reserve > free:
             kept = f" beside the {self._reserve} that stay free" if self._reserve else ""
             room = max(free - self._reserve, 0)
