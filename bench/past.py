@@ -19,7 +19,7 @@ from typing import Any
 from samples import training
 
 from trainyard.catalogue import Catalogue, Training
-from trainyard.domain.names import account_pool, new_model_id
+from trainyard.domain.names import RunKey, account_pool, new_model_id
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
 from trainyard.settings import read_settings
@@ -67,7 +67,7 @@ def write_past(how_many: int, catalogue: Catalogue, workspace: Workspace) -> Non
     catalogue.add(*(run.training for run in runs if run.first))
     for run in runs:
         if run.state is State.RUNNING:
-            started = workspace.run(run.run_id).started
+            started = workspace.run(RunKey(run.training.id, run.run_id)).started
             started.parent.mkdir(parents=True)
             started.touch()
     _insert(runs)

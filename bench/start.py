@@ -11,6 +11,7 @@ from bench import known
 from bench.figures import Figure
 from bench.stacks import fresh_stack, front_door, object_store
 from trainyard.catalogue import Catalogue
+from trainyard.domain.names import RunKey
 from trainyard.local.demo import EXAMPLE, prepare, put_data
 from trainyard.local.ready import wait_for
 from trainyard.local.stack import Stack
@@ -67,13 +68,12 @@ def bare_pod(stack: Stack, model_id: str, name: str) -> float:
     workspace = Workspace(stack.folder / "workspace")
     training = Catalogue(stack.folder / "catalogue").get(model_id)
     assert training is not None
-    run = workspace.run(name)
+    run = workspace.run(RunKey.first_of(name))
     for folder in (*run.folders, workspace.root / "bare-data", workspace.root / "bare-checkpoints"):
         folder.mkdir(parents=True, exist_ok=True)
     body = training_pod(
         PodRun(
-            model_id=name,
-            training_id=name,
+            key=RunKey.first_of(name),
             attempt=1,
             spec=training.spec,
             plan=training.plan,
@@ -100,7 +100,7 @@ def _client(kubeconfig: Path) -> Any:
 
 def started(stack: Stack, model_id: str) -> float:
     """Wait for the mark that the wrapper leaves as the program starts; return its time."""
-    run = Workspace(stack.folder / "workspace").run(model_id)
+    run = Workspace(stack.folder / "workspace").run(RunKey.first_of(model_id))
     assert wait_for(lambda: started_at(run) is not None, _LIMIT_SECONDS), f"{model_id} did not start"
     begun = started_at(run)
     assert begun is not None

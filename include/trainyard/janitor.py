@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from trainyard.domain.names import RunKey
 from trainyard.owners import GOING, OVER, UNKNOWN, Owner
 from trainyard.sweep import Sweep
 
@@ -15,7 +16,7 @@ _UNITS = ((24 * 3600, "day"), (3600, "hour"), (60, "minute"))
 class Left:
     """Something that a run made; `name` is for people, `made_at` is in seconds since the epoch."""
 
-    model_id: str
+    run: RunKey
     name: str
     made_at: float
     remove: Callable[[], object]
@@ -45,12 +46,12 @@ def why_nobodys(left: Left, owner: Owner | None, now: float, grace_seconds: floa
 
 
 def tidy(
-    things: Iterable[Left], owners: Mapping[str, Owner], now: float, grace_seconds: float, dry_run: bool
+    things: Iterable[Left], owners: Mapping[RunKey, Owner], now: float, grace_seconds: float, dry_run: bool
 ) -> Tidied:
     """Remove what nobody owns, or with `dry_run` only say what; what cannot be removed stops nothing else."""
     report = Tidied(dry_run)
     for left in things:
-        reason = why_nobodys(left, owners.get(left.model_id), now, grace_seconds)
+        reason = why_nobodys(left, owners.get(left.run), now, grace_seconds)
         if reason and report.goes(left.name, left.remove):
             report.removed.append({"name": left.name, "reason": reason})
     return report

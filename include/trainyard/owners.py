@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from trainyard.accounts import Caller, only_admins
+from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 
 GOING, OVER, UNKNOWN = "going", "over", "unknown"
@@ -27,7 +28,7 @@ class Owner:
 class RunEnds(Protocol):
     """The runs that Airflow has, whatever the catalogue says."""
 
-    def ends(self, run_ids: Collection[str]) -> dict[str, float | None]: ...
+    def ends(self, runs: Collection[RunKey]) -> dict[RunKey, float | None]: ...
 
     def has_runs(self) -> bool: ...
 
@@ -39,22 +40,23 @@ class Owners:
     runs: RunEnds
     registered: Callable[[], Collection[str]]
 
-    def of(self, caller: Caller, model_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Return for each id whether its run is going, is over or is unknown.
+    def of(self, caller: Caller, runs: Sequence[RunKey]) -> list[dict[str, Any]]:
+        """Return for each run, in their order, whether it is going, is over or is unknown.
 
         Raise C106 for anybody but an admin, and S500 where Airflow has no run at all: its database may be another one.
         """
         only_admins(caller, "keeps house")
-        if model_ids and not self.runs.has_runs():
+        if runs and not self.runs.has_runs():
             cure = "Check that it is the right database; what is left over then has to be removed by hand."
             raise TrainyardError("S500", "Airflow's database has no run of any training", cure)
-        ends, registered = self.runs.ends(model_ids), self.registered()
-        return {model_id: asdict(_owner(model_id, ends, registered)) for model_id in model_ids}
+        ends, registered = self.runs.ends(runs), self.registered()
+        return [asdict(_owner(run, ends, registered)) for run in runs]
 
 
-def _owner(model_id: str, ends: Mapping[str, float | None], registered: Collection[str]) -> Owner:
-    if model_id in ends:
-        ended_at = ends[model_id]
+def _owner(run: RunKey, ends: Mapping[RunKey, float | None], registered: Collection[str]) -> Owner:
+    if run in ends:
+        ended_at = ends[run]
         return Owner(GOING) if ended_at is None else Owner(OVER, ended_at)
     # Airflow starts a training that has a record and no run, also one whose first run somebody deleted.
-    return Owner(GOING if model_id in registered else UNKNOWN)
+    first = run == RunKey.first_of(run.training_id)
+    return Owner(GOING if first and run.training_id in registered else UNKNOWN)

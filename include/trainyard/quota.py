@@ -31,7 +31,8 @@ class Share:
         """Return the GPU seconds that were used after a moment; a run uses its GPUs evenly."""
         if self.started_at is None or self.ended_at is None or self.started_at >= moment:
             return self.gpu_seconds
-        return self.gpu_seconds * max(0.0, self.ended_at - moment) / (self.ended_at - self.started_at)
+        span = self.ended_at - self.started_at
+        return self.gpu_seconds * min(1.0, max(0.0, self.ended_at - moment) / span) if span > 0 else 0.0
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from trainyard.accounts import Caller, only_admins
-from trainyard.domain.names import is_run_id
+from trainyard.domain.names import RunKey
 from trainyard.runs import Run
 from trainyard.service import Service
 from trainyard.sweep import Sweep
@@ -23,7 +23,7 @@ _PAGE = 1000
 class Leftovers(Protocol):
     """What Airflow holds, whatever the catalogue says; moments are in seconds since the epoch."""
 
-    def run_ids(self) -> set[str]: ...
+    def runs(self) -> set[RunKey]: ...
 
     def trainings(self, before: float) -> set[str]: ...
 
@@ -32,6 +32,17 @@ class Leftovers(Protocol):
     def own_runs(self, before: float) -> list[tuple[str, str]]: ...
 
     def forget_own_run(self, dag_id: str, run_id: str) -> None: ...
+
+
+class Folders(Protocol):
+    """The folders of runs and trainings in the workspace, with the moment of their last change."""
+
+    def runs(self) -> Mapping[RunKey, float]: ...
+
+    def trainings(self) -> Mapping[str, float]: ...
+
+
+Key = TypeVar("Key", str, RunKey)
 
 
 @dataclass
@@ -57,14 +68,15 @@ class Report(Sweep):
 class Housekeeper:
     """The use case over the service's own ports and over what Airflow and the workspace hold besides.
 
-    `run_folders` returns model id -> last change of its folder in the workspace; `evict` takes the most bytes and
-    whether it is dry.
+    `forget_folder` removes all that a training has in the workspace; `evict` takes the most bytes and whether it is
+    dry.
     """
 
     service: Service
     leftovers: Leftovers
     vault_ids: Callable[[], set[str]]
-    run_folders: Callable[[], Mapping[str, float]]
+    folders: Folders
+    forget_folder: Callable[[str], None]
     evict: Callable[[int, bool], Sequence[str]]
 
     def sweep(self, caller: Caller, dry: bool) -> Report:
@@ -111,8 +123,12 @@ class Housekeeper:
                 report.do(report.orphans, f"schedule {training_id}", _call(self.service.schedules.remove, training_id))
             for training_id in sorted(old - known):
                 report.do(report.orphans, f"zip {training_id}", _call(catalogue.remove, training_id))
-        for model_id in orphan_folders(self.run_folders(), known | self.leftovers.run_ids(), before):
-            report.do(report.orphans, f"workspace {model_id}", _call(self.service.forget_files, model_id))
+        runs = self.leftovers.runs() | set(map(RunKey.first_of, known))
+        for run in orphans(self.folders.runs(), runs, before):
+            report.do(report.orphans, f"workspace {run.model_id}", _call(self.service.forget_files, run))
+        trainings = {run.training_id for run in runs}
+        for training_id in orphans(self.folders.trainings(), trainings, before):
+            report.do(report.orphans, f"workspace of {training_id}", _call(self.forget_folder, training_id))
 
 
 def expired(runs: Iterable[Run], now: float, days: float, scheduled: Collection[str]) -> list[Run]:
@@ -127,11 +143,9 @@ def expired(runs: Iterable[Run], now: float, days: float, scheduled: Collection[
     return sorted(past, key=lambda run: run.finished_at or 0.0)
 
 
-def orphan_folders(folders: Mapping[str, float], known: Collection[str], before: float) -> list[str]:
-    """Return the run folders that belong to no run and were last changed before a moment."""
-    # What else somebody put beside the runs is theirs.
-    ours = (name for name in folders if is_run_id(name) and name not in known)
-    return sorted(name for name in ours if folders[name] < before)
+def orphans(folders: Mapping[Key, float], known: Collection[Key], before: float) -> list[Key]:
+    """Return the folders that belong to nothing known and were last changed before a moment."""
+    return sorted(each for each in folders if each not in known and folders[each] < before)
 
 
 def _ended_before(run: Run, moment: float) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainyard.catalogue import Training
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase, State
 from trainyard.domain.training import Framework
@@ -30,6 +31,10 @@ class Run:
     outcome: Outcome | None = None
     experiment: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> RunKey:
+        return RunKey(self.training_id, self.model_id)
 
     @property
     def state(self) -> State:

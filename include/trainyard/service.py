@@ -10,6 +10,7 @@ from trainyard.accounts import Caller, may_see
 from trainyard.catalogue import Catalogue, Training
 from trainyard.claims import claimed, give_up
 from trainyard.domain.limits import Limits
+from trainyard.domain.names import RunKey
 from trainyard.domain.states import Phase, State
 from trainyard.errors import TrainyardError
 from trainyard.registration import Registration, Vault
@@ -54,10 +55,10 @@ class Service:
     settings: Any
     clock: Callable[[], float]
     prepare_pools: Callable[[Limits], None]
-    forget_files: Callable[[str], None]
+    forget_files: Callable[[RunKey], None]
     results_of: Callable[[Training], Store]
-    pod_waits: Callable[[str], str]
-    transfer_of: Callable[[str], Mapping[str, Any] | None]
+    pod_waits: Callable[[RunKey], str]
+    transfer_of: Callable[[RunKey], Mapping[str, Any] | None]
 
     @property
     def schedules(self) -> Schedules:
@@ -83,12 +84,12 @@ class Service:
 
     def waiting(self, run: Run) -> str:
         """Say what a run waits for before its program runs; empty where it waits for nothing."""
-        told = self.pod_waits(run.model_id) if run.phase is Phase.WAITING_FOR_GPU else ""
+        told = self.pod_waits(run.key) if run.phase is Phase.WAITING_FOR_GPU else ""
         return told or run.waiting
 
     def transfer(self, run: Run) -> Mapping[str, Any] | None:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""
-        return None if run.state.terminal else self.transfer_of(run.model_id)
+        return None if run.state.terminal else self.transfer_of(run.key)
 
     def stored(self, model_id: str, caller: Caller) -> Store:
         """Open what a run has in its results bucket, with names below the run's folder."""
@@ -126,7 +127,7 @@ class Service:
         if last:
             self._forget(run.training_id)
         self.history.forget(run)
-        self.forget_files(run.model_id)
+        self.forget_files(run.key)
         return last
 
     def _forget(self, training_id: str) -> None:

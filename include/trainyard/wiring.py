@@ -10,6 +10,7 @@ from typing import Any
 
 from trainyard.catalogue import Catalogue, Training
 from trainyard.domain.limits import Limits
+from trainyard.domain.names import RunKey
 from trainyard.workspace.layout import Workspace
 
 
@@ -79,11 +80,13 @@ def housekeeper_of(service: Any) -> Any:
     """Build what keeps house, over the service's own parts."""
     from trainyard.airflow.leftovers import AirflowLeftovers
     from trainyard.retention import Housekeeper
+    from trainyard.steps.cleanup import forget_training
     from trainyard.workspace.datasets import DatasetCache
 
     workspace = Workspace(Path(service.settings.workspace))
     cache = DatasetCache(workspace)
-    return Housekeeper(service, AirflowLeftovers(), service.vault.ids, workspace.run_ids, cache.evict)
+    forget_folder = partial(forget_training, workspace=workspace)
+    return Housekeeper(service, AirflowLeftovers(), service.vault.ids, workspace, forget_folder, cache.evict)
 
 
 def owners_of(service: Any) -> Any:
@@ -98,22 +101,24 @@ def retraining_of(service: Any) -> Any:
     """Build what trains on schedule, over the service's own parts."""
     from trainyard.airflow.scheduledruns import AirflowScheduledRuns
     from trainyard.retraining import Retraining
+    from trainyard.steps.stage import staged_version
 
+    workspace = Workspace(Path(service.settings.workspace))
     return Retraining(
         catalogue=service.catalogue,
         schedules=service.schedules,
-        runs=AirflowScheduledRuns(),
+        runs=AirflowScheduledRuns(lambda run: staged_version(workspace.run(run)) if run.valid else None),
         limits=service.limits,
         clock=service.clock,
         late_seconds=service.settings.schedule_late_seconds,
     )
 
 
-def _started(settings: Any) -> Callable[[str], float | None]:
+def _started(settings: Any) -> Callable[[RunKey], float | None]:
     from trainyard.workspace.marks import started_at
 
     workspace = Workspace(Path(settings.workspace))
-    return lambda model_id: started_at(workspace.run(model_id))
+    return lambda run: started_at(workspace.run(run)) if run.valid else None
 
 
 def service_of(settings: Any) -> Any:
@@ -140,8 +145,8 @@ def service_of(settings: Any) -> Any:
         settings=settings,
         clock=time.time,
         prepare_pools=pools,
-        forget_files=lambda model_id: forget(model_id, workspace),
+        forget_files=lambda run: forget(run, workspace) if run.valid else None,
         results_of=partial(_results_of, settings=settings),
         pod_waits=PodWaits(settings.kubernetes_connection, settings.namespace),
-        transfer_of=lambda model_id: transfer_of(workspace.run(model_id)),
+        transfer_of=lambda run: transfer_of(workspace.run(run)) if run.valid else None,
     )

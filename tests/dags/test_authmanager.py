@@ -48,11 +48,26 @@ def _may(manager, user, dag_id, method="GET", entity=None):
     return manager.is_authorized_dag(method=method, user=user, access_entity=entity, details=dag)
 
 
+@pytest.fixture
+def permitted():
+    """A request that the guard of members' changes has let pass."""
+    token = managers.CHANGE_PERMITTED.set(True)
+    yield
+    managers.CHANGE_PERMITTED.reset(token)
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-def test_a_member_reaches_the_trainings_of_the_own_accounts_alone(manager, method):
+def test_a_member_reaches_the_trainings_of_the_own_accounts_alone(manager, permitted, method):
     reached = {name: [_may(manager, _user(name), dag_id, method) for dag_id in (MODEL_ID, _OTHER)]
                for name in ("ada", "grace", "mallory")}  # fmt: skip
     assert reached == {"ada": [True, False], "grace": [False, True], "mallory": [False, False]}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_without_the_guard_a_member_changes_nothing_and_an_admin_all(manager, method):
+    for entity in (None, *details.DagAccessEntity):
+        assert not _may(manager, _user("ada"), MODEL_ID, method, entity)
+        assert _may(manager, _user("root", "admin"), MODEL_ID, method, entity)
 
 
 def test_logs_xcoms_and_source_are_reached_as_the_training_is(manager):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from planted import of_airflow
 from storeservers import swift, swift_hands, swiftcloud
 from yard import Yard, take_ports
 
+from trainyard.datafiles import data_file
 from trainyard.local.demo import put_data
 from trainyard.local.environment import USERS
 from trainyard.local.ports import pick_port
@@ -17,13 +19,27 @@ from trainyard.local.stack import Stack
 __all__ = ["swift", "swift_hands", "swiftcloud"]
 
 
+# Beside the shipped accounts, which are everybody's, two that have one member each.
+_OWN_ACCOUNTS = """
+  - {name: vision, gpus: 2, members: [ada], max_hours: 1}
+  - {name: speech, gpus: 2, members: [grace], max_hours: 1}
+"""
+
+
+def _quotas(folder: Path) -> Path:
+    file = folder.parent / "quotas.yaml"
+    file.write_text(data_file("config/quotas.yaml").read_text().rstrip() + _OWN_ACCOUNTS)
+    return file
+
+
 @pytest.fixture(scope="session")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     stack = Stack(tmp_path_factory.mktemp("yard") / ".trainyard")
     take_ports(stack, 11_000)
     try:
         with pytest.MonkeyPatch.context() as environment:
-            environment.setenv(USERS, "ada")
+            environment.setenv(USERS, "ada,grace")
+            environment.setenv("TRAINYARD_QUOTAS_FILE", str(_quotas(stack.folder)))
             for name, value in of_airflow(stack.folder / "objects").items():
                 environment.setenv(name, value)
             environment.setenv("TRAINYARD_GRACE_SECONDS", "5")

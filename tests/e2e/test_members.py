@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-import httpx
 import pytest
 from yard import RUN_LIMIT_SECONDS, Yard
 
@@ -16,23 +12,16 @@ pytestmark = pytest.mark.xdist_group("stack")
 _MEMBER = "ada"
 
 
-def _ask(yard: Yard, user: str, verb: str, place: str, **options: Any) -> httpx.Response:
-    url = yard.stack.status()["api-server"]["address"]
-    password = json.loads((yard.folder / "airflow" / "passwords.json").read_text())[user]
-    token = httpx.post(f"{url}/auth/token", json={"username": user, "password": password}).json()["access_token"]
-    return httpx.request(verb, url + place, headers={"Authorization": f"Bearer {token}"}, **options)
-
-
 def test_a_member_reaches_the_accounts_runs_in_airflow_and_nothing_of_the_services_inside(yard: Yard) -> None:
     model_id = yard.submit("fails-with-3")
     yard.finished(model_id)
     run = f"/api/v2/dags/{model_id}/dagRuns/{model_id}"
     log = f"{run}/taskInstances/train/logs/1?full_content=true"
     inside = ("/api/v2/connections", "/api/v2/pools", "/api/v2/dags/housekeeping", "/api/v2/eventLogs")
-    answers = {place: _ask(yard, _MEMBER, "GET", place).status_code for place in (run, log, *inside)}
+    answers = {place: yard.ask(_MEMBER, "GET", place).status_code for place in (run, log, *inside)}
     assert answers == {run: 200, log: 200, **dict.fromkeys(inside, 403)}
     # The shipped accounts are everybody's.
-    assert _ask(yard, _MEMBER, "GET", f"/v3/models/{model_id}").status_code == 200
+    assert yard.ask(_MEMBER, "GET", f"/v3/models/{model_id}").status_code == 200
 
 
 def test_quota_tells_what_runs_have_used(yard: Yard) -> None:
@@ -49,8 +38,8 @@ def test_housekeeping_run_dry_says_what_would_go_and_leaves_it(yard: Yard) -> No
     yard.finished(model_id)
     runs = "/api/v2/dags/housekeeping/dagRuns"
     form = {"logical_date": None, "conf": {"dry_run": True}}
-    assert _ask(yard, _MEMBER, "POST", runs, json=form).status_code == 403
-    place = f"{runs}/{_ask(yard, 'admin', 'POST', runs, json=form).json()['dag_run_id']}"
+    assert yard.ask(_MEMBER, "POST", runs, json=form).status_code == 403
+    place = f"{runs}/{yard.ask('admin', 'POST', runs, json=form).json()['dag_run_id']}"
 
     def ended() -> bool:
         return yard.airflow(place).json()["state"] in ("success", "failed")

@@ -130,14 +130,41 @@ class Yard:
     def stored(self, model_id: str, name: str) -> str:
         return (self.folder / "objects" / RESULTS_BUCKET / model_id / name).read_text()
 
+    @property
+    def url(self) -> str:
+        url: str = json.loads((self.folder / "client.json").read_text())["url"]
+        return url
+
+    def token(self, user: str) -> str:
+        """Sign a user of the stack in."""
+        password = json.loads((self.folder / "airflow" / "passwords.json").read_text())[user]
+        answer = httpx.post(f"{self.url}/auth/token", json={"username": user, "password": password})
+        token: str = answer.json()["access_token"]
+        return token
+
+    def ask(self, user: str | None, verb: str, place: str, **options: Any) -> httpx.Response:
+        """Ask the api-server as a user, or without a token as none."""
+        headers = {"Authorization": f"Bearer {self.token(user)}"} if user else {}
+        return httpx.request(verb, self.url + place, headers=headers, timeout=30, **options)
+
+    def send(self, verb: str, place: str, headers: dict[str, str]) -> httpx.Response:
+        """Send an empty JSON object to the api-server, for somebody who has signed in before."""
+        return httpx.request(verb, self.url + place, headers=headers, json={}, timeout=30)
+
     def airflow(self, place: str) -> Any:
         """Ask Airflow's own REST API, as its web page does."""
-        client = json.loads((self.folder / "client.json").read_text())
-        account = {"username": client["username"], "password": client["password"]}
-        token = httpx.post(f"{client['url']}/auth/token", json=account).json()["access_token"]
-        answer = httpx.get(client["url"] + place, headers={"Authorization": f"Bearer {token}"})
+        answer = self.ask("admin", "GET", place)
         assert answer.status_code == 200, answer.text
         return answer
+
+    def submit_as(self, user: str, account: str, program: str, change: Callable[[str], str] = str) -> str:
+        """Submit a program as a user, through REST."""
+        manifest, model = self.files("fails-with-3", change, program)
+        files = {"manifest": manifest.read_bytes(), "zip": ("model.zip", model.read_bytes())}
+        answer = self.ask(user, "POST", "/v3/models", files=files, data={"account": account})
+        assert answer.status_code == 202, answer.text
+        model_id: str = answer.json()["model_id"]
+        return model_id
 
     def pods(self) -> list[str]:
         return self.kubectl("get", "pods", "-o", "name").split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:  # a manager whose methods are not abstract, so that they may 
     Narrowed = SimpleAuthManager
 else:
     Narrowed = BaseAuthManager
+
+# Whether the request that is being answered has passed the guard of members' changes (accessguard.py).
+CHANGE_PERMITTED: ContextVar[bool] = ContextVar("trainyard_change_permitted", default=False)
 
 # What shows the work of all accounts at once: files that name no DAG when they do not parse, and the machinery.
 _VIEWS_OF_ADMINS = {
@@ -62,6 +66,8 @@ class OwnAccountsOnly(Narrowed):
         allowed = super().is_authorized_dag(method=method, user=user, access_entity=access_entity, details=details)
         if not allowed or is_admin(self, user):
             return bool(allowed)
+        if method != "GET" and not CHANGE_PERMITTED.get():
+            return False
         if details is None or details.id is None:
             return _of_all_dags(method, access_entity)
         return bool(self._own({details.id}, user))
@@ -72,6 +78,24 @@ class OwnAccountsOnly(Narrowed):
         if is_admin(self, user):
             return super().filter_authorized_dag_ids(dag_ids=dag_ids, user=user, method=method, team_name=team_name)
         return self._own(dag_ids, user) if self.is_authorized_dag(method=method, user=user) else set()
+
+    def is_authorized_asset(self, *, method: Any, user: Any, details: Any = None) -> bool:
+        allowed = super().is_authorized_asset(method=method, user=user, details=details)
+        return allowed and (method == "GET" or is_admin(self, user))
+
+    def is_authorized_asset_alias(self, *, method: Any, user: Any, details: Any = None) -> bool:
+        allowed = super().is_authorized_asset_alias(method=method, user=user, details=details)
+        return allowed and (method == "GET" or is_admin(self, user))
+
+    def is_authorized_connection(self, *, method: Any, user: Any, details: Any = None) -> bool:
+        allowed = super().is_authorized_connection(method=method, user=user, details=details)
+        return allowed and is_admin(self, user)
+
+    def is_authorized_variable(self, *, method: Any, user: Any, details: Any = None) -> bool:
+        return super().is_authorized_variable(method=method, user=user, details=details) and is_admin(self, user)
+
+    def is_authorized_hitl_task(self, *, assigned_users: Any, user: Any) -> bool:
+        return super().is_authorized_hitl_task(assigned_users=assigned_users, user=user) and is_admin(self, user)
 
     def is_authorized_pool(self, *, method: Any, user: Any, details: PoolDetails | None = None) -> bool:
         """Show pools to those who may change them: they tell what other accounts own and use."""

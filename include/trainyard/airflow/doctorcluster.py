@@ -12,6 +12,7 @@ from typing import Any
 
 from trainyard.airflow.trainingpods import TrainingPods
 from trainyard.doctor.judging import skew
+from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 
 CONNECTION = "Look whether it is up, and at the Airflow connection of TRAINYARD_KUBERNETES_CONNECTION."
@@ -103,10 +104,10 @@ class DoctorCluster:
         self._pods.create(body)
 
     def look(self, probe_id: str) -> dict[str, Any] | None:
-        return self._pods.newest(probe_id)
+        return self._pods.newest(RunKey.first_of(probe_id))
 
     def remove(self, probe_id: str) -> None:
-        self._pods.remove_all(probe_id)
+        self._pods.remove_all(RunKey.first_of(probe_id))
 
     @property
     def _pods(self) -> TrainingPods:

@@ -18,10 +18,11 @@ from sqlalchemy.orm import Session
 
 from trainyard.airflow.canceled import CANCELED, canceled_by
 from trainyard.airflow.canceling import cancel
-from trainyard.airflow.outcomes import KEY, USED
+from trainyard.airflow.outcomes import KEY, USED, value_of
 from trainyard.airflow.tasklogs import remove_task_logs
 from trainyard.catalogue import Catalogue, Training
 from trainyard.domain.hyperparameters import SIZE
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.overrides import overrides
 from trainyard.domain.states import Phase, State
@@ -34,7 +35,7 @@ _ENDED = ("success", "failed")
 _GOING = DagRun.state.not_in(_ENDED)
 
 # When the program of a run started, in seconds since the epoch; None while it has not.
-Started = Callable[[str], float | None]
+Started = Callable[[RunKey], float | None]
 
 
 class AirflowHistory:
@@ -68,11 +69,16 @@ class AirflowHistory:
         return [*runs, *fresh[room]], len(ids) + len(fresh)
 
     def find(self, model_id: str) -> Run | None:
+        """Return the run that got this model id: a training's first run has the training's, others theirs alone.
+
+        Whoever may start runs in Airflow itself can give one the id of another training's run; that one is older.
+        """
+        training = self._catalogue.get(model_id)
+        whose = DagRun.dag_id == model_id if training else DagRun.dag_id.like(_TRAININGS)
         with create_session() as session:
-            row = session.scalar(select(DagRun).where(DagRun.run_id == model_id, DagRun.dag_id.like(_TRAININGS)))
+            row = session.scalar(select(DagRun).where(DagRun.run_id == model_id, whose).order_by(DagRun.id).limit(1))
             if row is not None:
                 return next(iter(self._runs(session, [row])), None)
-        training = self._catalogue.get(model_id)
         return _queued(training) if training else None
 
     def cancel(self, run: Run, caller: str) -> None:
@@ -95,7 +101,8 @@ class AirflowHistory:
 
         remove_task_logs(run.training_id, run.model_id)
         with create_session() as session:
-            row = session.scalar(select(DagRun).where(DagRun.run_id == run.model_id))
+            mine = (DagRun.dag_id == run.training_id, DagRun.run_id == run.model_id)
+            row = session.scalar(select(DagRun).where(*mine))
             if row is not None:
                 session.delete(row)
                 session.flush()
@@ -130,20 +137,20 @@ class AirflowHistory:
 
     def _going_in(self, session: Session, states: frozenset[State]) -> set[int]:
         going = session.scalars(select(DagRun).where(_GOING, DagRun.dag_id.like(_TRAININGS))).all()
-        kept = {run.model_id for run in self._runs(session, going) if run.state in states}
-        return {row.id for row in going if row.run_id in kept}
+        kept = {run.key for run in self._runs(session, going) if run.state in states}
+        return {row.id for row in going if _key(row) in kept}
 
     def _runs(self, session: Session, rows: Sequence[Any]) -> list[Run]:
         steps = _steps(session, rows)
         ends = _outcomes(session, rows)
         records = ((row, self._catalogue.get(row.dag_id)) for row in rows)
-        return [self._run(row, record, steps[row.run_id], ends[row.run_id]) for row, record in records if record]
+        return [self._run(row, record, steps[_key(row)], ends[_key(row)]) for row, record in records if record]
 
     def _run(self, row: Any, training: Training, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Run:
-        started = self._started(row.run_id)
+        started = self._started(_key(row))
         phase = phase_of(str(row.state), steps, started is not None)
         outcome = outcome_of(str(row.state), steps, ends) if phase is Phase.DONE else None
-        changed = overrides(training.spec, row.conf or {})
+        changed = overrides(training.spec, row.conf if isinstance(row.conf, dict) else {})
         return replace(
             _queued(training),
             model_id=row.run_id,
@@ -177,9 +184,9 @@ def phase_of(run_state: str, steps: Mapping[str, str], started: bool) -> Phase:
 
 def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Outcome:
     """Tell how a run ended: canceled, the first step that failed, or completed; GPU time is the train step's."""
-    trained = Outcome.from_dict(ends.get("train") or ends.get(USED) or {})
+    trained = Outcome.from_dict(ends.get("train") or ends.get(USED))
     if run_state == "success" and not _was_canceled(steps, ends):
-        return trained
+        return replace(trained, code=None, message="", cure="")
     end = _unsuccessful(steps, ends)
     return replace(
         end,
@@ -198,11 +205,11 @@ def _was_canceled(steps: Mapping[str, str], ends: Mapping[str, Any]) -> bool:
 def _unsuccessful(steps: Mapping[str, str], ends: Mapping[str, Any]) -> Outcome:
     """A step that failed without a word (its worker was killed) is a fault of the service and says so."""
     if _was_canceled(steps, ends):
-        return canceled_by(ends[CANCELED])
+        return canceled_by(str(ends[CANCELED]))
     failed = next((step for step in STEPS if steps.get(step) == "failed"), None)
     if failed is None:
         return Outcome("S500", "the run was marked failed in Airflow", "Submit it again to train.")
-    said = Outcome.from_dict(ends.get(failed, {}))
+    said = Outcome.from_dict(ends.get(failed))
     if said.code:
         return said
     return Outcome("S500", f"the {failed} step ended without a reason", "Look at its log in Airflow.")
@@ -257,28 +264,32 @@ def _ended_as(run_state: str, canceled: bool) -> State:
     return State.COMPLETED if run_state == "success" else State.ERROR
 
 
-def _steps(session: Session, runs: Sequence[DagRun]) -> dict[str, dict[str, str]]:
-    """Return run id -> step -> its state; a step that was not scheduled yet has none."""
+def _key(row: Any) -> RunKey:
+    return RunKey(row.dag_id, row.run_id)
+
+
+def _steps(session: Session, runs: Sequence[DagRun]) -> dict[RunKey, dict[str, str]]:
+    """Return run -> step -> its state; a step that was not scheduled yet has none."""
     task = TaskInstance
-    columns = (task.run_id, task.task_id, task.state)
+    columns = (task.dag_id, task.run_id, task.task_id, task.state)
     # By the DAG too: there is an index of both, and none of the run alone.
     those = (task.dag_id.in_({run.dag_id for run in runs}), task.run_id.in_([run.run_id for run in runs]))
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for run_id, task_id, state in session.execute(select(*columns).where(*those)):
+    found: dict[RunKey, dict[str, str]] = defaultdict(dict)
+    for dag_id, run_id, task_id, state in session.execute(select(*columns).where(*those)):
         if state is not None:
-            found[run_id][task_id] = str(state)
+            found[RunKey(dag_id, run_id)][task_id] = str(state)
     return found
 
 
-def _outcomes(session: Session, runs: Sequence[DagRun]) -> dict[str, dict[str, Any]]:
-    """Return run id -> step -> outcome as data; under `canceled` who canceled the run, under `used` what it used."""
+def _outcomes(session: Session, runs: Sequence[DagRun]) -> dict[RunKey, dict[str, Any]]:
+    """Return run -> step -> outcome as data; under `canceled` who canceled the run, under `used` what it used."""
     said = XComModel
     # As mere lines: as an object each of them would bring its DAG run along.
-    columns = (said.run_id, said.task_id, said.key, said.value)
+    columns = (said.dag_id, said.run_id, said.task_id, said.key, said.value)
     those = (said.dag_run_id.in_([run.id for run in runs]), said.key.in_((KEY, CANCELED, USED)))
-    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    found: dict[RunKey, dict[str, Any]] = defaultdict(dict)
     for row in session.execute(select(*columns).where(*those)):
-        found[row.run_id][row.task_id if row.key == KEY else row.key] = XComModel.deserialize_value(row)
+        found[_key(row)][row.task_id if row.key == KEY else row.key] = value_of(row)
     return found
 
 

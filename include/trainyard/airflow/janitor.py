@@ -6,11 +6,13 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from trainyard.domain.names import RunKey
 from trainyard.janitor import Left, Tidied, tidy
 from trainyard.owners import Owner
 from trainyard.settings import read_settings
@@ -27,7 +29,7 @@ def tidy_up(dry_run: bool) -> dict[str, Any]:
     """
     settings = read_settings(os.environ)
     things = list(_left(settings))
-    owners = _owners({left.model_id for left in things})
+    owners = _owners({left.run for left in things})
     report = tidy(things, owners, time.time(), settings.janitor_grace_seconds, dry_run)
     _tell(report, len(things))
     if report.failed:
@@ -38,7 +40,7 @@ def tidy_up(dry_run: bool) -> dict[str, Any]:
 def _left(settings: Any) -> Iterator[Left]:
     """Yield all that runs have on the cluster and, of those without a pod, in the workspace."""
     from trainyard.airflow.ourpods import OurPods
-    from trainyard.pods.labels import MODEL_ID
+    from trainyard.pods.labels import run_of
     from trainyard.pods.run import WorkspaceVolume
     from trainyard.steps.cleanup import cleanup
     from trainyard.workspace.layout import Workspace
@@ -48,22 +50,23 @@ def _left(settings: Any) -> Iterator[Left]:
     volume = WorkspaceVolume.of(settings.workspace_volume, str(workspace.root.absolute()))
     cluster, using = OurPods.of(settings), set()
     for pod in cluster.all(volume):
-        using.add(pod["metadata"]["labels"][MODEL_ID])
+        using.add(run_of(pod["metadata"]["labels"]))
         if not _is_being_removed(pod, settings):
             yield _of_pod(pod, cluster, settings)
-    for model_id, made_at in traces(workspace).items():
-        if model_id not in using:  # a pod reads them until it has ended: the next pass takes them
-            yield Left(model_id, f"workspace {model_id}", made_at, partial(cleanup, model_id, workspace))
+    for run, made_at in traces(workspace).items():
+        if run not in using:  # a pod reads them until it has ended: the next pass takes them
+            yield Left(run, f"workspace {run.model_id}", made_at, partial(cleanup, run, workspace))
 
 
 def _of_pod(pod: dict[str, Any], cluster: Any, settings: Any) -> Left:
-    from trainyard.pods.labels import MODEL_ID
+    from trainyard.pods.labels import run_of
 
     metadata = pod["metadata"]
     # One that stays although it was removed is on a node that no longer answers, which cannot end it gently.
     grace = 0 if metadata.get("deletionTimestamp") else settings.grace_seconds
-    made_at, model_id = _moment(metadata["creationTimestamp"]), metadata["labels"][MODEL_ID]
-    return Left(model_id, f"pod {metadata['name']}", made_at, partial(cluster.remove, pod, grace))
+    made_at, run = _moment(metadata["creationTimestamp"]), run_of(metadata["labels"])
+    assert run is not None  # nothing else is listed
+    return Left(run, f"pod {metadata['name']}", made_at, partial(cluster.remove, pod, grace))
 
 
 def _is_being_removed(pod: dict[str, Any], settings: Any) -> bool:
@@ -72,17 +75,18 @@ def _is_being_removed(pod: dict[str, Any], settings: Any) -> bool:
     return bool(deleted) and time.time() - _moment(deleted) <= settings.janitor_grace_seconds
 
 
-def _owners(model_ids: Iterable[str]) -> dict[str, Owner]:
+def _owners(runs: Iterable[RunKey]) -> dict[RunKey, Owner]:
     from trainyard.airflow.doorclient import front_door
 
-    ids, found = sorted(model_ids), {}
-    if not ids:
+    all_runs, found = sorted(runs), dict[RunKey, Owner]()
+    if not all_runs:
         return {}
     with front_door() as door:
-        for first in range(0, len(ids), _MOST_ASKED):
-            asked = {"model_ids": ids[first : first + _MOST_ASKED]}
-            found.update(door.ask("POST", "/v3/housekeeping/owners", asked)["runs"])
-    return {model_id: Owner.from_dict(owner) for model_id, owner in found.items()}
+        for first in range(0, len(all_runs), _MOST_ASKED):
+            part = all_runs[first : first + _MOST_ASKED]
+            owners = door.ask("POST", "/v3/housekeeping/owners", {"runs": [asdict(run) for run in part]})["runs"]
+            found.update((run, Owner.from_dict(owner)) for run, owner in zip(part, owners, strict=True))
+    return found
 
 
 def _tell(report: Tidied, seen: int) -> None:

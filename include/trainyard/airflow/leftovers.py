@@ -12,6 +12,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import delete, or_, select
 
 from trainyard.airflow.tasklogs import remove_task_logs
+from trainyard.domain.names import RunKey
 
 _TRAININGS = "training-%"
 # The service's own DAGs, in dags/.
@@ -22,26 +23,26 @@ _ENDED = ("success", "failed")
 class AirflowLeftovers:
     """Runs and DAGs in Airflow's tables, whatever the catalogue says of them."""
 
-    def run_ids(self) -> set[str]:
-        """Return the ids of all runs of trainings, also of those whose record is gone."""
+    def runs(self) -> set[RunKey]:
+        """Return all runs of trainings, also of those whose record is gone."""
+        query = select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.like(_TRAININGS))
         with create_session() as session:
-            return set(session.scalars(select(DagRun.run_id).where(DagRun.dag_id.like(_TRAININGS))))
+            return {RunKey(row.dag_id, row.run_id) for row in session.execute(query)}
 
     def has_runs(self) -> bool:
         """Say whether there is a run of any training."""
         with create_session() as session:
             return session.scalar(select(DagRun.id).where(DagRun.dag_id.like(_TRAININGS)).limit(1)) is not None
 
-    def ends(self, run_ids: Collection[str]) -> dict[str, float | None]:
+    def ends(self, runs: Collection[RunKey]) -> dict[RunKey, float | None]:
         """Return of the runs that there are when they ended, in seconds since the epoch; None while one is going."""
-        columns = (DagRun.run_id, DagRun.state, DagRun.end_date, DagRun.updated_at)
-        query = select(*columns).where(DagRun.dag_id.like(_TRAININGS), DagRun.run_id.in_(run_ids))
-        found: dict[str, float | None] = {}
+        columns = (DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.end_date, DagRun.updated_at)
+        # By the columns that have an index.
+        trainings, ids = {run.training_id for run in runs}, {run.model_id for run in runs}
+        query = select(*columns).where(DagRun.dag_id.in_(trainings), DagRun.run_id.in_(ids))
         with create_session() as session:
-            for row in session.execute(query):
-                # People may give runs of two trainings the same id: then both have to be over.
-                found[row.run_id] = None if found.get(row.run_id, 0.0) is None else _ended(row)
-        return found
+            found = {RunKey(row.dag_id, row.run_id): _ended(row) for row in session.execute(query)}
+        return {run: found[run] for run in runs if run in found}
 
     def trainings(self, before: float) -> set[str]:
         """Return the trainings that are DAGs, were not parsed since a moment and have no run that is going."""

@@ -13,17 +13,20 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 
 from trainyard.airflow.canceled import check_not_canceled
 from trainyard.airflow.outcomes import end_with, outcome_of_step
+from trainyard.airflow.runkeys import run_of
 from trainyard.airflow.trainingpods import TrainingPods
 from trainyard.airflow.trigger import TrainingPodTrigger
 from trainyard.catalogue import Training
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
-from trainyard.errors import TrainyardError
 from trainyard.pods.diagnose import diagnose, ended
 from trainyard.pods.run import pod_options
 from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.settings import read_settings
+from trainyard.steps.stage import staged_path
+from trainyard.wiring import catalogue_of, limits_of
 from trainyard.workspace.attempts import Attempts
 from trainyard.workspace.layout import Workspace
 
@@ -64,17 +67,18 @@ class TrainOperator(KubernetesPodOperator):
     def execute(self, context: Mapping[str, Any]) -> None:
         """Find the run's pod or create it, then wait in the triggerer, which ends the task with the pod."""
         with outcome_of_step(context):
+            run = self._run(context)
             check_not_canceled(context)
             training = self._of_run(context)
-            attempts, found = self._attempts(context, training), self._pods.newest(context["run_id"])
+            attempts, found = self._attempts(context, run, training), self._pods.newest(run)
             if found:  # a worker that died may not have come to note it
                 attempts.note(TrainingPods.attempt(found))
             taken = attempts.last > 0 and _is_taken(found, training.plan)
             if taken and attempts.spent:
                 return end_with(context, _loss(found, training.plan, attempts), final=True)
             if taken:
-                self._pods.end_all(context["run_id"], read_settings(os.environ).grace_seconds)
-            pod = found if found and not taken else self._new_pod(context, training, attempts)
+                self._pods.end_all(run, read_settings(os.environ).grace_seconds)
+            pod = found if found and not taken else self._new_pod(run, training, attempts)
             if outcome := _end_of(pod, training.plan):
                 return end_with(context, outcome)
             self.pod_name = pod["metadata"]["name"]
@@ -85,6 +89,9 @@ class TrainOperator(KubernetesPodOperator):
         if pod_name := getattr(self, "pod_name", None):
             self._pods.stop(pod_name, read_settings(os.environ).grace_seconds)
 
+    def _run(self, context: Mapping[str, Any]) -> RunKey:
+        return run_of(context, self.training.id, catalogue_of(read_settings(os.environ)))
+
     def _of_run(self, context: Mapping[str, Any]) -> Training:
         return self.training.of_run(context["dag_run"].conf)
 
@@ -92,37 +99,34 @@ class TrainOperator(KubernetesPodOperator):
     def _pods(self) -> TrainingPods:
         return TrainingPods(self.client, read_settings(os.environ).namespace)
 
-    def _attempts(self, context: Mapping[str, Any], training: Training) -> Attempts:
+    def _attempts(self, context: Mapping[str, Any], run: RunKey, training: Training) -> Attempts:
         settings = read_settings(os.environ)
-        run = Workspace(Path(settings.workspace)).run(context["run_id"])
-        return Attempts(run, context["ti"].max_tries, 1 + _retries(training.spec, settings))
+        folder = Workspace(Path(settings.workspace)).run(run)
+        return Attempts(folder, context["ti"].max_tries, 1 + _retries(training.spec, settings))
 
-    def _new_pod(self, context: Mapping[str, Any], training: Training, attempts: Attempts) -> dict[str, Any]:
-        """Create the pod of the run's next attempt."""
-        number = attempts.last + 1
-        body = training_pod(self._pod_run(context, training, number))
+    def _new_pod(self, run: RunKey, training: Training, attempts: Attempts) -> dict[str, Any]:
+        """Create the pod of the run's next attempt, once its account has room for it."""
+        settings, number = read_settings(os.environ), attempts.last + 1
+        body = training_pod(self._pod_run(run, training, number))
+        if account := limits_of(settings).accounts.get(training.account):
+            self._pods.await_room(run, training.plan, account.gpus, settings.grace_seconds)
         self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], training.plan.gpus)
         pod = self._pods.create(body)
         attempts.note(number)
         return pod
 
-    def _pod_run(self, context: Mapping[str, Any], training: Training, attempt: int) -> PodRun:
-        settings = read_settings(os.environ)
+    def _pod_run(self, run: RunKey, training: Training, attempt: int) -> PodRun:
+        settings, spec = read_settings(os.environ), training.spec
         workspace = Workspace(Path(settings.workspace))
-        dataset = context["ti"].xcom_pull(task_ids="stage", key="dataset")
-        if not dataset:
-            raise TrainyardError("S302", "the stage step left no dataset", "Submit the training again.")
-        model_id, spec = context["run_id"], training.spec
         return PodRun(
-            model_id=model_id,
-            training_id=training.id,
+            key=run,
             attempt=attempt,
             spec=spec,
             plan=training.plan,
             namespace=settings.namespace,
             volume=WorkspaceVolume.of(settings.workspace_volume, str(workspace.root.absolute())),
-            dataset_subpath=dataset,
-            run_subpath=workspace.subpath(workspace.run(model_id).root),
+            dataset_subpath=workspace.subpath(staged_path(run, spec, workspace)),
+            run_subpath=workspace.subpath(workspace.run(run).root),
             checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
             **pod_options(settings, training.account),
         )

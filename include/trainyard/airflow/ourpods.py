@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainyard.airflow.trainingpods import TrainingPods
-from trainyard.pods.labels import MANAGED_BY, MODEL_ID, OURS
+from trainyard.pods.labels import MANAGED_BY, OURS, run_of
 from trainyard.pods.run import WorkspaceVolume
 from trainyard.pods.volumes import mounts_workspace
 
@@ -26,7 +26,7 @@ class OurPods(TrainingPods):
         selector = f"{MANAGED_BY}={OURS}"
         found = self._asked("the janitor", "list_namespaced_pod", self._namespace, label_selector=selector)
         pods = [self._data(pod) for pod in found.items]
-        return [pod for pod in pods if MODEL_ID in pod["metadata"]["labels"] and mounts_workspace(pod, volume)]
+        return [pod for pod in pods if run_of(pod["metadata"]["labels"]) and mounts_workspace(pod, volume)]
 
     def remove(self, pod: dict[str, Any], grace_seconds: int) -> None:
         """Remove this very pod, not one that has got its name by now; one that is gone is fine."""

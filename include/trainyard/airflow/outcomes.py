@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -12,6 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
 
+log = logging.getLogger(__name__)
 KEY = "outcome"
 # Whether an outcome that another attempt might mend is the last one all the same; for the triggerer alone.
 FINAL = "final"
@@ -51,6 +53,17 @@ def said(context: Mapping[str, Any], step: str, key: str) -> Any:
     with suppress(TypeError, ValueError):
         return json.loads(value)
     return value
+
+
+def value_of(row: Any) -> Any:
+    """Read an XCom from its row in Airflow's table; None for one that cannot be read."""
+    from airflow.models.xcom import XComModel
+
+    try:
+        return XComModel.deserialize_value(row)
+    except Exception:  # noqa: BLE001 - whatever was written there fails the answer about that run alone
+        log.warning("An XCom of %s %s cannot be read and is passed over.", row.dag_id, row.run_id)
+        return None
 
 
 def outcome_so_far(context: Mapping[str, Any], steps: list[str]) -> Outcome | None:

@@ -7,6 +7,8 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from trainyard.domain.names import RunKey
+
 log = logging.getLogger(__name__)
 _SECONDS_KEPT = 2.0
 _ANSWER_SECONDS = 3.0
@@ -21,27 +23,29 @@ class PodWaits:
     def __init__(self, kubernetes_connection: str, namespace: str) -> None:
         self._connection = kubernetes_connection
         self._namespace = namespace
-        self._kept: dict[str, tuple[float, str]] = {}
+        self._kept: dict[RunKey, tuple[float, str]] = {}
 
-    def __call__(self, model_id: str) -> str:
+    def __call__(self, run: RunKey) -> str:
         now = time.monotonic()
         self._kept = {key: kept for key, kept in self._kept.items() if now - kept[0] < _SECONDS_KEPT}
-        if model_id not in self._kept:
-            self._kept[model_id] = (now, self._ask(model_id))
-        return self._kept[model_id][1]
+        if not run.valid:
+            return ""
+        if run not in self._kept:
+            self._kept[run] = (now, self._ask(run))
+        return self._kept[run][1]
 
-    def _ask(self, model_id: str) -> str:
+    def _ask(self, run: RunKey) -> str:
         from trainyard.pods.diagnose import waiting_reason
-        from trainyard.pods.labels import MODEL_ID
+        from trainyard.pods.labels import run_selector
 
         try:
             api = _core_api(self._connection)
             found = api.list_namespaced_pod(
-                self._namespace, label_selector=f"{MODEL_ID}={model_id}", _request_timeout=_ANSWER_SECONDS
+                self._namespace, label_selector=run_selector(run), _request_timeout=_ANSWER_SECONDS
             )
             pods = [api.api_client.sanitize_for_serialization(pod) for pod in found.items]
         except Exception as error:  # noqa: BLE001 - a courtesy: whatever keeps the cluster from answering, the run is shown
-            log.info("The cluster does not say what %s waits for: %r", model_id, error)
+            log.info("The cluster does not say what %s waits for: %r", run.model_id, error)
             return ""
         newest = max(pods, key=_created, default=None)
         return waiting_reason(newest) if newest else ""

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
-from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
+
+from trainyard.domain.names import RunKey
 
 _ENDED = ("success", "failed")
 
 
 class AirflowScheduledRuns:
-    """Scheduled runs of trainings in Airflow's tables.
+    """Scheduled runs of trainings in Airflow's tables; `staged` returns the version of the data that a run has.
 
     A run's logical date is the moment it was due, and Airflow keeps one run of a DAG for a logical date: whoever asks
     for it twice, after a crash or from two services, gets one run.
     """
+
+    def __init__(self, staged: Callable[[RunKey], str | None]) -> None:
+        self._staged = staged
 
     def going(self, training_id: str) -> bool:
         mine = (DagRun.dag_id == training_id, DagRun.run_type == DagRunType.SCHEDULED, DagRun.state.not_in(_ENDED))
@@ -57,8 +62,7 @@ class AirflowScheduledRuns:
             return session.scalar(mine.limit(1))
 
     def trained_on(self, training_id: str) -> str | None:
-        staged = (XComModel.dag_id == training_id, XComModel.task_id == "stage", XComModel.key == "dataset")
-        query = select(XComModel).join(DagRun, DagRun.id == XComModel.dag_run_id).where(*staged)
+        query = select(DagRun.run_id).where(DagRun.dag_id == training_id).order_by(DagRun.run_after.desc())
         with create_session() as session:
-            newest = session.scalar(query.order_by(DagRun.run_after.desc()).limit(1))
-            return None if newest is None else str(XComModel.deserialize_value(newest)).rpartition("/")[2]
+            runs = [RunKey(training_id, run_id) for run_id in session.scalars(query)]
+        return next(filter(None, map(self._staged, runs)), None)

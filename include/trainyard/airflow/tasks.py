@@ -11,7 +11,9 @@ from typing import Any
 from trainyard.airflow.canceled import canceled_by, check_not_canceled, who_canceled
 from trainyard.airflow.killing import killed_at_once
 from trainyard.airflow.outcomes import KEY, USED, end_with, outcome_of_step, outcome_so_far, said
+from trainyard.airflow.runkeys import run_of
 from trainyard.catalogue import Training
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.settings import read_settings
 from trainyard.wiring import catalogue_of, limits_of
@@ -26,7 +28,7 @@ def validate(training_id: str, **context: Any) -> None:
 
     with outcome_of_step(context), killed_at_once():
         check_not_canceled(context)
-        settings, training = _training(training_id)
+        settings, training, _ = _of(training_id, context)
         training = training.of_run(context["dag_run"].conf)
         limits = limits_of(settings)
         make_plan(training.spec, _account(limits, training), limits)
@@ -43,12 +45,12 @@ def stage(training_id: str, **context: Any) -> None:
 
     with outcome_of_step(context), killed_at_once():
         check_not_canceled(context)
-        settings, training = _training(training_id)
+        settings, training, run = _of(training_id, context)
         training = training.of_run(context["dag_run"].conf)
         data, results = _stores(training, settings)
         workspace = Workspace(Path(settings.workspace))
-        staged = bring(
-            model_id=context["run_id"],
+        bring(
+            key=run,
             spec=training.spec,
             account=training.account,
             data=data,
@@ -61,8 +63,7 @@ def stage(training_id: str, **context: Any) -> None:
             terms=Terms.of(settings),
             cache_max_bytes=settings.dataset_cache_max_bytes,
         )
-        undo_if_canceled(context, workspace)
-        context["ti"].xcom_push(key="dataset", value=staged.dataset_subpath)
+        undo_if_canceled(context, run, workspace)
 
 
 def upload(training_id: str, **context: Any) -> None:
@@ -72,14 +73,14 @@ def upload(training_id: str, **context: Any) -> None:
     from trainyard.workspace.layout import Workspace
 
     with outcome_of_step(context):
-        settings, training = _training(training_id)
+        settings, training, run = _of(training_id, context)
         ended = _end_of_training(context)
         if ended.code is not None:
-            _end_pods(context["run_id"], settings)
-            _tell_used(context, training, settings)
+            _end_pods(run, settings)
+            _tell_used(context, run, training, settings)
         _, results = _stores(training, settings)
         store(
-            model_id=context["run_id"],
+            key=run,
             spec=training.spec,
             account=training.account,
             results=results,
@@ -102,18 +103,19 @@ def cleanup(training_id: str, **context: Any) -> None:
 
     with outcome_of_step(context):
         settings = read_settings(os.environ)
-        removed = _pods(settings).remove_all(context["run_id"])
-        all_stored = clean(context["run_id"], Workspace(Path(settings.workspace)))
+        run = run_of(context, training_id, catalogue_of(settings))
+        removed = _pods(settings).remove_all(run)
+        all_stored = clean(run, Workspace(Path(settings.workspace)))
         log.info("Removed %s pods and the folders of %s.", removed, training_id)
         if not all_stored:
-            place = Workspace(Path(settings.workspace)).run(context["run_id"]).result
+            place = Workspace(Path(settings.workspace)).run(run).result
             message = f"results are not in the bucket; they are kept in {place}"
             # For good: the upload step has had its tries.
             cure = "Clear the upload step in Airflow once the store works again."
             end_with(context, Outcome("S305", message, cure), final=True)
 
 
-def undo_if_canceled(context: Any, workspace: Any) -> None:
+def undo_if_canceled(context: Any, run: RunKey, workspace: Any) -> None:
     """Undo the staging of a run that was canceled meanwhile: its cleanup may have been there before it ended."""
     from trainyard.errors import TrainyardError
     from trainyard.steps.cleanup import cleanup as clean
@@ -121,7 +123,7 @@ def undo_if_canceled(context: Any, workspace: Any) -> None:
     try:
         check_not_canceled(context)
     except TrainyardError:
-        clean(context["run_id"], workspace)
+        clean(run, workspace)
         raise
 
 
@@ -135,12 +137,12 @@ def _end_of_training(context: Any) -> Outcome:
     return Outcome("S500", "the run was stopped before its program ended", "Look at the log of its steps in Airflow.")
 
 
-def _tell_used(context: Any, training: Training, settings: Any) -> None:
+def _tell_used(context: Any, run: RunKey, training: Training, settings: Any) -> None:
     """Say what the program used up to here where the train step was stopped before it could."""
     from trainyard.workspace.layout import Workspace
     from trainyard.workspace.marks import started_at
 
-    started, now = started_at(Workspace(Path(settings.workspace)).run(context["run_id"])), time.time()
+    started, now = started_at(Workspace(Path(settings.workspace)).run(run)), time.time()
     if started is None or said(context, "train", KEY) is not None:
         return
     gpus = training.of_run(context["dag_run"].conf).plan.gpus
@@ -148,14 +150,16 @@ def _tell_used(context: Any, training: Training, settings: Any) -> None:
     context["ti"].xcom_push(key=USED, value=used.as_dict())
 
 
-def _training(training_id: str) -> tuple[Any, Training]:
+def _of(training_id: str, context: Any) -> tuple[Any, Training, RunKey]:
+    """Return what a step needs: the settings, its training and its run."""
     from trainyard.errors import TrainyardError
 
     settings = read_settings(os.environ)
-    training = catalogue_of(settings).get(training_id)
+    catalogue = catalogue_of(settings)
+    training, run = catalogue.get(training_id), run_of(context, training_id, catalogue)
     if training is None:
         raise TrainyardError("S301", f"the catalogue has no training {training_id}", "Submit it again.")
-    return settings, training
+    return settings, training, run
 
 
 def _account(limits: Any, training: Training) -> Any:
@@ -191,6 +195,6 @@ def _pods(settings: Any) -> Any:
     return TrainingPods.of(settings)
 
 
-def _end_pods(model_id: str, settings: Any) -> None:
+def _end_pods(run: RunKey, settings: Any) -> None:
     """Make sure that no program writes results any more while they are stored."""
-    _pods(settings).end_all(model_id, settings.grace_seconds)
+    _pods(settings).end_all(run, settings.grace_seconds)

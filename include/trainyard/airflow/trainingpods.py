@@ -7,9 +7,12 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Self
 
+from trainyard.domain.names import RunKey
+from trainyard.domain.plan import Plan
 from trainyard.errors import TrainyardError
 from trainyard.pods.diagnose import ended
-from trainyard.pods.labels import ATTEMPT, MODEL_ID
+from trainyard.pods.labels import ACCOUNT, ATTEMPT, account_selector, run_of, run_selector
+from trainyard.pods.status import gpus_of
 
 _RETRY_PAUSE_SECONDS = 2.0
 _LOOK_SECONDS = 0.2
@@ -38,15 +41,38 @@ class TrainingPods:
     def attempt(pod: dict[str, Any]) -> int:
         return int(pod["metadata"]["labels"][ATTEMPT])
 
-    def of_run(self, model_id: str) -> list[dict[str, Any]]:
+    def of_run(self, run: RunKey) -> list[dict[str, Any]]:
         """Return the pods of a run, oldest attempt first."""
-        selector = f"{MODEL_ID}={model_id}"
+        selector = run_selector(run)
         found = self._asked("the list of pods", "list_namespaced_pod", self._namespace, label_selector=selector)
         return sorted((self._data(pod) for pod in found.items), key=self.attempt)
 
-    def newest(self, model_id: str) -> dict[str, Any] | None:
-        pods = self.of_run(model_id)
+    def newest(self, run: RunKey) -> dict[str, Any] | None:
+        pods = self.of_run(run)
         return pods[-1] if pods else None
+
+    def await_room(self, run: RunKey, plan: Plan, quota: int, grace_seconds: int) -> None:
+        """Wait until the other pods of the run's account leave it room within the account's quota of GPUs.
+
+        The account's pool admits no more than fits, but a pod may outlive its step: one that is being ended, or whose
+        task was marked or deleted in Airflow. Raise TrainyardError S100 if it is still there long after.
+        """
+
+        def taken() -> list[dict[str, Any]]:
+            others = [pod for pod in self._of_account(plan.account) if run_of(pod["metadata"]["labels"]) != run]
+            return others if sum(map(gpus_of, others)) + plan.gpus > quota else []
+
+        if plan.gpus and (names := self._left(taken, grace_seconds)):
+            message = f"pods that outlived their runs hold GPUs of account {plan.account}: {names}"
+            raise TrainyardError("S100", message, "They are removed within minutes; the step is tried again.")
+
+    def _of_account(self, account: str) -> list[dict[str, Any]]:
+        """Return the pods of an account's runs that hold GPUs, or wait for some."""
+        selector = account_selector(account)
+        found = self._asked("the list of pods", "list_namespaced_pod", self._namespace, label_selector=selector)
+        pods = [self._data(pod) for pod in found.items]
+        mine = [pod for pod in pods if (pod["metadata"].get("annotations") or {}).get(ACCOUNT) == account]
+        return [pod for pod in mine if gpus_of(pod) and not ended(pod, now=time.time())]
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
         """Create a pod; one of that name that is there already is the same attempt and is taken as it is.
@@ -72,27 +98,27 @@ class TrainingPods:
         what, place = f"the end of pod {pod_name}", (pod_name, self._namespace)
         self._asked(what, "delete_namespaced_pod", *place, grace_period_seconds=grace_seconds, judged=(404,))
 
-    def end_all(self, model_id: str, grace_seconds: int) -> None:
+    def end_all(self, run: RunKey, grace_seconds: int) -> None:
         """End every pod of a run and return when none of them runs any more.
 
         Raise TrainyardError S200 if one still runs long after its grace period: the cluster lost its node.
         """
-        for pod in self.of_run(model_id):
+        for pod in self.of_run(run):
             # One that waits for an image for ever has ended for us, and holds its GPUs until it is deleted.
             if pod["status"].get("phase") not in ("Succeeded", "Failed"):
                 self.stop(pod["metadata"]["name"], grace_seconds)
-        if names := self._left(partial(self._going, model_id), grace_seconds):
+        if names := self._left(partial(self._going, run), grace_seconds):
             raise TrainyardError("S200", f"pods still run after they were stopped: {names}", "The step is tried again.")
 
-    def remove_all(self, model_id: str) -> int:
+    def remove_all(self, run: RunKey) -> int:
         """Remove every pod of a run and return, when the cluster has none of them any more, how many there were.
 
         Raise TrainyardError S200 if one is still there long after.
         """
-        pods = self.of_run(model_id)
+        pods = self.of_run(run)
         for pod in pods:
             self.stop(pod["metadata"]["name"], 0)
-        if names := self._left(partial(self.of_run, model_id), 0):
+        if names := self._left(partial(self.of_run, run), 0):
             raise TrainyardError("S200", f"pods are still there after they were removed: {names}", "It is tried again.")
         return len(pods)
 
@@ -103,8 +129,8 @@ class TrainingPods:
             time.sleep(_LOOK_SECONDS)
         return ", ".join(pod["metadata"]["name"] for pod in left)
 
-    def _going(self, model_id: str) -> list[dict[str, Any]]:
-        return [pod for pod in self.of_run(model_id) if not ended(pod, now=time.time())]
+    def _going(self, run: RunKey) -> list[dict[str, Any]]:
+        return [pod for pod in self.of_run(run) if not ended(pod, now=time.time())]
 
     def _found(self, pod_name: str) -> dict[str, Any] | None:
         pod = self._asked(f"pod {pod_name}", "read_namespaced_pod", pod_name, self._namespace, judged=(404,))

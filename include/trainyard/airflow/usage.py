@@ -12,9 +12,9 @@ from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from sqlalchemy import and_, or_, select
 
-from trainyard.airflow.outcomes import KEY, USED
+from trainyard.airflow.outcomes import KEY, USED, value_of
 from trainyard.catalogue import Catalogue, Training
-from trainyard.domain.names import account_pool
+from trainyard.domain.names import RunKey, account_pool
 from trainyard.domain.outcome import Outcome
 from trainyard.quota import Share
 
@@ -28,7 +28,7 @@ class AirflowUsage:
     """The shares of all runs; `started` tells when a run's program started."""
 
     def __init__(
-        self, catalogue: Catalogue, started: Callable[[str], float | None], clock: Callable[[], float]
+        self, catalogue: Catalogue, started: Callable[[RunKey], float | None], clock: Callable[[], float]
     ) -> None:
         self._catalogue = catalogue
         self._started = started
@@ -48,14 +48,20 @@ class AirflowUsage:
         gpus = row.pool_slots if row.pool == account_pool(training.account) else 0
         holding, over = row.state in _HOLDING, row.state in _OVER or row.run_state in _ENDED_RUN
         if over and row.value is not None:
-            outcome = Outcome.from_dict(XComModel.deserialize_value(row))
-            times = (outcome.gpu_seconds, outcome.started_at, outcome.finished_at)
+            outcome = Outcome.from_dict(value_of(row))
+            times = (min(outcome.gpu_seconds, self._most(row, training)), outcome.started_at, outcome.finished_at)
         else:
-            times = self._so_far(row.run_id, gpus) if holding else (0.0, None, None)
+            times = self._so_far(RunKey(row.dag_id, row.run_id), gpus) if holding else (0.0, None, None)
         return Share(training.account, gpus, holding, not over and not holding, *times)
 
-    def _so_far(self, run_id: str, gpus: int) -> tuple[float, float | None, float | None]:
-        started, now = self._started(run_id), self._clock()
+    def _most(self, row: Any, training: Training) -> float:
+        """Return the GPU seconds that a run can have used at most, by Airflow's times and the training's sizes."""
+        gpus = max([training.plan.gpus, *(size.gpus for size in training.sizes.values())])
+        begun = (row.queued_at or row.start_date or row.run_after).timestamp()
+        return gpus * max(0.0, (row.end_date.timestamp() if row.end_date else self._clock()) - begun)
+
+    def _so_far(self, run: RunKey, gpus: int) -> tuple[float, float | None, float | None]:
+        started, now = self._started(run), self._clock()
         return (0.0, None, None) if started is None else (gpus * max(0.0, now - started), started, now)
 
 
@@ -66,9 +72,10 @@ def _train_steps(since: datetime) -> Any:
     ended = or_(and_(said.task_id == "train", said.key == KEY), and_(said.task_id == "upload", said.key == USED))
     outcome = and_(said.dag_id == DagRun.dag_id, said.run_id == DagRun.run_id, ended)
     columns = (DagRun.dag_id, DagRun.run_id, DagRun.state.label("run_state"))
+    times = (DagRun.queued_at, DagRun.start_date, DagRun.run_after, DagRun.end_date)
     own = (task.state, task.pool, task.pool_slots, said.value)
     return (
-        select(*columns, *own)
+        select(*columns, *times, *own)
         .select_from(DagRun)
         .outerjoin(task, train)
         .outerjoin(said, outcome)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.domain.names import RunKey
 from trainyard.owners import Owners
 from trainyard.retention import Housekeeper
 
@@ -22,16 +23,16 @@ class Sweep(BaseModel):
 
 
 class Asked(BaseModel):
-    """Runs to be told of, by their model ids."""
+    """Runs to be asked about, each by its training and its model id."""
 
-    model_ids: list[str] = Field(max_length=1000)
+    runs: list[RunKey] = Field(max_length=1000)
 
 
 @router.post("/housekeeping/owners", summary="Say which runs are going", responses=refusals(400, 403, 500))
 def owners(request: Request, caller: CallerDep, asked: Asked) -> dict[str, Any]:
     """Say of each run whether it is going, is over (and since when) or is unknown. For admins; for the janitor."""
     found: Owners = request.app.state.owners
-    return {"runs": found.of(caller, asked.model_ids)}
+    return {"runs": found.of(caller, asked.runs)}
 
 
 @router.post("/housekeeping", summary="Remove what is past its retention", responses=refusals(400, 403, 500))

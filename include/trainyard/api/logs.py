@@ -113,7 +113,7 @@ async def _closing(log: Log, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes
 
 def _log_of(state: Any, run: Run, caller: Any) -> Log:
     """Choose where to read: the workspace, or the results bucket for a run whose workspace is no more."""
-    folder = Workspace(Path(state.settings.workspace)).run(run.model_id)
+    folder = Workspace(Path(state.settings.workspace)).run(run.key)
     here = _inside(folder)
     if run.state.terminal and not _is_there(here):
         return _stored(state.service, run, caller)

@@ -71,14 +71,14 @@ class Probe:
     def _swept(self) -> list[Finding]:
         """Remove what doctors that were killed have left: it is older than a doctor can be."""
         since, left = time.time() - 2 * MOST_SECONDS, []
-        for name, changed in self.workspace.run_ids().items():
+        for name, changed in self.workspace.probes().items():
             if name.startswith(PREFIX) and changed < since:
-                left += self._removed(name) or _left(name, partial(remove, self.workspace.run(name).root))
+                left += self._removed(name) or _left(name, partial(remove, self.workspace.probe(name).root))
         return left
 
     def _run(self, image: FrameworkImage, stop: Event) -> list[Finding]:
         probe_id = f"{PREFIX}{token_hex(6)}"
-        folder, word = self.workspace.run(probe_id), token_hex(16)
+        folder, word = self.workspace.probe(probe_id), token_hex(16)
         try:
             _lay_out(folder, word)
             found = self._in_pod(probe_id, image, word, stop)
@@ -103,7 +103,7 @@ class Probe:
                 left = self._removed(probe_id)
         except TrainyardError as error:
             return [_untried(image), wrong(WORKSPACE, error.message, error.cure), *(left if made else ())]
-        arrived = self._arrived(self.workspace.run(probe_id), word, pod)
+        arrived = self._arrived(self.workspace.probe(probe_id), word, pod)
         return [_image_finding(pod, image.image), _workspace_finding(pod, arrived, self.seconds), *left]
 
     def _await(self, probe_id: str, stop: Event) -> dict[str, Any]:

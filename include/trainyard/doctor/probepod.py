@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainyard.domain.limits import FrameworkImage, Limits
+from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import Framework, Resources, StoreRef, TrainingSpec
 from trainyard.errors import TrainyardError
@@ -25,12 +26,11 @@ def probe_run(
     probe_id: str, image: FrameworkImage, limits: Limits, settings: Any, workspace: Workspace, seconds: float
 ) -> PodRun:
     """Return the run whose pod is the probe: namespace, user, volume and node as a training of the smallest size."""
-    folder = workspace.subpath(workspace.run(probe_id).root)
+    folder = workspace.subpath(workspace.probe(probe_id).root)
     account = next(iter(limits.accounts), "")
     options = pod_options(settings, account) | {"grace_seconds": 0, "scratch": _SCRATCH}
     return PodRun(
-        model_id=probe_id,
-        training_id=probe_id,
+        key=RunKey.first_of(probe_id),
         attempt=1,
         spec=TrainingSpec(_DOCTOR, Framework(_DOCTOR, "1"), _COMMAND, Resources(gpus=0), _NOWHERE, _NOWHERE),
         plan=_plan(account, image, limits, seconds),

@@ -6,11 +6,44 @@ import hashlib
 import re
 import secrets
 import string
+from dataclasses import dataclass
 
 _BASE62 = string.ascii_letters + string.digits
 MODEL_ID = re.compile(r"training-[A-Za-z0-9]{9}")
 STAGING_POOL = "staging"
 CPU_POOL = "cpu"
+
+
+@dataclass(frozen=True, order=True)
+class RunKey:
+    """A run among the runs of all trainings.
+
+    Airflow tells the runs of one DAG apart by their ids, and lets two DAGs have runs of the same id: whatever belongs
+    to a run is found by both.
+    """
+
+    training_id: str
+    model_id: str
+
+    def __str__(self) -> str:
+        return f"{self.training_id}.{self.model_id}"
+
+    @classmethod
+    def first_of(cls, training_id: str) -> RunKey:
+        """Return the first run of a training, whose model id is the training's own."""
+        return cls(training_id, training_id)
+
+    @property
+    def valid(self) -> bool:
+        """Say whether both ids are of the form that the service makes; of any other nothing is ever made."""
+        return is_model_id(self.training_id) and is_model_id(self.model_id)
+
+    @classmethod
+    def parse(cls, text: str) -> RunKey | None:
+        """Read back what `str` writes; None for anything else."""
+        training_id, _, model_id = text.partition(".")
+        run = cls(training_id, model_id)
+        return run if run.valid else None
 
 
 def new_model_id() -> str:
@@ -22,19 +55,14 @@ def is_model_id(text: str) -> bool:
     return MODEL_ID.fullmatch(text) is not None
 
 
-def is_run_id(text: str) -> bool:
-    """Say whether something in the workspace has the name of a run, also of one that got an id of Airflow's kind."""
-    return is_model_id(text) or "__" in text
-
-
-def pod_name(model_id: str, attempt: int) -> str:
+def pod_name(run: RunKey, attempt: int) -> str:
     """Name the pod of one attempt of one run.
 
     Kubernetes wants lower case while model ids tell cases apart, so a digest keeps two ids that differ only in case
-    from meeting in one name.
+    from meeting in one name, and two trainings' runs of one id.
     """
-    digest = hashlib.sha256(model_id.encode()).hexdigest()[:6]
-    return f"{model_id.lower()}-{digest}-{attempt}"
+    digest = hashlib.sha256(str(run).encode()).hexdigest()[:8]
+    return f"{run.model_id.lower()}-{digest}-{attempt}"
 
 
 def account_pool(account: str) -> str:

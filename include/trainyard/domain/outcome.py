@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from trainyard.domain.states import State
 from trainyard.errors import CODES, Fault, TrainyardError
+
+MAX_TEXT = 20_000
+MAX_SECONDS = 100 * 365 * 24 * 3600.0
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_amount(value: Any) -> bool:
+    # A century in seconds, of a thousand GPUs, is more than any run has.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_SECONDS
+
+
+def _is_moment(value: Any) -> bool:
+    return value is None or _is_amount(value)
+
+
+_FITTING: Mapping[str, Callable[[Any], bool]] = {
+    "code": lambda value: isinstance(value, str) and value in CODES,
+    "message": _is_text,
+    "cure": _is_text,
+    "exit_code": lambda value: value is None or (isinstance(value, int) and abs(value) < 2**31),
+    "gpu_seconds": _is_amount,
+    "started_at": _is_moment,
+    "finished_at": _is_moment,
+}
 
 
 @dataclass(frozen=True)
@@ -41,13 +68,18 @@ class Outcome:
         return {**asdict(self), "fault": self.fault.value if self.fault else None}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
-        """Read an outcome back; keys this version does not know are dropped."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in data.items() if key in known})
+    def from_dict(cls, data: Any) -> Outcome:
+        """Read an outcome back; a key or value that no outcome can have is dropped, whoever wrote it.
+
+        One row that cannot be read must not fail the list, the quota or housekeeping of all others.
+        """
+        if not isinstance(data, Mapping):
+            return cls()
+        return cls(**{name: data[name] for name, fits in _FITTING.items() if name in data and fits(data[name])})
 
     @classmethod
     def of(cls, error: TrainyardError) -> Outcome:
         """Turn an error into the outcome of the run that met it; its problems go into the message."""
         details = "; ".join(str(problem) for problem in error.problems)
-        return cls(error.code.code, f"{error.message}: {details}" if details else error.message, error.cure)
+        message = f"{error.message}: {details}" if details else error.message
+        return cls(error.code.code, message[:MAX_TEXT], error.cure[:MAX_TEXT])

@@ -51,7 +51,7 @@ def _variables(run: PodRun) -> dict[str, str]:
         "LOG_DIR": volumes.LOGS,
         "JOB_STATE_DIR": volumes.STATE,
         "CHECKPOINT_DIR": volumes.CHECKPOINTS,
-        "TRAINING_ID": run.model_id,
+        "TRAINING_ID": run.key.model_id,
         "TRAINING_COMMAND": run.spec.command,
         "GPU_COUNT": str(run.plan.gpus),
         "LEARNER_ID": LEARNER_ID,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from trainyard.domain.names import label_value
+from collections.abc import Mapping
+
+from trainyard.domain.names import RunKey, label_value
 from trainyard.pods.run import PodRun
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -23,8 +25,8 @@ def pod_labels(run: PodRun) -> dict[str, str]:
     """Return the labels. Model ids and attempts are exact; other texts are bent to the syntax of labels."""
     return {
         MANAGED_BY: OURS,
-        MODEL_ID: run.model_id,
-        TRAINING_ID: run.training_id,
+        MODEL_ID: run.key.model_id,
+        TRAINING_ID: run.key.training_id,
         ATTEMPT: str(run.attempt),
         ACCOUNT: label_value(run.plan.account),
         NAME: label_value(run.spec.name),
@@ -45,6 +47,17 @@ def pod_annotations(run: PodRun) -> dict[str, str]:
     return {key: text[:_ANNOTATION_LENGTH] for key, text in texts.items() if text}
 
 
-def run_selector(model_id: str) -> str:
+def run_selector(run: RunKey) -> str:
     """Return the label selector of all pods of a run, whatever the attempt."""
-    return f"{MANAGED_BY}={OURS},{MODEL_ID}={model_id}"
+    return f"{MANAGED_BY}={OURS},{TRAINING_ID}={run.training_id},{MODEL_ID}={run.model_id}"
+
+
+def account_selector(account: str) -> str:
+    """Return the label selector of all pods of an account; an annotation tells apart accounts whose labels are one."""
+    return f"{MANAGED_BY}={OURS},{ACCOUNT}={label_value(account)}"
+
+
+def run_of(labels: Mapping[str, str]) -> RunKey | None:
+    """Return the run that a pod's labels name, None where they name none."""
+    training_id, model_id = labels.get(TRAINING_ID), labels.get(MODEL_ID)
+    return RunKey(training_id, model_id) if training_id and model_id else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
@@ -46,8 +47,7 @@ class PodRun:
     `priority_class` is the account's, empty where the cluster counts no quotas.
     """
 
-    model_id: str
-    training_id: str
+    key: RunKey
     attempt: int
     spec: TrainingSpec
     plan: Plan

@@ -26,7 +26,7 @@ def training_pod(run: PodRun) -> dict[str, Any]:
 
 def _metadata(run: PodRun) -> dict[str, Any]:
     return {
-        "name": pod_name(run.model_id, run.attempt),
+        "name": pod_name(run.key, run.attempt),
         "namespace": run.namespace,
         "labels": pod_labels(run),
         "annotations": pod_annotations(run),

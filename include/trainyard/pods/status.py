@@ -128,7 +128,7 @@ def read_status(pod: Mapping[str, Any] | None, gpus: int = 0, memory: int = 0, n
         scheduled_at=_time(conditions.get("PodScheduled", {}).get("lastTransitionTime")),
         begun_at=_time(status.get("startTime")),
         unscheduled=lacking.get("PodScheduled", {}).get("message") or "",
-        wanted_gpus=int(((asked.get("resources") or {}).get("limits") or {}).get(GPU, 0)),
+        wanted_gpus=_gpus(asked),
         image=asked.get("image") or own.get("image") or "",
         custom=(metadata.get("labels") or {}).get(FRAMEWORK) == "custom",
         deadline=spec.get("activeDeadlineSeconds"),
@@ -143,9 +143,18 @@ def read_status(pod: Mapping[str, Any] | None, gpus: int = 0, memory: int = 0, n
     )
 
 
+def gpus_of(pod: Mapping[str, Any]) -> int:
+    """Return how many GPUs a pod asks for."""
+    return _gpus(_learner((pod.get("spec") or {}).get("containers")))
+
+
 def clean(text: str) -> str:
     """Return a text as one short line without control characters, colours or a full stop."""
     return _CONTROL.sub(" ", text).strip().rstrip(".")[:_LINE]
+
+
+def _gpus(container: Mapping[str, Any]) -> int:
+    return int(((container.get("resources") or {}).get("limits") or {}).get(GPU, 0))
 
 
 def _learner(rows: list[Mapping[str, Any]] | None) -> Mapping[str, Any]:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 from trainyard.stores import tree
 from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.layout import Workspace
 
 
-def cleanup(model_id: str, workspace: Workspace) -> bool:
+def cleanup(key: RunKey, workspace: Workspace) -> bool:
     """Release the dataset and remove model and results; logs and state stay for the history. It can be repeated.
 
     Results that are not in the bucket stay too, until the run is forgotten: return False then, also where a program ran
     and only its log is to be stored. Raise TrainyardError
     S500 for what cannot be removed.
     """
-    run = workspace.run(model_id)
-    DatasetCache(workspace).release(model_id)
+    run = workspace.run(key)
+    DatasetCache(workspace).release(str(key))
     _remove(run.model)
     _remove(run.root / "model.part")
     run.transfer.unlink(missing_ok=True)  # of a step that was killed
@@ -30,10 +32,18 @@ def cleanup(model_id: str, workspace: Workspace) -> bool:
     return True
 
 
-def forget(model_id: str, workspace: Workspace) -> None:
+def forget(key: RunKey, workspace: Workspace) -> None:
     """Remove everything of the run, logs too; the bucket is not touched. It can be repeated."""
-    DatasetCache(workspace).release(model_id)
-    _remove(workspace.run(model_id).root)
+    DatasetCache(workspace).release(str(key))
+    run = workspace.run(key).root
+    _remove(run)
+    with suppress(OSError):  # another run of the training has its folder there
+        run.parent.rmdir()
+
+
+def forget_training(training_id: str, workspace: Workspace) -> None:
+    """Remove everything that runs of a training have left; the bucket is not touched. It can be repeated."""
+    _remove(workspace.training(training_id))
 
 
 def _has_entries(folder: Path) -> bool:

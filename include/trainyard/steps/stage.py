@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from trainyard.domain.names import RunKey
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.intake.archive import ArchiveRules, unpack_archive
@@ -40,7 +41,7 @@ class Staged:
 
 
 def stage(
-    model_id: str,
+    key: RunKey,
     spec: TrainingSpec,
     account: str,
     data: Store,
@@ -58,8 +59,8 @@ def stage(
     It can be repeated: what is there stays, and of a run whose program has started nothing is touched. Raise
     StoreError, or TrainyardError C102, S301 or S302.
     """
-    run, cache = workspace.run(model_id), DatasetCache(workspace, cache_max_bytes)
-    held = cache.held(model_id)
+    run, cache = workspace.run(key), DatasetCache(workspace, cache_max_bytes)
+    held = cache.held(str(key))
     if held and run.started.exists():
         report("the program has started before: nothing is staged again")
         return _staged(workspace, held)
@@ -68,11 +69,32 @@ def stage(
     began = time.monotonic()
     with told(run, terms or Terms()) as terms:
         wanted = partial(is_training_data, spec)
-        obtain = partial(cache.obtain, spec.data, data, model_id, threads, report, wanted, terms)
+        obtain = partial(cache.obtain, spec.data, data, str(key), threads, report, wanted, terms)
         dataset = _while_it_changes(obtain, report)
         _log(run, "load-data.log", _told(dataset, data.place, time.monotonic() - began), report)
         _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report, terms)
+    write_inside(run.root, run.dataset.name, dataset.version.encode())
     return _staged(workspace, dataset)
+
+
+def staged_version(run: RunFolder) -> str | None:
+    """Return the version of the data that a run was staged with, None where it was not staged."""
+    try:
+        return run.dataset.read_text()
+    except OSError:
+        return None
+
+
+def staged_path(key: RunKey, spec: TrainingSpec, workspace: Workspace) -> Path:
+    """Return the dataset that a run mounts: the one it holds, which has to be a version of its training's own bucket.
+
+    Raise TrainyardError S302 where it holds none.
+    """
+    held = DatasetCache(workspace).held(str(key))
+    if held is None or held.path.resolve().parent != workspace.dataset(spec.data).resolve():
+        message = "the run holds no dataset of its training's bucket"
+        raise TrainyardError("S302", message, "Clear the stage step too, or submit the training again.")
+    return held.path
 
 
 def _while_it_changes(obtain: Callable[[], Dataset], report: Report) -> Dataset:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
@@ -22,7 +23,7 @@ from trainyard.workspace.transfers import told
 
 
 def upload(
-    model_id: str,
+    key: RunKey,
     spec: TrainingSpec,
     account: str,
     results: Store,
@@ -39,7 +40,7 @@ def upload(
     One part's failure does not keep the others from being stored. Raise TrainyardError S303 (results), S304 (logs),
     S305 (not all arrived) or C103 (the bucket refuses).
     """
-    run = workspace.run(model_id)
+    run, below = workspace.run(key), f"{key.model_id}/"
     _leave_a_log(run, outcome)
     layout = layout_of(run, zip_path, outcome)
     for note in layout.notes:
@@ -47,15 +48,15 @@ def upload(
     checkpoints = workspace.checkpoints(account, spec.results)
     send = partial(transfer.upload, results, threads=threads, report=report, patience=patience)
     parts: tuple[tuple[str, Callable[[], Transferred]], ...] = (
-        ("S304", lambda: send(layout.logs, f"{model_id}/", terms=terms)),
-        ("S303", lambda: send(layout.results, f"{model_id}/", terms=terms)),
+        ("S304", lambda: send(layout.logs, below, terms=terms)),
+        ("S303", lambda: send(layout.results, below, terms=terms)),
         ("S303", lambda: send(_checkpoint_files(checkpoints, report), CHECKPOINTS, shared=True, terms=terms)),
     )
     with told(run, terms or Terms()) as terms:
         stored = _all_of(parts)
     run.root.mkdir(parents=True, exist_ok=True)
     run.stored.touch()
-    report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {model_id}/ and {CHECKPOINTS}")
+    report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {below} and {CHECKPOINTS}")
     return stored
 
 

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainyard.domain.names import RunKey, is_model_id
 from trainyard.domain.training import StoreRef
 from trainyard.errors import TrainyardError
 
@@ -55,6 +56,11 @@ class RunFolder:
         return self.root / "attempts"
 
     @property
+    def dataset(self) -> Path:
+        """Which dataset it was staged with; it lies where no program reaches it."""
+        return self.root / "dataset"
+
+    @property
     def stored(self) -> Path:
         """Written once everything is in the results bucket; it lies where no program reaches it."""
         return self.root / "stored"
@@ -68,17 +74,37 @@ class RunFolder:
 class Workspace:
     root: Path
 
-    def run(self, model_id: str) -> RunFolder:
-        # Folders are removed by this name, and Airflow lets people give a run an id of their own.
-        if "/" in model_id or model_id.startswith("."):
-            raise TrainyardError("C107", f"{model_id!r} is no model id", "Start the run without an id of your own.")
-        return RunFolder(self.root / "runs" / model_id)
+    def training(self, training_id: str) -> Path:
+        """The folder of all runs of a training."""
+        return self.root / "runs" / training_id
 
-    def run_ids(self) -> dict[str, float]:
-        """Return model id -> when its folder last changed (seconds since the epoch), of all run folders there are."""
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.root / "runs") as entries:
-            return {entry.name: entry.stat(follow_symlinks=False).st_mtime for entry in entries}
-        return {}
+    def run(self, run: RunKey) -> RunFolder:
+        """The folders of a run, below its training's: no run reaches another training's by the id it was given."""
+        # Folders are removed by these names, and Airflow lets people give a run an id of their own.
+        check_run(run)
+        return RunFolder(self.training(run.training_id) / run.model_id)
+
+    def trainings(self) -> dict[str, float]:
+        """Return training id -> when its folder last changed (seconds since the epoch), of all that have one."""
+        # What else somebody put there is theirs.
+        return {name: changed for name, changed in _changes(self.root / "runs").items() if is_model_id(name)}
+
+    def runs(self) -> dict[RunKey, float]:
+        """Return run -> when its folder last changed (seconds since the epoch), of all run folders there are."""
+        return {
+            RunKey(training_id, name): changed
+            for training_id in self.trainings()
+            for name, changed in _changes(self.training(training_id)).items()
+            if is_model_id(name)
+        }
+
+    def probe(self, name: str) -> RunFolder:
+        """The folders of a probe pod, which belongs to no training."""
+        return RunFolder(self.root / "probes" / name)
+
+    def probes(self) -> dict[str, float]:
+        """Return name -> when its folder last changed (seconds since the epoch), of all probes that left one."""
+        return _changes(self.root / "probes")
 
     def dataset(self, ref: StoreRef) -> Path:
         """The folder of all versions of a bucket's dataset."""
@@ -91,6 +117,19 @@ class Workspace:
     def subpath(self, path: Path) -> str:
         """Return the path relative to the volume, as a pod's subPath."""
         return path.relative_to(self.root).as_posix()
+
+
+def check_run(run: RunKey) -> None:
+    """Raise TrainyardError C110 for a run whose id the service did not make."""
+    if not run.valid:
+        message = f"{run.model_id[:60]!r} is no model id of this service's"
+        raise TrainyardError("C110", message, "Start the run without an id of your own.")
+
+
+def _changes(folder: Path) -> dict[str, float]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        return {entry.name: entry.stat(follow_symlinks=False).st_mtime for entry in entries}
+    return {}
 
 
 def store_key(ref: StoreRef) -> str:

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from trainyard.domain.names import is_run_id
+from trainyard.domain.names import RunKey
 from trainyard.workspace.holds import Holds
 from trainyard.workspace.layout import Workspace
 
@@ -14,12 +14,13 @@ from trainyard.workspace.layout import Workspace
 _FOLDERS = ("model", "model.part")
 
 
-def traces(workspace: Workspace) -> dict[str, float]:
-    """Return model id -> when the newest of its traces was made, in seconds since the epoch."""
-    found = Holds(workspace.root / "datasets").since()
-    for model_id in filter(is_run_id, workspace.run_ids()):  # what else somebody put beside the runs is theirs
-        for made_at in _made(workspace.root / "runs" / model_id):
-            found[model_id] = max(made_at, found.get(model_id, 0.0))
+def traces(workspace: Workspace) -> dict[RunKey, float]:
+    """Return run -> when the newest of its traces was made, in seconds since the epoch."""
+    holds = Holds(workspace.root / "datasets").since().items()
+    found = {run: since for user, since in holds if (run := RunKey.parse(user))}
+    for run in workspace.runs():
+        for made_at in _made(workspace.run(run).root):
+            found[run] = max(made_at, found.get(run, 0.0))
     return found
 
 
