@@ -16,7 +16,10 @@ from trainyard.domain.waiting import waits_for
 
 @dataclass(frozen=True)
 class Run:
-    """One run as people see it. Times are seconds since the epoch."""
+    """One run as people see it. Times are seconds since the epoch.
+
+    `outcome` is there once nothing can change it any more, which may be before the run's last step has ended.
+    """
 
     model_id: str
     training_id: str
@@ -38,7 +41,7 @@ class Run:
 
     @property
     def state(self) -> State:
-        if self.phase is Phase.DONE and self.outcome:
+        if self.outcome:
             return self.outcome.state
         return self.phase.state or State.RUNNING
 

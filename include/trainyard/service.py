@@ -110,8 +110,9 @@ class Service:
     def delete(self, model_id: str, caller: Caller) -> None:
         """Remove a finished run from the history; raise C108 while it is going. The bucket is left alone."""
         run = self.run(model_id, caller)
-        if not run.state.terminal:
-            raise TrainyardError("C108", f"{model_id} is still going: {run.phase}", "Cancel it first, then delete it.")
+        if run.phase is not Phase.DONE:
+            hint = "It ends by itself." if run.state.terminal else "Cancel it first, then delete it."
+            raise TrainyardError("C108", f"{model_id} is still going: {run.phase}", hint)
         self.forget(run)
 
     def forget(self, run: Run) -> bool:

@@ -135,7 +135,7 @@ def service_of(settings: Any) -> Any:
     catalogue = catalogue_of(settings)
 
     def pools(limits: Limits) -> None:
-        prepare_pools(limits, settings.staging_slots, settings.cpu_slots)
+        prepare_pools(limits, settings)
 
     return Service(
         catalogue=catalogue,

@@ -77,7 +77,7 @@ def _check(
 
 
 def _pools(limits: Limits, settings: Any) -> list[Finding]:
-    wanted = pool_sizes(limits, settings.staging_slots, settings.cpu_slots)
+    wanted = pool_sizes(limits, settings)
     slots = {name: number for name, (number, _) in wanted.items()}
     return judging.pools(slots, airflow.pools_there(), unused=not catalogue_of(settings).ids())
 

@@ -128,7 +128,7 @@ class AirflowHistory:
     def _in_states(self, session: Session, runs: Mapping[int, str], states: frozenset[State]) -> list[int]:
         """Keep the runs in one of the states; only of those that are going more than the run's own row is read."""
         canceled = set(session.scalars(_canceled())) if any(state.terminal for state in states) else set()
-        going = set() if all(state.terminal for state in states) else self._going_in(session, states)
+        going = self._going_in(session, states)
         return [
             row
             for row, state in runs.items()
@@ -149,7 +149,8 @@ class AirflowHistory:
     def _run(self, row: Any, training: Training, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Run:
         started = self._started(_key(row))
         phase = phase_of(str(row.state), steps, started is not None)
-        outcome = outcome_of(str(row.state), steps, ends) if phase is Phase.DONE else None
+        done = phase is Phase.DONE
+        outcome = outcome_of(str(row.state), steps, ends) if done else _early(steps, ends, started is not None)
         changed = overrides(training.spec, row.conf if isinstance(row.conf, dict) else {})
         return replace(
             _queued(training),
@@ -180,6 +181,13 @@ def phase_of(run_state: str, steps: Mapping[str, str], started: bool) -> Phase:
     if steps.get("validate") == "success":
         return Phase.STAGING
     return Phase.QUEUED if steps.get("validate") in _UNSTARTED else Phase.VALIDATING
+
+
+def _early(steps: Mapping[str, str], ends: Mapping[str, Any], started: bool) -> Outcome | None:
+    """Tell how a run ends whose program will never start: there is nothing that storing it could change."""
+    if started or not any(steps.get(step) == "failed" for step in ("validate", "stage", "train")):
+        return None
+    return _unsuccessful(steps, ends)
 
 
 def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Outcome:

@@ -1,8 +1,13 @@
-"""Airflow pools as quotas: one per account, its slots are GPUs."""
+"""Airflow pools as limits of the accounts: of the GPUs that each owns, and of the workers that it occupies without one.
+
+Checks and transfers wait for object stores, which are the account's own and may be slow, or never answer: each account
+has room of its own for them, so that none waits for another's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from airflow.models.pool import Pool
 from airflow.utils.session import create_session
@@ -10,27 +15,29 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from trainyard.domain.limits import Limits
-from trainyard.domain.names import CPU_POOL, STAGING_POOL, account_pool
+from trainyard.domain.names import CPU_POOL, account_pool, checks_pool, transfers_pool
 
 
-def pool_sizes(limits: Limits, staging_slots: int, cpu_slots: int) -> dict[str, tuple[int, str]]:
+def pool_sizes(limits: Limits, settings: Any) -> dict[str, tuple[int, str]]:
     """Return what pools there have to be: name -> slots and description."""
-    accounts = {
-        account_pool(account.name): (account.gpus, f"GPUs of account {account.name}")
-        for account in limits.accounts.values()
-    }
-    return accounts | {
-        STAGING_POOL: (staging_slots, "Stagings and uploads at the same time; no GPU is held"),
-        CPU_POOL: (cpu_slots, "Trainings without a GPU at the same time"),
-    }
+    wanted = {CPU_POOL: (settings.cpu_slots, "Trainings without a GPU at the same time")}
+    for account in limits.accounts.values():
+        name = account.name
+        wanted[account_pool(name)] = (account.gpus, f"GPUs of account {name}")
+        wanted[checks_pool(name)] = (settings.check_slots, f"Checks of account {name}'s runs at the same time")
+        wanted[transfers_pool(name)] = (
+            settings.transfer_slots,
+            f"Stagings and uploads of account {name}; no GPU is held",
+        )
+    return wanted
 
 
-def prepare_pools(limits: Limits, staging_slots: int, cpu_slots: int) -> None:
+def prepare_pools(limits: Limits, settings: Any) -> None:
     """Create the pools that are missing and resize those that differ from the quotas.
 
     A training waits deferred for its pod and owns its GPUs meanwhile, so deferred tasks keep their slots.
     """
-    wanted = pool_sizes(limits, staging_slots, cpu_slots)
+    wanted = pool_sizes(limits, settings)
     try:
         _bring_to(wanted)
     except IntegrityError:  # the first two requests of all come at the same moment, and the other one has made a pool

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,7 @@ def stage(training_id: str, **context: Any) -> None:
 
 def upload(training_id: str, **context: Any) -> None:
     """Store results and logs in the results bucket, however the training ended."""
+    from trainyard.steps.upload import has_made
     from trainyard.steps.upload import upload as store
     from trainyard.stores.moving.terms import Terms
     from trainyard.workspace.layout import Workspace
@@ -78,19 +81,36 @@ def upload(training_id: str, **context: Any) -> None:
         if ended.code is not None:
             _end_pods(run, settings)
             _tell_used(context, run, training, settings)
-        _, results = _stores(training, settings)
-        store(
+        workspace = Workspace(Path(settings.workspace))
+        save = partial(
+            store,
             key=run,
             spec=training.spec,
             account=training.account,
-            results=results,
-            workspace=Workspace(Path(settings.workspace)),
+            workspace=workspace,
             zip_path=catalogue_of(settings).zip_path(training_id),
             outcome=ended,
             threads=settings.transfer_threads,
             report=log.info,
             terms=Terms.of(settings),
         )
+        if has_made(workspace.run(run)):
+            save(results=results_of(training, settings))
+        else:
+            _save_reason(lambda: save(results=results_of(training, settings), patience=0.0))
+
+
+def _save_reason(save: Callable[[], object]) -> None:
+    """Store why a program did not run, unless the store refuses or fails: the history has it, too.
+
+    Often the store itself is the reason, and would be waited for in vain.
+    """
+    from trainyard.errors import TrainyardError
+
+    try:
+        save()
+    except TrainyardError as error:
+        log.warning("The reason is not in the results bucket: %s", error)
 
 
 def cleanup(training_id: str, **context: Any) -> None:
@@ -180,13 +200,17 @@ def data_of(training: Training, settings: Any) -> Any:
     return open_store(training.spec.data, read_credentials(data_connection(training.id)), settings)
 
 
-def _stores(training: Training, settings: Any) -> tuple[Any, Any]:
+def results_of(training: Training, settings: Any) -> Any:
+    """Open a training's results bucket inside a task, with the training's own credentials."""
     from trainyard.airflow.connections import read_credentials
     from trainyard.domain.names import results_connection
     from trainyard.stores.opening import open_store
 
-    results = read_credentials(results_connection(training.id))
-    return data_of(training, settings), open_store(training.spec.results, results, settings)
+    return open_store(training.spec.results, read_credentials(results_connection(training.id)), settings)
+
+
+def _stores(training: Training, settings: Any) -> tuple[Any, Any]:
+    return data_of(training, settings), results_of(training, settings)
 
 
 def _pods(settings: Any) -> Any:

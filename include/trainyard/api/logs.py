@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.streams import AS_IT_IS
+from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
 from trainyard.runs import Run
 from trainyard.stores.base import StoreError, Why
@@ -116,7 +117,8 @@ def _log_of(state: Any, run: Run, caller: Any) -> Log:
     folder = Workspace(Path(state.settings.workspace)).run(run.key)
     here = _inside(folder)
     if run.state.terminal and not _is_there(here):
-        return _stored(state.service, run, caller)
+        never_started = run.phase is not Phase.DONE and run.running_at is None
+        return Log(io.BytesIO) if never_started else _stored(state.service, run, caller)
     return Log(here)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 _BASE62 = string.ascii_letters + string.digits
 MODEL_ID = re.compile(r"training-[A-Za-z0-9]{9}")
-STAGING_POOL = "staging"
 CPU_POOL = "cpu"
 
 
@@ -67,6 +66,14 @@ def pod_name(run: RunKey, attempt: int) -> str:
 
 def account_pool(account: str) -> str:
     return f"gpus-{account}"
+
+
+def checks_pool(account: str) -> str:
+    return f"checks-{account}"
+
+
+def transfers_pool(account: str) -> str:
+    return f"transfers-{account}"
 
 
 def data_connection(training_id: str) -> str:

@@ -25,7 +25,7 @@ def cleanup(key: RunKey, workspace: Workspace) -> bool:
     _remove(run.model)
     _remove(run.root / "model.part")
     run.transfer.unlink(missing_ok=True)  # of a step that was killed
-    if not run.stored.exists() and (_has_entries(run.result) or run.started.exists()):
+    if not run.stored.exists() and (has_entries(run.result) or run.started.exists()):
         return False
     _remove(run.result)
     run.attempts.unlink(missing_ok=True)
@@ -46,7 +46,7 @@ def forget_training(training_id: str, workspace: Workspace) -> None:
     _remove(workspace.training(training_id))
 
 
-def _has_entries(folder: Path) -> bool:
+def has_entries(folder: Path) -> bool:
     return folder.is_dir() and not folder.is_symlink() and bool(os.listdir(folder))
 
 

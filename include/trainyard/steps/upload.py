@@ -12,6 +12,7 @@ from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER
+from trainyard.steps.cleanup import has_entries
 from trainyard.steps.results import layout_of, told_instead_of_log
 from trainyard.stores import transfer
 from trainyard.stores.base import Store, StoreError, check_key
@@ -58,6 +59,11 @@ def upload(
     run.stored.touch()
     report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {below} and {CHECKPOINTS}")
     return stored
+
+
+def has_made(run: RunFolder) -> bool:
+    """Say whether a run has anything of its program's to store: one that never started has only its reason."""
+    return run.started.exists() or has_entries(run.result)
 
 
 def _leave_a_log(run: RunFolder, outcome: Outcome) -> None:
