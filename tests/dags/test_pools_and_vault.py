@@ -12,6 +12,7 @@ from sqlalchemy import event, select, text
 
 from trainyard.domain.training import Credentials, StoreRef, Submission
 from trainyard.errors import TrainyardError
+from trainyard.settings import read_settings
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -25,6 +26,18 @@ _SUBMISSION = Submission(
 )
 
 
+_SETTINGS = read_settings({"TRAINYARD_TRANSFER_SLOTS": "3", "TRAINYARD_CHECK_SLOTS": "5", "TRAINYARD_CPU_SLOTS": "9"})
+_SIZES = {
+    "gpus-vision": 4,
+    "gpus-speech": 1,
+    "checks-vision": 5,
+    "checks-speech": 5,
+    "transfers-vision": 3,
+    "transfers-speech": 3,
+    "cpu": 9,
+}
+
+
 def _slots(database):
     with database() as session:
         return {pool.pool: (pool.slots, pool.include_deferred) for pool in session.scalars(select(models.Pool))}
@@ -32,20 +45,15 @@ def _slots(database):
 
 class TestPools:
     def test_every_account_has_a_pool_of_its_gpus_beside_those_of_the_service(self):
-        sizes = {name: slots for name, (slots, _) in pools.pool_sizes(LIMITS, 3, 9).items()}
-        assert sizes == {"gpus-vision": 4, "gpus-speech": 1, "staging": 3, "cpu": 9}
+        sizes = {name: slots for name, (slots, _) in pools.pool_sizes(LIMITS, _SETTINGS).items()}
+        assert sizes == _SIZES
 
     def test_pools_that_are_missing_are_made_and_keep_the_slots_of_who_waits_deferred(self, database):
-        pools.prepare_pools(LIMITS, 3, 9)
-        assert _slots(database) == {
-            "gpus-vision": (4, True),
-            "gpus-speech": (1, True),
-            "staging": (3, True),
-            "cpu": (9, True),
-        }
+        pools.prepare_pools(LIMITS, _SETTINGS)
+        assert _slots(database) == {name: (slots, True) for name, slots in _SIZES.items()}
 
     def test_pools_that_another_request_makes_at_the_same_moment_are_no_fault(self, database):
-        others = iter([lambda: pools.prepare_pools(LIMITS, 3, 9)])
+        others = iter([lambda: pools.prepare_pools(LIMITS, _SETTINGS)])
 
         def meanwhile(*_):
             other = Thread(target=next(others, lambda: None))
@@ -54,28 +62,28 @@ class TestPools:
 
         event.listen(models.Pool, "before_insert", meanwhile)
         try:
-            pools.prepare_pools(LIMITS, 3, 9)
+            pools.prepare_pools(LIMITS, _SETTINGS)
         finally:
             event.remove(models.Pool, "before_insert", meanwhile)
-        assert set(_slots(database)) == {"gpus-vision", "gpus-speech", "staging", "cpu"}
+        assert set(_slots(database)) == set(_SIZES)
 
     def test_a_pool_follows_its_accounts_quota(self, database):
-        pools.prepare_pools(LIMITS, 3, 9)
+        pools.prepare_pools(LIMITS, _SETTINGS)
         vision = replace(LIMITS.accounts["vision"], gpus=16)
-        pools.prepare_pools(replace(LIMITS, accounts={**LIMITS.accounts, "vision": vision}), 3, 9)
+        pools.prepare_pools(replace(LIMITS, accounts={**LIMITS.accounts, "vision": vision}), _SETTINGS)
         assert _slots(database)["gpus-vision"] == (16, True)
 
     def test_a_pool_that_somebody_changed_by_hand_is_put_right(self, database):
-        pools.prepare_pools(LIMITS, 3, 9)
+        pools.prepare_pools(LIMITS, _SETTINGS)
         with database() as session:
             models.Pool.create_or_update_pool("gpus-vision", 4, "mine", include_deferred=False, session=session)
-        pools.prepare_pools(LIMITS, 3, 9)
+        pools.prepare_pools(LIMITS, _SETTINGS)
         assert _slots(database)["gpus-vision"] == (4, True)
 
     def test_pools_of_others_are_left_alone(self, database):
         with database() as session:
             models.Pool.create_or_update_pool("theirs", 7, "", include_deferred=False, session=session)
-        pools.prepare_pools(LIMITS, 3, 9)
+        pools.prepare_pools(LIMITS, _SETTINGS)
         assert _slots(database)["theirs"] == (7, False)
 
 

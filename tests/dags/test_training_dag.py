@@ -71,16 +71,20 @@ def test_a_lost_pod_is_replaced_as_often_as_manifest_or_setting_say_and_looked_f
     assert _dag(retries=retries).get_task("train").retries == replaced + 5
 
 
-@pytest.mark.parametrize("step", ["validate", "stage", "upload"])
-def test_moving_data_takes_a_slot_for_staging_and_no_gpu(dag, step):
-    assert (dag.get_task(step).pool, dag.get_task(step).pool_slots) == ("staging", 1)
+@pytest.mark.parametrize(
+    ("step", "pool"),
+    [("validate", "checks-vision"), ("stage", "transfers-vision"), ("upload", "transfers-vision")],
+)
+def test_what_waits_for_a_store_takes_a_slot_of_its_own_account_and_no_gpu(dag, step, pool):
+    assert (dag.get_task(step).pool, dag.get_task(step).pool_slots) == (pool, 1)
 
 
-def test_the_nearer_a_run_is_to_its_end_the_sooner_is_its_next_step(dag):
+def test_checks_go_first_and_then_the_steps_of_the_runs_that_are_nearest_to_their_end(dag):
     kept = serialized.DagSerialization.from_dict(serialized.DagSerialization.to_dict(dag))
     steps = [kept.get_task(task_id) for task_id in _STEPS]
-    weights = [step.weight_rule.get_weight(SimpleNamespace(task=step)) for step in steps]
-    assert weights == sorted(set(weights))
+    weights = {step.task_id: step.weight_rule.get_weight(SimpleNamespace(task=step)) for step in steps}
+    assert sorted(weights, key=weights.__getitem__) == ["stage", "train", "upload", "cleanup", "validate"]
+    assert len(set(weights.values())) == len(weights)
 
 
 def test_people_find_a_training_by_its_name_framework_account_and_author(dag):
