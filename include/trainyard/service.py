@@ -83,7 +83,13 @@ class Service:
         return run
 
     def waiting(self, run: Run) -> str:
-        """Say what a run waits for before its program runs; empty where it waits for nothing."""
+        """Say what a run waits for before its program runs; empty where it waits for nothing.
+
+        A run whose pod was taken from it waits again, for another one.
+        """
+        if run.phase is Phase.TRAINING:
+            waits = self.pod_waits(run.key)
+            return f"its pod was replaced: {waits}" if waits else ""
         told = self.pod_waits(run.key) if run.phase is Phase.WAITING_FOR_GPU else ""
         return told or run.waiting
 

@@ -60,6 +60,19 @@ def test_pods_go_on_while_no_server_runs_and_their_ends_are_known_after(cluster,
     assert record(cluster, "still") == pids["still"]
 
 
+def test_pods_that_a_shutdown_ends_are_interrupted_and_one_that_had_ended_before_is_not(cluster):
+    cluster.run("done", "sh", "-c", "exit 5")
+    assert cluster.ended("done").exit_code == 5
+    cluster.run("going", "sleep", "1000")
+    record(cluster, "going")
+    cluster.kill()
+    end_all_pods(cluster.folder, 0.5)
+    cluster.start()
+    going = cluster.until("going", "Failed")
+    assert (going.status.reason, "shutdown" in going.status.message) == ("Terminated", True)
+    assert cluster.pod("done").status.reason is None
+
+
 def test_gpus_stay_with_their_pods_over_a_restart(cluster):
     for name in ("one", "two", "three"):
         cluster.run(name, "sleep", "1000", container=LIMITS)

@@ -8,6 +8,7 @@ GIB = 1024**3
 SCHEDULED, BEGUN, FINISHED = "2026-03-01T10:00:00Z", "2026-03-01T10:00:30Z", "2026-03-01T11:00:30Z"
 OVERDUE = 1772363730.0  # a quarter of an hour after the deletion below, in seconds since the epoch
 
+MODEL_ID = "training-DOl4q2LkR"
 Json = dict[str, Any]
 
 
@@ -23,7 +24,7 @@ def pod(phase: str, state: Json | None = None, **parts: Any) -> Json:
                 "lastTransitionTime": "2026-03-01T10:30:00Z",
             }
         )
-    labels = {"trainyard/framework": parts.pop("framework", "tensorflow")}
+    labels = {"trainyard/framework": parts.pop("framework", "tensorflow"), "trainyard/model-id": MODEL_ID}
     image = parts.pop("image", "registry.example/tensorflow:2.20")
     metadata = {
         "name": "training-x-1",
@@ -164,6 +165,9 @@ CASES: list[tuple[str, Json | None, str | None, str]] = [
         "was lost",
     ),
     ("node-lost", pod("Running", RUNNING, disruption="DeletionByTaintManager", deleting=True), "S102", "was lost"),
+    # containerd after a reboot of the node.
+    ("node-lost", pod("Failed", over(255, "Unknown")), "S102", "was started again"),
+    ("node-lost", pod("Running", over(255, "Unknown"), deleting=True), "S102", "was started again"),
     (
         "not-admitted",
         pod(
@@ -331,6 +335,19 @@ CASES: list[tuple[str, Json | None, str | None, str]] = [
     ),
     ("exit-code", pod("Failed", over(71, message="a program's own 71")), "C201", "exit code 71: a program's own 71"),
     ("exit-code", pod("Failed", over(255)), "C201", "exit code 255"),
+    (
+        "exit-code",
+        pod(
+            "Failed",
+            over(
+                1,
+                message="ERROR: No matching distribution found for torhc\n\n[notice] A new release of pip is there.\n"
+                "[notice] To update, run: pip install --upgrade pip\n",
+            ),
+        ),
+        "C201",
+        "ended with exit code 1: ERROR: No matching distribution found for torhc",
+    ),
     (
         "exit-code",
         pod("Running", over(2), others=[{"name": "istio-proxy", "state": RUNNING}]),

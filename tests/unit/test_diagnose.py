@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pod_statuses import CASES, GIB, OVERDUE, RUNNING, Json, over, pod, waits
+from pod_statuses import CASES, GIB, MODEL_ID, OVERDUE, RUNNING, Json, over, pod, waits
 
 from trainyard.errors import CODES
 from trainyard.pods.diagnose import diagnose, ended, image_trouble, waiting_reason
@@ -46,6 +46,12 @@ def test_messages_are_parts_of_sentences_and_cures_are_sentences() -> None:
             assert not outcome.message.endswith(".")
             assert outcome.cure[0].isupper()
             assert outcome.cure.endswith(".")
+
+
+def test_no_hint_promises_another_attempt_and_that_of_a_failed_program_names_the_command_for_its_log() -> None:
+    hints = {case[0]: found.cure for case in CASES if (found := diagnose(case[1], 1, GIB, now=OVERDUE)) and found.code}
+    assert [row for row, hint in hints.items() if "by itself" in hint or "tried again" in hint] == []
+    assert f"`trainyard logs {MODEL_ID}`" in hints["exit-code"]
 
 
 def test_only_infrastructure_is_retried() -> None:

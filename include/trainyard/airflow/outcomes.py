@@ -35,8 +35,9 @@ def end_with(context: Mapping[str, Any], outcome: Outcome, final: bool = False) 
     context["ti"].xcom_push(key=KEY, value=outcome.as_dict())
     if outcome.code is None:
         return
-    again = outcome.retried and not final
-    raise (AirflowException if again else AirflowFailException)(sentence(outcome))
+    if outcome.retried and not final:
+        raise AirflowException(f"{sentence(outcome)} The step is tried again, unless this was its last try.")
+    raise AirflowFailException(sentence(outcome))
 
 
 def sentence(outcome: Outcome) -> str:

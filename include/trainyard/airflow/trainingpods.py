@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection
 from functools import partial
@@ -12,7 +13,7 @@ from trainyard.domain.plan import Plan
 from trainyard.errors import TrainyardError
 from trainyard.pods.diagnose import ended
 from trainyard.pods.labels import ACCOUNT, ATTEMPT, account_selector, run_of, run_selector
-from trainyard.pods.status import gpus_of
+from trainyard.pods.status import clean, gpus_of
 
 _RETRY_PAUSE_SECONDS = 2.0
 _LOOK_SECONDS = 0.2
@@ -22,6 +23,8 @@ _AGAIN = {409, 429}
 class TrainingPods:
     """The training pods of one namespace, as JSON data. Every call is tried again for a while before S200 is raised."""
 
+    _lost = "The cluster does not end them: those who run it have to look at the node."
+    _silent = "Those who run the cluster have to look at its API; submit it again after that."
     _cure = "Give the service's user of the cluster the rights it needs in the namespace of the training pods."
 
     def __init__(self, client: Any, namespace: str, patience_seconds: float = 60) -> None:
@@ -64,7 +67,7 @@ class TrainingPods:
 
         if plan.gpus and (names := self._left(taken, grace_seconds)):
             message = f"pods that outlived their runs hold GPUs of account {plan.account}: {names}"
-            raise TrainyardError("S100", message, "They are removed within minutes; the step is tried again.")
+            raise TrainyardError("S100", message, "They are removed within minutes: submit it again after that.")
 
     def _of_account(self, account: str) -> list[dict[str, Any]]:
         """Return the pods of an account's runs that hold GPUs, or wait for some."""
@@ -89,7 +92,7 @@ class TrainingPods:
                 if error.status == 409 and (pod := self._found(body["metadata"]["name"])):
                     return pod
                 if not (_is_full(error) or error.status == 409) or time.monotonic() > deadline:
-                    message = f"the cluster refused the training pod: {error.status} {error.reason}"
+                    message = f"the cluster refused the training pod: {refusal_of(error)}"
                     raise TrainyardError("S101", message, "Ask whoever keeps the cluster.") from None
             time.sleep(_RETRY_PAUSE_SECONDS)
 
@@ -108,7 +111,7 @@ class TrainingPods:
             if pod["status"].get("phase") not in ("Succeeded", "Failed"):
                 self.stop(pod["metadata"]["name"], grace_seconds)
         if names := self._left(partial(self._going, run), grace_seconds):
-            raise TrainyardError("S200", f"pods still run after they were stopped: {names}", "The step is tried again.")
+            raise TrainyardError("S200", f"pods still run after they were stopped: {names}", self._lost)
 
     def remove_all(self, run: RunKey) -> int:
         """Remove every pod of a run and return, when the cluster has none of them any more, how many there were.
@@ -119,7 +122,7 @@ class TrainingPods:
         for pod in pods:
             self.stop(pod["metadata"]["name"], 0)
         if names := self._left(partial(self.of_run, run), 0):
-            raise TrainyardError("S200", f"pods are still there after they were removed: {names}", "It is tried again.")
+            raise TrainyardError("S200", f"pods are still there after they were removed: {names}", self._lost)
         return len(pods)
 
     def _left(self, look: Callable[[], list[dict[str, Any]]], grace_seconds: int) -> str:
@@ -149,7 +152,7 @@ class TrainingPods:
         except ApiException as error:
             if error.status in judged:
                 return None
-            message = f"the cluster refused {what}: {error.status} {error.reason}"
+            message = f"the cluster refused {what}: {refusal_of(error)}"
             raise TrainyardError("S200", message, self._cure) from None
 
     def _call(self, verb: str, *args: Any, judged: Collection[int] = (), **kwargs: Any) -> Any:
@@ -165,12 +168,25 @@ class TrainingPods:
                 # The client says 0 where TLS failed: nobody answered.
                 if error.status and error.status < 500 and error.status not in _AGAIN - set(judged):
                     raise
-                said = f"{error.status} {error.reason}"
+                said = refusal_of(error)
             except (HTTPError, OSError) as error:
                 said = type(error).__name__
             if time.monotonic() > deadline:
-                raise TrainyardError("S200", f"the Kubernetes API does not answer: {said}", "The step is tried again.")
+                raise TrainyardError("S200", f"the Kubernetes API does not answer: {said}", self._silent)
             time.sleep(_RETRY_PAUSE_SECONDS)
+
+
+def refusal_of(error: Any) -> str:
+    """Return what the Kubernetes API said of a request that it refused: status, reason, and its own sentence.
+
+    The sentence alone names a quota that is exceeded, a pod security level that is violated, a priority class that is
+    not there.
+    """
+    try:
+        message = str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, LookupError):
+        message = ""
+    return clean(f"{error.status} {error.reason}: {message}" if message else f"{error.status} {error.reason}")
 
 
 def _is_full(error: Any) -> bool:

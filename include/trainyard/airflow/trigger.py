@@ -83,7 +83,9 @@ class TrainingPodTrigger(BaseTrigger):
         from aiohttp import ClientError
         from kubernetes_asyncio.client import ApiException
 
-        heard = time.monotonic()
+        from trainyard.airflow.trainingpods import refusal_of
+
+        heard, refused = time.monotonic(), ""
         while time.monotonic() - heard < self.outage_seconds:
             try:
                 async with self._api() as api:
@@ -93,12 +95,13 @@ class TrainingPodTrigger(BaseTrigger):
                         heard = time.monotonic()
                         await self._watch(api)
             except (ApiException, ClientError, OSError, TimeoutError) as error:
-                if getattr(error, "status", None) == 404:
+                status = getattr(error, "status", None) or 0
+                if status == 404:
                     return self._diagnosed(None)
-                self.log.warning("The Kubernetes API does not answer for pod %s: %s", self.pod_name, error)
+                refused = refusal_of(error) if 400 <= status < 500 else ""
+                self.log.warning("The Kubernetes API says nothing of pod %s: %s", self.pod_name, refused or error)
                 await asyncio.sleep(min(self.poll_seconds, 5))
-        message = f"the Kubernetes API did not answer for {self.outage_seconds:.0f} seconds"
-        return Outcome("S200", message, "The run looks for its pod again.")
+        return _silence(f"for {self.outage_seconds:.0f} seconds", refused)
 
     def _api(self) -> Any:
         return _CoreApi(self.conn_id)
@@ -156,6 +159,15 @@ class TrainingPodTrigger(BaseTrigger):
 
         outcome = diagnose(pod, self.gpus, self.memory, now=time.time())
         return outcome or Outcome("S101", "the training pod did not start", "Ask whoever keeps the cluster.")
+
+
+def _silence(seconds: str, refused: str) -> Outcome:
+    """Return the outcome of a pod of which the API said nothing for so long, because it `refused` to, if it did."""
+    if refused:
+        message = f"the Kubernetes API refused {seconds} to show the training pod: {refused}"
+        return Outcome("S200", message, "Give the service's user of the cluster the rights that it lacks.")
+    message = f"the Kubernetes API did not answer {seconds}"
+    return Outcome("S200", message, "Those who run the cluster have to look at its API.")
 
 
 class _CoreApi:

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainyard.domain.finding import Finding, fine, wrong
 from trainyard.domain.limits import Limits
+from trainyard.domain.quantity import quantity
 from trainyard.pods.environment import GPU
 
 SKEW_SECONDS = 5.0
@@ -76,7 +77,7 @@ def _takes_pods(node: Mapping[str, Any]) -> bool:
 
 
 def _gpus_of(node: Mapping[str, Any]) -> int:
-    return int(((node.get("status") or {}).get("allocatable") or {}).get(GPU) or 0)
+    return int(quantity(((node.get("status") or {}).get("allocatable") or {}).get(GPU) or 0))
 
 
 def skew(began: float, ended: float, said: float) -> float:

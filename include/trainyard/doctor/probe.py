@@ -14,7 +14,7 @@ from trainyard.doctor.probepod import MOST_SECONDS, OTHER_WORKSPACE, PREFIX, WOR
 from trainyard.domain.finding import Finding, fine, wrong
 from trainyard.domain.limits import FrameworkImage, Limits
 from trainyard.errors import TrainyardError
-from trainyard.pods.diagnose import diagnose, ended, image_trouble, waiting_reason
+from trainyard.pods.diagnose import diagnose, ended, image_trouble, succeeded, waiting_reason
 from trainyard.pods.spec import training_pod
 from trainyard.pods.status import read_status
 from trainyard.stores.tree import open_folders, remove
@@ -118,7 +118,7 @@ class Probe:
                 return pod
 
     def _arrived(self, folder: RunFolder, word: str, pod: dict[str, Any]) -> bool:
-        if (pod.get("status") or {}).get("phase") != "Succeeded":
+        if not succeeded(pod):
             return False
         deadline = time.monotonic() + _ARRIVAL_SECONDS
         while not (there := _reads(folder, word)) and time.monotonic() < deadline:
@@ -176,7 +176,7 @@ def _workspace_finding(pod: dict[str, Any], arrived: bool, seconds: float) -> Fi
         return fine(WORKSPACE, "a pod and the service read and write the same one")
     if image_trouble(pod):
         return wrong(WORKSPACE, "it was not tried: the probe pod has no image", _FIRST)
-    if read_status(pod).exit_code == OTHER_WORKSPACE or (pod.get("status") or {}).get("phase") == "Succeeded":
+    if read_status(pod).exit_code == OTHER_WORKSPACE or succeeded(pod):
         return wrong(WORKSPACE, "pods see another workspace than the service", _SAME)
     if outcome := diagnose(pod, 0, 0, time.time()):
         return wrong(WORKSPACE, f"the probe pod failed: {outcome.message}", _SAME if _ran(pod) else outcome.cure)

@@ -10,8 +10,27 @@ _UNITS = {
     **{unit: 1000**power for power, unit in enumerate(("k", "m", "g", "t"), start=1)},
     **{unit + "i": 1024**power for power, unit in enumerate(("k", "m", "g", "t"), start=1)},
 }
+# A quantity's suffixes tell cases apart: m is a thousandth, M a million.
+_SUFFIXES = {
+    "": Decimal(1),
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate(("n", "u", "m", "", "k", *"MGTPE"), start=-3)},
+    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
+}
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i))?")
 _MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.IGNORECASE)
 _CPU = re.compile(r"\s*(\d+(?:\.\d+)?)(m?)\s*")
+
+
+def quantity(written: object) -> Decimal:
+    """Read an amount as the Kubernetes API writes it: `1000` may come back as `1k`, `1e3` or `1000000m`.
+
+    Raise ValueError for anything else. Source: Kubernetes' resource.Quantity.
+    """
+    match = _QUANTITY.fullmatch(str(written))
+    if not match:
+        raise ValueError(f"{written!r} is no quantity")
+    amount, exponent, suffix = match.groups()
+    return Decimal(f"{amount}{exponent or ''}") * _SUFFIXES[suffix or ""]
 
 
 def memory_bytes(text: str) -> int:

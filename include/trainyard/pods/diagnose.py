@@ -25,7 +25,7 @@ def diagnose(pod: Mapping[str, Any] | None, gpus: int, memory: int, now: float |
     return Outcome(
         code=row.code,
         message=row.message.format(f=facts),
-        cure=row.cure,
+        cure=row.cure.format(f=facts),
         exit_code=facts.exit_code,
         gpu_seconds=facts.gpu_seconds,
         started_at=facts.started_at,
@@ -37,6 +37,12 @@ def ended(pod: Mapping[str, Any] | None, now: float | None = None) -> bool:
     """Say whether nothing of a pod runs or will run any more."""
     row = find_row(read_status(pod, now=now))
     return row is not None and row.final
+
+
+def succeeded(pod: Mapping[str, Any]) -> bool:
+    """Say whether a pod's program ended well; the container says so up to a second before the pod's phase does."""
+    row = find_row(read_status(pod))
+    return row is not None and row.final and row.code is None
 
 
 def image_trouble(pod: Mapping[str, Any]) -> str | None:

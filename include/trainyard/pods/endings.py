@@ -9,6 +9,7 @@ from trainyard.pods.signs import (
     TOO_MUCH_DISK,
     Sign,
     cannot_run,
+    container_lost,
     disrupted,
     either,
     evicted,
@@ -23,10 +24,11 @@ from trainyard.pods.signs import (
 )
 from trainyard.pods.status import Facts
 
-_READ_LOG = "Its last words are at the end of training-log.txt; mend the program and submit it again."
+_READ_LOG = "See what it wrote with `trainyard logs{f.of_run}`, mend the program and submit it again."
 _LARGER = "Take a larger size, or let the program hold less at once (smaller batches, fewer data loaders)."
-_AGAIN = "It is tried again by itself; what the program kept in CHECKPOINT_DIR is still there."
-_OPERATORS = "Those who run the service have to look at the cluster; the run is tried again by itself."
+# No hint promises another attempt: whoever reads one has a run that had its last.
+_AGAIN = "Submit it again: what the program kept in CHECKPOINT_DIR is still there."
+_OPERATORS = "Those who run the service have to look at the cluster; submit it again after that."
 _OWN_IMAGE = "Check the image's name, its tag and that the cluster may read it, then submit again."
 
 
@@ -131,15 +133,16 @@ ROWS = (
     ),
     Row(
         "node-lost",
-        "the control plane or a restarted kubelet no longer finds the container",
+        "the control plane, a restarted kubelet or a container runtime after a reboot no longer finds the container",
         either(
             pod_reason("NodeLost"),
-            lambda f: f.phase == "Unknown" or f.ended == "ContainerStatusUnknown",
+            lambda f: f.phase == "Unknown",
+            container_lost,
             disrupted("DeletionByTaintManager", "DeletionByPodGC"),
             is_overdue,
         ),
         "S102",
-        "the training pod's node was lost",
+        "the training pod's node was lost, or was started again",
         _AGAIN,
     ),
     Row(

@@ -69,6 +69,15 @@ def is_overdue(facts: Facts) -> bool:
     return facts.now > facts.deleted_at + 60
 
 
+def container_lost(facts: Facts) -> bool:
+    """Say whether nobody saw the container's end.
+
+    `ContainerStatusUnknown` is the kubelet's own word. containerd says `Unknown`, with exit code 255, for a container
+    that it had recorded as running and does not find: after a reboot of the node, for instance.
+    """
+    return facts.ended in ("ContainerStatusUnknown", "Unknown")
+
+
 def is_pulling(facts: Facts) -> bool:
     return facts.waiting in _PULLING
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from trainyard.domain.quantity import memory_text
+from trainyard.domain.quantity import memory_text, quantity
 from trainyard.pods.environment import GPU, LEARNER
-from trainyard.pods.labels import FRAMEWORK
+from trainyard.pods.labels import FRAMEWORK, MODEL_ID
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f]")
-_EXPLAINED = "trainyard: exit code"
+# What stands after an error and says nothing of it: the wrapper's own line, and pip's advice to upgrade pip.
+_IDLE_WORDS = re.compile(r"trainyard: exit code|^\[notice\]|^WARNING: You are using pip|^You should consider upgrading")
 _LINE = 300
 
 
@@ -38,6 +39,7 @@ class Facts:
     begun_at: float | None = None
     unscheduled: str = ""
     wanted_gpus: int = 0
+    model_id: str = ""
     image: str = ""
     custom: bool = False
     deadline: float | None = None
@@ -81,9 +83,14 @@ class Facts:
         return f"{amount:.3g} {unit}" + ("" if amount == 1 else "s")
 
     @property
+    def of_run(self) -> str:
+        """The run's model id, led by a blank; nothing where the pod does not say it."""
+        return f" {self.model_id}" if self.model_id else ""
+
+    @property
     def last_words(self) -> str:
         """The program's last line, led by a colon; nothing if there is none. Rows explain exit codes themselves."""
-        lines = [line for line in map(clean, self.ended_message.splitlines()) if line and _EXPLAINED not in line]
+        lines = [line for line in map(clean, self.ended_message.splitlines()) if line and not _IDLE_WORDS.search(line)]
         return f": {lines[-1]}" if lines else ""
 
     @property
@@ -110,6 +117,7 @@ def read_status(pod: Mapping[str, Any] | None, gpus: int = 0, memory: int = 0, n
     conditions = {row["type"]: row for row in status.get("conditions") or [] if row.get("status") == "True"}
     lacking = {row["type"]: row for row in status.get("conditions") or [] if row.get("status") == "False"}
     disruption = conditions.get("DisruptionTarget", {})
+    labels = metadata.get("labels") or {}
     asked = _learner(spec.get("containers"))
     own = _learner(status.get("containerStatuses"))
     others = [row for row in status.get("containerStatuses") or [] if row is not own]
@@ -130,7 +138,8 @@ def read_status(pod: Mapping[str, Any] | None, gpus: int = 0, memory: int = 0, n
         unscheduled=lacking.get("PodScheduled", {}).get("message") or "",
         wanted_gpus=_gpus(asked),
         image=asked.get("image") or own.get("image") or "",
-        custom=(metadata.get("labels") or {}).get(FRAMEWORK) == "custom",
+        custom=labels.get(FRAMEWORK) == "custom",
+        model_id=labels.get(MODEL_ID) or "",
         deadline=spec.get("activeDeadlineSeconds"),
         waiting=waiting.get("reason") or "",
         waiting_message=waiting.get("message") or "",
@@ -154,7 +163,7 @@ def clean(text: str) -> str:
 
 
 def _gpus(container: Mapping[str, Any]) -> int:
-    return int(((container.get("resources") or {}).get("limits") or {}).get(GPU, 0))
+    return int(quantity(((container.get("resources") or {}).get("limits") or {}).get(GPU, 0)))
 
 
 def _learner(rows: list[Mapping[str, Any]] | None) -> Mapping[str, Any]:

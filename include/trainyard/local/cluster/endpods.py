@@ -16,11 +16,14 @@ def end_all_pods(folder: Path, grace_seconds: float) -> int:
     """End all containers of the cluster in `folder` and return how many pods had one running.
 
     SIGTERM to each container, after the grace SIGKILL to all its processes. Their shims record the ends, so that a
-    later server knows them. Stop the server first, else it starts the pods that waited for these.
+    later server knows them, and that the node was shut down. Stop the server first, else it starts the pods that
+    waited for these.
     """
     running = [each for each in _containers(folder) if _shim(each) or _main(each)]
     # A shim outlives its container for a moment.
-    pods = {each.parent for each in running if not records.read(str(each), records.EXITED)}
+    interrupted = [each for each in running if not records.read(str(each), records.EXITED)]
+    for container in interrupted:
+        records.write(str(container), records.SHUTDOWN, {"at": time.time()})
     _signal(running, signal.SIGTERM)
     _wait(running, grace_seconds)
     _signal(running, signal.SIGKILL)
@@ -29,7 +32,7 @@ def end_all_pods(folder: Path, grace_seconds: float) -> int:
     processes.kill_all(lambda: [pid for pid in left if processes.identity(pid)])
     for container in _containers(folder):
         _kill_marked(records.marker(str(container)))
-    return len(pods)
+    return len({container.parent for container in interrupted})
 
 
 def _kill_marked(marker: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 
-from trainyard.local.cluster import runtime
+from trainyard.local.cluster import records, runtime
 from trainyard.local.cluster.config import ClusterConfig
 from trainyard.local.cluster.containerfiles import container_record
 from trainyard.local.cluster.containerspec import container_spec
@@ -42,7 +42,12 @@ class PodLife:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._kill_at = float("inf")
-        self._reason = pod["status"].get("reason", "")
+        self._reason = pod["status"].get("reason", "") or self._interruption()
+
+    def _interruption(self) -> str:
+        """Return the reason that a kubelet gives after its node was shut down beneath the pod; empty if it was not."""
+        folders = (self._folder.container(each["name"]) for each in self._containers)
+        return SHUT_DOWN if any(records.read(str(folder), records.SHUTDOWN) for folder in folders) else ""
 
     async def run(self) -> None:
         """Run the pod until all its processes have ended and its status says so."""
@@ -274,4 +279,8 @@ class PodLife:
             self._events.warning(pod, reason, message, container["name"] if container else "")
 
 
-_REASONS = {"DeadlineExceeded": "Pod was active on the node longer than the specified deadline"}
+SHUT_DOWN = "Terminated"
+_REASONS = {
+    "DeadlineExceeded": "Pod was active on the node longer than the specified deadline",
+    SHUT_DOWN: "Pod was terminated in response to imminent node shutdown.",
+}

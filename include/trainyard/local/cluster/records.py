@@ -13,6 +13,7 @@ SPEC = "spec.json"  # what to run; holds the environment, so only its owner may 
 SHIM = "shim.json"  # pid and identity of the shim, written before anything runs
 STARTED = "started.json"
 EXITED = "exited.json"
+SHUTDOWN = "shutdown.json"  # the node was shut down while the container ran, which is why it ended
 LOCK = "lock"
 LOG = "log"
 TERMINATION_LOG = "termination-log"
