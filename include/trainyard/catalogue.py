@@ -108,6 +108,26 @@ class Catalogue:
             path = self.record_path(training.id)
             _aside(path).replace(path)
 
+    def mark_begun(self, training_id: str) -> None:
+        """Note that the first run of a training is under way: from then on nothing but a person or schedule runs it."""
+        with contextlib.suppress(FileExistsError):
+            self._begun.mkdir(parents=True)
+        (self._begun / training_id).touch()
+
+    def has_begun(self, training_id: str) -> bool:
+        return (self._begun / training_id).exists()
+
+    def unbegun(self) -> set[str]:
+        """Return the registered trainings whose first run is still to come."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.ids().difference(os.listdir(self._begun))
+        return self.ids()
+
+    @property
+    def _begun(self) -> Path:
+        # A folder of its own: the bundle looks at the other one whenever that changes.
+        return self.folder / "begun"
+
     def ids(self) -> set[str]:
         """Return the ids of all registered trainings, from the folder's listing alone."""
         with contextlib.suppress(FileNotFoundError):
@@ -139,6 +159,7 @@ class Catalogue:
         for path in (self.record_path(training_id), self.zip_path(training_id)):
             path.unlink(missing_ok=True)
             _aside(path).unlink(missing_ok=True)
+        (self._begun / training_id).unlink(missing_ok=True)
         _records.pop(str(self.record_path(training_id)), None)
 
 

@@ -57,6 +57,6 @@ def _owner(run: RunKey, ends: Mapping[RunKey, float | None], registered: Collect
     if run in ends:
         ended_at = ends[run]
         return Owner(GOING) if ended_at is None else Owner(OVER, ended_at)
-    # Airflow starts a training that has a record and no run, also one whose first run somebody deleted.
+    # Airflow starts a training that has a record and had no run yet.
     first = run == RunKey.first_of(run.training_id)
     return Owner(GOING if first and run.training_id in registered else UNKNOWN)

@@ -85,7 +85,7 @@ class Housekeeper:
         report, now = Report(dry), self.service.clock()
         self._runs(report, now)
         self._own_runs(report, now)
-        self._orphans(report, now - _ORPHAN_SECONDS)
+        self._orphans(report, now)
         report.datasets.extend(self.evict(self.service.settings.dataset_cache_max_bytes, dry))
         return report
 
@@ -109,7 +109,16 @@ class Housekeeper:
             deed = _call(self.leftovers.forget_own_run, dag_id, run_id)
             report.do(report.own_runs, f"{dag_id} {run_id}", deed)
 
-    def _orphans(self, report: Report, before: float) -> None:
+    def _deleted(self, known: Collection[str], now: float) -> set[str]:
+        """Return the trainings all of whose runs somebody has deleted in Airflow, where no schedule makes new ones."""
+        had_runs = set(known) - self.service.catalogue.unbegun()
+        with_runs = {run.training_id for run in self.leftovers.runs()}
+        if not with_runs:  # it may be another database
+            return set()
+        return {each for each in had_runs - with_runs if not self.service.schedules.lives(each, now)}
+
+    def _orphans(self, report: Report, now: float) -> None:
+        before = now - _ORPHAN_SECONDS
         catalogue, forget = self.service.catalogue, self.leftovers.forget_training
         known, zips = catalogue.ids(), catalogue.zips()
         if known:  # a catalogue without any training may be a volume that is not mounted
@@ -123,6 +132,8 @@ class Housekeeper:
                 report.do(report.orphans, f"schedule {training_id}", _call(self.service.schedules.remove, training_id))
             for training_id in sorted(old - known):
                 report.do(report.orphans, f"zip {training_id}", _call(catalogue.remove, training_id))
+            for training_id in sorted(self._deleted(known, now)):
+                report.do(report.orphans, f"training {training_id}", _call(self.service.forget_training, training_id))
         runs = self.leftovers.runs() | set(map(RunKey.first_of, known))
         for run in orphans(self.folders.runs(), runs, before):
             report.do(report.orphans, f"workspace {run.model_id}", _call(self.service.forget_files, run))

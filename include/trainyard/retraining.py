@@ -41,6 +41,9 @@ class ScheduledRuns(Protocol):
     def held(self, training_id: str) -> bool:
         """Say whether somebody paused the training in Airflow: what is started then would stand still."""
 
+    def release(self, training_id: str) -> None:
+        """Take back such a pause."""
+
     def start(self, training_id: str, due: float) -> str | None:
         """Start the run that is due at a moment and return its id; None if there is no such DAG. Twice starts one."""
 
@@ -128,6 +131,8 @@ class Retraining:
             settled = now if entry.progress.paused else entry.progress.settled
             waiting = None if paused or ended else entry.progress.waiting
             self.schedules.keep(entry.with_progress(Progress(settled, waiting, paused, ended)))
+            if standing is Standing.ACTIVE:
+                self.runs.release(training_id)
         return self.one(training_id, caller)
 
     def settle(self, caller: Caller) -> Settled:
@@ -182,7 +187,8 @@ class Retraining:
 
     def _seen(self, training: Training, entry: Entry) -> Retrained:
         now = self.clock()
-        standing = Standing.PAUSED if entry.progress.paused else Standing.ACTIVE
+        paused = entry.progress.paused or self.runs.held(training.id)
+        standing = Standing.PAUSED if paused else Standing.ACTIVE
         if not entry.lives(now):
             standing = Standing.ENDED
         return Retrained(training, entry, standing, entry.next_time(now), None)

@@ -132,12 +132,12 @@ class Service:
             message = f"{run.model_id} is the only run of a training with a schedule"
             raise TrainyardError("C111", message, f"End its schedule first: `trainyard unschedule {run.training_id}`.")
         if last:
-            self._forget(run.training_id)
+            self.forget_training(run.training_id)
         self.history.forget(run)
         self.forget_files(run.key)
         return last
 
-    def _forget(self, training_id: str) -> None:
+    def forget_training(self, training_id: str) -> None:
         """Remove a training; once all trainings of an idempotency key are gone, the key is free again."""
         training = self.catalogue.get(training_id)
         self.catalogue.remove(training_id)

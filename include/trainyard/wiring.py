@@ -94,7 +94,7 @@ def owners_of(service: Any) -> Any:
     from trainyard.airflow.leftovers import AirflowLeftovers
     from trainyard.owners import Owners
 
-    return Owners(AirflowLeftovers(), service.catalogue.ids)
+    return Owners(AirflowLeftovers(), service.catalogue.unbegun)
 
 
 def retraining_of(service: Any) -> Any:

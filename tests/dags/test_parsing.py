@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from late import Late
+from sqlalchemy.orm.exc import StaleDataError
 
 pytestmark = [
     pytest.mark.xdist_group("airflow"),
@@ -13,6 +14,7 @@ pytestmark = [
 ]
 
 parsing = Late("trainyard.airflow.parsing")
+models = Late("airflow.models.dag")
 managers = Late("airflow.dag_processing.manager")
 
 
@@ -29,6 +31,14 @@ def manager(monkeypatch):
 
 def test_a_manager_that_knows_much_tells_little(manager):
     assert len(repr(manager)) < 200
+
+
+def test_dags_that_are_deleted_while_it_looks_for_removed_files_end_no_manager(manager, monkeypatch):
+    def deleted_meanwhile(*_, **__):
+        raise StaleDataError("UPDATE statement on table 'dag' expected to update 3 row(s); 2 were matched.")
+
+    monkeypatch.setattr(models.DagModel, "deactivate_deleted_dags", deleted_meanwhile)
+    manager.deactivate_deleted_dags("trainings", set())
 
 
 def test_a_handler_of_the_manager_can_be_taken_back(manager):

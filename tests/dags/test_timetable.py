@@ -8,6 +8,8 @@ import pendulum
 import pytest
 from late import Late
 
+from trainyard.catalogue import Catalogue
+
 pytestmark = pytest.mark.xdist_group("airflow")
 
 base = Late("airflow.timetables.base")
@@ -30,6 +32,13 @@ def _next(timetable, last=None, catchup=False):
 def test_the_first_run_starts_at_the_moment_of_submission(timetable):
     first = _next(timetable)
     assert first.run_after == first.logical_date == _MOMENT
+
+
+def test_a_first_run_that_was_deleted_in_airflow_is_not_made_again(timetable, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAINYARD_CATALOGUE", str(tmp_path))
+    assert _next(timetable) is not None
+    Catalogue(tmp_path).mark_begun(_ID)
+    assert _next(timetable) is None
 
 
 def test_there_is_never_a_second_run_by_itself(timetable):

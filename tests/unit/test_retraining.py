@@ -40,6 +40,9 @@ class Runs:
     def held(self, training_id):
         return training_id in self.frozen
 
+    def release(self, training_id):
+        self.frozen.discard(training_id)
+
     def start(self, training_id, due):
         if training_id in self.strangers:
             return None
@@ -146,6 +149,17 @@ class TestCron:
         yard.now = MIDNIGHT + HOUR
         assert yard.due().started == []
         assert yard.seen().entry.note == "skipped: its DAG is paused in Airflow"
+        assert yard.seen().standing is Standing.PAUSED
+
+    def test_resuming_takes_back_a_pause_in_airflow_and_makes_up_for_nothing(self, yard):
+        yard.schedule(HOURLY)
+        yard.runs.frozen.add(MODEL_ID)
+        yard.now = MIDNIGHT + HOUR
+        yard.due()
+        assert yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA).standing is Standing.ACTIVE
+        assert yard.due().started == []
+        yard.now += HOUR
+        assert len(yard.due().started) == 1
 
     def test_a_training_that_airflow_does_not_know_says_so(self, yard):
         yard.schedule(HOURLY)

@@ -12,7 +12,6 @@ from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from airflow.utils.types import DagRunType
 from sqlalchemy import and_, exists, literal, select
 from sqlalchemy.orm import Session
 
@@ -79,7 +78,7 @@ class AirflowHistory:
             row = session.scalar(select(DagRun).where(DagRun.run_id == model_id, whose).order_by(DagRun.id).limit(1))
             if row is not None:
                 return next(iter(self._runs(session, [row])), None)
-        return _queued(training) if training else None
+        return _queued(training) if training and not self._catalogue.has_begun(training.id) else None
 
     def cancel(self, run: Run, caller: str) -> None:
         """Stop a run: its program is ended, teardowns still store what there is; raise C108 if it trains no more."""
@@ -109,7 +108,6 @@ class AirflowHistory:
             left = select(DagRun).where(DagRun.dag_id == run.training_id).order_by(DagRun.run_after, DagRun.id)
             heir = session.scalar(left.limit(1))
             if heir is not None:
-                _take_place(session, heir, row)
                 return False
             try:
                 delete_dag(run.training_id, session=session)
@@ -121,8 +119,8 @@ class AirflowHistory:
         """Return the queued runs of trainings that Airflow does not know yet."""
         if states and State.PENDING not in states:
             return []
-        records = filter(None, map(self._catalogue.get, ids))
-        found = [_queued(record) for record in records if since is None or record.submitted_at >= since]
+        records = (self._catalogue.get(each) for each in ids if not self._catalogue.has_begun(each))
+        found = [_queued(record) for record in records if record and (since is None or record.submitted_at >= since)]
         return sorted(found, key=lambda run: (run.submitted_at, run.model_id))
 
     def _in_states(self, session: Session, runs: Mapping[int, str], states: frozenset[State]) -> list[int]:
@@ -299,15 +297,6 @@ def _outcomes(session: Session, runs: Sequence[DagRun]) -> dict[RunKey, dict[str
     for row in session.execute(select(*columns).where(*those)):
         found[_key(row)][row.task_id if row.key == KEY else row.key] = value_of(row)
     return found
-
-
-def _take_place(session: Session, heir: DagRun, gone: DagRun | None) -> None:
-    """Put a run into the schedule where the deleted one was: without an automated run a DAG starts its first again."""
-    automated = select(DagRun.id).where(DagRun.dag_id == heir.dag_id, DagRun.run_type == DagRunType.SCHEDULED)
-    if gone is not None and gone.run_type == DagRunType.SCHEDULED and session.scalar(automated.limit(1)) is None:
-        heir.run_type = gone.run_type
-        heir.logical_date = gone.logical_date
-        heir.data_interval_start, heir.data_interval_end = gone.data_interval_start, gone.data_interval_end
 
 
 def _epoch(moment: datetime | None) -> float | None:

@@ -9,7 +9,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from trainyard.domain.names import RunKey
 
@@ -34,6 +34,11 @@ class AirflowScheduledRuns:
     def held(self, training_id: str) -> bool:
         with create_session() as session:
             return bool(session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == training_id)))
+
+    def release(self, training_id: str) -> None:
+        """Take back a pause that somebody made in Airflow."""
+        with create_session() as session:
+            session.execute(update(DagModel).where(DagModel.dag_id == training_id).values(is_paused=False))
 
     def start(self, training_id: str, due: float) -> str | None:
         from airflow.api.common.trigger_dag import trigger_dag

@@ -31,6 +31,7 @@ def validate(training_id: str, **context: Any) -> None:
     with outcome_of_step(context), killed_at_once():
         check_not_canceled(context)
         settings, training, _ = _of(training_id, context)
+        catalogue_of(settings).mark_begun(training_id)
         training = training.of_run(context["dag_run"].conf)
         limits = limits_of(settings)
         make_plan(training.spec, _account(limits, training), limits)

@@ -7,6 +7,7 @@ run that is going. The DAG `retraining` starts those runs.
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,9 +51,16 @@ class TrainingTimetable(Timetable):
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
         # A backfill asks with catchup: there is nothing in the past that could be trained again.
-        if last_automated_data_interval is not None or restriction.catchup:
+        if last_automated_data_interval is not None or restriction.catchup or self._has_begun():
             return None
         return DagRunInfo.exact(self._first)
+
+    def _has_begun(self) -> bool:
+        """Say whether the first run was made before: one that somebody deleted in Airflow is not made again."""
+        from trainyard.settings import read_settings
+        from trainyard.wiring import catalogue_of
+
+        return catalogue_of(read_settings(os.environ)).has_begun(self.first_id)
 
     def generate_run_id(
         self, *, run_type: DagRunType, run_after: pendulum.DateTime, data_interval: DataInterval | None, **extra: Any

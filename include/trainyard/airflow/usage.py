@@ -40,7 +40,9 @@ class AirflowUsage:
             rows = session.execute(_train_steps(datetime.fromtimestamp(since, UTC))).all()
             known = set(session.scalars(select(DagRun.dag_id).where(DagRun.dag_id.like("training-%")).distinct()))
         found = [self._share(row, training) for row in rows if (training := self._catalogue.get(row.dag_id))]
-        return found + [_not_begun(each) for each in map(self._catalogue.get, self._catalogue.ids() - known) if each]
+        return found + [
+            _not_begun(each) for each in map(self._catalogue.get, self._catalogue.unbegun() - known) if each
+        ]
 
     def _share(self, row: Any, training: Training) -> Share:
         if row.pool is None:
