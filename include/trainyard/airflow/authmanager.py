@@ -16,6 +16,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.common.types import MenuItem
 
+from trainyard.airflow.knownusers import KnownUsers
 from trainyard.catalogue import Catalogue
 from trainyard.settings import read_settings
 from trainyard.wiring import catalogue_of, limits_of
@@ -103,8 +104,11 @@ class OwnAccountsOnly(Narrowed):
         return catalogue_of(self._settings)
 
 
-class AccountAuthManager(OwnAccountsOnly, SimpleAuthManager):
-    """Airflow's simple auth manager, narrowed. Members have its role `user`, admins `admin` (or `op`)."""
+class AccountAuthManager(OwnAccountsOnly, KnownUsers):
+    """Airflow's simple auth manager, narrowed and for users that there are.
+
+    Members have its role `user`, admins `admin` (or `op`).
+    """
 
 
 def _of_all_dags(method: Any, access_entity: DagAccessEntity | None) -> bool:

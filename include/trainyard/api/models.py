@@ -31,9 +31,7 @@ _CHUNK = 1024 * 1024
 _MOST_A_PAGE = 1000
 
 
-@_submissions.post(
-    "/models", status_code=202, summary="Submit trainings", responses=refusals(400, 403, 408, 413, 429)
-)
+@_submissions.post("/models", status_code=202, summary="Submit trainings", responses=refusals(400, 403, 408, 413, 429))
 async def submit(
     request: Request,
     caller: CallerDep,

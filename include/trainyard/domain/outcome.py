@@ -9,6 +9,9 @@ from typing import Any
 from trainyard.domain.states import State
 from trainyard.errors import CODES, Fault, TrainyardError
 
+# Outcomes are XComs, and many of them are listed at once.
+_MAX_TEXT = 16 * 1024
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -38,7 +41,8 @@ class Outcome:
         return State.CANCELED if self.code == "C204" else State.ERROR
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "fault": self.fault.value if self.fault else None}
+        cut = {"message": self.message[:_MAX_TEXT], "cure": self.cure[:_MAX_TEXT]}
+        return {**asdict(self), **cut, "fault": self.fault.value if self.fault else None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
