@@ -52,8 +52,8 @@ def create_app() -> FastAPI:
     app.add_exception_handler(HTTPException, _unservable)
     app.add_exception_handler(Exception, _failed)
     # The later one is the outer one: what the guard refuses has the headers too.
-    app.add_middleware(Door, settings=app.state.settings)  # type: ignore[arg-type]
-    app.add_middleware(SecurityHeaders)  # type: ignore[arg-type]
+    app.add_middleware(Door, settings=app.state.settings)
+    app.add_middleware(SecurityHeaders)
     return app
 
 

@@ -36,7 +36,7 @@ class Bounds:
             raise self.too_large()
 
     def too_large(self) -> TrainyardError:
-        hint = "Leave data out of the zip: it belongs in the training bucket."  # the one large request there is
+        hint = "Leave data out of the zip: it belongs in the training bucket."
         return TrainyardError("C109", f"the request is larger than {self.max_bytes} bytes", hint)
 
     def seconds_left(self, received: int, waited: float) -> float:

@@ -33,8 +33,13 @@ class _FormRequest(Request):
 
     async def _bounded_form(self) -> FormData:
         if self._form is None:
-            self._form = await self._parsed()
-            _check_texts(self._form)
+            form = await self._parsed()
+            try:
+                _check_texts(form)
+            except TrainyardError as error:
+                await form.close()
+                raise BodyRefused(error) from None
+            self._form = form
         return self._form
 
     async def _parsed(self) -> FormData:
@@ -48,12 +53,9 @@ class _FormRequest(Request):
 
 
 def _check_texts(form: FormData) -> None:
-    try:
-        for name, value in form.multi_items():
-            check_text(name, "form")
-            check_text((value.filename or "") if isinstance(value, UploadFile) else value, "form")
-    except TrainyardError as error:
-        raise BodyRefused(error) from None
+    for name, value in form.multi_items():
+        check_text(name, "form")
+        check_text((value.filename or "") if isinstance(value, UploadFile) else value, "form")
 
 
 class FormRoute(APIRoute):
