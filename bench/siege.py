@@ -252,11 +252,12 @@ def _slow_headers(besieged: Besieged) -> None:
             each.close()
 
 
+# The submissions come last: they use up what a member may send, and fill the queue.
 _ATTACKS: dict[str, Callable[[Besieged], None]] = {
-    "submissions": _submissions,
+    "large log": _large_log,
     "large zip": _large_zip,
     "keys": _keys,
     "files": _files,
-    "large log": _large_log,
     "slow headers": _slow_headers,
+    "submissions": _submissions,
 }

@@ -22,7 +22,7 @@ from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
 from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of
 
-_SUBMISSIONS_AT_ONCE = 4
+_SUBMISSIONS_AT_ONCE = 2
 
 
 def create_app() -> FastAPI:
