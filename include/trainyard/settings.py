@@ -79,7 +79,7 @@ ROWS = (
     Row("upload_min_rate", memory_bytes, "16KiB", "Bytes a second that a submission has to arrive with on average."),
     Row("member_submissions_per_minute", _count, "60", "Submissions a minute of one member; 0 is no limit."),
     Row("member_streams", _count, "8", "Submissions, downloads and logs of one member at once; 0 is no limit."),
-    Row("member_bytes_per_minute", _bytes_or_none, "8GiB", "Bytes a minute of one member, both ways; 0 is no limit."),
+    Row("member_bytes_per_minute", _bytes_or_none, "4GiB", "Bytes a minute of one member, both ways; 0 is no limit."),
     Row("login_max_delay_seconds", _from_zero, "30", "Longest wait that failed logins cause; 0 is none."),
     Row("airflow_request_max_bytes", memory_bytes, "256KiB", "Largest request that Airflow's own API and login take."),
     Row("kubernetes_connection", str, "kubernetes_default", "Airflow connection of the cluster that trains."),

@@ -26,7 +26,8 @@ from trainyard.workspace.layout import RunFolder, Workspace
 
 router = APIRouter()
 OFFSET = "X-Log-Offset"
-_CHUNK = 64 * 1024
+# Each chunk takes the server's loop a turn, so that small ones keep others waiting.
+_CHUNK = 256 * 1024
 _PAUSE_SECONDS = 0.3
 _STORED_LOG = "learner-1/training-log.txt"
 _MOST_LINES = 1_000_000
