@@ -328,6 +328,13 @@ class TestLogs:
         log.write_bytes(b"0123456789\n" * 30_000)
         assert http.get(f"/models/{MODEL_ID}/logs", params={"last": 20_000}).content == b"0123456789\n" * 20_000
 
+    def test_lines_are_looked_for_in_the_end_of_a_huge_log_alone(self, http, log, monkeypatch):
+        monkeypatch.setattr("trainyard.api.logs._MAX_LOOK_BACK", 600_000)
+        with log.open("wb") as file:
+            file.truncate(10 * 2**30)  # ten gigabytes without an end of line, which take no room
+        answer = http.get(f"/models/{MODEL_ID}/logs", params={"last": 5})
+        assert (len(answer.content), int(answer.headers["x-log-offset"])) == (600_000, 10 * 2**30 - 600_000)
+
     def test_reading_goes_on_behind_what_was_had_already(self, http, log):
         log.write_text("one\ntwo\n")
         answer = http.get(f"/models/{MODEL_ID}/logs", params={"offset": 4})
