@@ -24,16 +24,16 @@ def _apps() -> list[dict[str, Any]]:
     return [{"app": create_app(), "url_prefix": "/v3", "name": "trainyard"}]
 
 
-def _middlewares() -> list[dict[str, Any]]:
+def _guards() -> list[dict[str, Any]]:
     if not _serves_requests():
         return []
-    from trainyard.airflow.accessguard import AccessGuard
+    from trainyard.api.guards.root import root_middlewares
 
-    return [{"middleware": AccessGuard, "name": "trainyard-access"}]
+    return root_middlewares()
 
 
 class TrainyardPlugin(AirflowPlugin):
     name = "trainyard"
     timetables = (TrainingTimetable,)
     fastapi_apps = _apps()
-    fastapi_root_middlewares = _middlewares()
+    fastapi_root_middlewares = _guards()

@@ -42,6 +42,8 @@ _ROWS = (
     Code("C109", 413, "the submission is too large"),
     Code("C110", 400, "the request is malformed"),
     Code("C111", 409, "a schedule does not allow this"),
+    Code("C120", 429, "too many requests"),
+    Code("C121", 408, "the request came too slowly"),
     Code("C201", 400, "the training program failed"),
     Code("C202", 400, "the training program ran out of memory"),
     Code("C203", 400, "the training program ran longer than allowed"),
@@ -109,6 +111,8 @@ class TrainyardError(Exception):
         self.message = message
         self.cure = cure
         self.problems = tuple(problems)
+        # Whole seconds after which the same request may be let through; None where waiting does not help.
+        self.retry_after: int | None = None
 
     @property
     def fault(self) -> Fault:

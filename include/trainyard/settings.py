@@ -33,6 +33,17 @@ def _from_zero(text: str) -> float:
     return amount
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError("it has to be 0 or more")
+    return count
+
+
+def _bytes_or_none(text: str) -> int:
+    return 0 if text == "0" else memory_bytes(text)
+
+
 def _pod_bytes(text: str) -> int:
     size = memory_bytes(text)
     if size < 1024**2:
@@ -64,6 +75,13 @@ ROWS = (
     Row("zip_max_unpacked", memory_bytes, "1GiB", "Most bytes a zip may hold unpacked."),
     Row("zip_max_entries", int, "10000", "Most entries a zip may have."),
     Row("zip_max_ratio", float, "100", "Highest ratio of unpacked to packed bytes of a zip."),
+    Row("upload_seconds", float, "3600", "Seconds that a submission may take to arrive."),
+    Row("upload_min_rate", memory_bytes, "16KiB", "Bytes a second that a submission has to arrive with on average."),
+    Row("member_submissions_per_minute", _count, "60", "Submissions a minute of one member; 0 is no limit."),
+    Row("member_streams", _count, "8", "Submissions, downloads and logs of one member at once; 0 is no limit."),
+    Row("member_bytes_per_minute", _bytes_or_none, "4GiB", "Bytes a minute of one member, both ways; 0 is no limit."),
+    Row("login_max_delay_seconds", _from_zero, "30", "Longest wait that failed logins cause; 0 is none."),
+    Row("airflow_request_max_bytes", memory_bytes, "256KiB", "Largest request that Airflow's own API and login take."),
     Row("kubernetes_connection", str, "kubernetes_default", "Airflow connection of the cluster that trains."),
     Row("namespace", str, "default", "Kubernetes namespace of the training pods."),
     Row("workspace_volume", str, "", "What pods mount as workspace: `claim:NAME`, or a folder of the node's."),

@@ -104,12 +104,16 @@ class _Door(BaseHTTPRequestHandler):
         if self.headers["Authorization"] != f"Bearer token-{server.valid_token}":
             error = {"code": "C105", "message": "not valid", "cure": "", "problems": []}
             return self._say(401, {"error": error})
+        if server.pauses:
+            return self._say(429, {"error": {"code": "C120"}}, server.pauses.pop())
         return self._say(*server.answer)
 
-    def _say(self, status, data):
+    def _say(self, status, data, retry_after=None):
         text = (data if isinstance(data, str) else json.dumps(data)).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
+        if retry_after:
+            self.send_header("Retry-After", retry_after)
         self.end_headers()
         self.wfile.write(text)
 
@@ -122,6 +126,7 @@ class TestFrontDoor:
     def server(self):
         made = ThreadingHTTPServer(("127.0.0.1", 0), _Door)
         made.signed_in, made.valid_token, made.seen, made.answer = 0, 1, [], (202, {"model_id": "training-1"})
+        made.pauses = []
         thread = Thread(target=made.serve_forever, args=(0.01,))
         thread.start()
         yield made
@@ -153,6 +158,14 @@ class TestFrontDoor:
         server.valid_token = 2
         assert submit() == "training-1"
         assert server.signed_in == 2
+
+    def test_a_pause_that_is_asked_for_is_made_within_bounds(self, submit, server):
+        server.pauses = ["1"]
+        assert submit() == "training-1"
+        server.pauses, server.valid_token = ["100000"], 2
+        with pytest.raises(TrainyardError) as refusal:
+            submit()
+        assert (refusal.value.fault, server.pauses) == (Fault.SERVICE, [])
 
     def test_a_refusal_keeps_its_problems(self, submit, server):
         problem = {"message": "no name.", "cure": "Add it.", "line": 3, "code": "C101", "of a later version": 1}

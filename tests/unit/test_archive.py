@@ -61,6 +61,20 @@ def zip_path(tmp_path: Path) -> Path:
     return tmp_path / "model.zip"
 
 
+@pytest.mark.parametrize(("count", "entries_told"), [(101, None), (101, 1), (70_000, None), (70_000, 1)])
+def test_too_many_entries_are_counted_before_the_zip_module_reads_them(zip_path, monkeypatch, count, entries_told):
+    with zipfile.ZipFile(zip_path, "w") as archive:
+        for number in range(count):
+            archive.writestr(f"{number}", b"")
+    if entries_told:  # an end that says less than there is
+        data = bytearray(zip_path.read_bytes())
+        struct.pack_into("<HH", data, len(data) - 14, entries_told, entries_told)
+        zip_path.write_bytes(data)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the directory was read"))
+    rules = ArchiveRules(max_entries=count - 1)
+    assert "more than" in message(zip_path, rules)
+
+
 def test_a_good_zip_lists_its_files(zip_path):
     pack(zip_path, ("train.py", b"x" * 7), (entry("bin/", 0o40755), b""), (entry("bin/run.sh", 0o100755), b"#!"))
     assert check_archive(zip_path, RULES) == (

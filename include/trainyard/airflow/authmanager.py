@@ -17,6 +17,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.common.types import MenuItem
 
+from trainyard.airflow.knownusers import KnownUsers
 from trainyard.catalogue import Catalogue
 from trainyard.settings import read_settings
 from trainyard.wiring import catalogue_of, limits_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # a manager whose methods are not abstract, so that they may 
 else:
     Narrowed = BaseAuthManager
 
-# Whether the request that is being answered has passed the guard of members' changes (accessguard.py).
+# Whether the request that is being answered has passed the guard of members' changes (api/guards/members.py).
 CHANGE_PERMITTED: ContextVar[bool] = ContextVar("trainyard_change_permitted", default=False)
 
 # What shows the work of all accounts at once: files that name no DAG when they do not parse, and the machinery.
@@ -127,8 +128,11 @@ class OwnAccountsOnly(Narrowed):
         return catalogue_of(self._settings)
 
 
-class AccountAuthManager(OwnAccountsOnly, SimpleAuthManager):
-    """Airflow's simple auth manager, narrowed. Members have its role `user`, admins `admin` (or `op`)."""
+class AccountAuthManager(OwnAccountsOnly, KnownUsers):
+    """Airflow's simple auth manager, narrowed and for users that there are.
+
+    Members have its role `user`, admins `admin` (or `op`).
+    """
 
 
 def _of_all_dags(method: Any, access_entity: DagAccessEntity | None) -> bool:

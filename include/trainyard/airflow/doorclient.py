@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from trainyard.errors import CODES, Problem, TrainyardError
 CONNECTION = "trainyard_front_door"
 # The first sweep of a service that never kept house may take a minute for each of its batches.
 _TIMEOUT = httpx.Timeout(10, read=600, write=300, pool=300)
+_PAUSE_SECONDS = 180
 _CURE = "Look at the api-server; nothing is lost, and it is tried again."
 _SIGN_IN = "Check login and password of the connection; its user has to be an admin."
 
@@ -52,9 +54,10 @@ class HttpDoor:
         """Send as the signed-in user, once more with a new token where the one there was has expired."""
         try:
             token = self._signed_in("")
-            answer = send(token)
+            answer = _patiently(lambda: send(token))
             if answer.status_code == httpx.codes.UNAUTHORIZED:
-                answer = send(self._signed_in(token))
+                renewed = self._signed_in(token)
+                answer = _patiently(lambda: send(renewed))
         except httpx.HTTPError as error:
             raise TrainyardError("S500", f"the front door does not answer: {type(error).__name__}", _CURE) from None
         return answer
@@ -70,7 +73,7 @@ class HttpDoor:
         with self._lock:
             if self._token in ("", used_up):
                 user = {"username": self._user.user, "password": self._user.secret}
-                answer = self._client.post("/auth/token", json=user)
+                answer = _patiently(lambda: self._client.post("/auth/token", json=user))
                 if answer.status_code != httpx.codes.CREATED:
                     message = f"the front door does not sign the service's user in ({answer.status_code})"
                     raise TrainyardError("S500", message, _SIGN_IN)
@@ -98,6 +101,19 @@ def address_of(connection: Any) -> str:
     return f"{address}:{connection.port}" if connection.port else address
 
 
+def _patiently(send: Callable[[], httpx.Response]) -> httpx.Response:
+    """Send, again after the pauses that the service asks for: somebody else may guess at the same user's password."""
+    left = _PAUSE_SECONDS
+    while True:
+        answer = send()
+        asked = answer.headers.get("retry-after", "")
+        pause = int(asked) if answer.status_code == httpx.codes.TOO_MANY_REQUESTS and asked.isdecimal() else 0
+        if not 0 < pause <= left:
+            return answer
+        left -= pause
+        time.sleep(pause)
+
+
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
@@ -120,5 +136,5 @@ def _known(problem: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in problem.items() if name in Problem.__dataclass_fields__}
 
 
-# Not signed in; and a key that was used for something else, which a drop's key cannot be.
-_NOT_THE_SUBMISSIONS = ("C105", "C108")
+# Not signed in; requests too many or too slow; and a key used for something else, which a drop's key cannot be.
+_NOT_THE_SUBMISSIONS = ("C105", "C108", "C120", "C121")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,9 +14,15 @@ from starlette.exceptions import HTTPException
 from trainyard.airflow.doctorchecks import findings
 from trainyard.api import datasets, doctor, housekeeping, logs, models, quota, results, schedules
 from trainyard.api.answers import documented
+from trainyard.api.guards.asgi import path_of, refusal_headers
+from trainyard.api.guards.bodies import BodyRefused
+from trainyard.api.guards.door import Door
+from trainyard.api.guards.headers import SecurityHeaders, security_headers
 from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
 from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of
+
+_SUBMISSIONS_AT_ONCE = 2
 
 
 def create_app() -> FastAPI:
@@ -28,6 +35,7 @@ def create_app() -> FastAPI:
     app.state.housekeeper = housekeeper_of(app.state.service)
     app.state.owners = owners_of(app.state.service)
     app.state.retraining = retraining_of(app.state.service)
+    app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.doctor = partial(findings, settings=app.state.settings)
     app.include_router(models.router)
     app.include_router(logs.router)
@@ -42,17 +50,29 @@ def create_app() -> FastAPI:
     app.add_exception_handler(TrainyardError, _refusal)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _unservable)
+    app.add_exception_handler(Exception, _failed)
+    # The later one is the outer one: what the guard refuses has the headers too.
+    app.add_middleware(Door, settings=app.state.settings)
+    app.add_middleware(SecurityHeaders)
     return app
 
 
 async def _refusal(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TrainyardError)
-    return JSONResponse({"error": error.as_dict()}, error.status)
+    return JSONResponse({"error": error.as_dict()}, error.status, refusal_headers(error))
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - the server logs it
+    """Answer what nobody foresaw; this answer is made outside of all middleware, so that it brings its headers."""
+    failure = TrainyardError("S500", "the service failed", "Try again; if it stays so, ask whoever runs the service.")
+    return JSONResponse({"error": failure.as_dict()}, failure.status, security_headers(path_of(request.scope)))
 
 
 async def _unservable(_: Request, error: Exception) -> JSONResponse:
     """Answer in our own error family what never reaches a route: a torn body, a path or a verb that is not there."""
     assert isinstance(error, HTTPException)
+    if isinstance(error, BodyRefused):
+        return JSONResponse({"error": error.error.as_dict()}, error.status_code, error.headers)
     code, message = ("C107", "there is nothing at this path") if error.status_code == 404 else ("C110", error.detail)
     told = TrainyardError(code, message.rstrip("."), "See /v3/docs.")
     return JSONResponse({"error": told.as_dict()}, error.status_code, error.headers)

@@ -27,10 +27,13 @@ from trainyard.workspace.layout import RunFolder, Workspace
 
 router = APIRouter()
 OFFSET = "X-Log-Offset"
-_CHUNK = 64 * 1024
+# Each chunk takes the server's loop a turn, so that small ones keep others waiting.
+_CHUNK = 256 * 1024
 _PAUSE_SECONDS = 0.3
 _STORED_LOG = "learner-1/training-log.txt"
 _MOST_LINES = 1_000_000
+# Lines are looked for in the last bytes of a log; a log of gigabytes without an end of line is not read for them.
+_MAX_LOOK_BACK = 256 * 1024**2
 
 # Opens the log for reading; OSError where there is none.
 Opener = Callable[[], BinaryIO]
@@ -67,7 +70,9 @@ async def logs(
     model_id: str,
     follow: Annotated[bool, Query(description="Go on until the run has ended")] = False,
     offset: Annotated[int, Query(ge=0, le=2**62, description="Begin behind this many bytes")] = 0,
-    last: Annotated[int | None, Query(ge=0, le=_MOST_LINES, description="Begin with the last N lines")] = None,
+    last: Annotated[
+        int | None, Query(ge=0, le=_MOST_LINES, description="Begin with the last N lines, or 256 MiB")
+    ] = None,
 ) -> StreamingResponse:
     """Return the training log as text. A run whose program never ran has its reason there instead.
 
@@ -169,8 +174,9 @@ def _start_of_lines(file: BinaryIO, count: int) -> int:
     wanted = count + _ends_with_newline(file, size) if count else 0
     if not wanted:
         return size
-    while place:
-        length = min(_CHUNK, place)
+    first = max(0, size - _MAX_LOOK_BACK)
+    while place > first:
+        length = min(_CHUNK, place - first)
         place -= length
         file.seek(place)
         block = file.read(length)
@@ -178,7 +184,7 @@ def _start_of_lines(file: BinaryIO, count: int) -> int:
         if ends >= wanted:
             return place + _nth_last(block, wanted) + 1
         wanted -= ends
-    return 0
+    return first
 
 
 def _ends_with_newline(file: BinaryIO, size: int) -> bool:

@@ -9,10 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, File, Form, Header, Query, Request, Response, UploadFile
 
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.api.guards.forms import FormRoute
 from trainyard.api.patching import PatchOperation
 from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
@@ -24,12 +26,13 @@ from trainyard.runs import Filter, Run
 from trainyard.service import Service
 
 router = APIRouter()
+_submissions = APIRouter(route_class=FormRoute)
 _CHUNK = 1024 * 1024
 _MOST_A_PAGE = 1000
 
 
-@router.post("/models", status_code=202, summary="Submit trainings", responses=refusals(400, 403, 413))
-def submit(
+@_submissions.post("/models", status_code=202, summary="Submit trainings", responses=refusals(400, 403, 408, 413, 429))
+async def submit(
     request: Request,
     caller: CallerDep,
     manifest: Annotated[list[UploadFile], File(description="The manifest, YAML or JSON; one part for each")],
@@ -48,15 +51,19 @@ def submit(
     There is a run for each manifest and each combination of the values to set.
     """
     settings, grid = request.app.state.settings, read_grid(settings_of_runs or ())
-    with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
-        zip_path = Path(folder) / "model.zip"
-        _receive(model_definition, zip_path, settings.zip_max_bytes)
-        # One byte more than is allowed is enough to see that a manifest is too large.
-        texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
-        made = _service(request).registration.submit_all(
-            texts, zip_path, account or None, caller, experiment, grid, idempotency_key
-        )
-    return _accepted(made)
+
+    def submitted() -> Sequence[Training]:
+        with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
+            zip_path = Path(folder) / "model.zip"
+            _receive(model_definition, zip_path, settings.zip_max_bytes)
+            # One byte more than is allowed is enough to see that a manifest is too large.
+            texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
+            return _service(request).registration.submit_all(
+                texts, zip_path, account or None, caller, experiment, grid, idempotency_key
+            )
+
+    # Checks of manifest and zip take seconds of a processor: so many at a time leave room for other requests.
+    return _accepted(await to_thread.run_sync(submitted, limiter=request.app.state.submitting))
 
 
 def _accepted(made: Sequence[Training]) -> dict[str, Any]:
@@ -69,6 +76,9 @@ def _accepted(made: Sequence[Training]) -> dict[str, Any]:
         "warnings": list(dict.fromkeys(warning for training in made for warning in training.warnings)),
     }
     return answer if len(made) == 1 else {**answer, "model_ids": [training.id for training in made]}
+
+
+router.include_router(_submissions)
 
 
 @router.get("/models", summary="List runs", responses=refusals(400))

@@ -8,7 +8,7 @@ from typing import Any
 from trainyard.cli.errors import UnreachableError
 from trainyard.errors import CODES, Problem, TrainyardError
 
-_BY_STATUS = {401: "C105", 403: "C106", 404: "C107", 409: "C108", 413: "C109"}
+_BY_STATUS = {401: "C105", 403: "C106", 404: "C107", 409: "C108", 413: "C109", 429: "C120"}
 _SIGN_IN = "Sign in with `trainyard login`, or set TRAINYARD_TOKEN."
 _NO_TRAINYARD = "Check the URL; `trainyard login --url URL` changes it."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,8 @@ import httpx
 from trainyard.cli.answers import data_of, error_of
 from trainyard.cli.config import Access, find_access, warnings_of
 from trainyard.cli.errors import UnreachableError, WrongUsageError
-from trainyard.cli.output import warn
-from trainyard.cli.transport import ANSWER_SECONDS, CONNECT_SECONDS, CountedFile, http_client, translated
+from trainyard.cli.output import remark, warn
+from trainyard.cli.transport import ANSWER_SECONDS, CONNECT_SECONDS, CountedFile, http_client, pause_asked, translated
 from trainyard.domain.finding import Finding
 from trainyard.errors import TrainyardError
 
@@ -26,6 +27,8 @@ _ALL: Mapping[str, Any] = MappingProxyType({})
 _SILENT_SECONDS = 300.0
 # Hundreds of gigabytes of images may have to be fetched.
 _EVERY_IMAGE_SECONDS = 6 * 3600.0
+# For so long altogether a request is sent again because the service asks to wait.
+_PAUSE_SECONDS = 180
 Run = dict[str, Any]
 
 
@@ -47,7 +50,7 @@ class FrontDoor:
     def sign_in(self, username: str, password: str) -> str:
         """Fetch a token for a name and a password; raise C105 when they are wrong."""
         self._token = None
-        answer = self._once("POST", "/auth/token", json={"username": username, "password": password})
+        answer = self._patiently("POST", "/auth/token", json={"username": username, "password": password})
         if answer.status_code == 401:
             cure = "Check both; `trainyard login` asks for them again."
             raise TrainyardError("C105", f"{self.url} does not know this user name with this password", cure)
@@ -198,10 +201,10 @@ class FrontDoor:
         """Send a request, signed in; a token that is no longer taken is renewed once where the password is known."""
         if self._token is None:
             self._renew()
-        answer = self._once(method, place, stream, **content)
+        answer = self._patiently(method, place, stream, **content)
         if answer.status_code == 401 and self._renew():
             answer.close()
-            answer = self._once(method, place, stream, **content)
+            answer = self._patiently(method, place, stream, **content)
         return answer
 
     def _renew(self) -> bool:
@@ -209,6 +212,19 @@ class FrontDoor:
             return False
         self.sign_in(str(self._access.username), str(self._access.password))
         return True
+
+    def _patiently(self, method: str, place: str, stream: bool = False, **content: Any) -> httpx.Response:
+        """Send a request, again after the pauses that a service with limits asks for, within bounds."""
+        left = _PAUSE_SECONDS
+        while True:
+            answer = self._once(method, place, stream, **content)
+            pause = pause_asked(answer)
+            if not 0 < pause <= left:
+                return answer
+            left -= pause
+            answer.close()
+            remark(f"The service limits how much one user may ask for: going on in {pause} s ...")
+            time.sleep(pause)
 
     def _once(
         self, method: str, place: str, stream: bool = False, headers: Mapping[str, str] = _ALL, **content: Any

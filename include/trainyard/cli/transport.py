@@ -45,6 +45,12 @@ def http_client(url: str) -> httpx.Client:
         raise WrongUsageError(f"the environment's proxy or certificates cannot be used: {error}", cure) from None
 
 
+def pause_asked(answer: httpx.Response) -> int:
+    """Return for how many seconds an answer asks to wait before the same request is sent again; 0 if it does not."""
+    asked = answer.headers.get("retry-after", "")
+    return int(asked) if answer.status_code == 429 and re.fullmatch(r"\d{1,6}", asked) else 0
+
+
 @contextmanager
 def translated(url: str) -> Iterator[None]:
     try:

@@ -9,7 +9,8 @@ from typing import Any
 from trainyard.domain.states import State
 from trainyard.errors import CODES, Fault, TrainyardError
 
-MAX_TEXT = 20_000
+# Outcomes are XComs, and many of them are listed at once.
+MAX_TEXT = 16 * 1024
 MAX_SECONDS = 100 * 365 * 24 * 3600.0
 
 
@@ -30,7 +31,7 @@ _FITTING: Mapping[str, Callable[[Any], bool]] = {
     "code": lambda value: isinstance(value, str) and value in CODES,
     "message": _is_text,
     "cure": _is_text,
-    "exit_code": lambda value: value is None or (isinstance(value, int) and abs(value) < 2**31),
+    "exit_code": lambda value: value is None or (type(value) is int and abs(value) < 2**31),
     "gpu_seconds": _is_amount,
     "started_at": _is_moment,
     "finished_at": _is_moment,
@@ -65,7 +66,8 @@ class Outcome:
         return State.CANCELED if self.code == "C204" else State.ERROR
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "fault": self.fault.value if self.fault else None}
+        cut = {"message": self.message[:MAX_TEXT], "cure": self.cure[:MAX_TEXT]}
+        return {**asdict(self), **cut, "fault": self.fault.value if self.fault else None}
 
     @classmethod
     def from_dict(cls, data: Any) -> Outcome:
@@ -81,5 +83,4 @@ class Outcome:
     def of(cls, error: TrainyardError) -> Outcome:
         """Turn an error into the outcome of the run that met it; its problems go into the message."""
         details = "; ".join(str(problem) for problem in error.problems)
-        message = f"{error.message}: {details}" if details else error.message
-        return cls(error.code.code, message[:MAX_TEXT], error.cure[:MAX_TEXT])
+        return cls(error.code.code, f"{error.message}: {details}" if details else error.message, error.cure)

@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from trainyard.errors import Problem, TrainyardError
 from trainyard.intake.entryname import check_name, entry_name, name_parts
-from trainyard.intake.zipend import archive_kind, directory_size
+from trainyard.intake.zipend import archive_kind, directory_entries, directory_size
 
 _MIB = 1024**2
 _CHUNK = _MIB
@@ -119,15 +119,22 @@ def _open(path: Path, rules: ArchiveRules) -> zipfile.ZipFile:
             message = f"the zip has {size} bytes; {rules.max_bytes} are allowed."
             raise _refused(_problem(message, "Put data into the bucket."))
         _check_kind(archive_kind(file.read(512)))
-        directory = directory_size(file)
-    if directory is None:
-        raise _refused(_problem("the zip is truncated: its end is missing.", "Pack or upload it again."))
-    if directory > rules.max_entries * _DIRECTORY_BYTES_AN_ENTRY:
-        raise _refused(_too_many(rules))
+        _check_directory(file, rules)
     try:
         return zipfile.ZipFile(path)
     except _BROKEN:
         raise _refused(_problem("the zip is damaged: its directory cannot be read.", _REPACK)) from None
+
+
+def _check_directory(file: BinaryIO, rules: ArchiveRules) -> None:
+    """Refuse a directory that is missing or too large before the zip module reads it."""
+    directory = directory_size(file)
+    if directory is None:
+        raise _refused(_problem("the zip is truncated: its end is missing.", "Pack or upload it again."))
+    if directory > rules.max_entries * _DIRECTORY_BYTES_AN_ENTRY:
+        raise _refused(_too_many(rules))
+    if directory_entries(file, directory) > rules.max_entries:
+        raise _refused(_too_many(rules))
 
 
 def _check_kind(kind: str | None) -> None:

@@ -21,6 +21,7 @@ _TAR_CHECKSUM = slice(148, 156)
 _TAR_HEADER = 512
 _END = struct.Struct("<4s4H2LH")
 _END_SIGNATURE = b"PK\x05\x06"
+_ENTRY_SIGNATURE = b"PK\x01\x02"
 _LONGEST_COMMENT = 65535
 _LOCATOR = struct.Struct("<4sLQL")
 _LOCATOR_SIGNATURE = b"PK\x06\x07"
@@ -50,6 +51,21 @@ def directory_size(file: BinaryIO) -> int | None:
         return None
     directory: int = _END.unpack_from(tail, at)[5]
     return max(directory, _directory_size64(file, start + at))
+
+
+def directory_entries(file: BinaryIO, directory: int) -> int:
+    """Return how many entries a zip's directory of so many bytes has, whatever its end says.
+
+    The zip module makes an object of each: a hundred thousand of them are a hundred megabytes.
+    """
+    size = file.seek(0, 2)
+    start = max(0, size - _LONGEST_COMMENT - _END.size)
+    file.seek(start)
+    end = start + file.read().rfind(_END_SIGNATURE)
+    # The records of a large zip lie between its directory and its end.
+    between = _LOCATOR.size + _END64.size if _directory_size64(file, end) else 0
+    file.seek(max(0, end - between - directory))
+    return file.read(directory).count(_ENTRY_SIGNATURE)
 
 
 def _directory_size64(file: BinaryIO, end: int) -> int:

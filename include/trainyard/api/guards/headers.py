@@ -1,0 +1,47 @@
+"""Security headers on every answer, also on errors and streams."""
+
+from __future__ import annotations
+
+from trainyard.api.guards.asgi import App, Message, Receive, Scope, Send, path_of
+
+_CLOSED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+# Swagger's page as FastAPI writes it: a script within the page, and its library from a network of copies.
+_DOCS = (
+    f"{_CLOSED}; connect-src 'self'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; "
+    "font-src https://fonts.gstatic.com; img-src 'self' data: https://fastapi.tiangolo.com; worker-src 'self' blob:"
+)
+_PAGES = ("/docs", "/redoc", "/docs/oauth2-redirect")
+
+
+def security_headers(path: str) -> dict[str, str]:
+    """Return the headers for an answer at a path below /v3."""
+    return {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "X-Frame-Options": "SAMEORIGIN",
+        "Content-Security-Policy": _DOCS if path in _PAGES else _CLOSED,
+        "Cache-Control": "no-store",
+    }
+
+
+class SecurityHeaders:
+    """ASGI middleware that adds the headers which an answer does not set by itself."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        wanted = {name.lower().encode(): value.encode() for name, value in security_headers(path_of(scope)).items()}
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = list(message.get("headers", ()))
+                known = {name.lower() for name, _ in given}
+                missing = [(name, value) for name, value in wanted.items() if name not in known]
+                message = {**message, "headers": [*given, *missing]}
+            await send(message)
+
+        return await self._app(scope, receive, with_headers)

@@ -1,0 +1,139 @@
+"""Attacks on the running stack's web server: as a member, as an admin, and without a token."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from rawhttp import Raw
+from yard import Yard
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+_FORM = {"Content_Type": "multipart/form-data; boundary=x"}
+_CALLERS = ("ada", "admin", None)
+
+
+@pytest.fixture(scope="module")
+def url(yard: Yard) -> str:
+    address: str = yard.stack.status()["api-server"]["address"]
+    return address
+
+
+@pytest.fixture(scope="module")
+def tokens(yard: Yard, url: str) -> dict[str | None, str]:
+    passwords = json.loads((yard.folder / "airflow" / "passwords.json").read_text())
+
+    def token(name: str) -> str:
+        answer = httpx.post(f"{url}/auth/token", json={"username": name, "password": passwords[name]})
+        found: str = answer.json()["access_token"]
+        return found
+
+    return {name: token(name) for name in _CALLERS if name}
+
+
+def _headers(tokens: dict[str | None, str], caller: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens[caller]}"} if caller else {}
+
+
+def _raw(url: str) -> Raw:
+    host, _, port = url.removeprefix("http://").partition(":")
+    return Raw((host, int(port)))
+
+
+def _status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize("caller", _CALLERS)
+def test_a_submission_beyond_the_bounds_is_refused_before_its_body(
+    url: str, tokens: dict[str | None, str], caller: str | None
+) -> None:
+    length = {"Content_Length": str(200 * 2**30), "Expect": "100-continue"}
+    with _raw(url) as raw:
+        answer = raw.begin("POST", "/v3/models", **_FORM, **length, **_headers(tokens, caller)).answer()
+    assert _status(answer) == (413 if caller else 401)
+
+
+def test_of_a_body_without_a_token_nothing_reaches_the_disk(url: str, yard: Yard) -> None:
+    server = yard.stack.status()["api-server"]["pid"]
+    with _raw(url) as raw:
+        raw.begin("POST", "/v3/models", **_FORM, Content_Length=str(200 * 2**20))
+        raw.send(b'--x\r\nContent-Disposition: form-data; name="zip"; filename="z"\r\n\r\n' + bytes(4 * 2**20))
+        assert [name for name in _open_files(server) if "(deleted)" in name and "/tmp" in name] == []
+        assert _status(raw.answer()) == 401
+
+
+def _open_files(pid: int) -> list[str]:
+    return [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+
+
+@pytest.mark.parametrize("caller", _CALLERS)
+@pytest.mark.parametrize("place", ["/api/v2/dags/housekeeping/dagRuns", "/ui/backfills/dry_run", "/auth/token"])
+def test_airflow_takes_no_body_of_megabytes(
+    url: str, tokens: dict[str | None, str], caller: str | None, place: str
+) -> None:
+    conf = {"logical_date": None, "conf": {"a": "x" * 50_000_000}}
+    answer = httpx.post(url + place, json=conf, headers=_headers(tokens, caller), timeout=60)
+    # What announces too much is not even looked at for its token.
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("caller", _CALLERS)
+@pytest.mark.parametrize("body", [rb'{"logical_date": null, "conf": {"a": "\ud800"}}', b'{"username": "\\u0000"}'])
+@pytest.mark.parametrize("place", ["/api/v2/dags/housekeeping/dagRuns", "/v3/schedules/due", "/auth/token/cli"])
+def test_unstorable_text_is_malformed_everywhere(
+    url: str, tokens: dict[str | None, str], caller: str | None, place: str, body: bytes
+) -> None:
+    headers = {"Content-Type": "application/json", **_headers(tokens, caller)}
+    answer = httpx.post(url + place, content=body, headers=headers, timeout=60)
+    assert answer.status_code == (400 if caller or place.startswith("/auth") else 401)
+
+
+def test_unstorable_names_in_addresses_are_malformed(url: str, tokens: dict[str | None, str]) -> None:
+    for place in ("/v3/models/%ED%A0%80", "/v3/models?name=%00", "/api/v2/dags/a%00b", "/api/v2/dags?dag_id=%ff"):
+        assert httpx.get(url + place, headers=_headers(tokens, "ada")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "changed", [{"iss": "another"}, {"iss": None}, {"sub": "nobody-here"}, {"role": "ghost"}, {"role": None}]
+)
+def test_a_well_signed_token_of_nobody_counts_nowhere(
+    url: str, yard: Yard, tokens: dict[str | None, str], changed: dict[str, Any]
+) -> None:
+    claims = jwt.decode(tokens["ada"], options={"verify_signature": False})
+    forged = {key: value for key, value in {**claims, **changed}.items() if value is not None}
+    signed = jwt.encode(forged, yard.secrets.jwt_secret, "HS512", headers={"kid": "not-used"})
+    headers = {"Authorization": f"Bearer {signed}"}
+    assert httpx.get(f"{url}/v3/models", headers=headers).status_code == 401
+    assert httpx.get(f"{url}/api/v2/dags", headers=headers).status_code in (401, 403)
+    same = jwt.encode(claims, yard.secrets.jwt_secret, "HS512", headers={"kid": "not-used"})
+    assert httpx.get(f"{url}/v3/models", headers={"Authorization": f"Bearer {same}"}).status_code == 200
+
+
+def test_guessing_a_password_slows_down_and_the_right_one_still_works(yard: Yard, url: str) -> None:
+    def guess(way: str) -> int:
+        return httpx.post(f"{url}{way}", json={"username": "mallory", "password": "guess"}).status_code
+
+    statuses = [guess("/auth/token" if number % 2 else "/auth/token/cli") for number in range(8)]
+    assert (statuses[0], statuses[-1]) == (401, 429)
+    # Others at the same address, who signed in before, are not kept out.
+    assert yard.airflow("/v3/models").status_code == 200
+
+
+def test_a_connection_that_never_asks_and_headers_that_never_end_are_closed(url: str) -> None:
+    with _raw(url) as raw:
+        answer = raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: a\r\n" * 200_000).answer()
+    assert not answer or _status(answer) == 400
+    with _raw(url) as raw:
+        assert raw.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").is_closed_within(29)
+
+
+def test_every_answer_has_its_security_headers(url: str, tokens: dict[str | None, str]) -> None:
+    for caller in _CALLERS:
+        answer = httpx.get(f"{url}/v3/models", headers=_headers(tokens, caller))
+        assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
