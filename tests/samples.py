@@ -7,11 +7,14 @@ from typing import Any
 
 from trainyard.catalogue import Training
 from trainyard.domain.limits import Account, FrameworkImage, Limits, Size
+from trainyard.domain.names import RunKey
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import Author, Framework, Resources, StoreRef, TrainingSpec
 
 GIB = 1024**3
 MODEL_ID = "training-DOl4q2LkR"
+# The first run of the training of this id.
+RUN = RunKey.first_of(MODEL_ID)
 
 SPEC = TrainingSpec(
     name="tf-mnist",

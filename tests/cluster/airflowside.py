@@ -42,29 +42,34 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"failed": traceback.format_exc()}
 
 
-def submit(training: dict[str, Any], dataset: str) -> None:
-    """Make a run of a training whose steps before `train` have succeeded."""
+def submit(training: dict[str, Any], version: str) -> None:
+    """Make a run of a training whose steps before `train` have succeeded: it holds a version of its bucket's data."""
     from airflow.dag_processing.collection import update_dag_parsing_results_in_db
-    from airflow.models.xcom import XComModel
     from airflow.serialization.serialized_objects import LazyDeserializedDAG
     from airflow.utils.session import create_session
 
     from trainyard.airflow.dag import training_dag
+    from trainyard.catalogue import Training
+    from trainyard.domain.names import RunKey
     from trainyard.settings import read_settings
+    from trainyard.workspace.datasets import DatasetCache
     from trainyard.workspace.layout import Workspace
 
     dag = training_dag(training)
     run_id = dag.dag_id
     dag.fileloc, dag.relative_fileloc = f"/{run_id}.py", f"{run_id}.py"
     _TRAININGS[run_id] = training
-    Workspace(Path(read_settings(os.environ).workspace)).run(run_id).root.mkdir(parents=True)
+    key, workspace = RunKey.first_of(run_id), Workspace(Path(read_settings(os.environ).workspace))
+    workspace.run(key).root.mkdir(parents=True)
+    dataset = workspace.dataset(Training.from_dict(training).spec.data) / version
+    for folder in (dataset, dataset.parent / ".cache"):
+        folder.mkdir(parents=True, exist_ok=True)
+    DatasetCache(workspace).hold(dataset, str(key))
     with create_session() as session:
         found = [LazyDeserializedDAG.from_dag(dag)]
         update_dag_parsing_results_in_db("trainings", None, found, {}, None, set(), session)
     with create_session() as session:
         _start(session, run_id)
-        place = {"dag_id": run_id, "task_id": "stage", "run_id": run_id}
-        XComModel.set("dataset", dataset, **place, serialize=False, session=session)  # as a worker's push does
 
 
 def _start(session: Any, run_id: str) -> None:
@@ -231,10 +236,11 @@ def cancel(run_id: str) -> None:
 def waits(run_id: str) -> str:
     """Tell what the run's pod waits for, as the api-server does."""
     from trainyard.airflow.podwaits import PodWaits
+    from trainyard.domain.names import RunKey
     from trainyard.settings import read_settings
 
     settings = read_settings(os.environ)
-    return PodWaits(settings.kubernetes_connection, settings.namespace)(run_id)
+    return PodWaits(settings.kubernetes_connection, settings.namespace)(RunKey.first_of(run_id))
 
 
 def ended(pid: int) -> int | None:

@@ -14,7 +14,7 @@ from yardhands import Hands
 
 from trainyard.catalogue import Training
 from trainyard.domain.limits import Account, FrameworkImage, Limits, Size
-from trainyard.domain.names import new_model_id
+from trainyard.domain.names import RunKey, new_model_id
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import Framework, Resources, StoreRef, TrainingSpec
@@ -23,6 +23,7 @@ from trainyard.workspace.layout import Workspace
 
 MIB = 1024**2
 DATA = "digits"  # a folder in the dataset
+_VERSION = "1"
 MOST_GPUS = 1000  # more than any node has
 _TOLERATED = ({"key": "nvidia.com/gpu", "operator": "Exists"},)
 
@@ -42,13 +43,17 @@ class ClusterYard:
     def submit(self, command: str, **wanted: Any) -> ClusterRun:
         """Register a run and stage it. What is wanted may be `gpus`, `memory` (in bytes), `node`, `image`, `custom`."""
         training = self._training(command, **wanted)
-        dataset = f"datasets/{self.account}/1"
         run = ClusterRun(self, training.id)
-        folders = [self.workspace.subpath(folder) for folder in self.workspace.run(training.id).folders]
-        self.hands.make(*folders, f"{dataset}/{DATA}", self.checkpoints)
-        self.airflow.ask("submit", training=training.as_dict(), dataset=dataset)
+        folders = [self.workspace.subpath(folder) for folder in self.workspace.run(run.key).folders]
+        self.hands.make(*folders, f"{self.dataset}/{_VERSION}/{DATA}", self.checkpoints)
+        self.airflow.ask("submit", training=training.as_dict(), version=_VERSION)
         self.runs.append(run)
         return run
+
+    @property
+    def dataset(self) -> str:
+        """The folder of the data of all runs, no other session's."""
+        return self.workspace.subpath(self.workspace.dataset(self._store))
 
     @property
     def checkpoints(self) -> str:
@@ -56,7 +61,7 @@ class ClusterYard:
 
     @property
     def _store(self) -> StoreRef:
-        return StoreRef("s3", "suite", "https://objects.example.com")
+        return StoreRef("s3", self.account, "https://objects.example.com")
 
     def _training(
         self, command: str, *, gpus: int = 0, memory: int = 256 * MIB, node: str = "", image: str = "", custom: str = ""
@@ -87,14 +92,15 @@ class ClusterYard:
         self.airflow.kill_all()
         pods = TrainingPods(self.core, self.target.namespace)
         for run in self.runs:
-            pods.remove_all(run.model_id)
+            pods.remove_all(run.key)
         if self.runs:
-            self.hands.remove(self.checkpoints, *(self.folder_of(run) for run in self.runs))
+            trainings = (self.workspace.training(run.model_id) for run in self.runs)
+            self.hands.remove(self.checkpoints, *map(self.workspace.subpath, trainings))
         self.runs.clear()
         wait_for(lambda: not self.pods(), "the cluster without a pod of the tests", self.target.patience)
 
     def folder_of(self, run: ClusterRun) -> str:
-        return self.workspace.subpath(self.workspace.run(run.model_id).root)
+        return self.workspace.subpath(self.workspace.run(run.key).root)
 
 
 class ClusterRun:
@@ -105,6 +111,7 @@ class ClusterRun:
         self._airflow = yard.airflow
         self._limit = yard.target.patience
         self.model_id = model_id
+        self.key = RunKey.first_of(model_id)
 
     # Airflow's side
 

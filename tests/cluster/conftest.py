@@ -52,7 +52,7 @@ def whole_yard(core: Any, target: Target, airflow: Any) -> Iterator[Any]:
     hands = Hands(core, target, account, read_settings(os.environ))
     yard = ClusterYard(core, target, airflow, hands, account)
     yield yard
-    hands.remove(f"datasets/{account}")
+    hands.remove(yard.dataset)
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ from copy import deepcopy
 from types import SimpleNamespace
 from typing import Any
 
-from samples import MODEL_ID
+from samples import RUN
 
-from trainyard.domain.names import pod_name
-from trainyard.pods.labels import ATTEMPT, MANAGED_BY, OURS
-from trainyard.pods.labels import MODEL_ID as RUN_LABEL
+from trainyard.domain.names import RunKey, label_value, pod_name
+from trainyard.pods.labels import ACCOUNT, ATTEMPT, MANAGED_BY, MODEL_ID, OURS, TRAINING_ID
 
 _LEARNER = "learner"
 RUNNING = {"phase": "Running", "containerStatuses": [{"name": _LEARNER, "state": {"running": {}}}]}
@@ -39,18 +38,28 @@ def exited(code: int) -> dict[str, Any]:
     }
 
 
-def pod(status: dict[str, Any], attempt: int = 1, model_id: str = MODEL_ID) -> dict[str, Any]:
+def pod(
+    status: dict[str, Any], attempt: int = 1, run: RunKey = RUN, account: str = "vision", gpus: int = 0
+) -> dict[str, Any]:
+    """A pod of a run, as the cluster has it; without GPUs unless some are asked for."""
+    ids = {TRAINING_ID: run.training_id, MODEL_ID: run.model_id}
     return {
         "metadata": {
-            "name": pod_name(model_id, attempt),
+            "name": pod_name(run, attempt),
             "namespace": "default",
             "uid": f"uid-{attempt}",
-            "labels": {MANAGED_BY: OURS, RUN_LABEL: model_id, ATTEMPT: str(attempt)},
+            "labels": {MANAGED_BY: OURS, **ids, ATTEMPT: str(attempt), ACCOUNT: label_value(account)},
+            "annotations": {ACCOUNT: account},
         },
         "spec": {
             "activeDeadlineSeconds": 3600,
             "containers": [
-                {"name": _LEARNER, "image": "registry.example.com/x:1", "env": [{"name": "A", "value": "b"}]},
+                {
+                    "name": _LEARNER,
+                    "image": "registry.example.com/x:1",
+                    "env": [{"name": "A", "value": "b"}],
+                    "resources": {"limits": {"nvidia.com/gpu": str(gpus)} if gpus else {}},
+                },
             ],
         },
         "status": status,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from datetime import timedelta
 
 import pytest
 from late import Late
-from samples import MODEL_ID, training
+from samples import MODEL_ID, RUN, training
 from sqlalchemy import select, text
 from test_front_door import _CANCEL, _Http
-from test_history import _ALL, _TRAINED, _end, _parse, _start, world  # noqa: F401 - a fixture
+from test_history import _ALL, _HOSTILE, _TRAINED, _end, _parse, _says, _start, world  # noqa: F401 - a fixture
 
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
+from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -21,6 +25,7 @@ usages = Late("trainyard.airflow.usage")
 configuration = Late("airflow.configuration")
 models = Late("airflow.models")
 xcoms = Late("airflow.models.xcom")
+dagruns = Late("airflow.models.dagrun")
 users = Late("airflow.api_fastapi.auth.managers.simple.user")
 _OTHER, _AGAIN = "training-Xz81mQ0aB", "training-again0000"
 _QUOTAS = """
@@ -155,7 +160,7 @@ class TestShares:
     @pytest.mark.parametrize("state", ["queued", "running", "deferred"])
     def test_a_train_step_that_has_its_slots_holds_gpus_and_counts_since_its_program_started(self, yard, usage, state):
         _start(yard, run_id=_AGAIN, validate="success", stage="success", train=state)
-        yard.started[_AGAIN] = _NOW
+        yard.started[RunKey(MODEL_ID, _AGAIN)] = _NOW
         share = next(share for share in self._of(usage) if share.holding)
         assert (share.waiting, share.gpu_seconds) == (False, 60.0)
 
@@ -177,6 +182,38 @@ class TestShares:
             where = {"dag_id": MODEL_ID, "task_id": "upload", "run_id": _AGAIN, "session": session}
             xcoms.XComModel.set("used", used, **where)
         assert 7.0 in [share.gpu_seconds for share in self._of(usage)]
+
+    @pytest.mark.parametrize("value", _HOSTILE, ids=repr)
+    @pytest.mark.parametrize(("key", "step"), [("outcome", "train"), ("used", "upload")])
+    def test_what_is_no_outcome_counts_nothing_and_the_others_as_ever(self, yard, usage, value, key, step):
+        _start(yard, _OTHER, run_id=_AGAIN, **_ALL)
+        _says(yard, value, key, step, _OTHER, _AGAIN)
+        _end(yard, _AGAIN, training_id=_OTHER)
+        assert [share.gpu_seconds for share in self._of(usage)] == [40.0]
+        theirs = self._of(usage, "speech")
+        assert sorted(share.gpu_seconds for share in theirs) == [0.0, 40.0]
+        assert all(0 <= share.seconds_since(0.0) <= 40.0 for share in theirs)
+
+    def test_a_run_counts_no_more_than_its_own_time_on_the_gpus_it_can_have(self, yard, usage):
+        """A century is an amount that an outcome can have; the run was there for a minute and may ask for one GPU."""
+        _start(yard, run_id=_AGAIN, **_ALL)
+        _says(yard, Outcome(gpu_seconds=3e9, started_at=0.0, finished_at=1e9).as_dict(), run_id=_AGAIN)
+        _end(yard, _AGAIN)
+        with yard.session() as session:
+            run = session.scalars(select(dagruns.DagRun).where(dagruns.DagRun.run_id == _AGAIN)).one()
+            run.queued_at = run.end_date - timedelta(seconds=60)
+        assert sorted(share.gpu_seconds for share in self._of(usage)) == [40.0, 60.0]
+
+    def test_a_run_counts_once_where_what_it_used_is_told_beside_its_outcome(self, yard, usage):
+        _says(yard, Outcome(gpu_seconds=30.0, started_at=1.0, finished_at=31.0).as_dict(), "used", "upload")
+        assert [share.gpu_seconds for share in self._of(usage)] == [40.0]
+
+    def test_runs_of_two_trainings_with_one_id_count_for_their_own_accounts(self, yard, usage):
+        for training_id in (MODEL_ID, _OTHER):
+            _start(yard, training_id, run_id=_AGAIN, validate="success", stage="success", train="running")
+        yard.started |= {RunKey(MODEL_ID, _AGAIN): _NOW, RunKey(_OTHER, _AGAIN): _NOW + 50}
+        holding = {share.account: share.gpu_seconds for share in usage.shares(_NOW - 10) if share.holding}
+        assert holding == {"vision": 60.0, "speech": 10.0}
 
     def test_a_training_that_airflow_does_not_know_yet_waits(self, yard, usage):
         yard.catalogue.add(training("training-new000000", "vision"))
@@ -216,7 +253,92 @@ class TestHousekeeping:
         assert held.trainings(later) == {MODEL_ID}
         held.forget_training(MODEL_ID)
         held.forget_training(MODEL_ID)
-        assert held.run_ids() == {_OTHER, _AGAIN}
+        assert held.runs() == {RunKey.first_of(_OTHER), RunKey(_OTHER, _AGAIN)}
+
+    def test_runs_of_two_trainings_with_one_id_have_their_own_ends(self, yard):
+        held = leftovers.AirflowLeftovers()
+        mine, theirs = RunKey(MODEL_ID, _AGAIN), RunKey(_OTHER, _AGAIN)
+        for run in (mine, theirs):
+            _start(yard, run.training_id, run_id=_AGAIN, **_ALL)
+        _end(yard, _AGAIN, "failed", _OTHER)
+        assert held.ends([mine, theirs, RunKey(_OTHER, MODEL_ID)]) == {mine: None, theirs: _NOW}
+        assert held.ends([]) == {}
+        assert held.runs() == {RUN, RunKey.first_of(_OTHER), mine, theirs}
+
+
+class TestFolders:
+    """What housekeeping takes from the workspace; folders count by their last change."""
+
+    @pytest.fixture
+    def workspace(self, yard, tmp_path):
+        return Workspace(tmp_path / "workspace")
+
+    def _old(self, path):
+        path.mkdir(parents=True, exist_ok=True)
+        for each in (path, path.parent):
+            os.utime(each, (1000, 1000))
+        return path
+
+    def _sweeps(self, yard):
+        return yard.client("root", "admin").post("/housekeeping", json={}).json()["orphans"]
+
+    @pytest.fixture(autouse=True)
+    def _no_run_is_past_its_time(self, yard, monkeypatch):
+        monkeypatch.setenv("TRAINYARD_RETENTION_DAYS", "100000")
+        yard.client = _clients()
+
+    def test_the_folder_of_an_unknown_training_goes_with_its_last_run(self, yard, workspace):
+        gone = RunKey("training-000000000", MODEL_ID)
+        known = self._old(workspace.run(RUN).root)
+        self._old(workspace.run(gone).root)
+        assert self._sweeps(yard)[0] == f"workspace {MODEL_ID}"
+        assert not workspace.training(gone.training_id).exists()
+        assert known.exists()
+
+    def test_what_else_lay_in_the_folder_of_an_unknown_training_goes_once_its_runs_have_gone_a_day_ago(
+        self, yard, workspace
+    ):
+        gone = RunKey("training-000000000", MODEL_ID)
+        self._old(workspace.run(gone).root)
+        notes = workspace.training(gone.training_id) / "notes"
+        notes.mkdir()
+        self._sweeps(yard)
+        self._old(notes)
+        assert self._sweeps(yard) == ["workspace of training-000000000"]
+        assert not workspace.training(gone.training_id).exists()
+
+    def test_a_dry_sweep_tells_of_an_unknown_trainings_folder_what_the_sweep_then_does(self, yard, workspace):
+        self._old(workspace.run(RunKey.first_of("training-000000000")).root)
+        dry = yard.client("root", "admin").post("/housekeeping", json={"dry_run": True}).json()["orphans"]
+        assert self._sweeps(yard) == dry
+
+    def test_a_run_folder_of_the_old_layout_goes_once_its_training_is_unknown(self, yard, workspace):
+        old = self._old(workspace.training("training-000000000") / "logs")
+        known = self._old(workspace.training(MODEL_ID) / "logs")
+        assert self._sweeps(yard) == ["workspace of training-000000000"]
+        assert not old.parent.exists()
+        assert known.exists()
+
+    def test_a_run_that_has_the_id_of_another_trainings_run_keeps_no_folder_of_its_own(self, yard, workspace):
+        self._old(workspace.run(RunKey(_OTHER, MODEL_ID)).root)
+        known = self._old(workspace.run(RUN).root)
+        assert self._sweeps(yard) == [f"workspace {MODEL_ID}"]
+        assert known.exists()
+        assert not workspace.run(RunKey(_OTHER, MODEL_ID)).root.exists()
+
+    def test_what_changed_today_or_is_somebody_elses_stays(self, yard, workspace):
+        young = workspace.run(RunKey.first_of("training-000000000")).root
+        young.mkdir(parents=True)
+        theirs = self._old(workspace.root / "runs" / "backup" / MODEL_ID)
+        assert self._sweeps(yard) == []
+        assert young.exists()
+        assert theirs.exists()
+
+    def test_a_run_of_airflows_own_making_with_an_id_of_another_form_can_be_deleted(self, yard, workspace):
+        _start(yard, run_id="manual__2026", **_ALL)
+        _end(yard, "manual__2026")
+        assert yard.client("ada").delete("/models/manual__2026").status_code == 204
+        assert yard.history.find("manual__2026") is None
 
 
 class TestLogsOfSteps:

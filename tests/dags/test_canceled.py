@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from late import Late
-from samples import MODEL_ID
+from samples import MODEL_ID, RUN
 from sqlalchemy import delete, select
 from test_history import _end, _parse, _start, _submit, world  # noqa: F401 - a fixture
 from test_train_end import pulled
@@ -83,14 +83,14 @@ def test_a_staging_that_was_not_stopped_in_time_leaves_nothing_behind(world, tmp
     _parse(world)
     _start(world, validate="success", stage="running")
     workspace = Workspace(tmp_path / "workspace")
-    run = workspace.run(MODEL_ID)
+    run = workspace.run(RUN)
     (run.model / "package").mkdir(parents=True)
     (run.logs / "learner-1").mkdir(parents=True)
-    context = {"run_id": MODEL_ID, "ti": SimpleNamespace(task_id="stage", xcom_pull=partial(pulled, world))}
-    tasks.undo_if_canceled(context, workspace)
+    context = {"ti": SimpleNamespace(task_id="stage", xcom_pull=partial(pulled, world))}
+    tasks.undo_if_canceled(context, RUN, workspace)
     assert run.model.exists()
     world.history.cancel(world.history.find(MODEL_ID), "grace")
     with pytest.raises(TrainyardError, match="canceled by grace"):
-        tasks.undo_if_canceled(context, workspace)
+        tasks.undo_if_canceled(context, RUN, workspace)
     assert not run.model.exists()
     assert run.logs.exists()

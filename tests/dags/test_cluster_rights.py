@@ -36,7 +36,7 @@ doctorcluster = Late("trainyard.airflow.doctorcluster")
 
 _RIGHTS = PROJECT / "deploy" / "kubernetes" / "trainings" / "rights.yaml"
 _OPTIONAL = PROJECT / "deploy" / "kubernetes" / "examples" / "doctor.yaml"
-_POD = pod_name(SMALL.model_id, 1)
+_POD = pod_name(SMALL.key, 1)
 _CONNECTION = "recorded_cluster"  # no other test's: the api-server keeps its client
 
 # Waits until it is watched; says by its exit code whether each folder can be written, and whether two are one.
@@ -107,7 +107,7 @@ def _take_all(workspace):
     cluster = ourpods.OurPods(hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client, "default", 20)
     (left,) = cluster.all(WorkspaceVolume(folder=str(workspace)))
     cluster.remove(left, 0)
-    pods().remove_all(SMALL.model_id)
+    pods().remove_all(SMALL.key)
 
 
 def event_of(made, watched, mark):
@@ -126,12 +126,12 @@ def event_of(made, watched, mark):
 def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path):
     body = training(tmp_path, _WRITES_WHERE_IT_MAY)
 
-    assert pods().newest(SMALL.model_id) is None
+    assert pods().newest(SMALL.key) is None
     created = [pods().create(body) for _ in range(2)]  # the second one finds the first
     assert created[0]["metadata"]["uid"] == created[1]["metadata"]["uid"]
     steps, recorded.rights = recorded.rights, set()
 
-    podwaits.PodWaits(_CONNECTION, "default")(SMALL.model_id)
+    podwaits.PodWaits(_CONNECTION, "default")(SMALL.key)
     api_server, recorded.rights = recorded.rights, set()
 
     mark = tmp_path / SMALL.run_subpath / "result" / "watched"
@@ -141,8 +141,8 @@ def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path)
     triggerer, recorded.rights = recorded.rights, set()
 
     pods().create(body)
-    pods().end_all(SMALL.model_id, 2)
-    pods().remove_all(SMALL.model_id)
+    pods().end_all(SMALL.key, 2)
+    pods().remove_all(SMALL.key)
     pods().create(body)
     _take_all(tmp_path)
     steps |= recorded.rights

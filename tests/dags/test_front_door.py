@@ -287,7 +287,7 @@ class TestDeleting:
 class TestLogs:
     @pytest.fixture
     def log(self, tmp_path):
-        path = tmp_path / "workspace" / "runs" / MODEL_ID / "logs" / "learner-1" / "training-log.txt"
+        path = tmp_path / "workspace" / "runs" / MODEL_ID / MODEL_ID / "logs" / "learner-1" / "training-log.txt"
         path.parent.mkdir(parents=True)
         return path
 

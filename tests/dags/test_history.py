@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from types import SimpleNamespace
 
 import pytest
 from late import Late
-from samples import MODEL_ID, training
+from samples import MODEL_ID, RUN, training
 from sqlalchemy import select, text
 
 from trainyard.catalogue import Catalogue
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase, State
 from trainyard.errors import TrainyardError
@@ -150,13 +152,15 @@ def _parse(world, training_id=MODEL_ID):
         update_dag_parsing_results_in_db("trainings", None, found, {}, None, set(), session)
 
 
-def _start(world, training_id=MODEL_ID, run_id=None, **steps):
-    """Create a run as the scheduler does, with the states of its steps."""
+def _start(world, training_id=MODEL_ID, run_id=None, days=1, **steps):
+    """Create a run as the scheduler does, with the states of its steps; a later one is some days after the first."""
     from airflow.timetables.base import DataInterval
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
     first = run_id is None
-    at = datetime.fromtimestamp(world.catalogue.get(training_id).submitted_at, UTC) + timedelta(days=not first)
+    at = datetime.fromtimestamp(world.catalogue.get(training_id).submitted_at, UTC) + timedelta(
+        days=0 if first else days
+    )
     with world.session() as session:
         dag = serialized.SerializedDagModel.get_dag(training_id, session=session)
         run = dag.create_dagrun(
@@ -174,9 +178,11 @@ def _start(world, training_id=MODEL_ID, run_id=None, **steps):
         run.queued_at = at
 
 
-def _end(world, run_id=MODEL_ID, state="success", **outcomes):
+def _end(world, run_id=MODEL_ID, state="success", training_id=None, **outcomes):
+    """End a run; its training is to be given where several trainings have a run of this id."""
+    of_training = [runs.DagRun.dag_id == training_id] * (training_id is not None)
     with world.session() as session:
-        run = session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == run_id))
+        run = session.scalars(select(runs.DagRun).where(runs.DagRun.run_id == run_id, *of_training)).one()
         run.state, run.end_date = state, datetime(2026, 1, 2, tzinfo=UTC)
         for task_id, outcome in outcomes.items():
             xcoms.XComModel.set(
@@ -191,10 +197,18 @@ def _mark_canceled(world, run_id):
         xcoms.XComModel.set("canceled", "grace", **place, session=session)
 
 
-def _states(world, run_id=MODEL_ID):
+def _says(world, value, key="outcome", task_id="train", training_id=MODEL_ID, run_id=None):
+    """Leave an XCom of any value, as whoever reaches Airflow's API or database can."""
+    place = {"dag_id": training_id, "task_id": task_id, "run_id": run_id or training_id}
     with world.session() as session:
-        task = rows.TaskInstance
-        return dict(session.execute(select(task.task_id, task.state).where(task.run_id == run_id)).all())
+        xcoms.XComModel.set(key, json.dumps(value), **place, serialize=False, session=session)
+
+
+def _states(world, run_id=MODEL_ID, training_id=None):
+    task = rows.TaskInstance
+    of_training = [task.dag_id == training_id] * (training_id is not None)
+    with world.session() as session:
+        return dict(session.execute(select(task.task_id, task.state).where(task.run_id == run_id, *of_training)).all())
 
 
 class TestLists:
@@ -209,7 +223,7 @@ class TestLists:
         _submit(world)
         _parse(world)
         _start(world, validate="success", stage="success", train="deferred")
-        world.started[MODEL_ID] = 1234.5
+        world.started[RUN] = 1234.5
         run = world.history.find(MODEL_ID)
         assert (run.name, run.account, run.framework, run.gpus) == ("tf-mnist", "vision", "tensorflow 2.16", 1)
         assert (run.phase, run.state, run.running_at) == (Phase.TRAINING, State.RUNNING, 1234.5)
@@ -282,7 +296,7 @@ class TestFilteredLists:
         _mark_canceled(world, ids["late"])
         _end(world, ids["late"], train=_TRAINED)
         _start(world, ids["going"], validate="success", stage="success", train="deferred")
-        world.started[ids["going"]] = 1.0
+        world.started[RunKey.first_of(ids["going"])] = 1.0
         _start(world, ids["waits"], validate="success", stage="success", train="deferred")
         return ids
 
@@ -405,6 +419,160 @@ class TestCanceling:
         with pytest.raises(TrainyardError, match="just being set up") as refusal:
             world.history.cancel(world.history.find(MODEL_ID), "grace")
         assert refusal.value.code.code == "C108"
+
+
+class TestRunsWithOneId:
+    """Airflow lets runs of two DAGs have one id; the service tells them apart by their trainings."""
+
+    @pytest.fixture
+    def both(self, world):
+        """A later run of a training, and one of another training that was given its id afterwards."""
+        for training_id in (MODEL_ID, _OTHER):
+            _submit(world, training_id)
+            _parse(world, training_id)
+            _start(world, training_id, **_ALL)
+            _end(world, training_id, train=_TRAINED)
+        _start(world, run_id=_AGAIN, validate="success", stage="success", train="deferred")
+        _start(world, _OTHER, run_id=_AGAIN, **{**_ALL, "train": "failed"})
+        _end(world, _AGAIN, "failed", _OTHER, train=_CRASHED)
+        world.started[RunKey(MODEL_ID, _AGAIN)] = 7.0
+        return {run.key: run for run in world.history.page(None, 10, 0)[0]}
+
+    def test_each_is_listed_with_its_own_steps_and_outcome(self, world, both):
+        assert len(both) == 4
+        mine, theirs = both[RunKey(MODEL_ID, _AGAIN)], both[RunKey(_OTHER, _AGAIN)]
+        assert (mine.phase, mine.running_at, mine.outcome) == (Phase.TRAINING, 7.0, None)
+        assert (theirs.phase, theirs.running_at, theirs.outcome) == (Phase.DONE, 1.0, _CRASHED)
+
+    @pytest.mark.parametrize(("state", "training_id"), [(State.RUNNING, MODEL_ID), (State.ERROR, _OTHER)])
+    def test_a_state_is_asked_for_of_each(self, world, both, state, training_id):
+        found, total = world.history.page(None, 10, 0, frozenset({state}))
+        assert ([run.key for run in found], total) == ([RunKey(training_id, _AGAIN)], 1)
+
+    def test_a_member_of_one_account_lists_the_own_alone(self, world, both):
+        assert {run.key for run in world.history.page({_OTHER}, 10, 0)[0]} == {
+            RunKey.first_of(_OTHER),
+            RunKey(_OTHER, _AGAIN),
+        }
+
+    def test_the_one_that_had_the_id_first_is_found_by_it(self, world, both):
+        assert world.history.find(_AGAIN).key == RunKey(MODEL_ID, _AGAIN)
+
+    def test_a_run_of_another_training_with_the_id_of_a_first_run_is_not_found_in_its_place(self, world, both):
+        _start(world, _OTHER, run_id=MODEL_ID, days=2, validate="running")
+        assert world.history.find(MODEL_ID).key == RUN
+        assert world.history.find(MODEL_ID).state is State.COMPLETED
+
+    def test_it_is_not_found_either_where_the_first_run_is_not_known_to_airflow_yet(self, world, both):
+        _submit(world, "training-new000000")
+        _start(world, _OTHER, run_id="training-new000000", days=2, validate="running")
+        assert world.history.find("training-new000000").key == RunKey.first_of("training-new000000")
+
+    def test_canceling_one_leaves_the_other_as_it_was(self, world, both):
+        with world.session() as session:
+            theirs = select(runs.DagRun).where(runs.DagRun.dag_id == _OTHER, runs.DagRun.run_id == _AGAIN)
+            session.scalar(theirs).state = "running"
+        before = _states(world, _AGAIN, _OTHER)
+        world.history.cancel(both[RunKey(MODEL_ID, _AGAIN)], "grace")
+        assert _states(world, _AGAIN, MODEL_ID)["train"] == "failed"
+        assert _states(world, _AGAIN, _OTHER) == before
+        _end(world, _AGAIN, "failed", MODEL_ID)
+        _end(world, _AGAIN, "failed", _OTHER, train=_CRASHED)
+        ends = {run.key: run.state for run in world.history.page(None, 10, 0)[0] if run.model_id == _AGAIN}
+        assert ends == {RunKey(MODEL_ID, _AGAIN): State.CANCELED, RunKey(_OTHER, _AGAIN): State.ERROR}
+
+    @pytest.mark.parametrize("training_id", [MODEL_ID, _OTHER])
+    def test_forgetting_one_leaves_the_other(self, world, both, training_id):
+        gone = RunKey(training_id, _AGAIN)
+        world.history.forget(both[gone])
+        assert {run.key for run in world.history.page(None, 10, 0)[0]} == both.keys() - {gone}
+        assert _states(world, _AGAIN, training_id) == {}
+        (other,) = {MODEL_ID, _OTHER} - {training_id}
+        assert _states(world, _AGAIN, other)
+
+
+_HOSTILE = [
+    "text",
+    ["code", "C201"],
+    7,
+    True,
+    {"gpu_seconds": "a lot", "exit_code": [], "started_at": "yesterday", "code": {}},
+    {"gpu_seconds": 1e308, "started_at": 1e308, "finished_at": 1e308},
+    {"gpu_seconds": float("nan"), "started_at": float("nan"), "finished_at": float("inf")},
+    {"gpu_seconds": -1e9, "started_at": -5, "finished_at": -7.5},
+    {"gpu_seconds": True, "started_at": False},
+    {"code": "C999", "message": None, "cure": 7},
+    {"code": None, "message": ["a"], "gpu_seconds": None},
+    {"__class__": "os.system", "__data__": "true"},
+    {"__classname__": "os.system", "__data__": "true", "__version__": 1},
+]
+
+
+class TestHostileOutcomes:
+    """What stands for an outcome in Airflow's tables can be written by whoever reaches them."""
+
+    @pytest.fixture
+    def two(self, world):
+        """Two runs that have ended: the first is to be given a hostile outcome, the other is as it should be."""
+        for training_id in (MODEL_ID, _OTHER):
+            _submit(world, training_id)
+            _parse(world, training_id)
+            _start(world, training_id, **_ALL)
+        _end(world, _OTHER, train=_TRAINED)
+        return world
+
+    def _fails(self, two):
+        with two.session() as session:
+            task = rows.TaskInstance
+            session.scalar(select(task).where(task.dag_id == MODEL_ID, task.task_id == "train")).state = "failed"
+
+    @pytest.mark.parametrize("value", _HOSTILE, ids=repr)
+    @pytest.mark.parametrize("state", ["success", "failed"])
+    def test_the_run_is_shown_and_the_other_as_ever(self, two, value, state):
+        for key, step in (("outcome", "train"), ("outcome", "upload"), ("used", "upload"), ("canceled", "validate")):
+            _says(two, value, key, step)
+        if state == "failed":
+            self._fails(two)
+        _end(two, state=state)
+        found = {run.model_id: run for run in two.history.page(None, 10, 0)[0]}
+        run, other = found[MODEL_ID], found[_OTHER]
+        assert (other.outcome, other.state) == (_TRAINED, State.COMPLETED)
+        assert run.phase is Phase.DONE
+        assert run.state is (State.COMPLETED if state == "success" else State.CANCELED)
+        assert 0 <= run.outcome.gpu_seconds < 1e12
+        json.dumps(run.outcome.as_dict(), allow_nan=False)
+        assert two.history.page(None, 10, 0, frozenset(State))[1] == 2
+
+    @pytest.mark.parametrize("value", _HOSTILE, ids=repr)
+    def test_a_step_that_failed_with_what_is_no_reason_is_the_services_fault(self, two, value):
+        _says(two, value)
+        self._fails(two)
+        _end(two, state="failed")
+        outcome = two.history.find(MODEL_ID).outcome
+        assert (outcome.code, outcome.message) == ("S500", "the train step ended without a reason")
+
+    @pytest.mark.parametrize("value", ["not json", "{", '"\\ud800"', "NaN", "null"])
+    def test_an_outcome_that_is_no_json_at_all_is_passed_over(self, two, value):
+        _says(two, _TRAINED.as_dict())
+        _end(two)
+        with two.session() as session:
+            left = xcoms.XComModel
+            said = session.scalars(select(left).where(left.dag_id == MODEL_ID)).one()
+            said.value = value
+        found = {run.model_id: run.outcome for run in two.history.page(None, 10, 0)[0]}
+        assert found == {MODEL_ID: Outcome(), _OTHER: _TRAINED}
+
+    def test_a_failure_that_is_said_of_a_run_that_airflow_calls_a_success_is_none(self, two):
+        _end(two, train=_CRASHED)
+        outcome = two.history.find(MODEL_ID).outcome
+        assert (outcome.state, outcome.gpu_seconds) == (State.COMPLETED, 40.0)
+
+    @pytest.mark.parametrize("conf", ["text", [1, 2], 7])
+    def test_parameters_of_a_run_that_are_no_table_change_nothing(self, two, conf):
+        with two.session() as session:
+            session.scalar(select(runs.DagRun).where(runs.DagRun.dag_id == MODEL_ID)).conf = conf
+        assert two.history.find(MODEL_ID).overrides == {}
+        assert len(two.history.page(None, 10, 0)[0]) == 2
 
 
 class TestForgetting:

@@ -6,22 +6,23 @@ import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
+from helddata import hold_data
 from integration.local_cluster_server import pod, running_cluster, wait_for
 from late import Late
-from samples import MODEL_ID, training
+from samples import MODEL_ID, RUN, training
 from sqlalchemy import delete, select
 from test_accounts import yard  # noqa: F401 - a fixture
 from test_history import _start, world  # noqa: F401 - a fixture
 from unit.pod_samples import SMALL
 
-from trainyard.domain.names import pod_name
+from trainyard.domain.names import RunKey, pod_name
 from trainyard.errors import TrainyardError
-from trainyard.pods.labels import MANAGED_BY, OURS, pod_labels
+from trainyard.pods.labels import MANAGED_BY, OURS, TRAINING_ID, pod_labels
 from trainyard.pods.labels import MODEL_ID as RUN_LABEL
 from trainyard.pods.spec import WorkspaceVolume
 from trainyard.workspace.datasets import DatasetCache
@@ -34,6 +35,8 @@ ourpods = Late("trainyard.airflow.ourpods")
 hooks = Late("airflow.providers.cncf.kubernetes.hooks.kubernetes")
 runs = Late("airflow.models.dagrun")
 _AGAIN, _OTHER = "training-again0000", "training-Xz81mQ0aB"
+_LATER, _THEIRS = RunKey(MODEL_ID, _AGAIN), RunKey(_OTHER, _AGAIN)
+_NOBODYS = RunKey.first_of("training-000000000")
 _CONNECTION = "janitors_cluster"
 
 
@@ -77,14 +80,13 @@ def _answer(root, method, path, data):
     return answer.json()
 
 
-def _trains(place, model_id, **changes):
+def _trains(place, key, **changes):
     """Let a pod of a run train on the cluster; return its name."""
-    run = replace(SMALL, model_id=model_id, training_id=model_id)
-    more = {"labels": pod_labels(run), **changes}
+    more = {"labels": pod_labels(replace(SMALL, key=key)), **changes}
     volume = {"name": "workspace", "hostPath": {"path": str(place.workspace.root), "type": "Directory"}}
     spec = {"volumes": [volume], **more.pop("spec", {})}
     limits = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
-    name = more.pop("name", pod_name(model_id, 1))
+    name = more.pop("name", pod_name(key, 1))
     place.cluster.core.create_namespaced_pod("default", pod(name, "sleep", "600", container=limits, spec=spec, **more))
     place.cluster.until(name, "Running")
     return name
@@ -108,7 +110,7 @@ def _tidies(**options):
 
 class TestPods:
     def test_the_pod_of_a_run_that_was_deleted_goes_and_the_log_says_why(self, place, caplog):
-        name = _trains(place, _AGAIN)
+        name = _trains(place, _LATER)
         _forget(place.yard, _AGAIN)
         with caplog.at_level(logging.INFO, "trainyard.airflow.janitor"):
             assert _tidies() == [f"pod {name}"]
@@ -116,7 +118,7 @@ class TestPods:
         assert _pods(place) == set()
 
     def test_the_pod_of_a_run_that_is_over_goes(self, place, caplog):
-        name = _trains(place, MODEL_ID)
+        name = _trains(place, RUN)
         with caplog.at_level(logging.INFO, "trainyard.airflow.janitor"):
             _tidies()
         assert _pods(place) == set()
@@ -124,44 +126,56 @@ class TestPods:
 
     @pytest.mark.parametrize("state", ["running", "queued"])
     def test_the_pod_of_a_run_that_is_going_stays(self, place, state):
-        name = _trains(place, _AGAIN)
+        name = _trains(place, _LATER)
         with place.yard.session() as session:
             session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == _AGAIN)).state = state
         assert _tidies() == []
         assert _pods(place) == {name}
 
     def test_a_run_that_is_cleared_is_going_again_and_keeps_its_pod(self, place):
-        _trains(place, MODEL_ID)
+        _trains(place, RUN)
         with place.yard.session() as session:
             session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == MODEL_ID)).state = "queued"
         assert _tidies() == []
 
+    def test_of_two_trainings_runs_with_one_id_only_the_pod_of_the_one_that_is_over_goes(self, place):
+        _start(place.yard, _OTHER, run_id=_AGAIN, train="success")
+        with place.yard.session() as session:
+            theirs = select(runs.DagRun).where(runs.DagRun.run_id == _AGAIN, runs.DagRun.dag_id == _OTHER)
+            session.scalar(theirs).state = "failed"
+        stays, goes = _trains(place, _LATER), _trains(place, _THEIRS)
+        assert _tidies() == [f"pod {goes}"]
+        assert _pods(place) == {stays}
+
     def test_a_training_that_was_just_registered_or_starts_again_keeps_its_pod(self, place):
         place.yard.catalogue.add(training("training-new000000", "vision"))
-        name = _trains(place, "training-new000000")
+        name = _trains(place, RunKey.first_of("training-new000000"))
         assert _tidies() == []
         assert _pods(place) == {name}
 
     def test_a_pod_within_its_grace_stays(self, place, monkeypatch):
         monkeypatch.setenv("TRAINYARD_JANITOR_GRACE_SECONDS", "600")
-        names = {_trains(place, _AGAIN), _trains(place, MODEL_ID)}
+        names = {_trains(place, _LATER), _trains(place, RUN)}
         _forget(place.yard, _AGAIN)
         assert _tidies() == []
         assert _pods(place) == names
 
     def test_a_run_without_a_catalogue_is_still_airflows_and_keeps_its_pod(self, place):
-        name = _trains(place, _AGAIN)
+        name = _trains(place, _LATER)
         for record in place.yard.catalogue.folder.iterdir():
             record.unlink()
         _tidies()
         assert _pods(place) == {name}
 
     def test_a_dry_pass_only_says_what_would_go(self, place, caplog):
-        name = _trains(place, MODEL_ID)
+        name = _trains(place, RUN)
         with caplog.at_level(logging.INFO, "trainyard.airflow.janitor"):
             assert _tidies(dry_run=True) == [f"pod {name}"]
         assert any(line.startswith(f"would remove pod {name}: ") for line in caplog.messages)
         assert _pods(place) == {name}
+
+
+_IDS = {TRAINING_ID: "training-000000000", RUN_LABEL: "training-000000000"}
 
 
 class TestOthers:
@@ -170,21 +184,23 @@ class TestOthers:
         [
             {},
             {"app": "notebook"},
-            {RUN_LABEL: "training-000000000"},
-            {MANAGED_BY: "Helm", RUN_LABEL: "training-000000000"},
+            _IDS,
+            {MANAGED_BY: "Helm", **_IDS},
             {MANAGED_BY: OURS},
+            {MANAGED_BY: OURS, RUN_LABEL: "training-000000000"},
+            {MANAGED_BY: OURS, TRAINING_ID: "training-000000000"},
         ],
-        ids=["none", "their-own", "no-manager", "another-manager", "no-run"],
+        ids=["none", "their-own", "no-manager", "another-manager", "no-run", "no-training", "no-id"],
     )
     def test_a_pod_without_the_services_labels_is_never_touched(self, place, labels):
-        name = _trains(place, "training-000000000", name="theirs", labels=labels)
+        name = _trains(place, _NOBODYS, name="theirs", labels=labels)
         assert _tidies() == []
         assert _pods(place) == {name}
 
     def test_a_pod_of_another_installation_in_the_same_namespace_is_never_touched(self, place, tmp_path):
         (tmp_path / "other").mkdir()
         other = {"volumes": [{"name": "workspace", "hostPath": {"path": str(tmp_path / "other")}}]}
-        name = _trains(place, "training-000000000", spec=other)
+        name = _trains(place, _NOBODYS, spec=other)
         assert _tidies() == []
         assert _pods(place) == {name}
 
@@ -198,11 +214,11 @@ class TestOthers:
     def test_a_pod_that_has_got_the_name_of_one_that_was_seen_is_another_one(self, place):
         client = hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client
         pods = ourpods.OurPods(client, "default", 10)
-        name = _trains(place, _AGAIN)
+        name = _trains(place, _LATER)
         (seen,) = pods.all(WorkspaceVolume(folder=str(place.workspace.root)))
         place.cluster.delete(name, 0)
         wait_for(lambda: place.cluster.pod(name) is None, "the end of the first pod")
-        _trains(place, _AGAIN)
+        _trains(place, _LATER)
         pods.remove(seen, 0)
         assert _pods(place) == {name}
 
@@ -211,12 +227,12 @@ class TestDoubt:
     """Without a sure answer nothing goes."""
 
     def _nothing_goes(self, place, match):
-        names = {_trains(place, MODEL_ID), _trains(place, "training-000000000")}
-        (place.workspace.run(MODEL_ID).model).mkdir(parents=True)
+        names = {_trains(place, RUN), _trains(place, _NOBODYS)}
+        (place.workspace.run(RUN).model).mkdir(parents=True)
         with pytest.raises(TrainyardError, match=match):
             janitors.tidy_up(False)
         assert _pods(place) == names
-        assert place.workspace.run(MODEL_ID).model.exists()
+        assert place.workspace.run(RUN).model.exists()
 
     def test_a_front_door_that_does_not_answer_removes_nothing(self, place):
         def silent(*question):
@@ -230,26 +246,26 @@ class TestDoubt:
             session.execute(delete(runs.DagRun))
         self._nothing_goes(place, "has no run of any training")
 
-    def test_a_run_that_the_answer_leaves_out_keeps_its_pod(self, place):
-        place.door = lambda *question: {"runs": {}}
-        name = _trains(place, MODEL_ID)
+    def test_a_run_of_which_the_answer_says_what_nobody_knows_keeps_its_pod(self, place):
+        place.door = lambda *question: {"runs": [{"state": "something-newer", "ended_at": 0.0}]}
+        name = _trains(place, RUN)
         assert _tidies() == []
         assert _pods(place) == {name}
 
     def test_a_cluster_that_does_not_answer_takes_no_dataset_from_what_may_run_there(self, place, monkeypatch):
         monkeypatch.setattr("trainyard.airflow.trainingpods._RETRY_PAUSE_SECONDS", 0)
         monkeypatch.setattr(ourpods.TrainingPods.__init__, "__defaults__", (0.0,))
-        place.workspace.run(MODEL_ID).model.mkdir(parents=True)
+        place.workspace.run(RUN).model.mkdir(parents=True)
         place.cluster.kill()
         try:
             with pytest.raises(TrainyardError, match="the Kubernetes API does not answer"):
                 janitors.tidy_up(False)
         finally:
             place.cluster.start()
-        assert place.workspace.run(MODEL_ID).model.exists()
+        assert place.workspace.run(RUN).model.exists()
 
     def test_what_cannot_be_removed_fails_the_task_is_named_and_keeps_nothing_else(self, place, caplog, monkeypatch):
-        names = [_trains(place, MODEL_ID), _trains(place, "training-000000000")]
+        names = [_trains(place, RUN), _trains(place, _NOBODYS)]
         as_usual = ourpods.OurPods.remove
 
         def refused(pods, one, grace_seconds):
@@ -266,8 +282,8 @@ class TestDoubt:
 
 class TestTwice:
     def test_two_janitors_at_once_are_harmless(self, place):
-        names = {_trains(place, MODEL_ID), _trains(place, "training-000000000")}
-        stays = _trains(place, _AGAIN)
+        names = {_trains(place, RUN), _trains(place, _NOBODYS)}
+        stays = _trains(place, _LATER)
         both = Barrier(2, timeout=20)
         place.door = lambda *question: both.wait() and None  # each has looked before either hears whose they are
         with ThreadPoolExecutor(2) as pool:
@@ -278,7 +294,7 @@ class TestTwice:
         assert _pods(place) == {stays}
 
     def test_a_second_pass_finds_nothing(self, place):
-        name = _trains(place, MODEL_ID)
+        name = _trains(place, RUN)
         assert _tidies() == [f"pod {name}"]
         wait_for(lambda: place.cluster.pod(name) is None, "the end of the pod")
         assert _tidies() == []
@@ -288,27 +304,24 @@ class TestWorkspace:
     @pytest.fixture
     def run(self, place):
         """A run that is over and whose cleanup never was: a dataset is held, the program unpacked, results unsent."""
-        run = place.workspace.run(MODEL_ID)
+        run = place.workspace.run(RUN)
         for folder in (run.model, run.root / "model.part", run.result, run.logs):
             folder.mkdir(parents=True)
         (run.result / "weights").write_text("x")
-        version = place.workspace.root / "datasets" / "data-0" / "1"
-        version.mkdir(parents=True)
-        (version.parent / ".cache").mkdir()
-        DatasetCache(place.workspace).hold(version, MODEL_ID)
+        hold_data(place.workspace)
         return run
 
     def test_what_a_run_that_is_over_held_is_let_go_and_its_results_stay(self, place, run):
         assert _tidies() == [f"workspace {MODEL_ID}"]
-        assert DatasetCache(place.workspace).held(MODEL_ID) is None
+        assert DatasetCache(place.workspace).held(str(RUN)) is None
         assert {path.name for path in run.root.iterdir()} == {"result", "logs"}
         assert (run.result / "weights").exists()
         assert _tidies() == []
 
     def test_while_a_pod_of_it_is_there_its_dataset_stays(self, place, run):
-        name = _trains(place, MODEL_ID)
+        name = _trains(place, RUN)
         assert _tidies() == [f"pod {name}"]
-        assert DatasetCache(place.workspace).held(MODEL_ID) is not None
+        assert DatasetCache(place.workspace).held(str(RUN)) is not None
         wait_for(lambda: place.cluster.pod(name) is None, "the end of the pod")
         assert _tidies() == [f"workspace {MODEL_ID}"]
 
@@ -316,7 +329,7 @@ class TestWorkspace:
         with place.yard.session() as session:
             session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == MODEL_ID)).state = "running"
         assert _tidies() == []
-        assert DatasetCache(place.workspace).held(MODEL_ID) is not None
+        assert DatasetCache(place.workspace).held(str(RUN)) is not None
         assert (run.root / "model.part").exists()
 
     def test_what_somebody_put_beside_the_runs_is_theirs(self, place):
@@ -325,33 +338,51 @@ class TestWorkspace:
         assert _tidies() == []
         assert theirs.exists()
 
+    def test_of_two_trainings_runs_with_one_id_only_what_is_of_the_one_that_is_over_goes(self, place, run):
+        theirs = RunKey(_OTHER, MODEL_ID)
+        _start(place.yard, _OTHER, run_id=MODEL_ID, validate="success", stage="running")
+        hold_data(place.workspace, theirs)
+        place.workspace.run(theirs).model.mkdir(parents=True)
+        assert _tidies() == [f"workspace {MODEL_ID}"]
+        cache = DatasetCache(place.workspace)
+        assert (cache.held(str(RUN)), cache.held(str(theirs)) is not None) == (None, True)
+        assert (run.model.exists(), place.workspace.run(theirs).model.exists()) == (False, True)
+
     def test_a_hold_that_was_half_taken_goes(self, place):
         holds = place.workspace.root / "datasets" / ".holds"
         holds.mkdir(parents=True)
-        (holds / f".{MODEL_ID}").write_text("da")
+        (holds / f".{RUN}").write_text("da")
         assert _tidies() == [f"workspace {MODEL_ID}"]
         assert list(holds.iterdir()) == []
 
 
 class TestRoute:
+    def _told(self, place, *asked):
+        answer = place.root.post("/housekeeping/owners", json={"runs": [asdict(run) for run in asked]})
+        return answer.json()["runs"]
+
     def test_an_admin_is_told_whose_run_is_going(self, place):
-        asked = {"model_ids": [MODEL_ID, _AGAIN, "training-000000000"]}
-        told = place.root.post("/housekeeping/owners", json=asked).json()["runs"]
-        assert told == {
-            MODEL_ID: {"state": "over", "ended_at": 1_767_312_000.0},
-            _AGAIN: {"state": "going", "ended_at": None},
-            "training-000000000": {"state": "unknown", "ended_at": None},
-        }
+        assert self._told(place, _LATER, _NOBODYS, RUN) == [
+            {"state": "going", "ended_at": None},
+            {"state": "unknown", "ended_at": None},
+            {"state": "over", "ended_at": 1_767_312_000.0},
+        ]
 
     @pytest.mark.parametrize("name", ["ada", "mallory"])
     def test_members_are_told_nothing(self, place, name):
-        answer = place.yard.client(name).post("/housekeeping/owners", json={"model_ids": [MODEL_ID]})
+        answer = place.yard.client(name).post("/housekeeping/owners", json={"runs": [asdict(RUN)]})
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "C106")
 
-    def test_runs_of_two_trainings_with_one_id_both_have_to_be_over(self, place):
+    @pytest.mark.parametrize(
+        "asked", [{"model_ids": [MODEL_ID]}, {"runs": [MODEL_ID]}, {"runs": [{"model_id": MODEL_ID}]}]
+    )
+    def test_a_run_that_is_asked_about_without_its_training_is_refused(self, place, asked):
+        answer = place.root.post("/housekeeping/owners", json=asked)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
+
+    def test_runs_of_two_trainings_with_one_id_are_told_apart(self, place):
         _start(place.yard, _OTHER, run_id=_AGAIN, train="success")
         with place.yard.session() as session:
             theirs = select(runs.DagRun).where(runs.DagRun.run_id == _AGAIN, runs.DagRun.dag_id == _OTHER)
             session.scalar(theirs).state = "failed"
-        told = place.root.post("/housekeeping/owners", json={"model_ids": [_AGAIN]}).json()["runs"]
-        assert told[_AGAIN]["state"] == "going"
+        assert [owner["state"] for owner in self._told(place, _THEIRS, _LATER)] == ["over", "going"]

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 from late import Late
-from samples import MODEL_ID
+from samples import MODEL_ID, RUN
+
+from trainyard.domain.names import RunKey
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -37,18 +39,30 @@ def cluster(monkeypatch):
 
 def test_the_pod_says_what_it_waits_for_and_everybody_who_asks_at_once_asks_once(cluster):
     waits = podwaits.PodWaits("kubernetes_default", "default")
-    assert {waits(MODEL_ID) for _ in range(5)} == {"waiting for 2 GPUs"}
+    assert {waits(RUN) for _ in range(5)} == {"waiting for 2 GPUs"}
     assert len(cluster.asked) == 1
-    assert cluster.asked[0].endswith(f"={MODEL_ID}")
+    assert set(cluster.asked[0].split(",")) >= {f"trainyard/training-id={MODEL_ID}", f"trainyard/model-id={MODEL_ID}"}
+
+
+def test_runs_of_two_trainings_with_one_id_are_asked_for_apart(cluster):
+    waits = podwaits.PodWaits("kubernetes_default", "default")
+    waits(RUN), waits(RunKey("training-Xz81mQ0aB", MODEL_ID))
+    assert len(set(cluster.asked)) == 2
+
+
+@pytest.mark.parametrize("run_id", ["manual__2026", f"x,{MODEL_ID}", "a in (b)", ""])
+def test_the_cluster_is_not_asked_about_a_run_that_has_no_model_id(cluster, run_id):
+    assert podwaits.PodWaits("kubernetes_default", "default")(RunKey(MODEL_ID, run_id)) == ""
+    assert cluster.asked == []
 
 
 def test_the_newest_pod_of_a_run_counts(cluster):
     running = {**_POD, "metadata": {"name": "q", "creationTimestamp": "2026-01-02T00:00:00Z"}}
     cluster.pods.append({**running, "status": {"phase": "Running"}})
-    assert podwaits.PodWaits("kubernetes_default", "default")(MODEL_ID) == ""
+    assert podwaits.PodWaits("kubernetes_default", "default")(RUN) == ""
 
 
 @pytest.mark.parametrize("change", [{"pods": []}, {"silent": True}])
 def test_without_a_pod_or_an_answer_nothing_is_said(cluster, change):
     vars(cluster).update(change)
-    assert podwaits.PodWaits("kubernetes_default", "default")(MODEL_ID) == ""
+    assert podwaits.PodWaits("kubernetes_default", "default")(RUN) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import runpy
 import time
 from contextlib import contextmanager
@@ -13,25 +14,27 @@ from types import SimpleNamespace
 import pytest
 from late import Late
 from memorystore import MemoryStore
-from samples import MODEL_ID, training
+from samples import MODEL_ID, RUN, training
 from sqlalchemy import select, update
 from test_history import _end, _parse, _start, _submit
 from test_history import world as world  # a fixture
 
 from trainyard.catalogue import Catalogue
-from trainyard.domain.names import is_model_id
+from trainyard.domain.names import RunKey, is_model_id
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.schedules import Entry, Schedules
+from trainyard.settings import read_settings
+from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
 dag_models = Late("airflow.models.dag")
 runs = Late("airflow.models.dagrun")
-xcoms = Late("airflow.models.xcom")
 scheduled = Late("trainyard.airflow.scheduledruns")
 triggers = Late("trainyard.airflow.scheduletrigger")
 tasks = Late("trainyard.airflow.retraintask")
 _FILE = Path(__file__).resolve().parents[2] / "dags" / "retraining.py"
+_OTHER = "training-Xz81mQ0aB"
 _DUE = 1_800_000_000.0
 _HOURLY = Schedule(cron="0 * * * *")
 
@@ -43,7 +46,12 @@ def first(world):
     _parse(world)
     _start(world)
     _end(world)
-    return scheduled.AirflowScheduledRuns()
+    return _runs()
+
+
+def _runs(**staged):
+    """Return what starts scheduled runs; `staged` is the version that each run has, by its model id."""
+    return scheduled.AirflowScheduledRuns(lambda run: staged.get(run.model_id) if run.training_id == MODEL_ID else None)
 
 
 def _types(world):
@@ -77,14 +85,14 @@ class TestRuns:
         _submit(world)
         _parse(world)
         _start(world)
-        found = scheduled.AirflowScheduledRuns()
+        found = _runs()
         assert found.going(MODEL_ID)
         _end(world)
         _start(world, run_id="training-again0000")
         assert not found.going(MODEL_ID)
 
     def test_a_training_that_airflow_does_not_know_starts_nothing(self, world):
-        found = scheduled.AirflowScheduledRuns()
+        found = _runs()
         assert found.start(MODEL_ID, _DUE) is None
         assert found.newest(MODEL_ID) is None
         assert not found.held(MODEL_ID)
@@ -98,11 +106,31 @@ class TestRuns:
     def test_what_it_was_trained_on_is_what_the_newest_run_staged(self, world, first):
         assert first.trained_on(MODEL_ID) is None
         later = first.start(MODEL_ID, _DUE)
-        for run_id, version in ((MODEL_ID, "old"), (later, "new")):
-            with world.session() as session:
-                where = {"dag_id": MODEL_ID, "task_id": "stage", "run_id": run_id, "session": session}
-                xcoms.XComModel.set("dataset", f"datasets/training-data-0/{version}", **where)
-        assert first.trained_on(MODEL_ID) == "new"
+        assert _runs(**{MODEL_ID: "old", later: "new"}).trained_on(MODEL_ID) == "new"
+        assert _runs(**{MODEL_ID: "old"}).trained_on(MODEL_ID) == "old"
+
+    def test_what_a_run_of_another_training_with_the_same_id_staged_does_not_count(self, world, first):
+        _submit(world, _OTHER)
+        _parse(world, _OTHER)
+        _start(world, _OTHER, run_id=MODEL_ID)
+        staged = {RunKey(_OTHER, MODEL_ID): "theirs"}
+        assert scheduled.AirflowScheduledRuns(staged.get).trained_on(MODEL_ID) is None
+        assert scheduled.AirflowScheduledRuns(staged.get).trained_on(_OTHER) == "theirs"
+
+    def test_the_version_is_read_from_the_folder_of_the_run_and_one_without_a_folder_is_passed_over(
+        self, world, first, tmp_path, monkeypatch
+    ):
+        from trainyard.wiring import retraining_of, service_of
+
+        monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
+        monkeypatch.setenv("TRAINYARD_CATALOGUE", str(world.catalogue.folder))
+        found = retraining_of(service_of(read_settings(os.environ))).runs
+        _start(world, run_id="manual__2026")
+        assert found.trained_on(MODEL_ID) is None
+        dataset = Workspace(tmp_path / "workspace").run(RUN).dataset
+        dataset.parent.mkdir(parents=True)
+        dataset.write_text("a-version")
+        assert found.trained_on(MODEL_ID) == "a-version"
 
     def test_the_scheduler_starts_the_first_run_no_second_time_after_a_scheduled_one(self, world, first):
         first.start(MODEL_ID, _DUE)

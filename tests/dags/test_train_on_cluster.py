@@ -12,9 +12,10 @@ from threading import Thread
 from types import SimpleNamespace
 
 import pytest
+from helddata import hold_data
 from integration.local_cluster_server import running_cluster, wait_for
 from late import Late
-from samples import MODEL_ID, training
+from samples import MODEL_ID, RUN, training
 from test_train_operator import _Task
 
 from trainyard.domain.names import pod_name
@@ -29,10 +30,9 @@ operators = Late("trainyard.airflow.operator")
 sdk = Late("airflow.sdk.exceptions")
 triggers = Late("trainyard.airflow.trigger")
 trainingpods = Late("trainyard.airflow.trainingpods")
-_FIRST, _SECOND = pod_name(MODEL_ID, 1), pod_name(MODEL_ID, 2)
+_FIRST, _SECOND = pod_name(RUN, 1), pod_name(RUN, 2)
 _CONNECTION = "training_cluster"
 _MIB = 1024**2
-_DATASET = "datasets/training-data-0/1"
 _GATED = "echo begun >>$RESULT_DIR/starts; until [ -e $RESULT_DIR/go ]; do sleep 0.05; done; echo over"
 # Ends well when it is told to stop, as many programs do that save their state.
 _TRAPS = (
@@ -59,18 +59,19 @@ class _Yard:
 
     def __init__(self, cluster, workspace, monkeypatch):
         self.cluster, self.workspace, self._monkeypatch = cluster, workspace, monkeypatch
-        self.run = workspace.run(MODEL_ID)
+        self.run = workspace.run(RUN)
 
     def step(self, command=_GATED, gpus=0, attempt=1, **plan):
         """Run one try of the task; return the trigger that it leaves, or its task instance when it ended or failed."""
         wanted = training(command=command, resources=Resources(size="small" if gpus else "tiny"))
         wanted = replace(wanted, plan=replace(wanted.plan, memory=256 * _MIB, cpu_millis=100, **plan))
         checkpoints = self.workspace.checkpoints(wanted.account, wanted.spec.results)
-        for folder in (*self.run.folders, self.run.logs / "learner-1", self.workspace.root / _DATASET, checkpoints):
+        hold_data(self.workspace)
+        for folder in (*self.run.folders, self.run.logs / "learner-1", checkpoints):
             folder.mkdir(parents=True, exist_ok=True)
         operator = operators.TrainOperator(training=wanted, task_id="train")
         self._monkeypatch.setattr(operators.TrainOperator, "client", self.cluster.core)
-        self.task, self.operator = _Task(attempt, _DATASET, 7), operator
+        self.task, self.operator = _Task(attempt, 7), operator
         try:
             operator.execute({"run_id": MODEL_ID, "ti": self.task, "dag_run": SimpleNamespace(conf=None)})
         except sdk.TaskDeferred as deferred:
@@ -199,7 +200,7 @@ class TestOutages:
         yard.step()
         pods, found = trainingpods.TrainingPods(yard.cluster.core, "default"), []
         yard.cluster.kill()
-        worker = Thread(target=lambda: found.extend(pods.of_run(MODEL_ID)))
+        worker = Thread(target=lambda: found.extend(pods.of_run(RUN)))
         worker.start()
         yard.cluster.start()
         worker.join(30)

@@ -7,18 +7,24 @@ from types import SimpleNamespace
 
 import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, FakeCluster, exited, pod, refusal
+from helddata import hold_data
 from late import Late
-from samples import GIB, MODEL_ID, training
+from samples import GIB, MODEL_ID, RUN, training
 
-from trainyard.domain.names import pod_name
+from trainyard.catalogue import Catalogue
+from trainyard.domain.names import RunKey, pod_name
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import Resources
+from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
 operators = Late("trainyard.airflow.operator")
 sdk = Late("airflow.sdk.exceptions")
-_FIRST, _SECOND = pod_name(MODEL_ID, 1), pod_name(MODEL_ID, 2)
+_FIRST, _SECOND = pod_name(RUN, 1), pod_name(RUN, 2)
+
+_AGAIN = "training-again0000"
+_QUOTAS = "accounts:\n  - {name: vision, gpus: 4, members: [ada], max_hours: 24}\n"
 
 
 class _Task:
@@ -26,16 +32,15 @@ class _Task:
 
     task_id = "train"
 
-    def __init__(self, attempt, dataset, round_):
+    def __init__(self, attempt, round_):
         self.try_number, self.max_tries = attempt, round_
         self.pushed = {}
-        self._dataset = dataset
 
     def xcom_push(self, key, value):
         self.pushed[key] = value
 
     def xcom_pull(self, task_ids, key):
-        return self._dataset if (task_ids, key) == ("stage", "dataset") else None
+        return None
 
 
 @pytest.fixture
@@ -44,14 +49,23 @@ def train(monkeypatch, tmp_path):
     monkeypatch.setattr("airflow.sdk.bases.operator.ExecutorSafeguard.test_mode", True)
     for variable in [name for name in os.environ if name.startswith("TRAINYARD_")]:
         monkeypatch.delenv(variable)
-    monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
+    workspace = Workspace(tmp_path / "workspace")
+    (tmp_path / "quotas.yaml").write_text(_QUOTAS)
+    for name, place in {
+        "WORKSPACE": workspace.root,
+        "CATALOGUE": tmp_path,
+        "QUOTAS_FILE": tmp_path / "quotas.yaml",
+    }.items():
+        monkeypatch.setenv(f"TRAINYARD_{name}", str(place))
 
-    def run(cluster, raises, attempt=1, dataset="datasets/training-data-0/1", conf=None, round_=7, **changes):
+    def run(cluster, raises, attempt=1, staged=True, conf=None, round_=7, run_id=MODEL_ID, **changes):
+        if staged:
+            hold_data(workspace, RunKey(MODEL_ID, run_id))
         wanted = training(resources=Resources(size="large"), **changes)
         operator = operators.TrainOperator(training=wanted, task_id="train")
         monkeypatch.setattr(operators.TrainOperator, "client", cluster)
-        task = _Task(attempt, dataset, round_)
-        context = {"run_id": MODEL_ID, "ti": task, "dag_run": SimpleNamespace(conf=conf)}
+        task = _Task(attempt, round_)
+        context = {"run_id": run_id, "ti": task, "dag_run": SimpleNamespace(conf=conf)}
         if raises is None:
             operator.execute(context)
             return task
@@ -81,9 +95,48 @@ class TestStarting:
 
     def test_a_run_without_a_dataset_does_not_start(self, train):
         cluster = FakeCluster()
-        task = train(cluster, sdk.AirflowException, dataset=None)
+        task = train(cluster, sdk.AirflowException, staged=False)
         assert cluster.created == []
         assert _outcome(task).code == "S302"
+
+    def test_a_run_mounts_the_version_that_it_holds_whatever_was_pushed_for_it(self, train, tmp_path):
+        hold_data(Workspace(tmp_path / "workspace"), RunKey(MODEL_ID, _AGAIN), version="theirs")
+        cluster = FakeCluster()
+        train(cluster, sdk.TaskDeferred)
+        (container,) = cluster.pods[_FIRST]["spec"]["containers"]
+        paths = {mount["mountPath"]: mount["subPath"] for mount in container["volumeMounts"] if "subPath" in mount}
+        assert (
+            Workspace(tmp_path).dataset(training().spec.data).relative_to(tmp_path).joinpath("1").as_posix()
+            in paths.values()
+        )
+        assert f"runs/{MODEL_ID}/{MODEL_ID}/result" in paths.values()
+
+    def test_a_hold_outside_of_the_trainings_own_bucket_starts_nothing(self, train, tmp_path):
+        hold_data(Workspace(tmp_path / "workspace"))
+        (tmp_path / "workspace" / "datasets" / ".holds" / str(RUN)).write_text(".")
+        cluster = FakeCluster()
+        assert _outcome(train(cluster, sdk.AirflowException, staged=False)).code == "S302"
+        assert cluster.created == []
+
+    def test_a_pod_of_the_account_that_outlived_its_run_is_waited_for(self, train, monkeypatch):
+        for name in ("_RETRY_PAUSE_SECONDS", "_LOOK_SECONDS"):
+            monkeypatch.setattr(f"trainyard.airflow.trainingpods.{name}", 0)
+        outliving = pod(RUNNING, run=RunKey("training-Xz81mQ0aB", MODEL_ID), gpus=4)
+        cluster = FakeCluster(outliving)
+        cluster.deleted.append((outliving["metadata"]["name"], 0))
+        cluster.lingers = 3
+        train(cluster, sdk.TaskDeferred)
+        assert list(cluster.pods) == cluster.created == [_FIRST]
+
+    @pytest.mark.parametrize(
+        "run_id", ["manual__2026-01-01", "../datasets", "", "training-short", "training-Xz81mQ0aB"]
+    )
+    def test_a_run_id_that_the_service_did_not_make_starts_nothing_and_makes_no_folder(self, train, tmp_path, run_id):
+        Catalogue(tmp_path).add(training("training-Xz81mQ0aB"))
+        cluster = FakeCluster()
+        outcome = _outcome(train(cluster, sdk.AirflowFailException, staged=False, run_id=run_id))
+        assert (outcome.code, cluster.created) == ("C110", [])
+        assert not (tmp_path / "workspace").exists()
 
     def test_an_api_that_refuses_is_told_and_tried_again(self, train):
         cluster = FakeCluster()
@@ -161,7 +214,7 @@ class TestFindingAgain:
         for number in range(1, retries + 2):
             cluster = FakeCluster(*[pod(EVICTED, number - 1)] * (number > 1))
             task = train(cluster, sdk.TaskDeferred, attempt=number, retries=retries)
-            assert cluster.created == [pod_name(MODEL_ID, number)]
+            assert cluster.created == [pod_name(RUN, number)]
             assert task.raised.trigger.last is (number > retries)
         cluster = FakeCluster(pod(EVICTED, retries + 1))
         outcome = _outcome(train(cluster, sdk.AirflowFailException, attempt=retries + 2, retries=retries))
@@ -183,7 +236,7 @@ class TestFindingAgain:
         cluster = FakeCluster(pod(RUNNING, 1), pod(EVICTED, 2))
         train(cluster, sdk.TaskDeferred, attempt=3)
         assert [name for name, _ in cluster.deleted] == [_FIRST]
-        assert cluster.created == [pod_name(MODEL_ID, 3)]
+        assert cluster.created == [pod_name(RUN, 3)]
 
 
 class TestKilling:

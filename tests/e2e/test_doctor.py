@@ -14,5 +14,5 @@ CHECKS += ["clocks", "gpus", "inbox", "image", "workspace"]
 def test_a_stack_that_is_up_is_well_and_the_doctor_leaves_nothing_behind(yard: Yard) -> None:
     found = yard.data("doctor")
     assert [(one["check"], one["state"]) for one in found["findings"]] == [(name, "ok") for name in CHECKS], found
-    assert not list(yard.folder.glob("workspace/runs/doctor-*"))
+    assert not list(yard.folder.glob("workspace/probes/doctor-*"))
     assert "doctor-" not in yard.kubectl("get", "pods")

@@ -10,20 +10,21 @@ from test_members import _ask
 from test_stopping import LONG
 from yard import RUN_LIMIT_SECONDS, Yard
 
-from trainyard.domain.names import pod_name
+from trainyard.domain.names import RunKey, pod_name
 from trainyard.local.ready import wait_for
-from trainyard.pods.labels import MODEL_ID
+from trainyard.pods.labels import MODEL_ID, TRAINING_ID
 
 pytestmark = pytest.mark.xdist_group("stack")
 
-_NOBODYS = "training-nobodys00"
+_NOBODYS = RunKey.first_of("training-nobodys00")
 _RUNS = "/api/v2/dags/janitor/dagRuns"
 
 
 def test_the_janitor_takes_a_pod_that_no_run_owns_and_leaves_those_that_train(yard: Yard, tmp_path: Path) -> None:
     model_id = yard.submit("fails-with-3", program=LONG)
     yard.until(model_id, lambda run: run["phase"] == "training")
-    trains, nobodys = pod_name(model_id, 1), _twin_of(yard, pod_name(model_id, 1), tmp_path)
+    trains = pod_name(RunKey.first_of(model_id), 1)
+    nobodys = _twin_of(yard, trains, tmp_path)
     form = {"logical_date": None, "conf": {}}
     place = f"{_RUNS}/{_ask(yard, 'admin', 'POST', _RUNS, json=form).json()['dag_run_id']}"
     assert wait_for(lambda: yard.airflow(place).json()["state"] in ("success", "failed"), RUN_LIMIT_SECONDS)
@@ -40,7 +41,8 @@ def _twin_of(yard: Yard, name: str, folder: Path) -> str:
     """Make another pod like this one, of a run that Airflow does not know; return its name."""
     pod = json.loads(yard.kubectl("get", "pod", name, "-o", "json"))
     twin = pod_name(_NOBODYS, 1)
-    pod["metadata"] = {"name": twin, "labels": {**pod["metadata"]["labels"], MODEL_ID: _NOBODYS}}
+    ids = {TRAINING_ID: _NOBODYS.training_id, MODEL_ID: _NOBODYS.model_id}
+    pod["metadata"] = {"name": twin, "labels": {**pod["metadata"]["labels"], **ids}}
     del pod["status"], pod["spec"]["nodeName"]
     (folder / "pod.json").write_text(json.dumps(pod))
     yard.kubectl("create", "-f", str(folder / "pod.json"))

@@ -52,7 +52,7 @@ def test_a_training_ends_although_a_run_that_comes_before_it_waits_for_its_gpu(y
     # Airflow takes triggered runs, which have no date, before all others.
     second = trigger(yard, first, {}).json()["dag_run_id"]
     yard.until(second, lambda run: run["phase"] == "waiting-for-gpu")
-    (yard.folder / "workspace" / "runs" / first / "result" / "go").touch()
+    (yard.folder / "workspace" / "runs" / first / first / "result" / "go").touch()
     assert yard.finished(first)["state"] == "completed"
     assert yard.run(second)["finished_at"] is None
     yard.trainyard("cancel", second)

@@ -129,8 +129,8 @@ def test_a_run_leaves_neither_pod_nor_model_folder_nor_slot_behind(yard: Yard, d
     for model_id in (digits, failing):
         yard.finished(model_id)
         assert not [pod for pod in yard.pods() if model_id.lower() in pod]
-        left = {path.name for path in (yard.folder / "workspace" / "runs" / model_id).iterdir()}
-        assert left <= {"logs", "state", "stored"}
+        left = {path.name for path in (yard.folder / "workspace" / "runs" / model_id / model_id).iterdir()}
+        assert left <= {"logs", "state", "stored", "dataset"}
 
 
 def test_the_training_shows_in_airflow_by_name_tags_manifest_and_steps(yard: Yard, digits: str) -> None:
@@ -170,7 +170,9 @@ def test_results_that_cannot_be_stored_fail_the_run_and_are_kept(yard: Yard) -> 
     run = yard.finished(model_id)
     assert run["state"] == "error"
     assert bucket.name in run["outcome"]["message"]
-    assert (yard.folder / "workspace" / "runs" / model_id / "result" / "so-far.txt").read_text() == "half a model"
+    assert (
+        yard.folder / "workspace" / "runs" / model_id / model_id / "result" / "so-far.txt"
+    ).read_text() == "half a model"
 
 
 def test_two_runs_on_one_bucket_download_it_once(yard: Yard, digits: str, failing: str) -> None:

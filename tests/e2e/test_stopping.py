@@ -45,9 +45,9 @@ def _canceled(yard: Yard, model_id: str) -> float:
     assert "admin" in run["outcome"]["message"]
     assert "canceled by admin" in yard.stored(model_id, "learner-1/outcome.txt")
     assert not [pod for pod in yard.pods() if model_id.lower() in pod]
-    folder = yard.folder / "workspace" / "runs" / model_id
+    folder = yard.folder / "workspace" / "runs" / model_id / model_id
     # A step that was told to stop may outlast the run by a moment.
-    assert wait_for(lambda: {path.name for path in folder.iterdir()} <= {"logs", "state", "stored"}, 15)
+    assert wait_for(lambda: {path.name for path in folder.iterdir()} <= {"logs", "state", "stored", "dataset"}, 15)
     return float(run["outcome"]["gpu_seconds"])
 
 
@@ -88,7 +88,7 @@ def test_a_staging_is_broken_off_and_leaves_no_half_dataset_to_be_seen(yard: Yar
     _canceled(yard, model_id)
     datasets = yard.folder / "workspace" / "datasets"
     assert not [path for path in datasets.glob(f"{bucket.name}-*/*") if not path.name.startswith(".")]
-    assert not list(datasets.rglob(model_id))
+    assert not list(datasets.rglob(f"*{model_id}*"))
 
 
 def test_a_run_whose_results_are_being_stored_is_not_canceled_any_more(yard: Yard) -> None:

@@ -86,7 +86,7 @@ def another_bucket(yard: Yard) -> Iterator[Path]:
 def intrusion(yard: Yard, sealed: None, victim: str, another_bucket: Path) -> tuple[str, dict[str, Any]]:
     program = INTRUDER.format(
         foreign=[*_foreign(yard, victim), str(another_bucket)],
-        victim=str(yard.folder / "workspace" / "runs" / victim),
+        victim=str(yard.folder / "workspace" / "runs" / victim / victim),
         secrets=str(yard.folder / "secrets.json"),
     )
     model_id = yard.submit("fails-with-3", program=program)
@@ -98,7 +98,7 @@ def _foreign(yard: Yard, victim: str) -> list[str]:
     """Return what lies in the stack's folder and is no training's: each is there, and not empty."""
     folder = yard.folder
     paths = [
-        folder / "workspace" / "runs" / victim,
+        folder / "workspace" / "runs" / victim / victim,
         *(folder / name for name in ("catalogue", "objects", "logs")),
         *(folder / name for name in ("secrets.json", "client.json", "cluster/token", "airflow/airflow.db")),
     ]
@@ -122,7 +122,7 @@ def test_it_writes_neither_to_its_dataset_nor_to_anothers_result(
     assert (seen["dataset"], seen["dataset changed"]) == ("OSError", "OSError")
     assert seen["dataset remounted"] != 0
     assert seen["another's result"] in _DENIED
-    result = yard.folder / "workspace" / "runs" / victim / "result"
+    result = yard.folder / "workspace" / "runs" / victim / victim / "result"
     assert {path.name for path in result.iterdir()} == {"model.txt", "ready"}
 
 

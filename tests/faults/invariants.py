@@ -12,7 +12,7 @@ from faults.load import LINES, RESULT_FILES
 if TYPE_CHECKING:
     from faults.ground import Ground
 
-_LEFT = {"logs", "state", "stored"}
+_LEFT = {"logs", "state", "stored", "dataset"}
 # The infrastructure's, or the program's that was killed, by code.
 _LOSSES = ("S100", "S101", "S102", "S103")
 _OWN_END = ("C201", "C202")
@@ -100,12 +100,13 @@ def nothing_left(end: End) -> Iterator[str]:
     """No pod, dataset hold, folder, pool slot, step or half file remains."""
     yield from (f"{pod} is still there" for pod in end.ground.yard.pods() if pod.startswith("pod/training-"))
     workspace = end.ground.workspace
-    for run in workspace.glob("runs/*"):
+    for run in workspace.glob("runs/*/*"):
         kept = end.runs.get(run.name, {}).get("state") != "completed"
         if extra := {path.name for path in run.iterdir()} - _LEFT - ({"result", "attempts"} if kept else set()):
             yield f"{run.name} left {sorted(extra)} in the workspace"
+    holds = {f"{run['training_id']}.{model_id}" for model_id, run in end.runs.items()}
     for path in workspace.rglob("*"):
-        if path.name.endswith(".part") or (path.name in end.runs and "datasets" in path.parts):
+        if path.name.endswith(".part") or (path.name in holds and "datasets" in path.parts):
             yield f"{path.relative_to(workspace)} is left in the workspace"
     for pool in end.ground.yard.airflow("/api/v2/pools").json()["pools"]:
         if pool["occupied_slots"] or pool["deferred_slots"]:

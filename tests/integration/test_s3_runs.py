@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import SPEC
+from samples import RUN, SPEC
 from storeservers import KEY, SECRET, Bucket, OneMachineServer, free_port, serve_folder, stop, wait_for
 
 from trainyard.domain.outcome import Outcome
@@ -29,7 +29,7 @@ from trainyard.stores.digest import MIB
 from trainyard.stores.transfer import Source, download, upload
 from trainyard.workspace.layout import Workspace
 
-ID = "training-DOl4q2LkR"
+ID = RUN.model_id
 
 
 def quiet(text: str) -> None:
@@ -69,16 +69,16 @@ def test_a_run_goes_through_validation_staging_and_storing(
 
     def bring() -> Staged:
         rules = ArchiveRules.of(read_settings({}))
-        return stage(ID, spec, "vision", store, store, workspace, zip_path, rules, 4, quiet)
+        return stage(RUN, spec, "vision", store, store, workspace, zip_path, rules, 4, quiet)
 
     staged = bring()
     assert files_in(workspace.root / staged.dataset_subpath) == data
-    run = workspace.run(ID)
+    run = workspace.run(RUN)
     run.started.write_text("")
     run.training_log.write_text("epoch 1\n")
     (run.result / "model").mkdir()
     (run.result / "model/weights 1.bin").write_bytes(bytes(5000))
-    store_results(ID, spec, "vision", store, workspace, zip_path, Outcome(), 4, quiet)
+    store_results(RUN, spec, "vision", store, workspace, zip_path, Outcome(), 4, quiet)
     stored = files_in(one_machine_server.folder / s3.ref.bucket / ID)
     assert stored.keys() == {
         "model/weights 1.bin",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import Author, Framework, Resources, StoreRef, TrainingSpec
 from trainyard.pods.spec import PodRun, WorkspaceVolume
@@ -11,8 +12,7 @@ from trainyard.pods.spec import PodRun, WorkspaceVolume
 GIB = 1024**3
 
 SMALL = PodRun(
-    model_id="training-DOl4q2LkR",
-    training_id="training-DOl4q2LkR",
+    key=RunKey.first_of("training-DOl4q2LkR"),
     attempt=1,
     spec=TrainingSpec(
         name="tf-mnist-showtest1",
@@ -40,13 +40,13 @@ SMALL = PodRun(
     namespace="trainings",
     volume=WorkspaceVolume(claim="trainyard-workspace"),
     dataset_subpath="datasets/mnist-training-data-0123456789ab/4f2a",
-    run_subpath="runs/training-DOl4q2LkR",
+    run_subpath="runs/training-DOl4q2LkR/training-DOl4q2LkR",
     checkpoints_subpath="checkpoints/vision-mnist-training-models-ba9876543210",
 )
 
 FFDL = replace(
     SMALL,
-    model_id="training-aB3dE5gH7",
+    key=RunKey("training-DOl4q2LkR", "training-aB3dE5gH7"),
     attempt=2,
     spec=TrainingSpec(
         name="Gesichter (schön) 顔",
@@ -70,7 +70,7 @@ FFDL = replace(
     ),
     namespace="default",
     volume=WorkspaceVolume(folder="/srv/train yard/workspace"),
-    run_subpath="runs/training-aB3dE5gH7",
+    run_subpath="runs/training-DOl4q2LkR/training-aB3dE5gH7",
     grace_seconds=5,
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pod_standard import violations
-from samples import LIMITS
+from samples import LIMITS, RUN
 
 from trainyard.doctor.probe import IMAGE, WORKSPACE, Probe
 from trainyard.doctor.probepod import OTHER_WORKSPACE, images_of, probe_run
@@ -60,7 +60,7 @@ class OnePod:
         probe_id = body["metadata"]["labels"]["trainyard/model-id"]
         self.there[probe_id] = {**body, "status": self.status}
         if self.shares:
-            folder = self.root / "runs" / probe_id
+            folder = self.root / "probes" / probe_id
             (folder / "result" / "word").write_text((folder / "data" / "word").read_text())
 
     def look(self, probe_id: str) -> dict[str, Any] | None:
@@ -86,7 +86,7 @@ def test_a_word_that_comes_back_says_that_image_and_workspace_are_well(tmp_path)
     pods = OnePod(tmp_path)
     found = look(pods)
     assert all(one.ok for one in found.values())
-    assert (pods.there, list((tmp_path / "runs").iterdir())) == ({}, [])
+    assert (pods.there, list((tmp_path / "probes").iterdir())) == ({}, [])
 
 
 def test_the_probe_is_a_training_pod_without_a_gpu_where_those_with_gpus_go(tmp_path):
@@ -157,7 +157,7 @@ def test_a_cluster_that_lets_the_service_make_no_pods_is_told_with_its_cure_and_
     assert (pods.made, pods.removed) == ([], [])
     assert (found[WORKSPACE].message, found[WORKSPACE].cure) == ("not allowed to create pods here", "Allow it.")
     assert "was not tried" in found[IMAGE].message
-    assert list((tmp_path / "runs").iterdir()) == []
+    assert list((tmp_path / "probes").iterdir()) == []
 
 
 def test_a_pod_that_cannot_be_removed_is_a_line_of_its_own(tmp_path):
@@ -182,12 +182,15 @@ def test_another_image_is_tried_without_a_word_about_the_workspace(tmp_path):
 def test_what_a_killed_doctor_left_is_removed_by_a_later_one_and_no_run_is_touched(tmp_path):
     pods = OnePod(tmp_path, there={"doctor-old": {}})
     old = time.time() - 3600
-    for name in ("doctor-old", "doctor-now", "training-DOl4q2LkR"):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-        os.utime(tmp_path / "runs" / name, (old, old) if name != "doctor-now" else None)
+    for name in ("doctor-old", "doctor-now", "somebodys"):
+        (tmp_path / "probes" / name).mkdir(parents=True)
+        os.utime(tmp_path / "probes" / name, (old, old) if name != "doctor-now" else None)
+    run = Workspace(tmp_path).run(RUN).logs
+    run.mkdir(parents=True)
     look(pods)
     assert pods.there == {}
-    assert sorted(os.listdir(tmp_path / "runs")) == ["doctor-now", "training-DOl4q2LkR"]
+    assert sorted(os.listdir(tmp_path / "probes")) == ["doctor-now", "somebodys"]
+    assert run.exists()
 
 
 def test_every_image_is_tried_once():

@@ -44,7 +44,7 @@ class _Yard:
 
 def _end(tmp_path: Path) -> Any:
     """A run that has ended well, and nothing beside it."""
-    (tmp_path / "runs" / RUN / "logs").mkdir(parents=True)
+    (tmp_path / "runs" / RUN / RUN / "logs").mkdir(parents=True)
     ground = SimpleNamespace(yard=_Yard(), workspace=tmp_path, steps=list, orphans=list, programs=list)
     run = {"training_id": RUN, "state": "completed", "phase": "done", "finished_at": "2026-01-01", "outcome": {}}
     return End(ground, Toll(), {"fault-1": RUN}, {RUN: run})  # type: ignore[arg-type]
@@ -96,11 +96,11 @@ def _pod_left(end: Any) -> None:
 
 
 def _folder_left(end: Any) -> None:
-    (end.ground.workspace / "runs" / RUN / "model").mkdir()
+    (end.ground.workspace / "runs" / RUN / RUN / "model").mkdir()
 
 
 def _hold_left(end: Any) -> None:
-    (end.ground.workspace / "datasets" / "digits" / RUN).mkdir(parents=True)
+    (end.ground.workspace / "datasets" / ".holds" / f"{RUN}.{RUN}").mkdir(parents=True)
 
 
 def _half_left(end: Any) -> None:
@@ -142,7 +142,7 @@ def _connection_left(end: Any) -> None:
         (_other_reason, f"told: {RUN} shows C201"),
         (_pod_left, "nothing_left: pod/training-dol4q2lkr-1 is still there"),
         (_folder_left, f"nothing_left: {RUN} left ['model'] in the workspace"),
-        (_hold_left, f"nothing_left: datasets/digits/{RUN} is left"),
+        (_hold_left, f"nothing_left: datasets/.holds/{RUN}.{RUN} is left"),
         (_half_left, "nothing_left: datasets/a.part is left"),
         (_slot_left, "nothing_left: pool gpus-default has slots in use"),
         (_step_left, "nothing_left: 7 still runs a step"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from samples import MODEL_ID, RUN
 
 from trainyard.accounts import Caller
+from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 from trainyard.janitor import Left, tidy, why_nobodys
 from trainyard.owners import GOING, OVER, UNKNOWN, Owner, Owners
@@ -15,7 +17,7 @@ ROOT = Caller("root", admin=True)
 
 
 def _left(age, remove=lambda: None, name="pod a"):
-    return Left("a", name, NOW - age, remove)
+    return Left(RUN, name, NOW - age, remove)
 
 
 @pytest.mark.parametrize(
@@ -56,23 +58,23 @@ def test_what_cannot_be_removed_is_told_and_stops_nothing_else():
         raise OSError("not ours")
 
     things = [_left(900, refuse, "first"), _left(900, lambda: gone.append("second"), "second")]
-    report = tidy(things, {"a": Owner(UNKNOWN)}, NOW, 300, dry_run=False)
+    report = tidy(things, {RUN: Owner(UNKNOWN)}, NOW, 300, dry_run=False)
     assert report.failed == [{"name": "first", "reason": "not ours"}]
     assert [each["name"] for each in report.removed] == gone == ["second"]
 
 
 def test_a_dry_pass_does_nothing():
     gone = []
-    report = tidy([_left(900, lambda: gone.append(1))], {"a": Owner(UNKNOWN)}, NOW, 300, dry_run=True)
+    report = tidy([_left(900, lambda: gone.append(1))], {RUN: Owner(UNKNOWN)}, NOW, 300, dry_run=True)
     assert ([each["name"] for each in report.removed], gone) == (["pod a"], [])
 
 
 class _Runs:
-    def __init__(self, **ends):
-        self._ends = ends
+    def __init__(self, ends=None):
+        self._ends = ends or {}
 
-    def ends(self, run_ids):
-        return {name: end for name, end in self._ends.items() if name in run_ids}
+    def ends(self, runs):
+        return {run: end for run, end in self._ends.items() if run in runs}
 
     def has_runs(self):
         return bool(self._ends)
@@ -80,23 +82,28 @@ class _Runs:
 
 class TestOwners:
     def test_each_run_is_told_as_airflow_has_it_and_what_is_registered_counts_as_going(self):
-        owners = Owners(_Runs(going=None, over=NOW), lambda: {"new", "over"})
-        told = owners.of(ROOT, ["going", "over", "new", "other"])
-        assert {name: Owner.from_dict(owner) for name, owner in told.items()} == {
-            "going": Owner(GOING),
-            "over": Owner(OVER, NOW),
-            "new": Owner(GOING),
-            "other": Owner(UNKNOWN),
-        }
+        going, over, new, other = map(RunKey.first_of, ("going", "over", "new", "other"))
+        owners = Owners(_Runs({going: None, over: NOW}), lambda: {"new", "over"})
+        told = owners.of(ROOT, [new, over, other, going])
+        assert list(map(Owner.from_dict, told)) == [Owner(GOING), Owner(OVER, NOW), Owner(UNKNOWN), Owner(GOING)]
+
+    def test_a_later_run_of_a_registered_training_that_airflow_has_not_is_unknown(self):
+        owners = Owners(_Runs({RUN: None}), lambda: {MODEL_ID})
+        assert owners.of(ROOT, [RunKey(MODEL_ID, "training-again0000")]) == [{"state": UNKNOWN, "ended_at": None}]
+
+    def test_runs_of_two_trainings_with_one_id_are_told_apart(self):
+        theirs = RunKey("training-Xz81mQ0aB", MODEL_ID)
+        told = Owners(_Runs({RUN: None, theirs: NOW}), set).of(ROOT, [theirs, RUN])
+        assert list(map(Owner.from_dict, told)) == [Owner(OVER, NOW), Owner(GOING)]
 
     def test_a_database_without_any_run_tells_nothing(self):
         with pytest.raises(TrainyardError, match="no run of any training"):
-            Owners(_Runs(), set).of(ROOT, ["a"])
-        assert Owners(_Runs(), set).of(ROOT, []) == {}
+            Owners(_Runs(), set).of(ROOT, [RUN])
+        assert Owners(_Runs(), set).of(ROOT, []) == []
 
     def test_only_an_admin_is_told(self):
         with pytest.raises(TrainyardError) as refused:
-            Owners(_Runs(a=None), set).of(Caller("ada"), ["a"])
+            Owners(_Runs({RUN: None}), set).of(Caller("ada"), [RUN])
         assert refused.value.code.code == "C106"
 
 

@@ -7,8 +7,10 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import MODEL_ID, RUN
 
 from trainyard.domain.names import (
+    RunKey,
     account_pool,
     data_connection,
     is_model_id,
@@ -41,19 +43,63 @@ def test_anything_else_is_no_model_id(text):
 
 
 def test_ids_that_differ_only_in_case_get_pods_of_different_names():
-    assert pod_name("training-DOl4q2LkR", 1) != pod_name("training-dOl4q2LkR", 1)
+    upper, lower = "training-DOl4q2LkR", "training-dOl4q2LkR"
+    assert pod_name(RunKey.first_of(upper), 1) != pod_name(RunKey.first_of(lower), 1)
+
+
+def test_runs_of_two_trainings_with_one_id_get_pods_of_different_names():
+    one, other = (
+        RunKey(training_id, "training-again0000") for training_id in ("training-DOl4q2LkR", "training-dOl4q2LkR")
+    )
+    assert pod_name(one, 1) != pod_name(other, 1)
 
 
 def test_each_attempt_has_a_pod_name_of_its_own_that_can_be_worked_out_again():
-    names = [pod_name("training-DOl4q2LkR", attempt) for attempt in (1, 2, 1)]
+    names = [pod_name(RUN, attempt) for attempt in (1, 2, 1)]
     assert names[0] == names[2] != names[1]
 
 
-@given(st.from_regex(r"training-[A-Za-z0-9]{9}", fullmatch=True), st.integers(1, 99))
-def test_a_pod_name_is_one_that_kubernetes_takes(model_id, attempt):
-    name = pod_name(model_id, attempt)
+_MODEL_IDS = st.from_regex(r"training-[A-Za-z0-9]{9}", fullmatch=True)
+_RUNS = st.builds(RunKey, _MODEL_IDS, _MODEL_IDS)
+
+
+@given(_RUNS, st.integers(1, 99))
+def test_a_pod_name_is_one_that_kubernetes_takes(run, attempt):
+    name = pod_name(run, attempt)
     assert _DNS_LABEL.fullmatch(name)
     assert len(name) <= 63
+
+
+class TestRunKey:
+    @given(_RUNS)
+    def test_a_run_is_read_back_as_it_was_written(self, run):
+        assert run.valid
+        assert RunKey.parse(str(run)) == run
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            ".",
+            MODEL_ID,
+            f"{MODEL_ID}.",
+            f".{MODEL_ID}",
+            f"{RUN}.{MODEL_ID}",
+            f"{RUN}\n",
+            f"{MODEL_ID}.manual__1",
+            "a.b",
+        ],
+    )
+    def test_any_other_text_is_no_run(self, text):
+        assert RunKey.parse(text) is None
+
+    @pytest.mark.parametrize("text", ["", "manual__2026", "../x", "training-short", "training-DOl4q2LkR\n"])
+    def test_a_run_with_an_id_that_the_service_does_not_make_is_not_valid(self, text):
+        assert not RunKey(MODEL_ID, text).valid
+        assert not RunKey(text, MODEL_ID).valid
+
+    def test_the_first_run_of_a_training_has_its_id(self):
+        assert RunKey(MODEL_ID, MODEL_ID) == RUN
 
 
 @given(st.text(max_size=200))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
@@ -38,6 +41,52 @@ def test_an_outcome_comes_back_from_json_as_it_was():
 def test_keys_of_another_version_are_dropped_and_missing_ones_have_defaults():
     assert Outcome.from_dict({"code": "C201", "mood": "bad"}) == Outcome("C201")
     assert Outcome.from_dict({}) == Outcome()
+
+
+@pytest.mark.parametrize(
+    "data", [None, "text", ["code", "C201"], 7, True, 1e308, float("nan"), b"\xff", [["code", "C201"]]]
+)
+def test_what_is_no_outcome_at_all_is_an_empty_one(data):
+    assert Outcome.from_dict(data) == Outcome()
+
+
+_NO_AMOUNTS = ["9", [], {}, None, True, -1, -0.5, 1e308, 10**400, float("nan"), float("inf"), -float("inf")]
+_HOSTILE = {
+    "code": ["C999", "", None, 7, True, ["C201"], {}, "c201", "C201 "],
+    "message": [None, 7, True, ["text"], {}],
+    "cure": [None, 7, True, ["text"], {}],
+    "exit_code": ["3", True, 3.0, [], {}, 2**31, -(2**31), 10**400, float("nan")],
+    "gpu_seconds": _NO_AMOUNTS,
+    "started_at": [value for value in _NO_AMOUNTS if value is not None],
+    "finished_at": [value for value in _NO_AMOUNTS if value is not None],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in _HOSTILE.items() for value in values])
+def test_a_value_that_no_outcome_can_have_is_dropped_and_the_others_stay(name, value):
+    whole = Outcome("C201", "the program failed", "Read its log.", 3, 12.5, 1.0, 2.0)
+    found = Outcome.from_dict({**whole.as_dict(), name: value})
+    assert found == replace(whole, **{name: getattr(Outcome(), name)})
+    json.dumps(found.as_dict(), allow_nan=False)
+    assert found.state is (State.COMPLETED if name == "code" else State.ERROR)
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+
+
+@given(_SCALARS | st.lists(_SCALARS))
+def test_whatever_somebody_wrote_makes_an_outcome_that_can_be_shown_and_added_up(value):
+    for name in _HOSTILE:
+        found = Outcome.from_dict({name: value})
+        json.dumps(found.as_dict(), allow_nan=False)
+        assert isinstance(found.message + found.cure, str)
+        assert 0 <= found.gpu_seconds < 1e12
+
+
+def test_a_long_reason_is_cut():
+    outcome = Outcome.of(TrainyardError("C103", "m" * 10**6, "c" * 10**6))
+    assert (len(outcome.message), len(outcome.cure)) == (20_000, 20_000)
+    assert Outcome.from_dict(outcome.as_dict()) == outcome
 
 
 def test_an_error_becomes_an_outcome_with_its_problems_in_the_message():

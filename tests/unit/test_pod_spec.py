@@ -12,9 +12,10 @@ import pytest
 import yaml
 from pod_samples import FFDL, GIB, SMALL, expanded
 
+from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 from trainyard.pods.environment import LAUNCHER, escaped, learner_text
-from trainyard.pods.labels import run_selector
+from trainyard.pods.labels import MODEL_ID, TRAINING_ID, run_of, run_selector
 from trainyard.pods.run import pod_options
 from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.settings import read_settings
@@ -60,16 +61,32 @@ def test_the_wrapper_is_passed_whole_and_started_by_the_launcher() -> None:
 def test_a_second_attempt_has_a_name_of_its_own_and_is_found_with_the_first() -> None:
     first, second = training_pod(SMALL), training_pod(replace(SMALL, attempt=2))
     assert first["metadata"]["name"] != second["metadata"]["name"]
-    wanted = dict(pair.split("=") for pair in run_selector(SMALL.model_id).split(","))
+    wanted = dict(pair.split("=") for pair in run_selector(SMALL.key).split(","))
     assert all(wanted.items() <= pod["metadata"]["labels"].items() for pod in (first, second))
 
 
 def test_model_ids_that_differ_in_case_alone_have_pods_of_different_names() -> None:
     names = {
-        training_pod(replace(SMALL, model_id=f"training-{tail}"))["metadata"]["name"]
+        training_pod(replace(SMALL, key=RunKey(SMALL.key.training_id, f"training-{tail}")))["metadata"]["name"]
         for tail in ("aaaaaaaaa", "AAAAAAAAA")
     }
     assert len(names) == 2
+
+
+def test_runs_of_two_trainings_with_one_id_have_pods_of_different_names_that_are_found_apart() -> None:
+    theirs = replace(SMALL, key=RunKey("training-aB3dE5gH7", SMALL.key.model_id))
+    mine, other = training_pod(SMALL)["metadata"], training_pod(theirs)["metadata"]
+    assert mine["name"] != other["name"]
+    wanted = dict(pair.split("=") for pair in run_selector(SMALL.key).split(","))
+    assert wanted.items() <= mine["labels"].items()
+    assert not wanted.items() <= other["labels"].items()
+    assert (run_of(mine["labels"]), run_of(other["labels"])) == (SMALL.key, theirs.key)
+
+
+@pytest.mark.parametrize("missing", [MODEL_ID, TRAINING_ID])
+def test_a_pod_without_one_of_the_labels_is_no_runs(missing: str) -> None:
+    labels = training_pod(SMALL)["metadata"]["labels"]
+    assert run_of({key: value for key, value in labels.items() if key != missing}) is None
 
 
 def test_a_run_without_gpus_neither_asks_for_nor_sees_any() -> None:

@@ -20,6 +20,7 @@ from test_manifest_verdicts import RUNNING, source
 from test_pod_valid import VERSIONS, faults
 
 from trainyard.domain.hyperparameters import fault_of_name
+from trainyard.domain.names import RunKey
 from trainyard.domain.plan import make_plan
 from trainyard.errors import TrainyardError
 from trainyard.intake.document import read_document
@@ -89,7 +90,7 @@ def _documented() -> set[str]:
 def _run_of(text: str, name: str = "training-aB3dE5gH7") -> PodRun:
     spec = read(text).submission.spec
     plan = make_plan(spec, limits().accounts["default"], limits())
-    return replace(SMALL, model_id=name, training_id=name, run_subpath=f"runs/{name}", spec=spec, plan=plan)
+    return replace(SMALL, key=RunKey.first_of(name), run_subpath=f"runs/{name}/{name}", spec=spec, plan=plan)
 
 
 _LINE = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=80).filter(str.strip)

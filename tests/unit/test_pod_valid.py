@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pod_samples import FFDL, GIB, SMALL, expanded
 from pod_standard import violations
 
+from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import Author, Framework, TrainingSpec
 from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
@@ -183,10 +184,10 @@ _PLANS = st.builds(
     node_selector=st.dictionaries(_LABELS, st.sampled_from(["", "k80", "Tesla-V100-SXM2-16GB"]), max_size=3),
     tolerations=st.lists(_TOLERATIONS, max_size=2).map(tuple),
 )
+_MODEL_IDS = st.from_regex(r"training-[A-Za-z0-9]{9}", fullmatch=True)
 _RUNS = st.builds(
     PodRun,
-    model_id=st.from_regex(r"training-[A-Za-z0-9]{9}", fullmatch=True),
-    training_id=st.from_regex(r"training-[A-Za-z0-9]{9}", fullmatch=True),
+    key=st.builds(RunKey, _MODEL_IDS, _MODEL_IDS),
     attempt=st.integers(1, 99),
     spec=_SPECS,
     plan=_PLANS,

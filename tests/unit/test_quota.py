@@ -43,7 +43,14 @@ def test_every_account_has_its_own_figures():
 
 @pytest.mark.parametrize(
     ("started", "ended", "seconds"),
-    [(100.0, 200.0, 400.0), (0.0, 200.0, 200.0), (-100.0, 100.0, 0.0), (None, None, 400.0)],
+    [
+        (100.0, 200.0, 400.0),
+        (0.0, 200.0, 200.0),
+        (-100.0, 100.0, 0.0),
+        (None, None, 400.0),
+        (50.0, 50.0, 0.0),
+        (50.0, 20.0, 0.0),
+    ],
 )
 def test_of_a_run_that_began_before_the_week_only_what_lies_in_it_counts(started, ended, seconds):
     share = Share("vision", 2, gpu_seconds=400.0, started_at=started, ended_at=ended)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
-from samples import MODEL_ID, training
+from samples import MODEL_ID, RUN, training
 from service_fakes import History, Vault
 
 from trainyard.accounts import Caller
 from trainyard.catalogue import Catalogue
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
-from trainyard.retention import Housekeeper, expired, orphan_folders
+from trainyard.retention import Housekeeper, expired, orphans
 from trainyard.runs import Run
 from trainyard.schedules import Entry, Schedules
 from trainyard.settings import read_settings
@@ -60,19 +62,21 @@ class TestDecision:
         runs = [_run("first", 30, "s"), _run("second", 20, "s"), _run("newest", 10, "s"), _run("other", 9)]
         assert [run.model_id for run in expired(runs, NOW, 7, {"s"})] == ["first", "second", "other"]
 
-    def test_no_folder_of_a_known_run_a_young_one_or_somebody_else_s_is_an_orphan(self):
-        folders = {MODEL_ID: 1.0, _OTHER: 1.0, _AGAIN: 99.0, "manual__2026": 1.0, "lost+found": 1.0, "notes": 1.0}
-        assert orphan_folders(folders, {_OTHER}, 50.0) == ["manual__2026", MODEL_ID]
+    def test_no_folder_of_a_known_run_and_no_young_one_is_an_orphan(self):
+        theirs = RunKey(_OTHER, MODEL_ID)
+        folders = {RUN: 1.0, theirs: 1.0, RunKey(MODEL_ID, _AGAIN): 99.0}
+        assert orphans(folders, {theirs}, 50.0) == [RUN]
+        assert orphans({MODEL_ID: 1.0, _OTHER: 1.0, _AGAIN: 99.0}, {_OTHER}, 50.0) == [MODEL_ID]
 
 
 class _Leftovers:
     """What Airflow would hold; notes what is forgotten."""
 
     def __init__(self):
-        self.dags, self.own, self.forgotten = set(), [], []
+        self.dags, self.own, self.forgotten, self.known = set(), [], [], set()
 
-    def run_ids(self):
-        return set()
+    def runs(self):
+        return self.known
 
     def trainings(self, before):
         return self.dags
@@ -87,6 +91,19 @@ class _Leftovers:
         self.forgotten.append((dag_id, run_id))
 
 
+class _Folders:
+    """What the workspace would have, with the moments of the last changes."""
+
+    def __init__(self):
+        self.of_runs, self.of_trainings = {}, {}
+
+    def runs(self):
+        return self.of_runs
+
+    def trainings(self):
+        return self.of_trainings
+
+
 @pytest.fixture
 def yard(tmp_path):
     """A housekeeper over a real catalogue and fakes of the other ports."""
@@ -96,8 +113,9 @@ def yard(tmp_path):
         vault=Vault(),
         history=History(),
         leftovers=_Leftovers(),
-        folders={},
+        folders=_Folders(),
         removed_files=[],
+        removed_folders=[],
         evicted=[],
         broken=set(),
     )
@@ -127,7 +145,9 @@ def yard(tmp_path):
         forget=forget,
         forget_files=there.removed_files.append,
     )
-    there.keeper = Housekeeper(service, there.leftovers, lambda: set(there.vault.kept), lambda: there.folders, evict)
+    forget_folder = there.removed_folders.append
+    vault_ids = partial(set, there.vault.kept)
+    there.keeper = Housekeeper(service, there.leftovers, vault_ids, there.folders, forget_folder, evict)
     return there
 
 
@@ -209,7 +229,8 @@ class TestOrphans:
         for training_id in (_OTHER, MODEL_ID, _AGAIN):
             yard.schedules.keep(Entry(training_id, _DAILY, Progress(NOW)))
         yard.leftovers.dags = {MODEL_ID, _OTHER}
-        yard.folders = {MODEL_ID: NOW - 2 * DAY, _OTHER: 0.0, _AGAIN: NOW}
+        yard.folders.of_runs = {RUN: NOW - 2 * DAY, RunKey.first_of(_OTHER): 0.0, RunKey.first_of(_AGAIN): NOW}
+        yard.folders.of_trainings = {run.training_id: changed for run, changed in yard.folders.of_runs.items()}
         report = yard.keeper.sweep(ROOT, dry=False)
         assert report.orphans == [
             f"DAG {MODEL_ID}",
@@ -217,11 +238,32 @@ class TestOrphans:
             f"schedule {MODEL_ID}",
             "zip training-000000000",
             f"workspace {MODEL_ID}",
+            f"workspace of {MODEL_ID}",
         ]
         assert set(yard.vault.kept) == yard.schedules.ids() == {_OTHER, _AGAIN}
         assert yard.leftovers.forgotten == [MODEL_ID]
-        assert yard.removed_files == [MODEL_ID]
+        assert (yard.removed_files, yard.removed_folders) == ([RUN], [MODEL_ID])
         assert not old.exists()
+
+    def test_a_run_that_only_has_the_id_of_a_known_one_goes_and_the_folder_of_its_training_stays(self, yard):
+        _registered(yard, _run(MODEL_ID, 1), _run(_OTHER, 1))
+        yard.leftovers.known = {RunKey(MODEL_ID, _AGAIN)}
+        yard.folders.of_runs = {RUN: 0.0, RunKey(MODEL_ID, _AGAIN): 0.0, RunKey(_OTHER, _AGAIN): 0.0}
+        yard.folders.of_trainings = {MODEL_ID: 0.0, _OTHER: 0.0}
+        assert yard.keeper.sweep(ROOT, dry=False).orphans == [f"workspace {_AGAIN}"]
+        assert (yard.removed_files, yard.removed_folders) == ([RunKey(_OTHER, _AGAIN)], [])
+
+    def test_the_folder_of_an_unknown_training_stays_while_airflow_has_a_run_of_it(self, yard):
+        yard.leftovers.known = {RunKey(MODEL_ID, _AGAIN)}
+        yard.folders.of_trainings = {MODEL_ID: 0.0, _OTHER: 0.0, "training-young0000": NOW}
+        assert yard.keeper.sweep(ROOT, dry=False).orphans == [f"workspace of {_OTHER}"]
+        assert yard.removed_folders == [_OTHER]
+
+    def test_a_dry_sweep_removes_no_folder(self, yard):
+        yard.folders.of_runs, yard.folders.of_trainings = {RUN: 0.0}, {MODEL_ID: 0.0}
+        report = yard.keeper.sweep(ROOT, dry=True)
+        assert report.orphans == [f"workspace {MODEL_ID}", f"workspace of {MODEL_ID}"]
+        assert (yard.removed_files, yard.removed_folders) == ([], [])
 
     def test_a_catalogue_that_is_not_mounted_makes_no_orphans(self, yard):
         yard.leftovers.dags = {MODEL_ID}

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from memorystore import MemoryStore
-from samples import LIMITS, MODEL_ID, training
+from samples import LIMITS, MODEL_ID, RUN, training
 from service_fakes import History, Vault
 
 from trainyard.accounts import Caller, account_for
@@ -68,8 +68,8 @@ def world(tmp_path):
         prepare_pools=there.pools.append,
         forget_files=there.files_forgotten.append,
         results_of=lambda training: MemoryStore(),
-        pod_waits=lambda model_id: "",
-        transfer_of=lambda model_id: {"doing": f"downloading for {model_id}"},
+        pod_waits=lambda run: "",
+        transfer_of=lambda run: {"doing": f"downloading for {run}"},
     )
     return there
 
@@ -283,7 +283,7 @@ class TestLooking:
         assert world.service.run(MODEL_ID, ROOT) == going
 
     def test_how_far_data_has_been_moved_is_told_while_a_run_goes(self, world, going):
-        assert world.service.transfer(going) == {"doing": f"downloading for {MODEL_ID}"}
+        assert world.service.transfer(going) == {"doing": f"downloading for {RUN}"}
         assert world.service.transfer(replace(going, phase=Phase.DONE, outcome=Outcome())) is None
 
 
@@ -319,14 +319,14 @@ class TestDeleting:
         assert world.history.runs == {}
         assert world.catalogue.ids() == set()
         assert world.vault.kept == {}
-        assert world.files_forgotten == [MODEL_ID]
+        assert world.files_forgotten == [RUN]
 
     def test_a_training_with_other_runs_stays(self, world, ended):
         world.history.runs["training-again0000"] = replace(ended, model_id="training-again0000")
         world.service.delete(MODEL_ID, GRACE)
         assert world.catalogue.ids() == {MODEL_ID}
         assert world.vault.kept
-        assert world.files_forgotten == [MODEL_ID]
+        assert world.files_forgotten == [RUN]
 
     def test_the_only_run_of_a_training_with_a_schedule_stays_until_that_has_ended(self, world, ended):
         hourly = Entry(MODEL_ID, Schedule(cron="0 * * * *"), Progress(0.0))

@@ -57,10 +57,10 @@ def world(tmp_path):
             settings=read_settings({}),
             clock=lambda: 1_700_000_000.0,
             prepare_pools=lambda limits: fate.deed(lambda: None),
-            forget_files=lambda model_id: None,
+            forget_files=lambda run: None,
             results_of=lambda training: None,
-            pod_waits=lambda model_id: "",
-            transfer_of=lambda model_id: None,
+            pod_waits=lambda run: "",
+            transfer_of=lambda run: None,
         )
 
     return SimpleNamespace(service=service, catalogue=catalogue, vault=vault, history=history, archive=archive)

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 from memorystore import MemoryStore
-from samples import SPEC
+from samples import MODEL_ID, RUN, SPEC
 
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
 from trainyard.intake.archive import ArchiveRules
 from trainyard.settings import read_settings
-from trainyard.steps.cleanup import cleanup, forget
-from trainyard.steps.stage import Staged, stage
+from trainyard.steps.cleanup import cleanup, forget, forget_training
+from trainyard.steps.stage import Staged, stage, staged_path, staged_version
 from trainyard.steps.upload import upload
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.refusals import refusal
@@ -25,7 +26,9 @@ from trainyard.workspace.attempts import Attempts
 from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.layout import RunFolder, Workspace
 
-ID = "training-DOl4q2LkR"
+ID = RUN.model_id
+# A run of another training that was given the id of this one's, and a later run of this one.
+THEIRS, LATER = RunKey("training-Xz81mQ0aB", MODEL_ID), RunKey(MODEL_ID, "training-again0000")
 FAILED = Outcome("C201", "the program ended with exit code 3", "Look at its log.", exit_code=3)
 
 
@@ -47,16 +50,16 @@ class Bench:
 
     @property
     def run(self) -> RunFolder:
-        return self.workspace.run(ID)
+        return self.workspace.run(RUN)
 
     @property
     def checkpoints(self) -> Path:
         return self.workspace.checkpoints("vision", self.spec.results)
 
-    def stage(self) -> Staged:
+    def stage(self, key: RunKey = RUN) -> Staged:
         rules = ArchiveRules.of(read_settings({}))
         args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.told.append)
-        return stage(ID, self.spec, "vision", *args)
+        return stage(key, self.spec, "vision", *args)
 
     def train(self, **files: str) -> None:
         """Do what a program does: `result/model/x="..."` and the like, and a log."""
@@ -68,7 +71,7 @@ class Bench:
 
     def upload(self, outcome: Outcome | None = None) -> Any:
         args = (self.results, self.workspace, self.zip_path, outcome or Outcome(), 2, self.told.append, 0.0)
-        return upload(ID, self.spec, "vision", *args)
+        return upload(RUN, self.spec, "vision", *args)
 
     def stored(self) -> dict[str, str]:
         own = {key: content for key, content in self.results.contents.items() if key.startswith(f"{ID}/")}
@@ -157,8 +160,14 @@ class TestStage:
         bench.stage()
         cache = DatasetCache(bench.workspace)
         assert cache.evict(0) == []
-        cleanup(ID, bench.workspace)
+        cleanup(RUN, bench.workspace)
         assert len(cache.evict(0)) == 1
+
+    def test_the_version_that_a_run_was_staged_with_stays_beside_its_logs(self, bench: Bench) -> None:
+        assert staged_version(bench.run) is None
+        staged = bench.stage()
+        cleanup(RUN, bench.workspace)
+        assert staged_version(bench.run) == staged.dataset_subpath.rpartition("/")[2]
 
     def test_a_bad_zip_leaves_no_half_model(self, bench: Bench) -> None:
         bench.zip_path.write_bytes(b"no zip")
@@ -312,14 +321,69 @@ class TestUpload:
         assert "not-utf-8" in bench.stored()["learner-1/store-results.log"]
 
 
+class TestMountedDataset:
+    def test_a_run_mounts_the_version_that_it_holds(self, bench: Bench) -> None:
+        staged = bench.stage()
+        assert bench.workspace.subpath(staged_path(RUN, SPEC, bench.workspace)) == staged.dataset_subpath
+
+    def test_a_run_that_was_not_staged_or_was_cleaned_up_mounts_nothing(self, bench: Bench) -> None:
+        self._refused(bench)
+        bench.stage()
+        cleanup(RUN, bench.workspace)
+        self._refused(bench)
+
+    @pytest.mark.parametrize("key", [THEIRS, LATER])
+    def test_what_another_run_holds_is_not_mounted(self, bench: Bench, key: RunKey) -> None:
+        bench.stage(key)
+        self._refused(bench)
+
+    @pytest.mark.parametrize(
+        "held",
+        [
+            ".",
+            "..",
+            "",
+            "../runs",
+            "../../outside",
+            "other-0/1",
+            "{own}",
+            "{own}/..",
+            "{own}/{version}/train",
+            "{own}/none",
+        ],
+    )
+    def test_a_hold_of_anything_but_a_version_of_the_trainings_own_bucket_is_refused(
+        self, bench: Bench, held: str
+    ) -> None:
+        own, version = Path(bench.stage().dataset_subpath).parts[1:]
+        for folder in ("datasets/other-0/1", "runs", "../outside"):
+            (bench.workspace.root / folder).mkdir(parents=True, exist_ok=True)
+        hold = bench.workspace.root / "datasets" / ".holds" / str(RUN)
+        hold.write_text(held.format(own=own, version=version))
+        self._refused(bench)
+
+    def test_a_link_to_another_buckets_version_is_refused(self, bench: Bench) -> None:
+        path = bench.workspace.root / bench.stage().dataset_subpath
+        other = bench.workspace.root / "datasets" / "other-0" / "1"
+        other.mkdir(parents=True)
+        (path.parent / "link").symlink_to(other)
+        (bench.workspace.root / "datasets" / ".holds" / str(RUN)).write_text(f"{path.parent.name}/link")
+        self._refused(bench)
+
+    def _refused(self, bench: Bench) -> None:
+        with pytest.raises(TrainyardError) as refusal:
+            staged_path(RUN, SPEC, bench.workspace)
+        assert refusal.value.code.code == "S302"
+
+
 class TestCleanup:
     def test_model_and_results_go_and_logs_stay(self, bench: Bench) -> None:
         bench.stage()
         Attempts(bench.run, round=7, most=3).note(1)
         bench.train(**{"result/a": "1"})
         bench.upload()
-        assert cleanup(ID, bench.workspace)
-        assert cleanup(ID, bench.workspace)
+        assert cleanup(RUN, bench.workspace)
+        assert cleanup(RUN, bench.workspace)
         assert not bench.run.model.exists()
         assert not bench.run.result.exists()
         assert not bench.run.attempts.exists()
@@ -329,23 +393,23 @@ class TestCleanup:
     def test_what_a_step_that_was_killed_has_told_of_its_transfer_goes(self, bench: Bench) -> None:
         bench.stage()
         bench.run.transfer.write_text("{}")
-        cleanup(ID, bench.workspace)
+        cleanup(RUN, bench.workspace)
         assert not bench.run.transfer.exists()
 
     def test_results_that_are_not_in_the_bucket_stay_until_the_run_is_forgotten(self, bench: Bench) -> None:
         bench.stage()
         bench.train(**{"result/a": "1"})
-        assert not cleanup(ID, bench.workspace)
+        assert not cleanup(RUN, bench.workspace)
         assert (bench.run.result / "a").exists()
         assert not bench.run.model.exists()
-        forget(ID, bench.workspace)
-        forget(ID, bench.workspace)
+        forget(RUN, bench.workspace)
+        forget(RUN, bench.workspace)
         assert not bench.run.root.exists()
 
     def test_a_program_whose_log_alone_is_not_in_the_bucket_is_not_all_stored(self, bench: Bench) -> None:
         bench.stage()
         bench.train()
-        assert not cleanup(ID, bench.workspace)
+        assert not cleanup(RUN, bench.workspace)
 
     def test_links_are_removed_and_not_followed(self, bench: Bench, tmp_path: Path) -> None:
         (tmp_path / "outside").mkdir()
@@ -354,8 +418,8 @@ class TestCleanup:
         (bench.run.model / "link").symlink_to(tmp_path / "outside")
         bench.run.result.rmdir()
         bench.run.result.symlink_to(tmp_path / "outside")
-        assert cleanup(ID, bench.workspace)
-        forget(ID, bench.workspace)
+        assert cleanup(RUN, bench.workspace)
+        forget(RUN, bench.workspace)
         assert (tmp_path / "outside/precious").exists()
         assert not bench.run.root.exists()
 
@@ -371,10 +435,43 @@ class TestCleanup:
         os.close(here)
         bench.upload()
         assert "lies too deep" in bench.stored()["learner-1/store-results.log"]
-        assert cleanup(ID, bench.workspace)
+        assert cleanup(RUN, bench.workspace)
         assert not bench.run.result.exists()
 
-    @pytest.mark.parametrize("run_id", ["../datasets", "..", ".", "a/b"])
-    def test_a_run_id_that_leads_elsewhere_is_refused(self, bench: Bench, run_id: str) -> None:
-        with pytest.raises(TrainyardError):
-            forget(run_id, bench.workspace)
+    @pytest.mark.parametrize("run_id", ["../datasets", "..", ".", "a/b", "", "manual__2026", f"{MODEL_ID}\n"])
+    def test_a_run_id_that_the_service_did_not_make_is_refused(self, bench: Bench, run_id: str) -> None:
+        bench.stage()
+        for deed in (cleanup, forget):
+            for key in (RunKey(MODEL_ID, run_id), RunKey(run_id, MODEL_ID)):
+                with pytest.raises(TrainyardError) as refusal:
+                    deed(key, bench.workspace)
+                assert refusal.value.code.code == "C110"
+        assert bench.run.model.exists()
+
+    def test_a_run_of_another_training_with_the_same_id_keeps_its_folder_and_its_dataset(self, bench: Bench) -> None:
+        bench.stage()
+        bench.stage(THEIRS)
+        cleanup(RUN, bench.workspace)
+        assert DatasetCache(bench.workspace).held(str(THEIRS)) is not None
+        assert bench.workspace.run(THEIRS).model.exists()
+        forget(RUN, bench.workspace)
+        assert list(bench.workspace.runs()) == [THEIRS]
+        assert DatasetCache(bench.workspace).held(str(THEIRS)) is not None
+
+    def test_the_last_run_that_is_forgotten_takes_the_folder_of_its_training_along(self, bench: Bench) -> None:
+        bench.stage()
+        bench.stage(LATER)
+        forget(RUN, bench.workspace)
+        assert list(bench.workspace.runs()) == [LATER]
+        forget(LATER, bench.workspace)
+        assert not bench.workspace.training(MODEL_ID).exists()
+
+    def test_a_training_is_forgotten_with_all_that_lies_in_its_folder(self, bench: Bench) -> None:
+        """A run folder of the layout before this one has its files right there."""
+        for key in (RUN, LATER, THEIRS):
+            bench.stage(key)
+        old = bench.workspace.training(MODEL_ID) / "logs" / "learner-1"
+        old.mkdir(parents=True)
+        for _ in range(2):
+            forget_training(MODEL_ID, bench.workspace)
+        assert list(bench.workspace.trainings()) == [THEIRS.training_id]
