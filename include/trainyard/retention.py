@@ -135,10 +135,10 @@ class Housekeeper:
             for training_id in sorted(self._deleted(known, now)):
                 report.do(report.orphans, f"training {training_id}", _call(self.service.forget_training, training_id))
         runs = self.leftovers.runs() | set(map(RunKey.first_of, known))
+        trainings = orphans(self.folders.trainings(), {run.training_id for run in runs}, before)
         for run in orphans(self.folders.runs(), runs, before):
             report.do(report.orphans, f"workspace {run.model_id}", _call(self.service.forget_files, run))
-        trainings = {run.training_id for run in runs}
-        for training_id in orphans(self.folders.trainings(), trainings, before):
+        for training_id in trainings:
             report.do(report.orphans, f"workspace of {training_id}", _call(self.forget_folder, training_id))
 
 

@@ -75,7 +75,7 @@ class TrainingPods:
         found = self._asked("the list of pods", "list_namespaced_pod", self._namespace, label_selector=selector)
         pods = [self._data(pod) for pod in found.items]
         mine = [pod for pod in pods if (pod["metadata"].get("annotations") or {}).get(ACCOUNT) == account]
-        return [pod for pod in mine if gpus_of(pod) and not ended(pod, now=time.time())]
+        return [pod for pod in mine if gpus_of(pod) and _holds_its_place(pod)]
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
         """Create a pod; one of that name that is there already is the same attempt and is taken as it is.
@@ -174,6 +174,11 @@ class TrainingPods:
             if time.monotonic() > deadline:
                 raise TrainyardError("S200", f"the Kubernetes API does not answer: {said}", self._silent)
             time.sleep(_RETRY_PAUSE_SECONDS)
+
+
+def _holds_its_place(pod: dict[str, Any]) -> bool:
+    # One that waits for an image for ever has ended for us, and holds its GPUs until it is deleted.
+    return pod["status"].get("phase") in (None, "Pending") or not ended(pod, now=time.time())
 
 
 def refusal_of(error: Any) -> str:

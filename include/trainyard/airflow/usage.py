@@ -39,7 +39,9 @@ class AirflowUsage:
         with create_session() as session:
             rows = session.execute(_train_steps(datetime.fromtimestamp(since, UTC))).all()
             known = set(session.scalars(select(DagRun.dag_id).where(DagRun.dag_id.like("training-%")).distinct()))
-        found = [self._share(row, training) for row in rows if (training := self._catalogue.get(row.dag_id))]
+        # What the train step says of itself counts, else what upload says of it: both where it was cleared in between.
+        ends = {(row.dag_id, row.run_id): row for row in sorted(rows, key=lambda row: row.said_by == "train")}
+        found = [self._share(row, training) for row in ends.values() if (training := self._catalogue.get(row.dag_id))]
         return found + [
             _not_begun(each) for each in map(self._catalogue.get, self._catalogue.unbegun() - known) if each
         ]
@@ -75,7 +77,7 @@ def _train_steps(since: datetime) -> Any:
     outcome = and_(said.dag_id == DagRun.dag_id, said.run_id == DagRun.run_id, ended)
     columns = (DagRun.dag_id, DagRun.run_id, DagRun.state.label("run_state"))
     times = (DagRun.queued_at, DagRun.start_date, DagRun.run_after, DagRun.end_date)
-    own = (task.state, task.pool, task.pool_slots, said.value)
+    own = (task.state, task.pool, task.pool_slots, said.value, said.task_id.label("said_by"))
     return (
         select(*columns, *times, *own)
         .select_from(DagRun)

@@ -91,7 +91,7 @@ def staged_path(key: RunKey, spec: TrainingSpec, workspace: Workspace) -> Path:
     Raise TrainyardError S302 where it holds none.
     """
     held = DatasetCache(workspace).held(str(key))
-    if held is None or held.path.resolve().parent != workspace.dataset(spec.data).resolve():
+    if held is None or held.path.parent != workspace.dataset(spec.data) or held.path.name.startswith("."):
         message = "the run holds no dataset of its training's bucket"
         raise TrainyardError("S302", message, "Clear the stage step too, or submit the training again.")
     return held.path
