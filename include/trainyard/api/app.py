@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from trainyard.airflow.doctorchecks import findings
-from trainyard.api import datasets, doctor, housekeeping, logs, models, quota, results, schedules
+from trainyard.api import audit, datasets, doctor, housekeeping, logs, models, quota, results, schedules
 from trainyard.api.answers import documented
 from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
-from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of
+from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of, trail_of
 
 
 def create_app() -> FastAPI:
@@ -28,6 +28,7 @@ def create_app() -> FastAPI:
     app.state.housekeeper = housekeeper_of(app.state.service)
     app.state.owners = owners_of(app.state.service)
     app.state.retraining = retraining_of(app.state.service)
+    app.state.trail = trail_of(app.state.service)
     app.state.doctor = partial(findings, settings=app.state.settings)
     app.include_router(models.router)
     app.include_router(logs.router)
@@ -37,6 +38,7 @@ def create_app() -> FastAPI:
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
     app.include_router(doctor.router)
+    app.include_router(audit.router)
     described = app.openapi
     app.openapi = lambda: documented(described())  # type: ignore[method-assign]
     app.add_exception_handler(TrainyardError, _refusal)

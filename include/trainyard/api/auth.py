@@ -21,7 +21,8 @@ async def caller_of(request: Request) -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise TrainyardError("C105", "the request carries no token", _CURE)
     user = await _user(token.strip())
-    return Caller(user.get_name(), is_admin(get_auth_manager(), user))
+    address = request.client.host if request.client else ""
+    return Caller(user.get_name(), is_admin(get_auth_manager(), user), address)
 
 
 async def _user(token: str) -> Any:
