@@ -67,7 +67,8 @@ class Writer:
         except OSError as error:
             self.lost += 1
             self.reason = error.strerror or type(error).__name__
-            log.exception("an event of the audit log is lost: %s", event.as_dict())
+            # Where it was raised says nothing, and a full disk loses many.
+            log.error("an event of the audit log is lost (%s): %s", self.reason, event.as_dict())  # noqa: TRY400
             return False
         return True
 
