@@ -87,6 +87,13 @@ def test_a_question_that_makes_no_sense_is_refused(yard, log, wanted):  # noqa: 
     assert yard.root.get("/audit", params=wanted).status_code == 400
 
 
+@pytest.mark.parametrize("end", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_at_the_end_of_the_calendar_is_answered(yard, log, end):  # noqa: F811
+    yard.ada.get(f"/models/{MODEL_ID}/logs")
+    found = [_seen(log(actor="ada", **{name: end}), "action") for name in ("since", "until")]
+    assert sorted(found) == [[], [("log.read",)]]
+
+
 def test_a_request_goes_on_where_its_record_cannot_be_written_and_the_doctor_says_so(
     yard,  # noqa: F811
     tmp_path,

@@ -16,6 +16,7 @@ from trainyard.audit.reading import Trail
 
 router = APIRouter()
 _MOST_A_PAGE = 1000
+_LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 @router.get("/audit", summary="Read the audit log", responses=refusals(400, 403, 404))
@@ -38,9 +39,14 @@ def audit(
     ends, although new events are recorded meanwhile.
     """
     trail: Trail = request.app.state.trail
-    before = datetime.now(UTC) if until is None else until
-    wanted = Wanted(epoch(since), epoch(before), actor, action, run, account, result.value if result else "")
+    before = _bounded(until or datetime.now(UTC))
+    after = None if since is None else _bounded(since)
+    wanted = Wanted(after, before, actor, action, run, account, result.value if result else "")
     page, more = trail.page(caller, wanted, limit, offset)
-    until_text = timestamp(epoch(before) or 0.0)
     events = [event.as_dict() for event in page]
-    return {"resources": events, "limit": limit, "offset": offset, "until": until_text, "more": more}
+    return {"resources": events, "limit": limit, "offset": offset, "until": timestamp(before), "more": more}
+
+
+def _bounded(asked: datetime) -> float:
+    """Return a moment in seconds since the epoch; at the ends of the calendar a time zone would lead out of it."""
+    return min(max(epoch(asked) or 0.0, 0.0), _LAST_MOMENT)
