@@ -7,10 +7,10 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up down status test fuzz test-cluster test-faults lint format bench lock image compose-env quotas clean
+.PHONY: help setup tools demo up down status test fuzz test-cluster test-faults lint audit-dependencies format bench lock image compose-env quotas clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## Install what the project needs into .venv
 
@@ -27,10 +27,11 @@ tools: .venv/swiftcloud/ready ## Install what only the tests need: kubectl, busy
 	@command -v busybox >/dev/null || scripts/debian-packages busybox
 
 # Environments that stand apart, since what is in them wants other versions of what we need.
-APART := .venv/swiftcloud/ready .venv/fuzz/ready .venv/bench/ready
+APART := .venv/swiftcloud/ready .venv/fuzz/ready .venv/bench/ready .venv/advisories/ready
 .venv/swiftcloud/ready: tests/swiftcloud/requirements.txt
 .venv/fuzz/ready: tests/fuzz/requirements.txt
 .venv/bench/ready: bench/requirements.txt
+.venv/advisories/ready: scripts/advisories/requirements.txt
 $(APART): | .venv/ready
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
 	@$(UV) sync --quiet --python $(@D)/bin/python $<
@@ -74,10 +75,16 @@ FAULTS ?= 200
 test-faults: setup tools ## Do FAULTS=200 faults at random to a stack under load, the same ones again with SEED=N, some kinds with ONLY=…
 	@PYTHONPATH=tests:tests/e2e $(BIN)/python -m faults --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-lint: setup ## Check style, types and formatting; mends nothing
+lint: setup ## Check style, types, formatting and known advisories; mends nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(call ADVISORIES,--offline-ok)
+
+# Without PyPI pip-audit cannot be installed either, which the check reports as it does an index without advisories.
+ADVISORIES = $(MAKE) --no-print-directory .venv/advisories/ready >/dev/null 2>&1; $(BIN)/python scripts/advisories/check.py $(1)
+audit-dependencies: setup ## Compare the locked dependencies with the known advisories; fails where those cannot be had
+	@$(call ADVISORIES)
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -86,7 +93,7 @@ bench: setup .venv/bench/ready ## Measure speed, PART="start list drops" or all;
 	@PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
 lock: setup ## Make requirements.txt anew from requirements.in
-	@for folder in . tests/swiftcloud tests/fuzz bench; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
+	@for folder in . tests/swiftcloud tests/fuzz bench scripts/advisories; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
 		--python-version 3.11 --upgrade requirements.in -o requirements.txt) || exit 1; done
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt

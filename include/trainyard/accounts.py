@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trainyard.domain.limits import Account, Limits
 from trainyard.errors import TrainyardError
@@ -10,10 +10,18 @@ from trainyard.errors import TrainyardError
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is asking, as Airflow's auth manager says. An admin may use and see every account."""
+    """Who is asking, as Airflow's auth manager says. An admin may use and see every account.
+
+    `address` is where the request came from, empty where that is not known.
+    """
 
     name: str
     admin: bool = False
+    address: str = field(default="", compare=False)
+
+
+# The service itself, where nobody asked it.
+SERVICE = Caller("trainyard", admin=True)
 
 
 def account_for(caller: Caller, name: str | None, limits: Limits) -> Account:

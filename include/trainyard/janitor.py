@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from trainyard.accounts import SERVICE
+from trainyard.audit.event import Action
+from trainyard.audit.recording import NO_AUDIT, Audit
 from trainyard.domain.names import RunKey
 from trainyard.owners import GOING, OVER, UNKNOWN, Owner
 from trainyard.sweep import Sweep
@@ -46,14 +49,22 @@ def why_nobodys(left: Left, owner: Owner | None, now: float, grace_seconds: floa
 
 
 def tidy(
-    things: Iterable[Left], owners: Mapping[RunKey, Owner], now: float, grace_seconds: float, dry_run: bool
+    things: Iterable[Left],
+    owners: Mapping[RunKey, Owner],
+    now: float,
+    grace_seconds: float,
+    dry_run: bool,
+    audit: Audit = NO_AUDIT,
 ) -> Tidied:
     """Remove what nobody owns, or with `dry_run` only say what; what cannot be removed stops nothing else."""
     report = Tidied(dry_run)
     for left in things:
         reason = why_nobodys(left, owners.get(left.run), now, grace_seconds)
         if reason and report.goes(left.name, left.remove):
-            report.removed.append({"name": left.name, "reason": reason})
+            removed = {"name": left.name, "reason": reason}
+            report.removed.append(removed)
+            if not dry_run:
+                audit.record(SERVICE, Action.JANITOR_REMOVE, run=left.run.model_id, details=removed)
     return report
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from trainyard.accounts import Caller, only_admins
+from trainyard.audit.event import Action
+from trainyard.audit.recording import NO_AUDIT, Audit
 from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 
@@ -39,13 +41,15 @@ class Owners:
 
     runs: RunEnds
     registered: Callable[[], Collection[str]]
+    audit: Audit = NO_AUDIT
 
     def of(self, caller: Caller, runs: Sequence[RunKey]) -> list[dict[str, Any]]:
         """Return for each run, in their order, whether it is going, is over or is unknown.
 
         Raise C106 for anybody but an admin, and S500 where Airflow has no run at all: its database may be another one.
         """
-        only_admins(caller, "keeps house")
+        with self.audit.refusals(caller, Action.ASK_OWNERS):
+            only_admins(caller, "keeps house")
         if runs and not self.runs.has_runs():
             cure = "Check that it is the right database; what is left over then has to be removed by hand."
             raise TrainyardError("S500", "Airflow's database has no run of any training", cure)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trainyard.accounts import Caller, account_for
+from trainyard.audit.event import Action
+from trainyard.audit.recording import NO_AUDIT, Audit
 from trainyard.catalogue import Catalogue, Training
 from trainyard.claims import Claim, claimed
 from trainyard.domain.hyperparameters import Value
@@ -70,6 +72,7 @@ class Registration:
     settings: Any
     clock: Callable[[], float]
     prepare_pools: Callable[[Limits], None]
+    audit: Audit = NO_AUDIT
 
     def submit(
         self, manifest: bytes, zip_path: Path, account_name: str | None, caller: Caller, origin: str = ""
@@ -96,6 +99,25 @@ class Registration:
         All trainings are registered or none. With an `origin`, a key that the caller chose, they are registered once:
         the same key of the same account gets the same trainings again, whatever died in between.
         """
+        began, noted = self.clock(), {"idempotency_key": origin, "experiment": experiment}
+        with self.audit.refusals(caller, Action.SUBMIT, account=account_name or "", details=noted):
+            made = self._submitted(manifests, zip_path, account_name, caller, experiment, grid, origin)
+        for training in made:
+            again = {"repeated": True} if training.submitted_at < began else {"zip_sha256": training.zip_sha256}
+            ids = {"account": training.account, "training": training.id, "run": training.id}
+            self.audit.record(caller, Action.SUBMIT, **ids, details={**noted, **again})
+        return made
+
+    def _submitted(
+        self,
+        manifests: Sequence[tuple[str, bytes]],
+        zip_path: Path,
+        account_name: str | None,
+        caller: Caller,
+        experiment: str,
+        grid: Grid,
+        origin: str,
+    ) -> list[Training]:
         _check_experiment(experiment, len(manifests) * grid.size)
         limits = self.limits()
         account = account_for(caller, account_name, limits)

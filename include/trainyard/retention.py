@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from trainyard.accounts import Caller, only_admins
+from trainyard.audit.event import Action
 from trainyard.domain.names import RunKey
 from trainyard.runs import Run
 from trainyard.service import Service
@@ -81,12 +82,29 @@ class Housekeeper:
 
     def sweep(self, caller: Caller, dry: bool) -> Report:
         """Remove what is past its time, or with `dry` only say what; raise C106 for anybody but an admin."""
-        only_admins(caller, "keeps house")
-        report, now = Report(dry), self.service.clock()
+        with self.service.audit.refusals(caller, Action.HOUSEKEEPING):
+            only_admins(caller, "keeps house")
+            report = self._swept(Report(dry))
+        if not dry:
+            self._record(caller, report)
+        return report
+
+    def _record(self, caller: Caller, report: Report) -> None:
+        """Record the sweep and each thing that it removed."""
+        kinds = ("runs", "trainings", "datasets", "orphans", "own_runs")
+        removed = [(kind, name) for kind in kinds for name in getattr(report, kind)]
+        counts = {"removed": len(removed), "failed": len(report.failed), "left": report.left}
+        self.service.audit.record(caller, Action.HOUSEKEEPING, details=counts)
+        for kind, name in removed:
+            named = {"run": name} if kind == "runs" else {"training": name} if kind == "trainings" else {}
+            self.service.audit.record(caller, Action.HOUSEKEEPING_REMOVE, **named, details={"kind": kind, "name": name})
+
+    def _swept(self, report: Report) -> Report:
+        now = self.service.clock()
         self._runs(report, now)
         self._own_runs(report, now)
         self._orphans(report, now)
-        report.datasets.extend(self.evict(self.service.settings.dataset_cache_max_bytes, dry))
+        report.datasets.extend(self.evict(self.service.settings.dataset_cache_max_bytes, report.dry_run))
         return report
 
     def _runs(self, report: Report, now: float) -> None:

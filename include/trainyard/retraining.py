@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from trainyard.accounts import Caller, may_see, only_admins
+from trainyard.audit.event import Action
+from trainyard.audit.recording import NO_AUDIT, Audit
 from trainyard.catalogue import Catalogue, Training
 from trainyard.domain.limits import Limits
 from trainyard.domain.schedule import Progress
@@ -30,6 +32,13 @@ class Standing(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
     ENDED = "ended"
+
+
+_ACTIONS = {
+    Standing.ACTIVE: Action.RESUME_SCHEDULE,
+    Standing.PAUSED: Action.PAUSE_SCHEDULE,
+    Standing.ENDED: Action.END_SCHEDULE,
+}
 
 
 class ScheduledRuns(Protocol):
@@ -90,6 +99,7 @@ class Retraining:
     limits: Callable[[], Limits]
     clock: Callable[[], float]
     late_seconds: float
+    audit: Audit = NO_AUDIT
 
     def all(self, caller: Caller, limit: int = _NO_PAGE, offset: int = 0) -> tuple[list[Retrained], int]:
         """Return a page of the schedules that the caller may see, the next due first, and how many there are."""
@@ -122,8 +132,9 @@ class Retraining:
 
         Runs that are going are left alone. What was due during a pause is not made up for.
         """
-        with self.schedules.locked():
-            entry, now = self.one(training_id, caller).entry, self.clock()
+        with self.schedules.locked(), self.audit.action(caller, _ACTIONS[standing], training=training_id) as known:
+            seen, now = self.one(training_id, caller), self.clock()
+            entry, known["account"] = seen.entry, seen.training.account
             if not entry.lives(now):
                 raise TrainyardError("C111", f"the schedule of {training_id} has ended", "Submit the training again.")
             paused, ended = standing is Standing.PAUSED, standing is Standing.ENDED
@@ -137,14 +148,14 @@ class Retraining:
 
     def settle(self, caller: Caller) -> Settled:
         """Start every run that is due and tell which data has to be looked at; raise C106 for anybody but an admin."""
-        only_admins(caller, "starts what is due", "The service does so by itself.")
+        self._only_the_service(caller)
         started: list[str] = []
         looks: list[Look] = []
         for training_id in sorted(self.schedules.ids()):
             with self.schedules.locked():
                 entry = self.schedules.get(training_id)
                 if entry and entry.is_due(self.clock()) and self.catalogue.get(training_id):
-                    self._settle(entry, started, looks)
+                    self._settle(entry, started, looks, caller)
         return Settled(started, looks)
 
     def looked(self, training_id: str, due: float, version: str | None, failure: str, caller: Caller) -> str | None:
@@ -152,7 +163,7 @@ class Retraining:
 
         Raise C106 for anybody but an admin.
         """
-        only_admins(caller, "starts what is due", "The service does so by itself.")
+        self._only_the_service(caller)
         with self.schedules.locked():
             entry = self.schedules.get(training_id)
             if entry is None or entry.progress.paused or entry.progress.ended:
@@ -160,11 +171,24 @@ class Retraining:
             note, model_id = failure, None
             if version is not None:
                 note = self._why_not(training_id, version)
-                model_id = None if note else self.runs.start(training_id, due)
+                model_id = None if note else self._started(training_id, due, caller)
             self.schedules.keep(entry.with_progress(entry.progress, note))
             return model_id
 
-    def _settle(self, entry: Entry, started: list[str], looks: list[Look]) -> None:
+    def _only_the_service(self, caller: Caller) -> None:
+        with self.audit.refusals(caller, Action.START_SCHEDULED):
+            only_admins(caller, "starts what is due", "The service does so by itself.")
+
+    def _started(self, training_id: str, due: float, caller: Caller) -> str | None:
+        with self.audit.refusals(caller, Action.START_SCHEDULED, training=training_id):
+            model_id = self.runs.start(training_id, due)
+        training = self.catalogue.get(training_id)
+        if model_id and training:
+            ids = {"account": training.account, "training": training_id, "run": model_id}
+            self.audit.record(caller, Action.START_SCHEDULED, **ids)
+        return model_id
+
+    def _settle(self, entry: Entry, started: list[str], looks: list[Look], caller: Caller) -> None:
         now, schedule, training_id = self.clock(), entry.schedule, entry.training_id
         going = not schedule.on_new_data and self.runs.going(training_id)
         progress, due = entry.progress.settle(schedule, now, going, self.late_seconds)
@@ -175,7 +199,7 @@ class Retraining:
             looks.append(Look(training_id, due))
             note = entry.note
         elif due:
-            model_id = self.runs.start(training_id, due)
+            model_id = self._started(training_id, due, caller)
             started += [model_id] if model_id else []
             note = "" if model_id else _UNKNOWN
         self.schedules.keep(entry.with_progress(progress, note))

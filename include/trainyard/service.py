@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from trainyard.accounts import Caller, may_see
+from trainyard.audit.event import Action, Result
+from trainyard.audit.recording import NO_AUDIT, Audit, about
 from trainyard.catalogue import Catalogue, Training
 from trainyard.claims import claimed, give_up
 from trainyard.domain.limits import Limits
@@ -59,6 +61,7 @@ class Service:
     results_of: Callable[[Training], Store]
     pod_waits: Callable[[RunKey], str]
     transfer_of: Callable[[RunKey], Mapping[str, Any] | None]
+    audit: Audit = NO_AUDIT
 
     @property
     def schedules(self) -> Schedules:
@@ -68,14 +71,33 @@ class Service:
     def registration(self) -> Registration:
         """What takes submissions in, over the same ports."""
         parts = (self.catalogue, self.schedules, self.vault, self.limits, self.settings, self.clock, self.prepare_pools)
-        return Registration(*parts)
+        return Registration(*parts, self.audit)
 
     def runs(self, caller: Caller, limit: int, offset: int, wanted: Filter = _ANY) -> tuple[Sequence[Run], int]:
         """Return a page of the wanted runs that the caller may see, oldest first, and how many there are in all."""
         return self.history.page(self._visible(caller, wanted), limit, offset, wanted.states, wanted.since)
 
     def run(self, model_id: str, caller: Caller) -> Run:
-        """Return one run; raise TrainyardError C107 if there is none that the caller may see."""
+        """Return one run; raise TrainyardError C107 if there is none that the caller may see.
+
+        That somebody asked for a run of others is recorded, although the answer is as for one that does not exist.
+        """
+        try:
+            return self._run(model_id, caller)
+        except TrainyardError as error:
+            if hidden := self.history.find(model_id):
+                refused = {"result": Result.REFUSED, "code": error.code.code}
+                self.audit.record(caller, Action.READ_RUN, **about(hidden), **refused)
+            raise
+
+    def run_of_log(self, model_id: str, caller: Caller) -> Run:
+        """Return a run whose log the caller is going to read, which is recorded; raise as `run` does."""
+        with self.audit.action(caller, Action.READ_LOG, run=model_id) as known:
+            run = self._run(model_id, caller)
+            known.update(about(run))
+            return run
+
+    def _run(self, model_id: str, caller: Caller) -> Run:
         run = self.history.find(model_id)
         if run is None or not may_see(caller, run.account, self.limits()):
             cure = "`trainyard list` shows the runs there are; finished ones leave it after the retention time."
@@ -97,9 +119,16 @@ class Service:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""
         return None if run.state.terminal else self.transfer_of(run.key)
 
+    def results(self, model_id: str, caller: Caller, name: str = "") -> Store:
+        """Open a run's results as `stored` does, to list them or to read the one named, which is recorded."""
+        action = Action.READ_RESULT if name else Action.LIST_RESULTS
+        with self.audit.action(caller, action, run=model_id, details={"name": name}) as known:
+            known.update(about(self._run(model_id, caller)))
+            return self.stored(model_id, caller)
+
     def stored(self, model_id: str, caller: Caller) -> Store:
         """Open what a run has in its results bucket, with names below the run's folder."""
-        run = self.run(model_id, caller)
+        run = self._run(model_id, caller)
         training = self.catalogue.get(run.training_id)
         if training is None:
             raise TrainyardError("C107", f"there is no run {model_id} any more", "Its results are still in the bucket.")
@@ -107,19 +136,24 @@ class Service:
 
     def cancel(self, model_id: str, caller: Caller) -> Run:
         """Stop a run; raise C108 if it has ended already. What it has made so far is still stored."""
-        run = self.run(model_id, caller)
-        if run.state.terminal:
-            raise TrainyardError("C108", f"{model_id} has ended already: {run.state}", "There is nothing to cancel.")
-        self.history.cancel(run, caller.name)
-        return self.run(model_id, caller)
+        with self.audit.action(caller, Action.CANCEL, run=model_id) as known:
+            run = self._run(model_id, caller)
+            known.update(about(run))
+            if run.state.terminal:
+                message = f"{model_id} has ended already: {run.state}"
+                raise TrainyardError("C108", message, "There is nothing to cancel.")
+            self.history.cancel(run, caller.name)
+        return self._run(model_id, caller)
 
     def delete(self, model_id: str, caller: Caller) -> None:
         """Remove a finished run from the history; raise C108 while it is going. The bucket is left alone."""
-        run = self.run(model_id, caller)
-        if run.phase is not Phase.DONE:
-            hint = "It ends by itself." if run.state.terminal else "Cancel it first, then delete it."
-            raise TrainyardError("C108", f"{model_id} is still going: {run.phase}", hint)
-        self.forget(run)
+        with self.audit.action(caller, Action.DELETE, run=model_id) as known:
+            run = self._run(model_id, caller)
+            known.update(about(run))
+            if run.phase is not Phase.DONE:
+                hint = "It ends by itself." if run.state.terminal else "Cancel it first, then delete it."
+                raise TrainyardError("C108", f"{model_id} is still going: {run.phase}", hint)
+            self.forget(run)
 
     def forget(self, run: Run) -> bool:
         """Remove a run that has ended, and with its last run the training; return whether that went too.

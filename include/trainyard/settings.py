@@ -51,6 +51,13 @@ def _pod_bytes(text: str) -> int:
     return size
 
 
+def _audit_bytes(text: str) -> int:
+    size = memory_bytes(text)
+    if size < 1024**2:
+        raise ValueError("it has to be 1MiB or more")
+    return size
+
+
 def _switch(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError("it has to be true or false")
@@ -122,6 +129,9 @@ ROWS = (
     ),
     Row("ca_bundle", str, "", "File of the authorities that sign the stores' certificates; empty is the usual ones."),
     Row("retention_days", _from_zero, "7", "Days that a finished run stays in the history."),
+    Row("audit_log", str, "", "Folder of the audit log, `-` for standard output; empty is `.audit` in the catalogue."),
+    Row("audit_days", _from_zero, "365", "Days that the audit log is kept."),
+    Row("audit_max_bytes", _audit_bytes, "1GiB", "Size above which the oldest files of the audit log are removed."),
     Row("dataset_cache_max_bytes", memory_bytes, "100GiB", "Size above which unused datasets are evicted."),
     Row("schedule_poll_seconds", float, "5", "Seconds between two looks of the triggerer at what schedules have due."),
     Row("schedule_late_seconds", float, "600", "Seconds after which a scheduled run that was missed is not started."),

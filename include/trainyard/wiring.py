@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from trainyard.accounts import SERVICE
+from trainyard.audit.accountchanges import record_changes
+from trainyard.audit.event import Action
+from trainyard.audit.files import STDOUT, AuditFiles, append_to_stdout
+from trainyard.audit.reading import Trail
+from trainyard.audit.recording import Audit, Writer
 from trainyard.catalogue import Catalogue, Training
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import RunKey
@@ -43,8 +50,46 @@ def _results_of(training: Training, settings: Any) -> Any:
     return open_store(training.spec.results, served_credentials(results_connection(training.id)), settings)
 
 
-def follow_quotas(limits: Callable[[], Limits], prepare_pools: Callable[[Limits], None]) -> Callable[[], Limits]:
-    """Return `limits` such that the pools follow the files: at the first look, and whenever these have changed."""
+def audit_writer_of(settings: Any) -> Writer:
+    """Return what writes the audit log, one for the whole process, which counts what it could not write."""
+    folder = audit_folder_of(settings)
+    return _audit_writer(folder, settings.audit_days, settings.audit_max_bytes)
+
+
+@lru_cache(maxsize=4)
+def _audit_writer(folder: Path | None, days: float, max_bytes: int) -> Writer:
+    return Writer(append_to_stdout if folder is None else AuditFiles(folder, days, max_bytes).append)
+
+
+def audit_folder_of(settings: Any) -> Path | None:
+    """Return the folder of the audit log, None where it goes to standard output.
+
+    By default it lies in the catalogue's: that is the one folder that all processes which record have in common.
+    """
+    if settings.audit_log == STDOUT:
+        return None
+    return Path(settings.audit_log) if settings.audit_log else Path(settings.catalogue) / ".audit"
+
+
+def audit_of(settings: Any) -> Audit:
+    """Build what use cases record through."""
+    return Audit(audit_writer_of(settings).write)
+
+
+def trail_of(service: Any) -> Trail:
+    """Build what reads the audit log."""
+    return Trail(audit_folder_of(service.settings), service.audit)
+
+
+def follow_quotas(
+    limits: Callable[[], Limits],
+    prepare_pools: Callable[[Limits], None],
+    changed: Callable[[Limits, Limits], None] = lambda _, __: None,
+) -> Callable[[], Limits]:
+    """Return `limits` such that the pools follow the files: at the first look, and whenever these have changed.
+
+    `changed` hears of each change: what was there before, and what is now.
+    """
     seen: Limits | None = None
 
     def look() -> Limits:
@@ -52,7 +97,9 @@ def follow_quotas(limits: Callable[[], Limits], prepare_pools: Callable[[Limits]
         found = limits()
         if found is not seen:
             prepare_pools(found)
-            seen = found
+            before, seen = seen, found
+            if before is not None:
+                changed(before, found)
         return found
 
     return look
@@ -94,7 +141,7 @@ def owners_of(service: Any) -> Any:
     from trainyard.airflow.leftovers import AirflowLeftovers
     from trainyard.owners import Owners
 
-    return Owners(AirflowLeftovers(), service.catalogue.unbegun)
+    return Owners(AirflowLeftovers(), service.catalogue.unbegun, service.audit)
 
 
 def retraining_of(service: Any) -> Any:
@@ -111,6 +158,7 @@ def retraining_of(service: Any) -> Any:
         limits=service.limits,
         clock=service.clock,
         late_seconds=service.settings.schedule_late_seconds,
+        audit=service.audit,
     )
 
 
@@ -132,16 +180,17 @@ def service_of(settings: Any) -> Any:
     from trainyard.workspace.transfers import transfer_of
 
     workspace = Workspace(Path(settings.workspace))
-    catalogue = catalogue_of(settings)
+    catalogue, audit = catalogue_of(settings), audit_of(settings)
 
     def pools(limits: Limits) -> None:
-        prepare_pools(limits, settings)
+        for resized in prepare_pools(limits, settings):
+            audit.record(SERVICE, Action.RESIZE_POOL, details=asdict(resized))
 
     return Service(
         catalogue=catalogue,
         vault=ConnectionVault(),
         history=AirflowHistory(catalogue, _started(settings)),
-        limits=follow_quotas(partial(limits_of, settings), pools),
+        limits=follow_quotas(partial(limits_of, settings), pools, partial(record_changes, audit)),
         settings=settings,
         clock=time.time,
         prepare_pools=pools,
@@ -149,4 +198,5 @@ def service_of(settings: Any) -> Any:
         results_of=partial(_results_of, settings=settings),
         pod_waits=PodWaits(settings.kubernetes_connection, settings.namespace),
         transfer_of=lambda run: transfer_of(workspace.run(run)) if run.valid else None,
+        audit=audit,
     )

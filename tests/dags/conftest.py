@@ -26,6 +26,7 @@ os.environ.update(
         "AIRFLOW__API_AUTH__JWT_SECRET": "the tests own " * 5,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "ada:user,root:admin",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME}/airflow.db",
+        "TRAINYARD_AUDIT_LOG": str(_HOME / "audit"),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(_HOME / "bundles"),
     }
 )

@@ -78,6 +78,12 @@ class _Service:
         self._note("stored", model_id, caller)
         return self.store
 
+    def results(self, model_id, caller, name=""):
+        return self.stored(model_id, caller)
+
+    def run_of_log(self, model_id, caller):
+        return self.run(model_id, caller)
+
     def run(self, model_id, caller):
         self._note("run", model_id, caller)
         return self.run_there

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trainyard.audit.recording import Audit
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase
+
+
+class Events(list):
+    """Keeps the events of the audit log in memory."""
+
+    @property
+    def audit(self):
+        return Audit(self.append, lambda: 1_700_000_000.0)
+
+    def seen(self, *names):
+        """Return of each event the fields that are named."""
+        return [tuple(str(getattr(event, name)) for name in names) for event in self]
 
 
 class Vault:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from trainyard.audit.event import Action
 from trainyard.errors import CODES
 from trainyard.local.environment import USERS
 from trainyard.local.parts import GPUS
@@ -45,8 +46,8 @@ def test_no_error_code_is_documented_that_is_not_there():
 
 
 def _held_by() -> set[tuple[str, str]]:
-    text = (_DOCS / "reliability.md").read_text("utf-8")
-    return set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", text))
+    texts = (path.read_text("utf-8") for path in (_DOCS / "reliability.md", _PROJECT / "SECURITY.md"))
+    return {found for text in texts for found in re.findall(r"(tests/[\w/]+\.py)::(\w+)", text)}
 
 
 @pytest.mark.parametrize(("file", "test"), sorted(_held_by()))
@@ -59,6 +60,25 @@ def test_every_promise_names_what_holds_it():
     promises = promises[promises.index("| promise | held by |") + 1 : promises.index(_DEATHS)]
     assert promises
     assert [line for line in promises if "::test_" not in line] == []
+
+
+def test_every_promise_of_security_names_what_holds_it():
+    promised = (_PROJECT / "SECURITY.md").read_text("utf-8").partition("## What is promised")[2].partition("\n## ")[0]
+    tables = promised.split("| promise | held by |\n|---|---|\n")[1:]
+    rows = [row for table in tables for row in table.partition("\n\n")[0].strip().splitlines()]
+    assert rows
+    assert [row for row in rows if not re.search(r"`tests/[\w/]+\.py::test_\w+`", row)] == []
+
+
+def test_every_action_of_the_audit_log_is_documented_and_no_other():
+    section = (_DOCS / "audit.md").read_text("utf-8").partition("## What is recorded")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE) == [str(action) for action in Action]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_action_of_the_audit_log_is_recorded_somewhere(action):
+    files = (path for path in (_PROJECT / "include" / "trainyard").rglob("*.py") if path.name != "event.py")
+    assert any(f"Action.{action.name}" in path.read_text("utf-8") for path in files)
 
 
 _DEATHS = "| what dies | what users see | what recovers by itself | what to do |"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from memorystore import MemoryStore
@@ -12,6 +13,7 @@ from trainyard.doctor import judging
 from trainyard.doctor.examining import Check, examine
 from trainyard.doctor.stores import store_finding
 from trainyard.domain.finding import Finding, fine, line_of
+from trainyard.domain.limits import Account
 from trainyard.errors import TrainyardError
 from trainyard.pods.rights import verbs_of
 from trainyard.stores.base import StoreError, Why
@@ -118,6 +120,39 @@ class TestPools:
         assert judging.pools({"gpus-a": 4, "cpu": 8}, others, unused=True)[0].ok
         assert not judging.pools({"gpus-a": 4, "cpu": 8}, others, unused=False)[0].ok
         assert not judging.pools({"gpus-a": 4, "cpu": 8}, {"cpu": (8, True)}, unused=True)[0].ok
+
+
+class TestTenants:
+    _EVERYBODY = replace(LIMITS, accounts={"a": Account("a", 1, ("*",), 1), "b": Account("b", 1, ("*", "ada"), 1)})
+
+    def test_a_cluster_on_which_everybody_is_one_tenant_is_warned_of_and_well(self):
+        (found,) = judging.tenants(self._EVERYBODY, on_cluster=True)
+        assert (found.ok, found.state) == (True, "warn")
+        assert found.message.endswith("everybody is one tenant")
+        assert "quotas.yaml" in found.cure
+
+    def test_on_one_machine_it_is_as_it_should_be(self):
+        (found,) = judging.tenants(self._EVERYBODY, on_cluster=False)
+        assert (found.state, found.cure) == ("ok", "")
+        assert "everybody is one tenant" in found.message
+
+    @pytest.mark.parametrize(
+        ("members", "message"),
+        [
+            (("*",), "1 accounts have members of their own; every user is a member of speech"),
+            (("grace",), "2 accounts have members of their own"),
+        ],
+    )
+    def test_accounts_with_members_of_their_own_are_well(self, members, message):
+        speech = replace(LIMITS.accounts["speech"], members=members)
+        limits = replace(LIMITS, accounts={**LIMITS.accounts, "speech": speech})
+        assert judging.tenants(limits, on_cluster=True) == [fine("tenants", message)]
+
+    def test_a_warning_comes_over_rest_as_one(self):
+        (found,) = judging.tenants(self._EVERYBODY, on_cluster=True)
+        assert Finding.from_dict(found.as_dict()) == found
+        assert line_of(found).startswith("tenants        warn   every user")
+        assert "warning" not in found.as_dict()
 
 
 class TestGpus:

@@ -29,6 +29,7 @@ _ROWS = (
         "claims",
         "schedules",
         "accounts",
+        "audit",
         "runs",
         "registration",
         "service",

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from samples import MODEL_ID, RUN, training
-from service_fakes import History, Vault
+from service_fakes import Events, History, Vault
 
 from trainyard.accounts import Caller
 from trainyard.catalogue import Catalogue
@@ -118,6 +118,7 @@ def yard(tmp_path):
         removed_folders=[],
         evicted=[],
         broken=set(),
+        events=Events(),
     )
 
     def forget(run):
@@ -144,6 +145,7 @@ def yard(tmp_path):
         runs=page,
         forget=forget,
         forget_files=there.removed_files.append,
+        audit=there.events.audit,
     )
     forget_folder = there.removed_folders.append
     vault_ids = partial(set, there.vault.kept)
@@ -211,10 +213,26 @@ class TestSweeping:
         assert (len(report.runs), report.left) == (300, 1)
         assert yard.keeper.sweep(ROOT, dry=False).runs == ["training-000000000"]
 
+    def test_who_swept_and_each_thing_that_went_is_recorded_and_a_dry_sweep_is_not(self, yard):
+        _registered(yard, _run(MODEL_ID, 8))
+        yard.keeper.sweep(ROOT, dry=True)
+        assert yard.events == []
+        yard.keeper.sweep(ROOT, dry=False)
+        assert {event.actor for event in yard.events} == {"root"}
+        assert yard.events.seen("action", "run", "training") == [
+            ("housekeeping", "", ""),
+            ("housekeeping.remove", MODEL_ID, ""),
+            ("housekeeping.remove", "", MODEL_ID),
+            ("housekeeping.remove", "", ""),
+        ]
+        assert yard.events[0].details == {"removed": 3, "failed": 0, "left": 0}
+        assert yard.events[-1].details == {"kind": "datasets", "name": "datasets/old"}
+
     def test_members_keep_no_house(self, yard):
         with pytest.raises(TrainyardError) as refusal:
             yard.keeper.sweep(Caller("ada"), dry=True)
         assert refusal.value.code.code == "C106"
+        assert yard.events.seen("actor", "action", "result", "code") == [("ada", "housekeeping", "refused", "C106")]
 
 
 class TestOrphans:

@@ -22,7 +22,7 @@ from trainyard.domain.finding import Finding, fine
 from trainyard.domain.limits import Limits
 from trainyard.domain.training import Credentials
 from trainyard.errors import TrainyardError
-from trainyard.wiring import catalogue_of, limits_of
+from trainyard.wiring import audit_folder_of, audit_writer_of, catalogue_of, limits_of
 from trainyard.workspace.layout import Workspace
 
 WAIT_SECONDS = 120.0
@@ -53,6 +53,8 @@ def _checks(wishes: Wishes, settings: Any) -> Iterator[Check]:
     yield _check("api-server", lambda: [airflow.door_finding("api-server")])
     yield _check("airflow", lambda: judging.parts(airflow.health()), _DATABASE)
     yield _check("pools", lambda: _pools(limits(), settings), _DATABASE)
+    yield _check("tenants", lambda: judging.tenants(limits(), on_cluster=bool(settings.workspace_volume)))
+    yield _check("audit log", lambda: _audit(settings))
     yield _check("fernet key", lambda: [airflow.fernet_finding("fernet key")], _DATABASE)
     yield _check("cluster", lambda: _greeting(cluster), CONNECTION, _REMOTE)
     yield _check("rights", lambda: _rights(cluster, settings), CONNECTION, _REMOTE)
@@ -80,6 +82,13 @@ def _pools(limits: Limits, settings: Any) -> list[Finding]:
     wanted = pool_sizes(limits, settings)
     slots = {name: number for name, (number, _) in wanted.items()}
     return judging.pools(slots, airflow.pools_there(), unused=not catalogue_of(settings).ids())
+
+
+def _audit(settings: Any) -> list[Finding]:
+    """Write an event: a disk that is full shows in nothing less."""
+    writer, folder = audit_writer_of(settings), audit_folder_of(settings)
+    lost = writer.lost
+    return judging.audit(str(folder or "standard output"), writer.check(), lost, writer.reason)
 
 
 def _greeting(cluster: DoctorCluster) -> list[Finding]:

@@ -27,10 +27,12 @@ def tidy_up(dry_run: bool) -> dict[str, Any]:
     Nothing goes unless cluster and front door both have answered: the first is asked first, so that whatever it
     lists was made by a run that the second knows by then.
     """
+    from trainyard.wiring import audit_of
+
     settings = read_settings(os.environ)
     things = list(_left(settings))
     owners = _owners({left.run for left in things})
-    report = tidy(things, owners, time.time(), settings.janitor_grace_seconds, dry_run)
+    report = tidy(things, owners, time.time(), settings.janitor_grace_seconds, dry_run, audit_of(settings))
     _tell(report, len(things))
     if report.failed:
         raise RuntimeError(f"{len(report.failed)} things could not be removed; the log above names them")

@@ -7,6 +7,7 @@ has room of its own for them, so that none waits for another's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from airflow.models.pool import Pool
@@ -32,21 +33,33 @@ def pool_sizes(limits: Limits, settings: Any) -> dict[str, tuple[int, str]]:
     return wanted
 
 
-def prepare_pools(limits: Limits, settings: Any) -> None:
-    """Create the pools that are missing and resize those that differ from the quotas.
+@dataclass(frozen=True)
+class Resized:
+    """A pool that was made or resized; `before` is None for one that was not there."""
+
+    pool: str
+    before: int | None
+    after: int
+
+
+def prepare_pools(limits: Limits, settings: Any) -> list[Resized]:
+    """Create the pools that are missing and resize those that differ from the quotas; return what was changed.
 
     A training waits deferred for its pod and owns its GPUs meanwhile, so deferred tasks keep their slots.
     """
     wanted = pool_sizes(limits, settings)
     try:
-        _bring_to(wanted)
+        return _bring_to(wanted)
     except IntegrityError:  # the first two requests of all come at the same moment, and the other one has made a pool
-        _bring_to(wanted)
+        return _bring_to(wanted)
 
 
-def _bring_to(wanted: Mapping[str, tuple[int, str]]) -> None:
+def _bring_to(wanted: Mapping[str, tuple[int, str]]) -> list[Resized]:
+    changed = []
     with create_session() as session:
         there = {pool.pool: (pool.slots, pool.include_deferred) for pool in session.scalars(select(Pool))}
         for name, (slots, description) in wanted.items():
             if there.get(name) != (slots, True):
                 Pool.create_or_update_pool(name, slots, description, include_deferred=True, session=session)
+                changed.append(Resized(name, there[name][0] if name in there else None, slots))
+    return changed

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from trainyard.airflow.doctorchecks import findings
-from trainyard.api import datasets, doctor, housekeeping, logs, models, quota, results, schedules
+from trainyard.api import audit, datasets, doctor, housekeeping, logs, models, quota, results, schedules
 from trainyard.api.answers import documented
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -20,7 +20,7 @@ from trainyard.api.guards.door import Door
 from trainyard.api.guards.headers import SecurityHeaders, security_headers
 from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
-from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of
+from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of, trail_of
 
 _SUBMISSIONS_AT_ONCE = 2
 
@@ -36,6 +36,7 @@ def create_app() -> FastAPI:
     app.state.owners = owners_of(app.state.service)
     app.state.retraining = retraining_of(app.state.service)
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
+    app.state.trail = trail_of(app.state.service)
     app.state.doctor = partial(findings, settings=app.state.settings)
     app.include_router(models.router)
     app.include_router(logs.router)
@@ -45,6 +46,7 @@ def create_app() -> FastAPI:
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
     app.include_router(doctor.router)
+    app.include_router(audit.router)
     described = app.openapi
     app.openapi = lambda: documented(described())  # type: ignore[method-assign]
     app.add_exception_handler(TrainyardError, _refusal)

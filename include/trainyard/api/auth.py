@@ -26,7 +26,8 @@ async def caller_of(request: Request) -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise TrainyardError("C105", "the request carries no token", _CURE)
     user = await _user(token.strip())
-    return Caller(user.get_name(), _is_admin(user))
+    address = request.client.host if request.client else ""
+    return Caller(user.get_name(), _is_admin(user), address)
 
 
 async def _user(token: str) -> Any:

@@ -14,6 +14,7 @@ from trainyard.airflow.doctorchecks import WAIT_SECONDS, Wishes
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.streams import AS_IT_IS
+from trainyard.audit.event import Action
 from trainyard.doctor.probepod import MOST_SECONDS
 from trainyard.domain.finding import Finding
 
@@ -40,7 +41,8 @@ def doctor(request: Request, caller: CallerDep, look: Look) -> StreamingResponse
 
     For admins. Each line has `check`, `ok`, `state`, `message`, `cure`; the last one is `{"done": true}`.
     """
-    only_admins(caller, "looks after the service")
+    with request.app.state.trail.audit.action(caller, Action.DOCTOR):
+        only_admins(caller, "looks after the service")
     found: Iterable[Finding] = request.app.state.doctor(Wishes(**look.model_dump()))
     return StreamingResponse(_lines(found), media_type="application/x-ndjson", headers=AS_IT_IS)
 

@@ -81,7 +81,7 @@ async def logs(
     if last is not None and offset:
         raise TrainyardError("C110", "offset and last both say where to begin", "Give one of them.")
     service = request.app.state.service
-    run = await run_in_threadpool(service.run, model_id, caller)
+    run = await run_in_threadpool(service.run_of_log, model_id, caller)
     log = await run_in_threadpool(_log_of, request.app.state, run, caller)
     start = offset if last is None else await run_in_threadpool(_last_lines, log.opened, last)
 

@@ -24,7 +24,7 @@ _FROM = re.compile(r"bytes=(\d{1,18})-")
 )
 def results(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
     """List the objects below the run's folder in the results bucket, with names relative to it and sizes in bytes."""
-    store = request.app.state.service.stored(model_id, caller)
+    store = request.app.state.service.results(model_id, caller)
     found = [{"name": entry.key, "size": entry.size} for entry in store.list()]
     return {"model_id": model_id, "resources": found, "total": len(found)}
 
@@ -41,7 +41,7 @@ def results(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any
 )
 def download(request: Request, caller: CallerDep, model_id: str, name: str) -> StreamingResponse:
     """Stream one file as the results listing names it; `Range: bytes=N-` goes on where a download broke off."""
-    store = request.app.state.service.stored(model_id, caller)
+    store = request.app.state.service.results(model_id, caller, name)
     entry = _entry(store, model_id, name)
     start = _start(request.headers.get("range", ""), entry.size)
     body = begun(chunks_of(lambda into: store.get(name, cast("Any", Skipping(into, start)))))

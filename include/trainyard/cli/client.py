@@ -125,6 +125,20 @@ class FrontDoor:
         """Return the cached datasets that the caller may know of."""
         return list(self._data("GET", "/v3/datasets", "resources")["resources"])
 
+    def events(self, wanted: Mapping[str, Any], limit: int | None) -> tuple[list[dict[str, Any]], bool]:
+        """Return the newest wanted events of the audit log, the newest last, and whether there are older ones."""
+        found: list[dict[str, Any]] = []
+        params, more = dict(wanted), True
+        while more and (limit is None or len(found) < limit):
+            count = _PAGE if limit is None else min(_PAGE, limit - len(found))
+            page = self._data(
+                "GET", "/v3/audit", "resources", "until", params={**params, "limit": count, "offset": len(found)}
+            )
+            # What is recorded meanwhile must not shift the pages.
+            params["until"], more = page["until"], bool(page["resources"]) and bool(page["more"])
+            found += page["resources"]
+        return found[::-1], more
+
     def doctor(self, wishes: Mapping[str, Any]) -> Iterator[Finding]:
         """Yield what the service finds wrong or well with itself, as it comes."""
         seconds = float(wishes["wait_seconds"]) + ANSWER_SECONDS

@@ -83,5 +83,5 @@ def _lines(finding: Finding) -> list[str]:
     from trainyard.domain.finding import line_of
 
     first, *rest = map(printable, line_of(finding).splitlines())
-    colour = "green" if finding.ok else "red"
+    colour = {"ok": "green", "warn": "yellow"}.get(finding.state, "red")
     return [first.replace(finding.state, paint(finding.state, colour, sys.stdout), 1), *rest]

@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from trainyard.cli.audit import audit
 from trainyard.cli.cancel import cancel
 from trainyard.cli.datasets import datasets
 from trainyard.cli.delete import delete
@@ -74,6 +75,7 @@ app.command("up", cls=QuickCommand)(up)
 app.command("down", cls=QuickCommand)(down)
 app.command("status", cls=QuickCommand)(status)
 app.command("doctor", cls=QuickCommand)(doctor)
+app.command("audit", cls=QuickCommand)(audit)
 app.command("version", cls=QuickCommand)(version)
 
 

@@ -26,6 +26,16 @@ _SCHEDULE_HEADER = ("SI No", "Name", "guid", "schedule", "status", "next-at", "l
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _DATASET_HEADER = ("Name", "version", "size", "files", "users", "hits", "last-used")
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
+_EVENT_COLUMNS = {
+    "time": "Time",
+    "actor": "actor",
+    "remote": "from",
+    "action": "action",
+    "account": "account",
+    "run": "run",
+    "training": "training",
+}
+_EVENT_WIDTHS = (24, 10, 15, 16, 10, 18, 18)
 _FRAMEWORK_HEADER = ("SI No", "Name", "version", "interpreter", "image")
 
 
@@ -71,6 +81,19 @@ def dataset_table(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
         for dataset in datasets
     ]
     return columns(_DATASET_HEADER, rows)
+
+
+def event_table(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lay out events of the audit log; what an event has no column for stands last."""
+    rows = [(*(_text(event, key) for key in _EVENT_COLUMNS), _event_rest(event)) for event in events]
+    return columns((*_EVENT_COLUMNS.values(), "result"), rows, _EVENT_WIDTHS)
+
+
+def _event_rest(event: Mapping[str, Any]) -> str:
+    details = event.get("details")
+    pairs = details.items() if isinstance(details, Mapping) else ()
+    told = (f"{_text({'key': key}, 'key')}={_text({'value': value}, 'value')}" for key, value in pairs)
+    return " ".join(part for part in (_text(event, "result"), _text(event, "code"), *told) if part)
 
 
 def schedule_table(schedules: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from trainyard.domain.finding import Finding, fine, wrong
+from trainyard.domain.finding import Finding, fine, warned, wrong
 from trainyard.domain.limits import Limits
 from trainyard.domain.quantity import quantity
 from trainyard.pods.environment import GPU
@@ -54,6 +54,30 @@ def _pool_fault(name: str, slots: int, there: tuple[int, bool] | None) -> str:
     if there[0] != slots:
         return f"pool {name} has {there[0]} slots instead of {slots}"
     return "" if there[1] else f"pool {name} does not count deferred tasks"
+
+
+def tenants(limits: Limits, on_cluster: bool) -> list[Finding]:
+    """Tell whether members of one account are kept from the runs of another, which a cluster usually has users for."""
+    open_to_all = [account.name for account in limits.accounts.values() if "*" in account.members]
+    if len(open_to_all) < len(limits.accounts):
+        shared = f"; every user is a member of {', '.join(open_to_all)}" if open_to_all else ""
+        closed = len(limits.accounts) - len(open_to_all)
+        return [fine("tenants", f"{closed} accounts have members of their own{shared}")]
+    seen = 'every user is a member of every account (members: ["*"]): everybody is one tenant'
+    if not on_cluster:
+        return [fine("tenants", f"{seen}, as on a machine of one's own")]
+    cure = "Name the members of each account in quotas.yaml: until then every user reads, cancels and deletes all runs."
+    return [warned("tenants", seen, cure)]
+
+
+def audit(where: str, written: bool, lost: int, reason: str) -> list[Finding]:
+    """Tell whether an event could be written just now, and how many could not since the process started."""
+    cure = "Look at the folder's disk and its rights (TRAINYARD_AUDIT_LOG); what was lost is in the api-server's log."
+    if not written:
+        return [wrong("audit log", f"{where} cannot be written: {reason}", cure)]
+    if lost:
+        return [wrong("audit log", f"{where} is written again; {lost} events before were lost: {reason}", cure)]
+    return [fine("audit log", f"{where} is written")]
 
 
 def gpus(limits: Limits, nodes: Sequence[Mapping[str, Any]]) -> list[Finding]:

@@ -6,30 +6,38 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-OK, WRONG = "ok", "wrong"
+OK, WARN, WRONG = "ok", "warn", "wrong"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of `trainyard doctor`. Message and cure are plain sentences, and never hold a secret."""
+    """One line of `trainyard doctor`. Message and cure are plain sentences, and never hold a secret.
+
+    What works and still deserves a decision is a `warning`: it is ok, and changes no exit code.
+    """
 
     check: str
     ok: bool
     message: str
     cure: str = ""
+    warning: bool = False
 
     @property
     def state(self) -> str:
-        return OK if self.ok else WRONG
+        if not self.ok:
+            return WRONG
+        return WARN if self.warning else OK
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "state": self.state}
+        fields = asdict(self)
+        fields.pop("warning")
+        return {**fields, "state": self.state}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:
         """Read what another process found, whatever else its version tells."""
         texts = {key: str(data.get(key) or "") for key in ("check", "message", "cure")}
-        return cls(ok=data.get("ok") is True, **texts)
+        return cls(ok=data.get("ok") is True, warning=data.get("state") == WARN, **texts)
 
 
 def fine(check: str, message: str) -> Finding:
@@ -38,6 +46,10 @@ def fine(check: str, message: str) -> Finding:
 
 def wrong(check: str, message: str, cure: str) -> Finding:
     return Finding(check, False, message, cure)
+
+
+def warned(check: str, message: str, cure: str) -> Finding:
+    return Finding(check, True, message, cure, warning=True)
 
 
 def line_of(finding: Finding) -> str:

@@ -1,0 +1,1 @@
+"""The audit log: who did what through the service, from where, and what came of it."""

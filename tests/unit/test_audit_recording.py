@@ -1,0 +1,168 @@
+"""What the use cases record: who did what with what, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from samples import LIMITS, MODEL_ID, training
+from service_fakes import Events
+from test_retraining import HOURLY, MIDNIGHT, yard  # noqa: F401 - a fixture
+from test_service import _MANIFEST, _SECRET, ADA, GRACE, MALLORY, ROOT, packed, world  # noqa: F401 - fixtures
+
+from trainyard.accounts import Caller
+from trainyard.audit.accountchanges import record_changes
+from trainyard.audit.event import line_of
+from trainyard.domain.limits import Account
+from trainyard.domain.states import Phase
+from trainyard.errors import TrainyardError
+from trainyard.janitor import Left, tidy
+from trainyard.owners import UNKNOWN, Owner, Owners
+from trainyard.retraining import Standing
+from trainyard.runs import Run
+
+_RUN = Run(MODEL_ID, MODEL_ID, "tf-mnist", "vision", "tensorflow 2.16", 1, Phase.TRAINING, 1.0, 2.0)
+
+
+@pytest.fixture
+def events():
+    return Events()
+
+
+@pytest.fixture
+def service(world, events):  # noqa: F811
+    """The service of `world` with one run that trains, and a record of what is done."""
+    world.catalogue.add(training())
+    world.history.runs[MODEL_ID] = _RUN
+    return replace(world.service, audit=events.audit)
+
+
+def _attempt(*asked):
+    with pytest.raises(TrainyardError):
+        asked[0](*asked[1:])
+
+
+class TestRuns:
+    def test_a_submission_is_recorded_for_each_training_and_without_its_credentials(self, service, events, packed):  # noqa: F811
+        manifests = [("", _MANIFEST.encode())] * 2
+        made = service.registration.submit_all(manifests, packed(), None, Caller("ada", address="10.0.0.7"))
+        assert events.seen("actor", "action", "account", "run", "result", "remote") == [
+            ("ada", "submit", "vision", one.id, "ok", "10.0.0.7") for one in made
+        ]
+        assert events[0].details["zip_sha256"] == made[0].zip_sha256
+        assert not any(_SECRET.encode() in line_of(event) for event in events)
+
+    def test_a_key_that_is_used_again_is_recorded_as_repeated(self, world, service, events, packed):  # noqa: F811
+        archive = packed()
+        for now in (5.0, 6.0):
+            replace(service, clock=lambda: now).registration.submit(_MANIFEST.encode(), archive, None, ADA, "key-1")  # noqa: B023
+        assert [event.details.get("repeated", False) for event in events] == [False, True]
+        assert {event.details["idempotency_key"] for event in events} == {"key-1"}
+
+    @pytest.mark.parametrize(
+        ("caller", "account", "code"), [(ADA, "speech", "C106"), (MALLORY, None, "C106"), (ADA, None, "C102")]
+    )
+    def test_a_submission_that_is_refused_is_recorded_with_its_code(
+        self, service, events, tmp_path, caller, account, code
+    ):
+        (tmp_path / "model.zip").write_bytes(b"no zip")
+        _attempt(service.registration.submit, _MANIFEST.encode(), tmp_path / "model.zip", account, caller)
+        assert events.seen("actor", "action", "account", "result", "code") == [
+            (caller.name, "submit", account or "", "refused", code)
+        ]
+
+    def test_what_breaks_is_recorded_as_failed(self, world, service, events, packed):  # noqa: F811
+        world.vault.broken = True
+        with pytest.raises(OSError, match="locked"):
+            service.registration.submit(_MANIFEST.encode(), packed(), None, ADA)
+        assert events.seen("result", "code") == [("failed", "S500")]
+
+    def test_cancel_and_delete_are_recorded_whether_they_are_done_or_refused(self, service, events):
+        _attempt(service.delete, MODEL_ID, ADA)
+        service.cancel(MODEL_ID, ADA)
+        _attempt(service.cancel, MODEL_ID, ADA)
+        service.delete(MODEL_ID, ROOT)
+        assert events.seen("actor", "admin", "action", "run", "training", "account", "result", "code") == [
+            ("ada", "False", "delete", MODEL_ID, MODEL_ID, "vision", "refused", "C108"),
+            ("ada", "False", "cancel", MODEL_ID, MODEL_ID, "vision", "ok", ""),
+            ("ada", "False", "cancel", MODEL_ID, MODEL_ID, "vision", "refused", "C108"),
+            ("root", "True", "delete", MODEL_ID, MODEL_ID, "vision", "ok", ""),
+        ]
+
+    def test_reading_results_and_logs_is_recorded_and_looking_at_a_run_is_not(self, service, events):
+        service.run(MODEL_ID, GRACE)
+        service.runs(GRACE, 10, 0)
+        service.results(MODEL_ID, GRACE)
+        service.results(MODEL_ID, GRACE, "model/x.bin")
+        service.run_of_log(MODEL_ID, GRACE)
+        assert events.seen("action", "run", "account", "result") == [
+            ("results.list", MODEL_ID, "vision", "ok"),
+            ("results.read", MODEL_ID, "vision", "ok"),
+            ("log.read", MODEL_ID, "vision", "ok"),
+        ]
+        assert events[1].details == {"name": "model/x.bin"}
+
+    def test_who_asks_for_a_run_of_others_is_recorded_although_the_answer_is_that_there_is_none(self, service, events):
+        for ask in (service.run, service.cancel, service.delete, service.results, service.run_of_log):
+            _attempt(ask, MODEL_ID, MALLORY)
+        _attempt(service.run, "training-none00000", MALLORY)
+        assert events.seen("action", "result", "code") == [
+            (action, "refused", "C107") for action in ("run.read", "cancel", "delete", "results.list", "log.read")
+        ]
+
+
+class TestTheService:
+    def test_changes_of_a_schedule_and_the_runs_it_starts_are_recorded(self, yard, events):  # noqa: F811
+        yard.schedule(HOURLY)
+        yard.retraining = replace(yard.retraining, audit=events.audit)
+        yard.retraining.set(MODEL_ID, Standing.PAUSED, ADA)
+        yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+        yard.now = MIDNIGHT + 3600
+        yard.due()
+        yard.retraining.set(MODEL_ID, Standing.ENDED, ADA)
+        _attempt(yard.retraining.set, MODEL_ID, Standing.ACTIVE, ADA)
+        _attempt(yard.retraining.settle, ADA)
+        assert events.seen("actor", "action", "run", "result", "code") == [
+            ("ada", "schedule.pause", "", "ok", ""),
+            ("ada", "schedule.resume", "", "ok", ""),
+            ("root", "schedule.start", "run-1", "ok", ""),
+            ("ada", "schedule.end", "", "ok", ""),
+            ("ada", "schedule.resume", "", "refused", "C111"),
+            ("ada", "schedule.start", "", "refused", "C106"),
+        ]
+        assert {event.account for event in events[:-1]} == {"vision"}
+
+    def test_what_the_janitor_removes_is_recorded_with_its_reason_and_a_dry_pass_is_not(self, events):
+        for dry_run in (True, False):
+            tidy([Left("a", "pod a", 0.0, lambda: None)], {"a": Owner(UNKNOWN)}, 900.0, 300.0, dry_run, events.audit)
+        assert events.seen("actor", "action", "run") == [("trainyard", "janitor.remove", "a")]
+        assert events[0].details == {"name": "pod a", "reason": "Airflow knows no such run"}
+
+    def test_a_member_who_asks_for_what_is_the_janitors_is_recorded(self, events):
+        _attempt(Owners(None, set, events.audit).of, ADA, ["a"])
+        assert events.seen("actor", "action", "code") == [("ada", "owners.read", "C106")]
+
+    def test_a_changed_quotas_file_is_recorded_for_each_account_that_differs(self, events):
+        vision = replace(LIMITS.accounts["vision"], gpus=8, members=("ada", "mallory"))
+        fresh = Account("robots", 2, ("eve",), 24)
+        record_changes(events.audit, LIMITS, replace(LIMITS, accounts={"vision": vision, "robots": fresh}))
+        assert events.seen("actor", "action", "account") == [
+            ("trainyard", "account.change", name) for name in ("robots", "speech", "vision")
+        ]
+        assert [line_of(event) and dict(event.details) for event in events] == [
+            {
+                "members_added": "eve",
+                "members_removed": "",
+                "gpus": "none -> 2",
+                "max_hours": "none -> 24",
+                "custom_images": "none -> False",
+            },
+            {
+                "members_added": "",
+                "members_removed": "grace",
+                "gpus": "1 -> none",
+                "max_hours": "0.5 -> none",
+                "custom_images": "False -> none",
+            },
+            {"members_added": "mallory", "members_removed": "grace", "gpus": "4 -> 8"},
+        ]
