@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from samples import LIMITS, MODEL_ID, training
+from samples import LIMITS, MODEL_ID, RUN, training
 from service_fakes import Events
 from test_retraining import HOURLY, MIDNIGHT, yard  # noqa: F401 - a fixture
 from test_service import _MANIFEST, _SECRET, ADA, GRACE, MALLORY, ROOT, packed, world  # noqa: F401 - fixtures
@@ -134,12 +134,12 @@ class TestTheService:
 
     def test_what_the_janitor_removes_is_recorded_with_its_reason_and_a_dry_pass_is_not(self, events):
         for dry_run in (True, False):
-            tidy([Left("a", "pod a", 0.0, lambda: None)], {"a": Owner(UNKNOWN)}, 900.0, 300.0, dry_run, events.audit)
-        assert events.seen("actor", "action", "run") == [("trainyard", "janitor.remove", "a")]
+            tidy([Left(RUN, "pod a", 0.0, lambda: None)], {RUN: Owner(UNKNOWN)}, 900.0, 300.0, dry_run, events.audit)
+        assert events.seen("actor", "action", "run") == [("trainyard", "janitor.remove", MODEL_ID)]
         assert events[0].details == {"name": "pod a", "reason": "Airflow knows no such run"}
 
     def test_a_member_who_asks_for_what_is_the_janitors_is_recorded(self, events):
-        _attempt(Owners(None, set, events.audit).of, ADA, ["a"])
+        _attempt(Owners(None, set, events.audit).of, ADA, [RUN])
         assert events.seen("actor", "action", "code") == [("ada", "owners.read", "C106")]
 
     def test_a_changed_quotas_file_is_recorded_for_each_account_that_differs(self, events):

@@ -91,10 +91,14 @@ def staged_path(key: RunKey, spec: TrainingSpec, workspace: Workspace) -> Path:
     Raise TrainyardError S302 where it holds none.
     """
     held = DatasetCache(workspace).held(str(key))
-    if held is None or held.path.parent != workspace.dataset(spec.data) or held.path.name.startswith("."):
+    if held is None or not _is_version(held.path, workspace.dataset(spec.data)):
         message = "the run holds no dataset of its training's bucket"
         raise TrainyardError("S302", message, "Clear the stage step too, or submit the training again.")
     return held.path
+
+
+def _is_version(path: Path, bucket: Path) -> bool:
+    return path.parent == bucket and not path.name.startswith(".") and not path.is_symlink()
 
 
 def _while_it_changes(obtain: Callable[[], Dataset], report: Report) -> Dataset:
