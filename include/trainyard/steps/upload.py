@@ -16,7 +16,7 @@ from trainyard.stores import transfer
 from trainyard.stores.base import Store, StoreError, check_key
 from trainyard.stores.moving.progress import Report
 from trainyard.stores.transfer import Source, Terms, Transferred
-from trainyard.stores.tree import open_inside, scan, write_inside
+from trainyard.stores.tree import exists_inside, open_inside, scan, write_inside
 from trainyard.workspace.layout import RunFolder, Workspace
 from trainyard.workspace.transfers import told
 
@@ -64,7 +64,7 @@ def _leave_a_log(run: RunFolder, outcome: Outcome) -> None:
     name = f"{LEARNER}/{run.training_log.name}"
     # A program may have put anything there, a link for example; then the bucket alone gets the text.
     with suppress(OSError):
-        if not run.training_log.exists() and not run.training_log.is_symlink():
+        if not exists_inside(run.logs, name):
             write_inside(run.logs, name, told_instead_of_log(run, outcome).encode(errors="replace"))
 
 
