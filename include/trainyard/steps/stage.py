@@ -60,7 +60,7 @@ def stage(
     """
     run, cache = workspace.run(model_id), DatasetCache(workspace, cache_max_bytes)
     held = cache.held(model_id)
-    if held and run.started.exists():
+    if held and run.has_started:
         report("the program has started before: nothing is staged again")
         return _staged(workspace, held)
     _make_folders(run)
