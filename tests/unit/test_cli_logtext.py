@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -51,14 +52,27 @@ def test_bytes_that_are_no_text_are_shown_as_numbers():
     assert shown(b"\x9b2J caf\xe9\n\xc3") == "\\x9b2J caf\\xe9\n\\xc3"
 
 
-_PIECES = ["ä", "日本", "\x1b[31m", "\x1b[", "\x1b", "m", "12;", "\r\n", "\u202e", "\x9b", "text", *_STEERING["a title"]]
+_PIECES = [
+    "ä",
+    "日本",
+    "\x1b[31m",
+    "\x1b[",
+    "\x1b",
+    "m",
+    "12;",
+    "\r\n",
+    "\u202e",
+    "\x9b",
+    "text",
+    *_STEERING["a title"],
+]
 
 
 @given(st.lists(st.sampled_from(_PIECES)), st.lists(st.integers(0, 200)))
 def test_it_does_not_matter_where_the_chunks_of_a_log_end(pieces, cuts):
     log = "".join(pieces).encode()
     ends = [0, *sorted(cut for cut in cuts if cut < len(log)), len(log)]
-    chunks = [log[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    chunks = [log[start:end] for start, end in pairwise(ends)]
     assert shown(*chunks) == shown(log)
 
 

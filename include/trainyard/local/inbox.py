@@ -6,7 +6,8 @@ import json
 import os
 from pathlib import Path
 
-BUCKET = "trainyard"
+from trainyard.local.objectkeys import INBOX_BUCKET as BUCKET
+
 _SETTING = "TRAINYARD_INBOX"
 
 

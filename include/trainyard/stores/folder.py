@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -74,10 +75,11 @@ class FolderStore(MovesWhole):
                 raise refusal(Why.NO_BUCKET, self.place, "delete from")
             with suppress(FileNotFoundError):
                 unlink_inside(self._folder, key)
-        # A folder that is left empty is no object, and would be in the way of a file of its name.
+        # A folder that is left empty is no object, and would be in the way of a file of its name. One that somebody
+        # gave the sticky bit is to stay.
         with suppress(OSError):
             for parent in path.parents:
-                if parent == self._folder:
+                if parent == self._folder or parent.stat().st_mode & stat.S_ISVTX:
                     break
                 parent.rmdir()
 

@@ -125,15 +125,20 @@ def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     todo = [""]
     while todo:
         way = todo.pop()
-        with suppress(FileNotFoundError), _only_inside(way), _parent(root, f"{way}.") as (folder, _):
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    with suppress(FileNotFoundError):
-                        kind = entry.stat(follow_symlinks=False)
-                        if stat.S_ISDIR(kind.st_mode) and len(way) + len(entry.name) < _DEEPEST:
-                            todo.append(f"{way}{entry.name}/")
-                        else:
-                            yield way + entry.name, kind
+        with suppress(FileNotFoundError), _only_inside(way), _opened(root, way) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    kind = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(kind.st_mode) and len(way) + len(entry.name) < _DEEPEST:
+                        todo.append(f"{way}{entry.name}/")
+                    else:
+                        yield way + entry.name, kind
+
+
+@contextmanager
+def _opened(root: Path, way: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    with _parent(root, f"{way}.") as (folder, _), os.scandir(folder) as entries:
+        yield entries
 
 
 def _check_regular(found: os.stat_result, name: str) -> None:
