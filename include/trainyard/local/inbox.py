@@ -6,8 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from trainyard.local.objectkeys import INBOX_BUCKET as BUCKET
+from trainyard.local.objectkeys import INBOX_BUCKET
 
+BUCKET = INBOX_BUCKET
 _SETTING = "TRAINYARD_INBOX"
 
 
