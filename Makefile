@@ -7,7 +7,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up down status test fuzz test-cluster test-faults lint audit-dependencies format bench lock image compose-env quotas clean
+.PHONY: help setup tools demo up down status test fuzz test-cluster test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,10 @@ lock: setup ## Make requirements.txt anew from requirements.in
 
 image: ## Build the image trainyard:VERSION of all of Airflow's processes; needs Docker
 	docker build -t trainyard:$(VERSION) .
+
+IMAGES := Dockerfile docker-compose.yaml deploy/compose/gpu-plugin.yaml deploy/compose/k3s-gpu.Dockerfile include/config/frameworks.yaml
+pin-images: ## Write the registry's digest behind each image's tag; CHECK=1 lists what has none. Needs Docker with buildx
+	@$(PYTHON) deploy/image/pin.py $(if $(CHECK),--check) $(IMAGES)
 
 CLUSTER ?= cpu
 compose-env: ## Write .env with new secrets for docker-compose.yaml, CLUSTER=cpu or gpu; keeps one that is there

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-_PINNED = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)?:[a-z0-9.-]*\d[a-z0-9.-]*")
+_PINNED = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)?:[a-z0-9.-]*\d[a-z0-9.-]*(@sha256:[0-9a-f]{64})?")
 _ROOTS = ("/opt/trainyard", "/opt/airflow", "/var/lib/trainyard")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import os
@@ -395,6 +396,7 @@ class Terminal:
         )
         os.close(theirs)
         self.text = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def wait_for(self, text: str) -> None:
         end = time.monotonic() + PATIENCE
@@ -429,7 +431,7 @@ class Terminal:
             chunk = os.read(self._ours, 65536)
         except OSError:
             return False
-        self.text += chunk.decode(errors="replace")
+        self.text += self._decoder.decode(chunk)
         return bool(chunk)
 
 

@@ -14,7 +14,8 @@ import jsonschema
 import yaml
 from deployfiles import PROJECT, pinned, variables_used
 
-from trainyard.local.objectstore import objectstore_command, objectstore_environment
+from trainyard.local.objectkeys import FOLDER, KEY, SECRET
+from trainyard.local.objectstore import keyed_objectstore
 from trainyard.settings import ROWS
 
 _TEXT = (PROJECT / "docker-compose.yaml").read_text("utf-8")
@@ -120,11 +121,13 @@ class TestParts:
         )
 
     def test_the_object_store_is_served_as_on_the_one_machine_stack(self):
-        local = objectstore_command(Path("rclone"), Path("/objects"), 9000)
+        local, given = keyed_objectstore(Path("rclone"), Path("/objects"), 9000, "KEY", "SECRET")
         assert _SERVICES["objects"]["command"] == [word.replace("127.0.0.1:", ":") for word in local]
-        key = _SERVICES["objects"]["environment"]["RCLONE_AUTH_KEY"]
-        plain = re.sub(r"\$\{(\w+)[^}]*\}", r"\1", key)
-        assert plain == objectstore_environment({}, "S3_ACCESS_KEY", "S3_SECRET_KEY")["RCLONE_AUTH_KEY"]
+        plain = {
+            name: re.sub(r"\$\{S3_(ACCESS|SECRET)_KEY:[^}]*\}", lambda found: found[1].replace("ACCESS", "KEY"), value)
+            for name, value in _SERVICES["objects"]["environment"].items()
+        }
+        assert plain == {name: value for name, value in given.items() if name != "PATH"}
 
     def test_every_part_of_airflow_is_there(self):
         commands = [shlex.join(service["command"]) for service in _SERVICES.values() if service.get("command")]
@@ -151,7 +154,7 @@ class TestParts:
 
     def test_every_setting_that_is_given_is_one(self):
         given = {name for service in _SERVICES.values() for name in service.get("environment", {})}
-        settings = {row.variable for row in ROWS} | {"TRAINYARD_PASSWORDS"}
+        settings = {row.variable for row in ROWS} | {"TRAINYARD_PASSWORDS", FOLDER, KEY, SECRET}
         assert {name for name in given if name.startswith("TRAINYARD_")} <= settings
 
     def test_connections_are_json_whatever_the_passwords_are(self):

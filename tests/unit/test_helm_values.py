@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 from deployfiles import PROJECT, environment
+from pod_standard import violations
 
 from trainyard.pods.run import WorkspaceVolume
 from trainyard.settings import ROWS, read_settings
@@ -103,6 +104,13 @@ def test_service_accounts_that_have_rights_are_those_of_a_release_called_airflow
     assert bound == {f"airflow-{part}" for part in ("api-server", "scheduler", "triggerer", "worker")}
     assert "helm upgrade --install airflow " in (_HELM / "values.yaml").read_text("utf-8")
     assert not {"fullnameOverride", "nameOverride", "useStandardNaming"} & _VALUES.keys()
+
+
+def test_airflows_pods_are_as_the_restricted_standard_wants_them():
+    contexts = _VALUES["securityContexts"]
+    containers = [{"name": "scheduler", "image": "trainyard", "securityContext": contexts["containers"]}]
+    assert violations({"spec": {"securityContext": contexts["pod"], "containers": containers}}) == []
+    assert contexts["pod"]["runAsUser"] == _VALUES["uid"]
 
 
 def test_no_secret_is_in_the_values():

@@ -63,6 +63,12 @@ def named(objects: tuple[Obj, ...], kind: str, name: str) -> Obj:
     return found
 
 
+def policies_of(folder: str, namespace: str, name: str = "") -> list[Obj]:
+    """Return the network policies of a namespace, or the one with this name."""
+    found = [one["metadata"] | {"policy": one} for one in of_kind(built(folder), "NetworkPolicy")]
+    return [one["policy"] for one in found if one["namespace"] == namespace and name in ("", one["name"])]
+
+
 def titles(objects: tuple[Obj, ...]) -> list[str]:
     return [f"{one['kind']} {one['metadata'].get('namespace', '')}/{one['metadata']['name']}" for one in objects]
 
@@ -100,16 +106,35 @@ class TestNamespace:
         assert violations(training_pod(SMALL)) == []
 
     @pytest.mark.parametrize("folder", _BUILDS)
+    def test_every_namespace_enforces_a_standard_and_warns_of_what_is_not_restricted(self, folder):
+        for one in of_kind(built(folder), "Namespace"):
+            labels = one["metadata"]["labels"]
+            assert labels["pod-security.kubernetes.io/enforce"] in ("baseline", "restricted")
+            assert {labels[f"pod-security.kubernetes.io/{how}"] for how in ("warn", "audit")} == {"restricted"}
+
+    @pytest.mark.parametrize("folder", _BUILDS)
+    def test_in_every_namespace_nothing_passes_that_no_policy_allows(self, folder):
+        for namespace in of_kind(built(folder), "Namespace"):
+            nothing = [one["spec"] for one in policies_of(folder, namespace["metadata"]["name"], "nothing")]
+            assert nothing == [{"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}]
+
+    def test_no_policy_of_airflow_allows_every_address_or_every_port_outside_of_its_namespace(self):
+        for policy in policies_of("kubernetes", "airflow"):
+            for rule in [*policy["spec"].get("egress", []), *policy["spec"].get("ingress", [])]:
+                peers = rule.get("to") or rule.get("from")
+                assert peers, policy["metadata"]["name"]
+                assert rule.get("ports") or peers == [{"podSelector": {}}], policy["metadata"]["name"]
+                assert {"cidr": "0.0.0.0/0"} not in [peer.get("ipBlock") for peer in peers]
+
+    @pytest.mark.parametrize("folder", _BUILDS)
     def test_everything_that_has_a_namespace_is_in_one_that_is_made(self, folder):
         made = {one["metadata"]["name"] for one in of_kind(built(folder), "Namespace")}
         used = {one["metadata"]["namespace"] for one in built(folder) if "namespace" in one["metadata"]}
         assert used == made
 
     def test_by_default_a_training_pod_reaches_nothing_and_is_reached_by_nothing(self):
-        policies = of_kind(built("kubernetes"), "NetworkPolicy")
+        policies = policies_of("kubernetes", "trainings")
         assert all(one["spec"]["podSelector"] == {} for one in policies)
-        nothing = named(built("kubernetes"), "NetworkPolicy", "nothing")["spec"]
-        assert nothing == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
         assert not [one for one in policies if one["spec"].get("ingress")]
         ports = [port for one in policies for rule in one["spec"].get("egress", []) for port in rule["ports"]]
         assert ports == [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]

@@ -10,7 +10,7 @@ from typing import Any
 
 from trainyard.cli.client import FrontDoor
 from trainyard.cli.errors import UnreachableError
-from trainyard.cli.output import printable, remark
+from trainyard.cli.output import one_line, remark
 from trainyard.cli.waiting import pauses, wait_for
 from trainyard.domain.states import State
 from trainyard.errors import CODES, TrainyardError
@@ -133,5 +133,5 @@ def _tell_waiting(door: FrontDoor, model_id: str, begun: threading.Event) -> Non
             if begun.wait(0 if waiting != told else _LOOK_SECONDS):
                 return
             if waiting != told:
-                remark(f"{model_id}: {printable(waiting)}")
+                remark(f"{model_id}: {one_line(waiting)}")
                 told = waiting

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,15 +20,21 @@ def logs(
     last: Annotated[
         str | None, typer.Option("--last", "-n", metavar="N", help="Begin with the last N lines.", show_default=False)
     ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write the bytes to a terminal as they are, whatever they do to it.")
+    ] = False,
     url: Url = None,
     output: Output = "text",
 ) -> None:
-    """Print what the program of a run wrote, byte for byte.
+    """Print what the program of a run wrote; byte for byte, unless it is shown on a terminal.
+
+    A terminal is shown the colours of a log and its other control characters as text, such as \\x1b.
 
     With --follow, what the run waits for before its program runs is told on stderr.
     """
     from trainyard.cli.client import open_door
     from trainyard.cli.follow import follow_log
+    from trainyard.cli.logtext import write_log
     from trainyard.cli.options import whole_number
     from trainyard.cli.output import Screen, remark
 
@@ -37,21 +44,10 @@ def logs(
         if screen.json:
             log = b"".join(chunks).decode("utf-8", "replace")
             screen.data({"model_id": model_id, "log": log})
-        elif not _pass_on(chunks) and lines != 0:
+        elif not write_log(chunks, sys.stdout, raw) and lines != 0:
             remark(f"note: {model_id} is {door.run(model_id)['state']} and has written nothing so far")
 
 
 def _whole(door: FrontDoor, model_id: str, last: int | None) -> Iterator[bytes]:
     with door.log(model_id, last=last) as (_, chunks):
         yield from chunks
-
-
-def _pass_on(chunks: Iterable[bytes]) -> bool:
-    """Write the log to stdout; return whether there was any."""
-    from trainyard.cli.output import raw
-
-    some = False
-    for chunk in chunks:
-        some = True
-        raw(chunk)
-    return some

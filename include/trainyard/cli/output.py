@@ -20,7 +20,8 @@ _STATES: dict[str, str] = {
     State.ERROR: "red",
     State.CANCELED: "yellow",
 }
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# Controls of C0 and C1 but tab and line feed; the marks, overrides and isolates that reorder text; line separators.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Screen:
@@ -79,6 +80,11 @@ def coloured(stream: TextIO) -> bool:
 def printable(text: str) -> str:
     """Make control characters visible, so that a run's name cannot steer the terminal of who lists it."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(value: Any) -> str:
+    """Return a value as printable text without line ends and tabs, so that it cannot look like a line of ours."""
+    return "" if value is None else printable(str(value)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def escaped(text: str) -> str:

@@ -27,6 +27,9 @@ def up(folder: Folder = _FOLDER, output: Output = "text") -> None:
     stack.up(lambda line: screen.say(line))
     rows = stack.status()
     screen.say(f"Airflow is at {rows['api-server']['address']}, user admin, password in {folder}/client.json")
+    screen.say(
+        f"{folder}/object-keys.json has a key of the object store for each account; the one in secrets.json opens all."
+    )
     screen.say(_NO_SANDBOX)
     screen.data(rows)
 

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from trainyard.cli.output import printable
+from trainyard.cli.output import one_line, printable
 from trainyard.domain.hyperparameters import as_text
 
 Row = Sequence[str]
@@ -229,8 +229,7 @@ def _outcome_rows(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:
-    value = data.get(key)
-    return "" if value is None else printable(str(value)).replace("\n", "\\n").replace("\t", "\\t")
+    return one_line(data.get(key))
 
 
 def _size(size: Any) -> str:

@@ -87,12 +87,12 @@ def _submit(door: FrontDoor, handed: Handed, fields: dict[str, Any]) -> dict[str
 
 def _follow(door: FrontDoor, answer: dict[str, Any], screen: Screen) -> None:
     from trainyard.cli.follow import failure_of, final_run, follow_log, whole_lines
-    from trainyard.cli.output import if_interrupted, raw
+    from trainyard.cli.logtext import write_log
+    from trainyard.cli.output import if_interrupted
 
     model_id = answer["model_id"]
     with if_interrupted(f"The run goes on: `trainyard logs --follow {model_id}`, `trainyard cancel {model_id}`."):
-        for chunk in whole_lines(follow_log(door, model_id)):
-            raw(chunk, sys.stderr if screen.json else sys.stdout)
+        write_log(whole_lines(follow_log(door, model_id)), sys.stderr if screen.json else sys.stdout)
         run = final_run(door, model_id)
     screen.data({**answer, "run": run})
     failure = failure_of(run)

@@ -33,13 +33,13 @@ def unschedule(
 
 def _ask(door: FrontDoor, training_id: str) -> None:
     from trainyard.cli.asking import ask
-    from trainyard.cli.output import printable
+    from trainyard.cli.output import one_line
     from trainyard.errors import TrainyardError
 
     found = door.schedule(training_id)
     if found["state"] == "ended":
         raise TrainyardError("C111", f"the schedule of {training_id} has ended", "Submit the training again.")
-    named = printable(f"'{found.get('name')}' ({found.get('schedule')})")
+    named = one_line(f"'{found.get('name')}' ({found.get('schedule')})")
     ask(
         f"A schedule that is ended cannot be resumed. End that of {named}?",
         ("a schedule that is ended cannot be resumed", "End it with --yes, or use `trainyard pause`."),

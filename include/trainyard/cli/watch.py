@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trainyard.cli.follow import patient
-from trainyard.cli.output import Screen, escaped, printable
+from trainyard.cli.output import Screen, escaped, one_line
 from trainyard.cli.tables import watch_rows
 
 _PAUSE_SECONDS = 1.0
@@ -79,6 +79,6 @@ def _tell(run: Run, screen: Screen) -> None:
         sys.stdout.write(escaped(json.dumps(run, ensure_ascii=False)) + "\n")
     else:
         when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        words = (when, run["model_id"], run["state"], run.get("phase") or "", printable(str(run.get("name") or "")))
+        words = (when, *(one_line(run.get(key)) for key in ("model_id", "state", "phase", "name")))
         sys.stdout.write("  ".join(words).rstrip() + "\n")
     sys.stdout.flush()

@@ -12,6 +12,7 @@ from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.environment import PROJECT
 from trainyard.local.parts import OBJECT_STORE
+from trainyard.local.private import private_files
 from trainyard.local.secrets import Secrets
 from trainyard.local.stack import Stack
 
@@ -89,4 +90,5 @@ def _show_results(endpoint: str, secrets: Secrets, model_id: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(demo(Path(sys.argv[1] if len(sys.argv) > 1 else ".trainyard")))
+    with private_files():
+        sys.exit(demo(Path(sys.argv[1] if len(sys.argv) > 1 else ".trainyard")))

@@ -6,7 +6,9 @@ import json
 import os
 from pathlib import Path
 
-BUCKET = "trainyard"
+from trainyard.local.objectkeys import INBOX_BUCKET
+
+BUCKET = INBOX_BUCKET
 _SETTING = "TRAINYARD_INBOX"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from trainyard.errors import TrainyardError
+from trainyard.local import objectkeys
 from trainyard.local.ready import answers, wait_for
 
 
@@ -45,6 +47,15 @@ def objectstore_environment(environ: Mapping[str, str], key: str, secret: str) -
     kept = {name: value for name, value in environ.items() if not name.startswith("RCLONE_")}
     quoted = f"{key},{secret}".replace('"', '""')
     return {**kept, "RCLONE_AUTH_KEY": f'"{quoted}"'}
+
+
+def keyed_objectstore(rclone: Path, folder: Path, port: int, key: str, secret: str) -> tuple[list[str], dict[str, str]]:
+    """Return command and additional environment of a store that has a key for each account besides the operator's."""
+    command = [word for word in objectstore_command(rclone, folder, port) if word != str(folder)]
+    # rclone splits the command at blanks and knows no quotes, and the checkout may lie in a folder with a blank.
+    python = Path(sys.executable)
+    proxy = {"RCLONE_AUTH_PROXY": f"{python.name} -m {objectkeys.__name__}", "PATH": f"{python.parent}:/usr/bin:/bin"}
+    return command, proxy | objectkeys.store_environment(folder, key, secret)
 
 
 def wait_until_ready(endpoint: str, seconds: float, alive: Callable[[], bool] = lambda: True) -> None:

@@ -34,11 +34,10 @@ class Part:
 
 
 def object_store(folder: Path, port: int, key: str, secret: str) -> Part:
-    from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment
+    from trainyard.local.objectstore import find_rclone, keyed_objectstore
 
     address = f"http://127.0.0.1:{port}"
-    command = objectstore_command(find_rclone(), folder, port)
-    environment = objectstore_environment({}, key, secret)
+    command, environment = keyed_objectstore(find_rclone(), folder, port, key, secret)
     return Part(OBJECT_STORE, tuple(command), lambda: answers(address), environment, address, 30)
 
 

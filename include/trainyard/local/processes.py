@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from trainyard.local.private import UMASK
+
 MARK = "TRAINYARD_STACK"
 # How far two readings of a process's start may differ.
 _CLOCK_SECONDS = 2
@@ -25,6 +27,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], log: Path, fol
             stderr=subprocess.STDOUT,
             cwd=folder.parent,
             start_new_session=True,
+            umask=UMASK,
         )
 
 

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from trainyard.errors import TrainyardError
+from trainyard.intake.limits import load_limits
 from trainyard.local import parts, processes
 from trainyard.local.environment import airflow_environment
 from trainyard.local.inbox import make_inbox
+from trainyard.local.objectkeys import open_accounts, store_environment
+from trainyard.local.private import make_private, private_files
 from trainyard.local.records import Records, Running
 from trainyard.local.secrets import Secrets
 from trainyard.local.starting import Report, Starter
+from trainyard.settings import read_settings
 
 _FOLDERS = ("logs", "objects", "cluster", "workspace", "catalogue", "airflow")
 
@@ -35,15 +39,17 @@ class Stack:
     def up(self, report: Report) -> None:
         """Start every part that does not run yet; say a line for each as it becomes ready.
 
-        Raise TrainyardError S500 with the last lines of its log if a part does not become ready.
+        Raise TrainyardError S500 with the last lines of its log if a part does not become ready, and if the folder
+        belongs to another user.
         """
-        for name in _FOLDERS:
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        with self._lock():
+        with private_files(), self._lock():
+            for name in _FOLDERS:
+                (self.folder / name).mkdir(exist_ok=True)
             secrets = Secrets.of(self.folder / "secrets.json")
             ports = self._records.ports(parts.USUAL_PORTS)
             environment = airflow_environment(self.folder, ports[parts.API_SERVER], secrets)
             make_inbox(self.folder / "objects")
+            self._write_account_keys(secrets)
             with ThreadPoolExecutor() as pool:
                 waiting = [pool.submit(self._starter.ensure, part, report) for part in self._bases(ports, secrets)]
                 self._migrate(environment, report)
@@ -87,6 +93,14 @@ class Stack:
             parts.cluster(self.folder / "cluster", ports[parts.CLUSTER]),
         )
 
+    def _write_account_keys(self, secrets: Secrets) -> None:
+        """Open the object store to each account of quotas.yaml, and note the keys for the operator to hand out."""
+        settings = read_settings(os.environ)
+        names = (settings.frameworks_file, settings.sizes_file, settings.quotas_file)
+        accounts = load_limits(*(Path(name) if name else None for name in names)).accounts
+        store = store_environment(self.folder / "objects", secrets.key_id, secrets.secret_key)
+        secrets.write(self.folder / "object-keys.json", open_accounts(store, accounts))
+
     def _migrate(self, environment: Mapping[str, str], report: Report) -> None:
         """Set up Airflow's database, unless this version of Airflow did so already."""
         mark = self.folder / "airflow" / "migrated"
@@ -108,7 +122,7 @@ class Stack:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Keep two ups and downs of one stack apart."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private(self.folder)
         with (self.folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -25,7 +25,7 @@ def cleanup(key: RunKey, workspace: Workspace) -> bool:
     _remove(run.model)
     _remove(run.root / "model.part")
     run.transfer.unlink(missing_ok=True)  # of a step that was killed
-    if not run.stored.exists() and (has_entries(run.result) or run.started.exists()):
+    if not run.stored.exists() and (has_entries(run.result) or run.has_started):
         return False
     _remove(run.result)
     run.attempts.unlink(missing_ok=True)

@@ -101,7 +101,7 @@ def told(outcome: Outcome) -> str:
 
 def told_instead_of_log(run: RunFolder, outcome: Outcome) -> str:
     """Write the training log of a run whose program has left none."""
-    if run.started.exists():
+    if run.has_started:
         return f"The training program has left no log.\n{told(outcome)}"
     return f"The training program has not run.\n{told(outcome)}"
 

@@ -61,7 +61,7 @@ def stage(
     """
     run, cache = workspace.run(key), DatasetCache(workspace, cache_max_bytes)
     held = cache.held(str(key))
-    if held and run.started.exists():
+    if held and run.has_started:
         report("the program has started before: nothing is staged again")
         return _staged(workspace, held)
     _make_folders(run)

@@ -18,7 +18,7 @@ from trainyard.stores import transfer
 from trainyard.stores.base import Store, StoreError, check_key
 from trainyard.stores.moving.progress import Report
 from trainyard.stores.transfer import Source, Terms, Transferred
-from trainyard.stores.tree import open_inside, scan, write_inside
+from trainyard.stores.tree import exists_inside, open_inside, scan, write_inside
 from trainyard.workspace.layout import RunFolder, Workspace
 from trainyard.workspace.transfers import told
 
@@ -63,7 +63,7 @@ def upload(
 
 def has_made(run: RunFolder) -> bool:
     """Say whether a run has anything of its program's to store: one that never started has only its reason."""
-    return run.started.exists() or has_entries(run.result)
+    return run.has_started or has_entries(run.result)
 
 
 def _leave_a_log(run: RunFolder, outcome: Outcome) -> None:
@@ -71,7 +71,7 @@ def _leave_a_log(run: RunFolder, outcome: Outcome) -> None:
     name = f"{LEARNER}/{run.training_log.name}"
     # A program may have put anything there, a link for example; then the bucket alone gets the text.
     with suppress(OSError):
-        if not run.training_log.exists() and not run.training_log.is_symlink():
+        if not exists_inside(run.logs, name):
             write_inside(run.logs, name, told_instead_of_log(run, outcome).encode(errors="replace"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, MovesWhole, Store, Why, check_key
 from trainyard.stores.digest import CHUNK, chunks, md5_of
 from trainyard.stores.refusals import place_of, refusal
+from trainyard.stores.tree import move_inside, open_inside, unlink_inside
 
 _PARTS = ".trainyard-parts"
 
@@ -25,14 +27,15 @@ def open_folder(ref: StoreRef, allowed: str) -> Store:
     Raise TrainyardError C101 unless the folder lies in the allowed one: a manifest must not read the machine's files.
     """
     root = Path(unquote(urlsplit(ref.endpoint).path)).resolve()
-    inside = bool(allowed) and root.is_relative_to(Path(allowed).resolve())
+    folder = (root / ref.bucket).resolve()
+    inside = bool(allowed) and all(path.is_relative_to(Path(allowed).resolve()) for path in (root, folder))
     if not inside or check_key(ref.bucket) != Path(ref.bucket).name:
         raise TrainyardError("C101", f"{ref.endpoint} is not open to trainings", "Use an s3 store.")
-    return FolderStore(root / ref.bucket, ref)
+    return FolderStore(folder, ref)
 
 
 class FolderStore(MovesWhole):
-    """A bucket in a folder. Listing reads the files, since a folder knows no digests."""
+    """A bucket in a folder. Listing reads the files, since a folder knows no digests; links in it are no objects."""
 
     def __init__(self, folder: Path, ref: StoreRef) -> None:
         self.place = place_of(ref.bucket, ref.endpoint)
@@ -46,24 +49,23 @@ class FolderStore(MovesWhole):
                 yield self._entry(key)
 
     def get(self, key: str, into: BinaryIO) -> Entry:
-        with self._refusals("read from", key), self._path(key).open("rb") as file:
+        with self._refusals("read from", key), open_inside(self._folder, check_key(key)) as file:
             for chunk in chunks(file, CHUNK):
                 into.write(chunk)
             return _entry_of(key, file)
 
     def put(self, key: str, source: BinaryIO, size: int) -> Entry:
-        path = self._path(key)
+        check_key(key)
         source.seek(0)
         with self._refusals("write to", key):
             if not self._folder.is_dir():
                 raise refusal(Why.NO_BUCKET, self.place, "write to")
-            path.parent.mkdir(parents=True, exist_ok=True)
             aside = self._folder.parent / _PARTS
             aside.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=aside) as made:
                 part = Path(made, "part")
                 self._fill(part, source, size)
-                part.replace(path)
+                move_inside(part, self._folder, key)
             return self._entry(key)
 
     def delete(self, key: str) -> None:
@@ -71,11 +73,13 @@ class FolderStore(MovesWhole):
         with self._refusals("delete from", key):
             if not self._folder.is_dir():
                 raise refusal(Why.NO_BUCKET, self.place, "delete from")
-            path.unlink(missing_ok=True)
-        # A folder that is left empty is no object, and would be in the way of a file of its name.
+            with suppress(FileNotFoundError):
+                unlink_inside(self._folder, key)
+        # A folder that is left empty is no object, and would be in the way of a file of its name. One that somebody
+        # gave the sticky bit is to stay.
         with suppress(OSError):
             for parent in path.parents:
-                if parent == self._folder:
+                if parent == self._folder or parent.stat().st_mode & stat.S_ISVTX:
                     break
                 parent.rmdir()
 
@@ -83,7 +87,7 @@ class FolderStore(MovesWhole):
         return self._folder / check_key(key)
 
     def _entry(self, key: str) -> Entry:
-        with self._path(key).open("rb") as file:
+        with open_inside(self._folder, check_key(key)) as file:
             return _entry_of(key, file)
 
     def _fill(self, part: Path, source: BinaryIO, size: int) -> None:

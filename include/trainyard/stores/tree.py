@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-# A path may have 4096 bytes on Linux, and there must be room for the bucket's part of a key.
-_DEEPEST = 3000
+# No key of a store is longer, and each folder costs as many openings as it lies deep.
+_DEEPEST = 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+# What Linux says of a link that is not to be followed, of one where a folder is expected, and of a socket or a device.
+_LEADS_OUT = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,7 @@ def scan(root: Path) -> Found:
     """List a folder; a missing one is empty. Raise PermissionError where a part of it cannot be read."""
     files: dict[str, int] = {}
     others: dict[str, str] = {}
-    for entry in _walk(root):
-        name = Path(entry.path).relative_to(root).as_posix()
-        kind = entry.stat(follow_symlinks=False)
+    for name, kind in _walk(root):
         if not _is_text(name):
             others[name.encode(errors="replace").decode()] = "has a name that is not UTF-8"
         elif not stat.S_ISREG(kind.st_mode):
@@ -43,14 +43,31 @@ def scan(root: Path) -> Found:
 
 
 def open_inside(root: Path, name: str) -> BinaryIO:
-    """Open a file for reading; raise OSError if a part of its path is a link, or if it is no regular file."""
-    with _parent(root, name) as (folder, last):
-        # Without O_NONBLOCK, opening a pipe waits for a writer.
-        found = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(found).st_mode):
+    """Open a file for reading; raise FileNotFoundError if a part of its path is a link, or if it is no regular file.
+
+    What is opened is what is checked, so that nothing put in its place meanwhile is ever read.
+    """
+    with _only_inside(name), _parent(root, name) as (folder, last):
+        # A pipe that is opened waits for a writer, and a device may do anything: neither is opened, and one that takes
+        # the file's place in between is opened without waiting.
+        _check_regular(os.stat(last, dir_fd=folder, follow_symlinks=False), name)
+        found = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=folder)
+    try:
+        _check_regular(os.fstat(found), name)
+        return os.fdopen(found, "rb")
+    except BaseException:
         os.close(found)
-        raise FileNotFoundError(f"{name} is not a regular file")
-    return os.fdopen(found, "rb")
+        raise
+
+
+def exists_inside(root: Path, name: str) -> bool:
+    """Return whether a folder has anything of this name, itself a link or not; no link is followed."""
+    try:
+        with _only_inside(name), _parent(root, name) as (folder, last):
+            os.stat(last, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def write_inside(root: Path, name: str, data: bytes) -> None:
@@ -70,6 +87,12 @@ def move_inside(file: Path, root: Path, name: str) -> None:
     """Move a file to its place below a folder; raise OSError if a folder on its path is a link."""
     with _parent(root, name, make=True) as (folder, last):
         os.replace(file, last, dst_dir_fd=folder)
+
+
+def unlink_inside(root: Path, name: str) -> None:
+    """Remove a file, or a link itself; raise FileNotFoundError if there is none, or a folder on its path is a link."""
+    with _only_inside(name), _parent(root, name) as (folder, last):
+        os.unlink(last, dir_fd=folder)
 
 
 def open_folders(root: Path, mode: int) -> None:
@@ -94,15 +117,44 @@ def remove(root: Path) -> None:
             subprocess.run(["rm", "-rf", "--", str(root)], check=True)
 
 
-def _walk(root: Path) -> Iterator[os.DirEntry[str]]:
-    todo = [str(root)] if root.is_dir() and not root.is_symlink() else []
+def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield everything below a folder that is no folder itself, or too deep, with its path and status.
+
+    Each folder is reached through its descriptor, so that one which becomes a link meanwhile is left out.
+    """
+    todo = [""]
     while todo:
-        with os.scandir(todo.pop()) as entries:
+        way = todo.pop()
+        with suppress(FileNotFoundError), _only_inside(way), _opened(root, way) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False) and len(entry.path) < _DEEPEST:
-                    todo.append(entry.path)
-                else:
-                    yield entry
+                with suppress(FileNotFoundError):
+                    kind = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(kind.st_mode) and len(way) + len(entry.name) < _DEEPEST:
+                        todo.append(f"{way}{entry.name}/")
+                    else:
+                        yield way + entry.name, kind
+
+
+@contextmanager
+def _opened(root: Path, way: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    with _parent(root, f"{way}.") as (folder, _), os.scandir(folder) as entries:
+        yield entries
+
+
+def _check_regular(found: os.stat_result, name: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise FileNotFoundError(errno.ENOENT, "no regular file", name)
+
+
+@contextmanager
+def _only_inside(name: str) -> Iterator[None]:
+    """Treat what leads out of the folder, or is no file, as missing: the others of its files are still wanted."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _LEADS_OUT:
+            raise
+        raise FileNotFoundError(errno.ENOENT, "no regular file", name) from None
 
 
 @contextmanager

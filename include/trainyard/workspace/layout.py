@@ -46,6 +46,11 @@ class RunFolder:
         return self.state / "started"
 
     @property
+    def has_started(self) -> bool:
+        # A program may have made a link of it, which could lead anywhere.
+        return os.path.lexists(self.started)
+
+    @property
     def transfer(self) -> Path:
         """How far its data is, while it is moved; it lies where no program reaches it."""
         return self.root / "transfer.json"

@@ -16,6 +16,7 @@ from trainyard.errors import TrainyardError
 from trainyard.local.cluster import isolation
 from trainyard.local.cluster.config import ClusterConfig
 from trainyard.local.cluster.gpus import first_gpus, gpus_of_machine
+from trainyard.local.private import make_private
 
 _SHUTDOWN_SECONDS = 1
 _KEEP_ALIVE_SECONDS = 75
@@ -82,7 +83,7 @@ def _check_machine() -> None:
 
 def _make_folders(folder: Path) -> Path:
     folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     (folder / "root").mkdir(exist_ok=True)
     (folder / "pods").mkdir(exist_ok=True, mode=0o700)
     return folder
