@@ -157,10 +157,13 @@ class TestDownload:
         program = f"""
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.addresses import ANYWHERE
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import download
 import sys
-store = S3Store(StoreRef("s3", {BUCKET!r}, sys.argv[1]), Credentials({KEY!r}, {SECRET!r}))
+ref, limits = StoreRef("s3", {BUCKET!r}, sys.argv[1]), NetworkLimits(ANYWHERE)
+store = S3Store(ref, Credentials({KEY!r}, {SECRET!r}), limits=limits)
 download(store, list(store.list()), Path({str(target)!r}), 4, print)
 """
         silent = Fault(bytes=3 * PART + 10, silent=True)
@@ -266,9 +269,12 @@ class TestUpload:
 import sys
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.addresses import ANYWHERE
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import Source, upload
-store = S3Store(StoreRef("s3", {BUCKET!r}, sys.argv[1]), Credentials({KEY!r}, {SECRET!r}))
+ref, limits = StoreRef("s3", {BUCKET!r}, sys.argv[1]), NetworkLimits(ANYWHERE)
+store = S3Store(ref, Credentials({KEY!r}, {SECRET!r}), limits=limits)
 upload(store, [Source("large", {LARGE}, lambda: open({str(file)!r}, "rb"))], "", 2, print)
 """
 

@@ -49,7 +49,7 @@ class Bucket:
         self._known_md5 = known_md5
         self._lock = threading.RLock()
 
-    def list(self, prefix=""):
+    def list(self, prefix="", after=""):
         with self._lock:
             found = self.fate.deed(lambda: sorted(key for key in self.objects if key.startswith(prefix)))
             return iter([self._entry(key) for key in found])
