@@ -42,7 +42,7 @@ class Stack:
         with self._lock():
             secrets = Secrets.of(self.folder / "secrets.json")
             ports = self._records.ports(parts.USUAL_PORTS)
-            environment = airflow_environment(self.folder, ports[parts.API_SERVER], secrets)
+            environment = airflow_environment(self.folder, ports[parts.API_SERVER], secrets, ports[parts.OBJECT_STORE])
             make_inbox(self.folder / "objects")
             with ThreadPoolExecutor() as pool:
                 waiting = [pool.submit(self._starter.ensure, part, report) for part in self._bases(ports, secrets)]
