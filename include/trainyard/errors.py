@@ -58,6 +58,7 @@ _ROWS = (
     Code("S303", 500, "the results could not be stored", retried=True),
     Code("S304", 500, "the logs could not be stored", retried=True),
     Code("S305", 500, "the results were stored incompletely", retried=True),
+    Code("S306", 503, "too many requests wait for object stores", retried=True),
     Code("S500", 500, "the service failed"),
 )
 CODES = {row.code: row for row in _ROWS}

@@ -18,6 +18,7 @@ from killable import BUCKET, LARGE, Server, digests, digests_in, quiet, small_an
 from storeservers import KEY, SECRET, wait_for
 
 from trainyard.errors import TrainyardError
+from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Entry, StoreError, Why
 from trainyard.stores.digest import MIB, PART
 from trainyard.stores.moving import parallel, retrying
@@ -158,6 +159,8 @@ class TestDownload:
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.addresses import ANYWHERE
+from trainyard.stores.network.limits import NetworkLimits
+from trainyard.stores.network.call import Call, calling
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import download
@@ -312,7 +315,7 @@ def half_stored(server: Server) -> list[int]:
     client = store_at(server.endpoint)._client
     found: list[int] = []
     # The server answers so where there has never been one.
-    with suppress(client.exceptions.NoSuchUpload):
+    with suppress(client.exceptions.NoSuchUpload), calling(Call(NetworkLimits(ANYWHERE))):
         for one in client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()):
             parts = client.list_parts(Bucket=BUCKET, Key=one["Key"], UploadId=one["UploadId"]).get("Parts", ())
             found += [part["PartNumber"] for part in parts] or [0]

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from trainyard.airflow.doctorchecks import findings
 from trainyard.api import datasets, doctor, housekeeping, logs, models, quota, results, schedules
 from trainyard.api.answers import documented
+from trainyard.api.storerequests import StoreRequests
 from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
 from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of
@@ -28,6 +29,7 @@ def create_app() -> FastAPI:
     app.state.housekeeper = housekeeper_of(app.state.service)
     app.state.owners = owners_of(app.state.service)
     app.state.retraining = retraining_of(app.state.service)
+    app.state.store_requests = StoreRequests.of(app.state.settings)
     app.state.doctor = partial(findings, settings=app.state.settings)
     app.include_router(models.router)
     app.include_router(logs.router)

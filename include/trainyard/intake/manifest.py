@@ -20,8 +20,8 @@ from trainyard.intake.placeholders import is_placeholder
 from trainyard.intake.schedule import read_schedule
 from trainyard.intake.schema import check_shape
 from trainyard.intake.values import Values
-from trainyard.stores.addresses import ANYWHERE, AddressPolicy
 from trainyard.intake.wml import check_wml, wml_layout
+from trainyard.stores.addresses import ANYWHERE, AddressPolicy
 
 __all__ = ["ManifestRead", "masked_manifest", "read_manifest"]
 
@@ -56,7 +56,8 @@ def read_manifest(
 ) -> ManifestRead:
     """Read a manifest and check it against what there is to run on, all but the account's quota.
 
-    `addresses` are where the service lets stores be. `clock` gives seconds since the epoch: a schedule must not be over already.
+    `addresses` are where the service lets stores be. `clock` gives seconds since the epoch: a schedule must not be over
+    already.
     Raise TrainyardError, C101 or C104 by its first problem, with every problem in the order of the file.
     """
     document = read_document(data, max_bytes)

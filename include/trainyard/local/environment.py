@@ -20,7 +20,7 @@ STORES = "TRAINYARD_STORE_INTERNAL"
 _USER = re.compile(r"[\w.@-]+")
 
 
-def airflow_environment(folder: Path, port: int, secrets: Secrets, objects_port: int) -> dict[str, str]:
+def airflow_environment(folder: Path, port: int, secrets: Secrets, objects_port: int = 9000) -> dict[str, str]:
     """Return config/airflow.env plus this stack's paths, ports and secrets."""
     base = f"http://127.0.0.1:{port}"
     home = folder / "airflow"
