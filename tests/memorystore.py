@@ -32,7 +32,7 @@ class MemoryStore(MovesWhole):
     def list(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
         self._check("list")
         for key in sorted(self.contents):
-            if key.startswith(prefix) and key > after and key not in self.hidden:
+            if key.startswith(prefix) and (not after or key > after) and key not in self.hidden:
                 yield self.entry(key)
 
     def get(self, key: str, into: BinaryIO) -> Entry:

@@ -51,7 +51,9 @@ class Bucket:
 
     def list(self, prefix="", after=""):
         with self._lock:
-            found = self.fate.deed(lambda: sorted(key for key in self.objects if key.startswith(prefix)))
+            found = self.fate.deed(
+                lambda: sorted(key for key in self.objects if key.startswith(prefix) and (not after or key > after))
+            )
             return iter([self._entry(key) for key in found])
 
     def get(self, key, into):

@@ -42,8 +42,9 @@ class FolderStore(MovesWhole):
         with self._refusals("list"):
             if not self._folder.is_dir():
                 raise refusal(Why.NO_BUCKET, self.place, "list")
-            for key in sorted(key for key in _keys(self._folder) if key.startswith(prefix) and key > after):
-                yield self._entry(key)
+            for key in sorted(key for key in _keys(self._folder) if key.startswith(prefix)):
+                if not after or key > after:
+                    yield self._entry(key)
 
     def get(self, key: str, into: BinaryIO) -> Entry:
         with self._refusals("read from", key), self._path(key).open("rb") as file:

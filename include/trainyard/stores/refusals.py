@@ -38,8 +38,6 @@ _SENTENCES = {
     Why.BROKEN: ("could not {doing} {place}", "Try again; if it stays, ask those who run the store."),
 }
 
-REDIRECTED = "it sends its clients elsewhere, and they are not to follow"
-
 
 def place_of(bucket: str, endpoint: str) -> str:
     """Name a bucket and its endpoint for messages, without a user or password that the URL may carry."""

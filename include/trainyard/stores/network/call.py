@@ -14,6 +14,8 @@ from trainyard.stores.network.limits import SLOWEST, NetworkLimits
 
 # A call that was given up ends within this time.
 LOOK_SECONDS = 0.5
+REDIRECTED = "it sends its clients elsewhere, and they are not to follow"
+_MOST_REDIRECTS = 2
 
 
 class CallError(Exception):
@@ -37,6 +39,7 @@ class Call:
         self.size = size
         self.waited = 0.0
         self.failure: CallError | None = None
+        self._redirects = 0
         self._moving = moving or size is not None
         self._left = limits.call_seconds
         self._given_up = _GIVEN_UP.get()
@@ -61,6 +64,12 @@ class Call:
         self._left = min(self._left - passed + earned, self.limits.call_seconds)
         if self._around:
             self._around._wait(passed, moved)
+
+    def was_redirected(self) -> None:
+        """Count an answer that sends elsewhere; raise CallError for more than tell where a bucket is."""
+        self._redirects += 1
+        if self._redirects > _MOST_REDIRECTS:
+            self.fail(Why.ADDRESS, REDIRECTED)
 
     def fail(self, why: Why, detail: str, cure: str = "") -> NoReturn:
         self.failure = CallError(why, detail, cure)

@@ -14,6 +14,8 @@ from trainyard.stores.network.answers import check_answer
 from trainyard.stores.network.call import current
 from trainyard.stores.network.connecting import CheckedConnection, check_url, is_object
 
+_REDIRECTS = (301, 302, 303, 307, 308)
+
 
 class _Connection(CheckedConnection, AWSHTTPConnection):
     pass
@@ -57,6 +59,9 @@ class S3Http(URLLib3Session):
             raise failure from None
         if not is_object(current(), answer.raw, request.stream_output):
             check_answer(answer.content)
+        if answer.status_code in _REDIRECTS:
+            # botocore asks for the bucket's region then, and when that is redirected too, asks again without an end.
+            current().was_redirected()
         return answer
 
     def of(self, client: Any) -> Any:

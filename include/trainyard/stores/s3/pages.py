@@ -66,7 +66,7 @@ def follow(get: Callable[[Place], Page], check: ListingCheck, after: str) -> Ite
             return  # there is nothing more, or the server does not know how to begin behind a key
         check.page(page.entries, page.first, page.last)
         # Not every server begins where it is asked to.
-        yield from (entry for entry in page.entries if entry.key > after)
+        yield from (entry for entry in page.entries if not after or entry.key > after)
         place = page.next(place)
         if place is not None and not (place.token or place.marker or place.after):
             raise check.wrong("it is cut off, and does not say where it goes on")

@@ -9,9 +9,9 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from trainyard.stores.base import StoreError, Why
-from trainyard.stores.network.call import Call, CallError, calling
+from trainyard.stores.network.call import REDIRECTED, Call, CallError, calling
 from trainyard.stores.network.limits import NetworkLimits
-from trainyard.stores.refusals import REDIRECTED, refusal
+from trainyard.stores.refusals import refusal
 from trainyard.stores.s3.endpoint import CONNECT_SECONDS
 
 _CODES = {

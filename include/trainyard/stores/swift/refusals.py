@@ -12,9 +12,9 @@ from urllib3.exceptions import HTTPError
 
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import StoreError, Why
-from trainyard.stores.network.call import Call, CallError, calling
+from trainyard.stores.network.call import REDIRECTED, Call, CallError, calling
 from trainyard.stores.network.limits import NetworkLimits
-from trainyard.stores.refusals import REDIRECTED, place_of, refusal
+from trainyard.stores.refusals import place_of, refusal
 from trainyard.stores.swift.session import SwiftSession
 
 _STATUSES = {401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 404: Why.NO_BUCKET, 412: Why.CHANGED}
