@@ -40,7 +40,7 @@ class Call:
         self.waited = 0.0
         self.failure: CallError | None = None
         self._redirects = 0
-        self._moving = moving or size is not None
+        self.moves_objects = moving or size is not None
         self._left = limits.call_seconds
         self._given_up = _GIVEN_UP.get()
         self._around = _CALL.get()
@@ -60,7 +60,7 @@ class Call:
 
     def _wait(self, passed: float, moved: int) -> None:
         self.waited += passed
-        earned = moved / SLOWEST if self._moving else 0.0
+        earned = moved / SLOWEST if self.moves_objects else 0.0
         self._left = min(self._left - passed + earned, self.limits.call_seconds)
         if self._around:
             self._around._wait(passed, moved)

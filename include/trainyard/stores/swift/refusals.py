@@ -19,7 +19,8 @@ from trainyard.stores.swift.session import SwiftSession
 
 _STATUSES = {401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 404: Why.NO_BUCKET, 412: Why.CHANGED}
 _FULL = 413
-# What its libraries, and we, stumble over in an answer of another shape.
+# What its libraries, and we, stumble over in an answer of another shape. Files of others that are read or written
+# while an object moves raise these too.
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -40,11 +41,11 @@ class SwiftRefusals:
 
         `size` is how much of an object is read; `moving` says that an object is written. All else goes through.
         """
-        with calling(Call(self._limits, size, moving)) as call, self._translated(doing, key):
+        with calling(Call(self._limits, size, moving)) as call, self._translated(call, doing, key):
             yield call
 
     @contextmanager
-    def _translated(self, doing: str, key: str) -> Iterator[None]:
+    def _translated(self, call: Call, doing: str, key: str) -> Iterator[None]:
         try:
             yield
         except GeneratorExit:
@@ -53,6 +54,8 @@ class SwiftRefusals:
             # Whatever it was, an answer may be half read, and the connection not fit for another request.
             self._session.drop()
             known = self._of(error, doing, key)
+            if known is None and isinstance(error, _MALFORMED) and not call.moves_objects:
+                known = refusal(Why.UNTRUSTED, self._place, doing, key, "its answer is none of Swift's")
             if known is None:
                 raise
             raise known from None
@@ -70,8 +73,6 @@ class SwiftRefusals:
             return refusal(Why.UNREACHABLE, self._place, doing, detail="no connection to its object store")
         if isinstance(error, http.RequestException | HTTPError):
             return refusal(Why.BROKEN, self._place, doing, key, type(error).__name__)
-        if isinstance(error, _MALFORMED):
-            return refusal(Why.UNTRUSTED, self._place, doing, key, "its answer is none of Swift's")
         return None
 
     def _of_swift(self, error: ClientException, doing: str, key: str) -> StoreError:
