@@ -20,7 +20,6 @@ from trainyard.domain.states import Phase
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.runs import Run
 from trainyard.stores.addresses import ANYWHERE
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 

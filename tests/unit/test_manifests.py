@@ -107,9 +107,7 @@ class TestNamespace:
 
     def test_by_default_a_training_pod_reaches_nothing_and_is_reached_by_nothing(self):
         policies = [
-            one
-            for one in of_kind(built("kubernetes"), "NetworkPolicy")
-            if one["metadata"]["namespace"] == "trainings"
+            one for one in of_kind(built("kubernetes"), "NetworkPolicy") if one["metadata"]["namespace"] == "trainings"
         ]
         assert all(one["spec"]["podSelector"] == {} for one in policies)
         nothing = named(built("kubernetes"), "NetworkPolicy", "nothing")["spec"]

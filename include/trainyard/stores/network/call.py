@@ -98,6 +98,11 @@ def current() -> Call:
     return call
 
 
+def can_be_given_up() -> bool:
+    """Say whether somebody may want a call that begins here no more before it has ended."""
+    return _GIVEN_UP.get() is not None
+
+
 @contextmanager
 def given_up_by(event: Event) -> Iterator[None]:
     """End the calls that begin inside once the event is set."""

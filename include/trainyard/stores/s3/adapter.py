@@ -12,6 +12,7 @@ from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Entry, StoreError, Why, check_key
 from trainyard.stores.digest import CHUNK, IN_PARTS, multipart_etag, plain_md5
 from trainyard.stores.listing import ListingCheck
+from trainyard.stores.network.call import can_be_given_up
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.refusals import place_of
 from trainyard.stores.s3.endpoint import client_config, region_of, style_of
@@ -74,7 +75,7 @@ class S3Store:
 
     def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
         key, whole = check_key(listed.key), size == listed.size
-        if whole and size <= SMALL and self._trusted and (data := self._small.get(key, listed.etag)) is not None:
+        if whole and size <= SMALL and self._by_obstore and (data := self._small.get(key, listed.etag)) is not None:
             into.write(data)
             return Entry(key, size, listed.etag)  # its digest was compared
         wanted = {} if whole else {"Range": f"bytes={start}-{start + size - 1}"}
@@ -119,10 +120,10 @@ class S3Store:
         with self._refusals.during("delete from", key):
             self._client.delete_object(Bucket=self._ref.bucket, Key=key)
 
-    @cached_property
-    def _trusted(self) -> bool:
-        # obstore resolves names, follows redirects and reads answers of any size by itself: no policy reaches it.
-        return self._limits.addresses.is_trusted(self._ref.endpoint)
+    @property
+    def _by_obstore(self) -> bool:
+        # It resolves names, follows redirects and reads answers of any size by itself, and nothing ends what it is at.
+        return self._limits.addresses.is_trusted(self._ref.endpoint) and not can_be_given_up()
 
     @property
     def _client(self) -> Any:
@@ -183,7 +184,7 @@ class S3Store:
         return page_of(page)
 
     def _put_small(self, key: str, data: bytes) -> Entry:
-        etag = self._small.put(key, data) if self._trusted else None
+        etag = self._small.put(key, data) if self._by_obstore else None
         if etag is not None:
             return Entry(key, len(data), etag, etag)
         with self._refusals.during("write to", key, moving=True):
