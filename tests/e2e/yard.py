@@ -40,9 +40,13 @@ def take_ports(stack: Stack, beyond: int) -> None:
 
 @dataclass
 class Yard:
-    """A running stack and the hands of a person who uses it."""
+    """A running stack and the hands of a person who uses it.
+
+    Manifests may name a store on `hostile_port` of this machine besides the stack's own.
+    """
 
     stack: Stack
+    hostile_port: int = 0
 
     @property
     def folder(self) -> Path:
