@@ -190,5 +190,6 @@ async def _unless_gone(request: Request, answer: asyncio.Future[T]) -> T:
 
 
 async def _gone(request: Request) -> None:
-    while not await request.is_disconnected():
-        await asyncio.sleep(_LOOK_SECONDS)
+    # Not is_disconnected: it does not wait, and behind Airflow's middleware what does not wait never hears of it.
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
