@@ -17,6 +17,7 @@ from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment, wait_until_ready
 from trainyard.local.ports import pick_port
 from trainyard.settings import read_settings
+from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Entry, Store
 from trainyard.stores.opening import open_store
 from trainyard.workspace.datasets import Dataset, DatasetCache
@@ -54,9 +55,9 @@ class Counting:
     objects: set[str] = field(default_factory=set)
     listing_seconds: float = 0.0
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
         begun = time.perf_counter()
-        found = [*self.store.list(prefix)]
+        found = [*self.store.list(prefix, after)]
         self.listing_seconds += time.perf_counter() - begun
         return iter(found)
 
@@ -130,7 +131,7 @@ def _after_a_change(cache: DatasetCache, ref: StoreRef, bucket: Path) -> tuple[D
 def _obtain(cache: DatasetCache, ref: StoreRef, number: int) -> tuple[Dataset, float, Counting]:
     begun = time.perf_counter()
     settings = read_settings({})
-    counted = Counting(open_store(ref, Credentials(_KEY, _SECRET), settings))
+    counted = Counting(open_store(ref, Credentials(_KEY, _SECRET), settings, ANYWHERE))
     store: Store = counted
     dataset = cache.obtain(ref, store, f"training-{number:09}", settings.transfer_threads, _nothing)
     return dataset, time.perf_counter() - begun, counted

@@ -20,13 +20,16 @@ KEY, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
 def _ours(endpoint: str, bucket: str, threads: int) -> tuple[Callable[[Path], object], Callable[[Path], object]]:
     from trainyard.domain.training import Credentials, StoreRef
+    from trainyard.stores.addresses import ANYWHERE
+    from trainyard.stores.network.limits import NetworkLimits
     from trainyard.stores.s3.adapter import S3Store
     from trainyard.stores.s3.sessions import read_ahead
     from trainyard.stores.transfer import Source, download, upload
     from trainyard.stores.tree import open_inside, scan
 
     read_ahead()  # as the scheduler does once for all workers
-    store = S3Store(StoreRef("s3", bucket, endpoint), Credentials(os.environ[KEY], os.environ[SECRET]), threads)
+    credentials, limits = Credentials(os.environ[KEY], os.environ[SECRET]), NetworkLimits(ANYWHERE)
+    store = S3Store(StoreRef("s3", bucket, endpoint), credentials, threads, limits=limits)
 
     def up(folder: Path) -> None:
         files = scan(folder).files

@@ -29,10 +29,10 @@ class MemoryStore(MovesWhole):
         self.there = True
         self._lock = Lock()
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
         self._check("list")
         for key in sorted(self.contents):
-            if key.startswith(prefix) and key not in self.hidden:
+            if key.startswith(prefix) and (not after or key > after) and key not in self.hidden:
                 yield self.entry(key)
 
     def get(self, key: str, into: BinaryIO) -> Entry:

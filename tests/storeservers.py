@@ -27,6 +27,7 @@ from trainyard.local.objectstore import (
     wait_until_ready,
 )
 from trainyard.settings import read_settings
+from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.opening import open_store
 
@@ -85,7 +86,8 @@ class Bucket:
     read_only_credentials: Credentials
 
     def open(self, ref: StoreRef | None = None, credentials: Credentials | None = None) -> Store:
-        return open_store(ref or self.ref, credentials or self.credentials, read_settings(self.options))
+        settings = read_settings(self.options)
+        return open_store(ref or self.ref, credentials or self.credentials, settings, ANYWHERE)
 
     def read_only(self) -> Store:
         return self.open(self.read_only_ref, self.read_only_credentials)

@@ -42,6 +42,8 @@ _ROWS = (
     Code("C109", 413, "the submission is too large"),
     Code("C110", 400, "the request is malformed"),
     Code("C111", 409, "a schedule does not allow this"),
+    Code("C114", 400, "an object store is at an address that is not allowed, or answers beyond the limits"),
+    Code("C115", 429, "too many requests of the account wait for its object stores"),
     Code("C120", 429, "too many requests"),
     Code("C121", 408, "the request came too slowly"),
     Code("C201", 400, "the training program failed"),
@@ -58,6 +60,7 @@ _ROWS = (
     Code("S303", 500, "the results could not be stored", retried=True),
     Code("S304", 500, "the logs could not be stored", retried=True),
     Code("S305", 500, "the results were stored incompletely", retried=True),
+    Code("S306", 503, "too many requests wait for object stores", retried=True),
     Code("S500", 500, "the service failed"),
 )
 CODES = {row.code: row for row in _ROWS}

@@ -58,6 +58,34 @@ def _audit_bytes(text: str) -> int:
     return size
 
 
+def _at_least_one(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError("it has to be 1 or more")
+    return count
+
+
+def _more_than_zero(text: str) -> float:
+    seconds = _from_zero(text)
+    if not seconds:
+        raise ValueError("it has to be more than 0")
+    return seconds
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(each for each in (part.strip().lower() for part in text.split(",")) if each)
+
+
+def _hosts_with_ports(text: str) -> tuple[tuple[str, int], ...]:
+    found = []
+    for name in _names(text):
+        host, colon, port = name.rpartition(":")
+        if not (colon and host and port.isdecimal() and 0 < int(port) < 65536) or (":" in host and host[0] != "["):
+            raise ValueError(f"{name!r} is no host with its port")
+        found.append((host.strip("[]"), int(port)))
+    return tuple(found)
+
+
 def _switch(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError("it has to be true or false")
@@ -128,6 +156,16 @@ ROWS = (
         "Size above which a file is stored in Swift in segments, none of which is larger.",
     ),
     Row("ca_bundle", str, "", "File of the authorities that sign the stores' certificates; empty is the usual ones."),
+    Row("store_hosts", _names, "", "Patterns of the hosts, and networks, that stores may be at; empty is all others."),
+    Row("store_internal", _hosts_with_ports, "", "Hosts with ports, `HOST:PORT`, that stores may be at though inside."),
+    Row("store_denied", _names, "", "Hosts, addresses and networks of the service, which no store may be at."),
+    Row("store_call_seconds", _more_than_zero, "300", "Seconds that one call of a store may be waited for in all."),
+    Row("store_answer_seconds", _more_than_zero, "60", "The same where an answer of the REST interface waits for it."),
+    Row("store_listing_seconds", _more_than_zero, "3600", "Seconds that all pages of a listing may be waited for."),
+    Row("store_max_keys", _at_least_one, "1000000", "Most objects that a bucket may list."),
+    Row("store_max_pages", _at_least_one, "10000", "Most pages that a listing may have."),
+    Row("store_requests", _at_least_one, "32", "Requests to the REST interface that may wait for stores at a time."),
+    Row("store_requests_per_account", _at_least_one, "4", "How many of these may be for the runs of one account."),
     Row("retention_days", _from_zero, "7", "Days that a finished run stays in the history."),
     Row("audit_log", str, "", "Folder of the audit log, `-` for standard output; empty is `.audit` in the catalogue."),
     Row("audit_days", _from_zero, "365", "Days that the audit log is kept."),

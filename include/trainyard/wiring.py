@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,14 @@ def _limits(*files: tuple[Path, int]) -> Limits:
 
 
 def _results_of(training: Training, settings: Any) -> Any:
-    """Open a training's results bucket inside the api-server."""
+    """Open a training's results bucket inside the api-server, where somebody waits for what it answers."""
     from trainyard.airflow.connections import served_credentials
     from trainyard.domain.names import results_connection
     from trainyard.stores.opening import open_store
 
-    return open_store(training.spec.results, served_credentials(results_connection(training.id)), settings)
+    seconds = settings.store_answer_seconds
+    hasty = replace(settings, store_call_seconds=seconds, store_listing_seconds=seconds)
+    return open_store(training.spec.results, served_credentials(results_connection(training.id)), hasty)
 
 
 def audit_writer_of(settings: Any) -> Writer:

@@ -388,7 +388,16 @@ class TestResults:
         answer = http.get(f"/models/{MODEL_ID}/results").json()
         sizes = {row["name"]: row["size"] for row in answer["resources"]}
         assert sizes == {"learner-1/training-log.txt": 5, "model/größe 1.h5": len(weights)}
-        assert answer["total"] == 2
+        assert answer["continuation"] is None
+
+    def test_the_listing_comes_in_pages_that_lead_on_and_end(self, http, service):
+        service.store.contents = {f"{number}.txt": b"x" for number in range(5)}
+        found, place = [], f"/models/{MODEL_ID}/results?limit=2"
+        for _ in range(3):
+            page = http.get(place).json()
+            found += [row["name"] for row in page["resources"]]
+            place = f"/models/{MODEL_ID}/results?limit=2&continuation={page['continuation']}"
+        assert (found, page["continuation"]) == (sorted(service.store.contents), None)
 
     def test_a_file_is_streamed_as_it_is(self, http, weights):
         answer = http.get(f"/models/{MODEL_ID}/results/model/größe 1.h5")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from planted import of_airflow
 from storeservers import swift, swift_hands, swiftcloud
+from swiftcloud.sharing import MARK, ready_cloud
 from yard import Yard, take_ports
 
 from trainyard.datafiles import data_file
 from trainyard.local.demo import put_data
-from trainyard.local.environment import USERS
+from trainyard.local.environment import STORES, USERS
 from trainyard.local.ports import pick_port
 from trainyard.local.stack import Stack
 
@@ -33,9 +35,10 @@ def _quotas(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def yard(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Yard]:
     stack = Stack(tmp_path_factory.mktemp("yard") / ".trainyard")
     take_ports(stack, 11_000)
+    hostile_port = pick_port(19_000 + os.getpid() % 1000)
     try:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(USERS, "ada,grace")
@@ -43,14 +46,26 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
             for name, value in of_airflow(stack.folder / "objects").items():
                 environment.setenv(name, value)
             environment.setenv("TRAINYARD_GRACE_SECONDS", "5")
+            stores = [f"127.0.0.1:{hostile_port}", *_swifts(request.session)]
+            environment.setenv(STORES, ",".join(stores))
+            # Runs whose stores drip end within a test; honest stores on this machine answer in no time.
+            environment.setenv("TRAINYARD_STORE_CALL_SECONDS", "5")
             # Whenever it comes, the janitor has to leave alone what the other tests do.
             environment.setenv("TRAINYARD_JANITOR_GRACE_SECONDS", "1")
             stack.up(print)
         put_data(stack.folder / "objects")
-        yield Yard(stack)
+        yield Yard(stack, hostile_port)
     finally:
         servers = stack.processes()
         ports = [int(row["address"].rpartition(":")[2]) for row in stack.status().values() if row["address"]]
         stack.down(print)
     assert not [process for process in servers if process.is_running()], "down left processes behind"
     assert [pick_port(port) for port in ports] == ports, "down left ports behind"
+
+
+def _swifts(session: pytest.Session) -> list[str]:
+    """Return where Keystone and Swift are, if a test of this session has them."""
+    if not any(item.get_closest_marker(MARK) for item in session.items):
+        return []
+    cloud = ready_cloud()
+    return [url.partition("://")[2] for url in (cloud.keystone, cloud.swift)]

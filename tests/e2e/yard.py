@@ -22,6 +22,7 @@ from trainyard.local.ready import wait_for
 from trainyard.local.secrets import Secrets
 from trainyard.local.stack import Stack
 from trainyard.settings import read_settings
+from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.opening import open_store
 
 RUN_LIMIT_SECONDS = 120
@@ -39,9 +40,13 @@ def take_ports(stack: Stack, beyond: int) -> None:
 
 @dataclass
 class Yard:
-    """A running stack and the hands of a person who uses it."""
+    """A running stack and the hands of a person who uses it.
+
+    Manifests may name a store on `hostile_port` of this machine besides the stack's own.
+    """
 
     stack: Stack
+    hostile_port: int = 0
 
     @property
     def folder(self) -> Path:
@@ -120,7 +125,7 @@ class Yard:
     def bucket(self, name: str = RESULTS_BUCKET) -> Any:
         secrets = self.secrets
         ref = StoreRef("s3", name, self.endpoint)
-        return open_store(ref, Credentials(secrets.key_id, secrets.secret_key), read_settings({}))
+        return open_store(ref, Credentials(secrets.key_id, secrets.secret_key), read_settings({}), ANYWHERE)
 
     def results(self, model_id: str) -> dict[str, int]:
         """Return what lies in the results bucket under a model id: name -> size."""

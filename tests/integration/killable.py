@@ -18,7 +18,9 @@ from storeservers import KEY, SECRET, free_port, stop, wait_for
 
 from trainyard.domain.training import Credentials
 from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment, wait_until_ready
+from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.digest import IN_PARTS, MIB, PART
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import Source
 
@@ -59,7 +61,12 @@ class Server:
 
 
 def store_at(endpoint: str) -> S3Store:
-    return S3Store(replace(SPEC.data, bucket=BUCKET, endpoint=endpoint), Credentials(KEY, SECRET), 8)
+    return S3Store(
+        replace(SPEC.data, bucket=BUCKET, endpoint=endpoint),
+        Credentials(KEY, SECRET),
+        8,
+        limits=NetworkLimits(ANYWHERE),
+    )
 
 
 def quiet(text: str) -> None:

@@ -134,10 +134,13 @@ _STAGER = """
 import sys
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.addresses import ANYWHERE
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.layout import Workspace
-store = S3Store(StoreRef("s3", {bucket!r}, sys.argv[1]), Credentials({key!r}, {secret!r}))
+ref, limits = StoreRef("s3", {bucket!r}, sys.argv[1]), NetworkLimits(ANYWHERE)
+store = S3Store(ref, Credentials({key!r}, {secret!r}), limits=limits)
 DatasetCache(Workspace(Path(sys.argv[2]))).obtain({ref!r}, store, "training-killed", 4, print)
 """
 

@@ -159,9 +159,11 @@ def test_an_interrupted_download_is_resumed_by_the_next_process(
 import sys
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.addresses import ANYWHERE
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import download
-store = S3Store({s3.ref!r}, Credentials({KEY!r}, {SECRET!r}))
+store = S3Store({s3.ref!r}, Credentials({KEY!r}, {SECRET!r}), limits=NetworkLimits(ANYWHERE))
 download(store, list(store.list()), Path({str(tmp_path / "target")!r}), 2, lambda text: print(text, flush=True))
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:

@@ -65,9 +65,11 @@ def test_a_process_that_was_forked_after_it_was_used_reads_as_before(s3: Bucket)
     program = f"""
 import io, os
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.addresses import ANYWHERE
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 def read():
-    store = S3Store({s3.ref!r}, Credentials({KEY!r}, {SECRET!r}))
+    store = S3Store({s3.ref!r}, Credentials({KEY!r}, {SECRET!r}), limits=NetworkLimits(ANYWHERE))
     (listed,) = store.list()
     into = io.BytesIO()
     store.read(listed, 0, 7, into)

@@ -22,6 +22,7 @@ from storeservers import KEY, SECRET, free_port, stop, wait_for
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment
 from trainyard.settings import read_settings
+from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.opening import open_store
 from trainyard.stores.s3.small import SmallObjects
@@ -73,7 +74,7 @@ def ref(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def store_of(ref: StoreRef, ca_bundle: str = "") -> Store:
-    return open_store(ref, Credentials(KEY, SECRET), read_settings({"TRAINYARD_CA_BUNDLE": ca_bundle}))
+    return open_store(ref, Credentials(KEY, SECRET), read_settings({"TRAINYARD_CA_BUNDLE": ca_bundle}), ANYWHERE)
 
 
 def refusal_of(store: Store) -> str:

@@ -204,9 +204,11 @@ def test_a_token_that_ends_in_the_middle_of_a_download_is_replaced(
 
 _UPLOAD = """
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.addresses import ANYWHERE
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.swift.adapter import SwiftStore
 from trainyard.stores.transfer import Source, upload
-store = SwiftStore({ref!r}, Credentials("ada", {password!r}), segment_bytes={part})
+store = SwiftStore({ref!r}, Credentials("ada", {password!r}), segment_bytes={part}, limits=NetworkLimits(ANYWHERE))
 upload(store, [Source("large", {size}, lambda: open({file!r}, "rb"))], "", 2, print)
 """
 

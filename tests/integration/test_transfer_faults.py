@@ -18,10 +18,13 @@ from killable import BUCKET, LARGE, Server, digests, digests_in, quiet, small_an
 from storeservers import KEY, SECRET, wait_for
 
 from trainyard.errors import TrainyardError
+from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Entry, StoreError, Why
 from trainyard.stores.digest import MIB, PART
 from trainyard.stores.moving import parallel, retrying
 from trainyard.stores.moving.terms import Terms
+from trainyard.stores.network.call import Call, calling
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.transfer import Source, Transferred, download, upload
 
 
@@ -157,10 +160,15 @@ class TestDownload:
         program = f"""
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.addresses import ANYWHERE
+from trainyard.stores.network.limits import NetworkLimits
+from trainyard.stores.network.call import Call, calling
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import download
 import sys
-store = S3Store(StoreRef("s3", {BUCKET!r}, sys.argv[1]), Credentials({KEY!r}, {SECRET!r}))
+ref, limits = StoreRef("s3", {BUCKET!r}, sys.argv[1]), NetworkLimits(ANYWHERE)
+store = S3Store(ref, Credentials({KEY!r}, {SECRET!r}), limits=limits)
 download(store, list(store.list()), Path({str(target)!r}), 4, print)
 """
         silent = Fault(bytes=3 * PART + 10, silent=True)
@@ -266,9 +274,12 @@ class TestUpload:
 import sys
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.addresses import ANYWHERE
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import Source, upload
-store = S3Store(StoreRef("s3", {BUCKET!r}, sys.argv[1]), Credentials({KEY!r}, {SECRET!r}))
+ref, limits = StoreRef("s3", {BUCKET!r}, sys.argv[1]), NetworkLimits(ANYWHERE)
+store = S3Store(ref, Credentials({KEY!r}, {SECRET!r}), limits=limits)
 upload(store, [Source("large", {LARGE}, lambda: open({str(file)!r}, "rb"))], "", 2, print)
 """
 
@@ -306,7 +317,7 @@ def half_stored(server: Server) -> list[int]:
     client = store_at(server.endpoint)._client
     found: list[int] = []
     # The server answers so where there has never been one.
-    with suppress(client.exceptions.NoSuchUpload):
+    with suppress(client.exceptions.NoSuchUpload), calling(Call(NetworkLimits(ANYWHERE))):
         for one in client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()):
             parts = client.list_parts(Bucket=BUCKET, Key=one["Key"], UploadId=one["UploadId"]).get("Parts", ())
             found += [part["PartNumber"] for part in parts] or [0]

@@ -49,9 +49,11 @@ class Bucket:
         self._known_md5 = known_md5
         self._lock = threading.RLock()
 
-    def list(self, prefix=""):
+    def list(self, prefix="", after=""):
         with self._lock:
-            found = self.fate.deed(lambda: sorted(key for key in self.objects if key.startswith(prefix)))
+            found = self.fate.deed(
+                lambda: sorted(key for key in self.objects if key.startswith(prefix) and (not after or key > after))
+            )
             return iter([self._entry(key) for key in found])
 
     def get(self, key, into):

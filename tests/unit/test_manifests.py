@@ -139,6 +139,12 @@ class TestNamespace:
         ports = [port for one in policies for rule in one["spec"].get("egress", []) for port in rule["ports"]]
         assert ports == [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
 
+    def test_the_services_own_pods_do_not_reach_the_nodes_inside(self):
+        rules = named(built("kubernetes"), "NetworkPolicy", "stores")["spec"]["egress"]
+        blocks = [to["ipBlock"] for rule in rules for to in rule["to"] if "ipBlock" in to]
+        assert [block["cidr"] for block in blocks] == ["0.0.0.0/0", "::/0"]
+        assert {"169.254.0.0/16", "fe80::/10"} <= {each for block in blocks for each in block["except"]}
+
     def test_the_example_of_an_accounts_egress_fits_the_label_of_its_pods(self):
         (policy,) = plain("kubernetes/examples/egress-of-an-account.yaml")
         wanted = policy["spec"]["podSelector"]["matchLabels"]

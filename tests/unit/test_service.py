@@ -178,7 +178,7 @@ class TestSubmitting:
         assert _refused(world, packed()).code.code == "S500"
 
     def test_a_check_that_fails_by_the_services_fault_is_told_as_that(self, world, packed, monkeypatch):
-        def broken(*arguments):
+        def broken(*arguments, **_):
             raise TrainyardError("S500", "the schema is missing", "Install it again.")
 
         monkeypatch.setattr("trainyard.intake.submission.read_manifest", broken)

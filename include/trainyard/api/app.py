@@ -18,6 +18,7 @@ from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
 from trainyard.api.guards.door import Door
 from trainyard.api.guards.headers import SecurityHeaders, security_headers
+from trainyard.api.storerequests import StoreRequests
 from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
 from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of, trail_of
@@ -37,6 +38,7 @@ def create_app() -> FastAPI:
     app.state.retraining = retraining_of(app.state.service)
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.trail = trail_of(app.state.service)
+    app.state.store_requests = StoreRequests.of(app.state.settings)
     app.state.doctor = partial(findings, settings=app.state.settings)
     app.include_router(models.router)
     app.include_router(logs.router)

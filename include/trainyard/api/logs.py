@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Annotated, Any, BinaryIO
+from typing import IO, Annotated, Any, BinaryIO, cast
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
@@ -17,11 +18,13 @@ from starlette.concurrency import run_in_threadpool
 
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.api.storerequests import Place
 from trainyard.api.streams import AS_IT_IS
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
 from trainyard.runs import Run
-from trainyard.stores.base import StoreError, Why
+from trainyard.stores.atmost import AtMost
+from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.tree import open_inside
 from trainyard.workspace.layout import RunFolder, Workspace
 
@@ -34,6 +37,8 @@ _STORED_LOG = "learner-1/training-log.txt"
 _MOST_LINES = 1_000_000
 # Lines are looked for in the last bytes of a log; a log of gigabytes without an end of line is not read for them.
 _MAX_LOOK_BACK = 256 * 1024**2
+# What the service itself adds to the output that a log keeps.
+_SLACK = 1024 * 1024
 
 # Opens the log for reading; OSError where there is none.
 Opener = Callable[[], BinaryIO]
@@ -41,14 +46,17 @@ Opener = Callable[[], BinaryIO]
 
 @dataclass(frozen=True)
 class Log:
-    """Where a log is read, and the file to close when nobody reads it any more."""
+    """Where a log is read, and what to let go of when nobody reads it any more: a file, and the place it took."""
 
     opened: Opener
     fetched: IO[bytes] | None = None
+    place: Place | None = None
 
     def close(self) -> None:
         if self.fetched:
             self.fetched.close()
+        if self.place:
+            self.place.let_go()
 
 
 @router.get(
@@ -61,7 +69,7 @@ class Log:
             "description": "The log's bytes as they are",
             "headers": {OFFSET: {"description": "Where in the log the answer begins, in bytes", "schema": {}}},
         },
-        **refusals(400, 403, 404, 500, 503),
+        **refusals(400, 403, 404, 429, 500, 503),
     },
 )
 async def logs(
@@ -82,8 +90,12 @@ async def logs(
         raise TrainyardError("C110", "offset and last both say where to begin", "Give one of them.")
     service = request.app.state.service
     run = await run_in_threadpool(service.run_of_log, model_id, caller)
-    log = await run_in_threadpool(_log_of, request.app.state, run, caller)
-    start = offset if last is None else await run_in_threadpool(_last_lines, log.opened, last)
+    log = await _log_of(request, run, caller)
+    try:
+        start = offset if last is None else await run_in_threadpool(_last_lines, log.opened, last)
+    except BaseException:
+        log.close()
+        raise
 
     def look() -> Run:
         found: Run = service.run(model_id, caller)
@@ -117,14 +129,23 @@ async def _closing(log: Log, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes
         log.close()
 
 
-def _log_of(state: Any, run: Run, caller: Any) -> Log:
+async def _log_of(request: Request, run: Run, caller: Any) -> Log:
     """Choose where to read: the workspace, or the results bucket for a run whose workspace is no more."""
-    folder = Workspace(Path(state.settings.workspace)).run(run.key)
-    here = _inside(folder)
-    if run.state.terminal and not _is_there(here):
-        never_started = run.phase is not Phase.DONE and run.running_at is None
-        return Log(io.BytesIO) if never_started else _stored(state.service, run, caller)
-    return Log(here)
+    state = request.app.state
+    here = _inside(Workspace(Path(state.settings.workspace)).run(run.key))
+    if not run.state.terminal or await run_in_threadpool(_is_there, here):
+        return Log(here)
+    if run.phase is not Phase.DONE and run.running_at is None:  # its program never started
+        return Log(io.BytesIO)
+    store = await run_in_threadpool(state.service.stored, run.model_id, caller)
+    place = state.store_requests.take(run.account)
+    try:
+        fetch = partial(_stored, store, place, state.settings.pod_log_bytes + _SLACK)
+        fetched: Log = await state.store_requests.answer(request, place, fetch)
+    except BaseException:
+        place.let_go()
+        raise
+    return fetched
 
 
 def _inside(folder: RunFolder) -> Opener:
@@ -133,19 +154,19 @@ def _inside(folder: RunFolder) -> Opener:
     return lambda: open_inside(folder.logs, name)
 
 
-def _stored(service: Any, run: Run, caller: Any) -> Log:
+def _stored(store: Store, place: Place, most: int) -> Log:
     """Fetch the stored log into a file that is gone when it is closed."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the answer that reads it
     try:
-        service.stored(run.model_id, caller).get(_STORED_LOG, file)
+        store.get(_STORED_LOG, AtMost(cast(BinaryIO, file), most, _STORED_LOG).as_file())
     except BaseException as error:
         file.close()
         if isinstance(error, StoreError) and error.why is Why.NO_KEY:
-            return Log(io.BytesIO)
+            return Log(io.BytesIO, None, place)
         raise
     file.flush()
     # A descriptor of its own for each reader, which may close it.
-    return Log(lambda: open(f"/dev/fd/{file.fileno()}", "rb"), file)
+    return Log(lambda: open(f"/dev/fd/{file.fileno()}", "rb"), file, place)
 
 
 def _is_there(opened: Opener) -> bool:

@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from functools import partial
+from itertools import islice
+from typing import Annotated, Any, BinaryIO, cast
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
+from trainyard.accounts import Caller
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
-from trainyard.api.streams import AS_IT_IS, Skipping, begun, chunks_of
+from trainyard.api.storerequests import Place
+from trainyard.api.streams import AS_IT_IS, Skipping
 from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, Store, StoreError, Why, check_key
 
 router = APIRouter()
+MOST = 1000
 _FROM = re.compile(r"bytes=(\d{1,18})-")
 
 
 @router.get(
-    "/models/{model_id}/results", summary="List what a run has stored", responses=refusals(400, 403, 404, 500, 503)
+    "/models/{model_id}/results",
+    summary="List what a run has stored",
+    responses=refusals(400, 403, 404, 429, 500, 503),
 )
-def results(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
-    """List the objects below the run's folder in the results bucket, with names relative to it and sizes in bytes."""
-    store = request.app.state.service.results(model_id, caller)
-    found = [{"name": entry.key, "size": entry.size} for entry in store.list()]
-    return {"model_id": model_id, "resources": found, "total": len(found)}
+async def results(
+    request: Request,
+    caller: CallerDep,
+    model_id: str,
+    limit: Annotated[int, Query(ge=1, le=MOST, description="The most objects of a page")] = MOST,
+    continuation: Annotated[str, Query(max_length=1024, description="Where the page before has ended")] = "",
+) -> dict[str, Any]:
+    """List the objects below the run's folder in the results bucket, with names relative to it and sizes in bytes.
+
+    `continuation` of an answer is null on the last page; asked with it, the next page comes.
+    """
+    store, place = await _opened(request, model_id, caller)
+    try:
+        page = partial(_page, store, limit, continuation)
+        found = await request.app.state.store_requests.answer(request, place, page)
+    finally:
+        place.let_go()
+    shown = [{"name": entry.key, "size": entry.size} for entry in found[:limit]]
+    more = shown[-1]["name"] if len(found) > limit else None
+    return {"model_id": model_id, "resources": shown, "continuation": more}
 
 
 @router.get(
@@ -36,22 +59,48 @@ def results(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any
     responses={
         200: {"content": {"application/octet-stream": {}}, "description": "The file"},
         206: {"content": {"application/octet-stream": {}}, "description": "The rest of it"},
-        **refusals(400, 403, 404, 500, 503),
+        **refusals(400, 403, 404, 429, 500, 503),
     },
 )
-def download(request: Request, caller: CallerDep, model_id: str, name: str) -> StreamingResponse:
+async def download(request: Request, caller: CallerDep, model_id: str, name: str) -> StreamingResponse:
     """Stream one file as the results listing names it; `Range: bytes=N-` goes on where a download broke off."""
-    store = request.app.state.service.results(model_id, caller, name)
-    entry = _entry(store, model_id, name)
-    start = _start(request.headers.get("range", ""), entry.size)
-    body = begun(chunks_of(lambda into: store.get(name, cast("Any", Skipping(into, start)))))
+    store, place = await _opened(request, model_id, caller, name)
+    requests = request.app.state.store_requests
+    try:
+        entry = await requests.answer(request, place, partial(_entry, store, model_id, name))
+        start = _start(request.headers.get("range", ""), entry.size)
+        body = await requests.stream(request, place, partial(_read, store, entry, start))
+    finally:
+        place.let_go()
     return StreamingResponse(body, 206 if start else 200, _headers(entry, start), "application/octet-stream")
+
+
+async def _opened(request: Request, model_id: str, caller: Caller, name: str = "") -> tuple[Store, Place]:
+    """Open the results of a run, of which nothing is asked yet, and take a place for what is to be asked."""
+    service = request.app.state.service
+    run = await run_in_threadpool(service.run, model_id, caller)
+    store = await run_in_threadpool(service.results, model_id, caller, name)
+    return store, request.app.state.store_requests.take(run.account)
+
+
+def _page(store: Store, limit: int, after: str) -> list[Entry]:
+    """Return a page and one object more, where there is one."""
+    return list(islice(store.list(after=after), limit + 1))
+
+
+def _read(store: Store, entry: Entry, start: int, into: BinaryIO) -> None:
+    if store.ranged:
+        store.read(entry, start, entry.size - start, into)
+    else:
+        store.read(entry, 0, entry.size, cast("Any", Skipping(into, start)))
 
 
 def _entry(store: Store, model_id: str, name: str) -> Entry:
     try:
         check_key(name)
-        found = next((entry for entry in store.list(name) if entry.key == name), None)
+        # What begins with a name comes behind it.
+        first = next(iter(store.list(name)), None)
+        found = first if first and first.key == name else None
     except StoreError as error:
         if error.why is not Why.BAD_KEY:
             raise

@@ -78,8 +78,15 @@ class FrontDoor:
         return runs if limit is None else runs[-limit:]
 
     def results(self, model_id: str) -> list[dict[str, Any]]:
-        """Return what a run has stored, each with `name` and `size`."""
-        return list(self._data("GET", f"{_place(model_id)}/results", "resources")["resources"])
+        """Return what a run has stored, each with `name` and `size`, however many pages it takes."""
+        found: list[dict[str, Any]] = []
+        place, wanted = f"{_place(model_id)}/results", dict[str, str]()
+        while True:
+            page = self._data("GET", place, "resources", params=wanted)
+            found += page["resources"]
+            if not page.get("continuation") or not page["resources"]:
+                return found
+            wanted = {"continuation": str(page["continuation"])}
 
     def result(self, model_id: str, name: str, start: int) -> Iterator[bytes]:
         """Yield a stored file's bytes from a place on."""

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.errors import TrainyardError
+from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Store
 from trainyard.stores.opening import open_store
 
@@ -33,10 +34,10 @@ def inbox_ref(url: str) -> StoreRef:
 
 
 def open_inbox(url: str, credentials: Credentials, settings: Any) -> Store:
-    """Open the inbox. Whoever runs the service names it, so a folder may lie anywhere."""
+    """Open the inbox. Whoever runs the service names it, so it may lie anywhere."""
     ref = inbox_ref(url)
     if ref.kind == "folder":
         from trainyard.stores.folder import open_folder
 
         return open_folder(ref, unquote(urlsplit(ref.endpoint).path) or "/")
-    return open_store(ref, credentials, settings)
+    return open_store(ref, credentials, settings, ANYWHERE)

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from trainyard.stores.addresses import ANYWHERE, HINT, AddressPolicy
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|[0-9a-fA-F:.]+")
 _EXAMPLE = "https://s3.us-south.cloud-object-storage.appdomain.cloud"
@@ -29,8 +31,11 @@ class Endpoint:
     added: bool
 
 
-def read_endpoint(text: str) -> Endpoint | tuple[str, str]:
-    """Return the endpoint, `https://` added where the scheme is missing, or message and cure of a refusal."""
+def read_endpoint(text: str, addresses: AddressPolicy = ANYWHERE) -> Endpoint | tuple[str, str]:
+    """Return the endpoint, `https://` added where the scheme is missing, or message and cure of a refusal.
+
+    Of the policy of addresses is checked what shows without a resolver.
+    """
     bare = text.strip()
     added = _SCHEME.match(bare) is None
     url = f"https://{bare}" if added else bare
@@ -43,6 +48,8 @@ def read_endpoint(text: str) -> Endpoint | tuple[str, str]:
         return _LISTING
     if parts.query or parts.fragment:
         return _QUERY
+    if reason := addresses.refusal_of_url(url):
+        return f"no object store may be at this address: {reason}.", HINT
     return Endpoint(url.rstrip("/"), added)
 
 

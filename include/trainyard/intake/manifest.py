@@ -21,6 +21,7 @@ from trainyard.intake.schedule import read_schedule
 from trainyard.intake.schema import check_shape
 from trainyard.intake.values import Values
 from trainyard.intake.wml import check_wml, wml_layout
+from trainyard.stores.addresses import ANYWHERE, AddressPolicy
 
 __all__ = ["ManifestRead", "masked_manifest", "read_manifest"]
 
@@ -47,11 +48,16 @@ class ManifestRead:
 
 
 def read_manifest(
-    data: bytes, limits: Limits, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.time
+    data: bytes,
+    limits: Limits,
+    max_bytes: int = MAX_BYTES,
+    clock: Callable[[], float] = time.time,
+    addresses: AddressPolicy = ANYWHERE,
 ) -> ManifestRead:
     """Read a manifest and check it against what there is to run on, all but the account's quota.
 
-    `clock` gives seconds since the epoch: a schedule must not be over already.
+    `addresses` are where the service lets stores be. `clock` gives seconds since the epoch: a schedule must not be over
+    already.
     Raise TrainyardError, C101 or C104 by its first problem, with every problem in the order of the file.
     """
     document = read_document(data, max_bytes)
@@ -62,7 +68,7 @@ def read_manifest(
     check_shape(document, "manifest" if family == "wml" else family, faults)
     if family == "wml":
         check_wml(document, layout, faults)
-    submission = _submission(Values(document, layout, limits, faults), clock)
+    submission = _submission(Values(document, layout, limits, faults, addresses), clock)
     return ManifestRead(submission, _places(document, layout))
 
 

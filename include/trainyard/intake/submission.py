@@ -14,6 +14,7 @@ from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.intake.archive import ArchiveRules, check_archive
 from trainyard.intake.manifest import ManifestRead, read_manifest
 from trainyard.intake.program import missing_program
+from trainyard.stores.addresses import ANYWHERE, AddressPolicy
 
 T = TypeVar("T")
 
@@ -25,10 +26,13 @@ class Rules:
     limits: Limits
     archive: ArchiveRules
     manifest_bytes: int
+    addresses: AddressPolicy = ANYWHERE
 
     @classmethod
-    def of(cls, settings: Any, limits: Limits) -> Rules:
-        return cls(limits, ArchiveRules.of(settings), settings.manifest_max_bytes)
+    def of(cls, settings: Any, limits: Limits, addresses: AddressPolicy | None = None) -> Rules:
+        """Read the rules from settings; `addresses` says otherwise than these where stores may be."""
+        allowed = addresses or AddressPolicy.of(settings)
+        return cls(limits, ArchiveRules.of(settings), settings.manifest_max_bytes, allowed)
 
 
 def check_submission(
@@ -76,13 +80,17 @@ def _check_manifest(
     manifest: bytes, names: Collection[str] | None, account: Account, rules: Rules
 ) -> tuple[ManifestRead, Plan]:
     faults: list[Problem] = []
-    read = _gather(faults, lambda: read_manifest(manifest, rules.limits, rules.manifest_bytes))
+    read = _gather(faults, lambda: _read(manifest, rules))
     plan = _gather(faults, lambda: make_plan(read.submission.spec, account, rules.limits), read) if read else None
     if read and names is not None:
         faults += missing_program(read.submission.spec.command, names)
     if faults or not read or not plan:
         raise TrainyardError.refused(faults)
     return read, plan
+
+
+def _read(manifest: bytes, rules: Rules) -> ManifestRead:
+    return read_manifest(manifest, rules.limits, rules.manifest_bytes, addresses=rules.addresses)
 
 
 def _gather(faults: list[Problem], check: Callable[[], T], read: ManifestRead | None = None) -> T | None:

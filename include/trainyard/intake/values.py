@@ -15,6 +15,7 @@ from trainyard.intake.endpoint import Endpoint, read_endpoint
 from trainyard.intake.faults import Faults
 from trainyard.intake.layout import Layout, StoreLayout
 from trainyard.intake.masking import brief
+from trainyard.stores.addresses import ANYWHERE, AddressPolicy
 
 S3 = "s3"
 SWIFT = "bluemix_objectstore"
@@ -39,6 +40,7 @@ class Values:
     layout: Layout
     limits: Limits
     faults: Faults
+    addresses: AddressPolicy = ANYWHERE
     warnings: list[str] = field(default_factory=list)
 
     def text(self, path: Path | None) -> str | None:
@@ -197,7 +199,7 @@ class Values:
         text = self.text(path)
         if text is None:
             return None
-        endpoint = read_endpoint(text)
+        endpoint = read_endpoint(text, self.addresses)
         if not isinstance(endpoint, Endpoint):
             self.faults.add(path, *endpoint)
             return None

@@ -80,10 +80,11 @@ def _newest_model_id() -> str:
 
 def _show_results(endpoint: str, secrets: Secrets, model_id: str) -> None:
     from trainyard.settings import read_settings
+    from trainyard.stores.addresses import ANYWHERE
     from trainyard.stores.opening import open_store
 
     ref = StoreRef("s3", RESULTS_BUCKET, endpoint)
-    store = open_store(ref, Credentials(secrets.key_id, secrets.secret_key), read_settings(os.environ))
+    store = open_store(ref, Credentials(secrets.key_id, secrets.secret_key), read_settings(os.environ), ANYWHERE)
     print(f"\nThe objects in {RESULTS_BUCKET} under {model_id}/:")
     for entry in store.list(f"{model_id}/"):
         print(f"{entry.size:>10,}  {entry.key}")

@@ -16,11 +16,12 @@ from trainyard.local.secrets import Secrets
 # The checkout: this stack runs from one, with dags/, plugins/ and config/ beside include/.
 PROJECT = Path(__file__).resolve().parents[3]
 USERS = "TRAINYARD_LOCAL_USERS"
+STORES = "TRAINYARD_STORE_INTERNAL"
 _USER = re.compile(r"[\w.@-]+")
 
 
-def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, str]:
-    """Return config/airflow.env plus this stack's paths, port and secrets."""
+def airflow_environment(folder: Path, port: int, secrets: Secrets, objects_port: int = 9000) -> dict[str, str]:
+    """Return config/airflow.env plus this stack's paths, ports and secrets."""
     base = f"http://127.0.0.1:{port}"
     home = folder / "airflow"
     passwords = home / "passwords.json"
@@ -50,6 +51,8 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets) -> dict[str, 
         "AIRFLOW_CONN_TRAINYARD_FRONT_DOOR": json.dumps(_front_door(base, secrets)),
         "TRAINYARD_CATALOGUE": str(folder / "catalogue"),
         "TRAINYARD_WORKSPACE": str(folder / "workspace"),
+        # All else on this machine's inside is no store: Airflow and the cluster listen there too.
+        STORES: ",".join(filter(None, (f"127.0.0.1:{objects_port}", os.environ.get(STORES, "")))),
         # Our executor, which knows when a SQLite database is written to, is all that an idle scheduler waits in.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.01",
         **inbox_environment(folder / "objects"),

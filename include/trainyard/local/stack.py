@@ -47,7 +47,7 @@ class Stack:
                 (self.folder / name).mkdir(exist_ok=True)
             secrets = Secrets.of(self.folder / "secrets.json")
             ports = self._records.ports(parts.USUAL_PORTS)
-            environment = airflow_environment(self.folder, ports[parts.API_SERVER], secrets)
+            environment = airflow_environment(self.folder, ports[parts.API_SERVER], secrets, ports[parts.OBJECT_STORE])
             make_inbox(self.folder / "objects")
             self._write_account_keys(secrets)
             with ThreadPoolExecutor() as pool:

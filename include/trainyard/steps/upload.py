@@ -39,7 +39,7 @@ def upload(
     """Store logs, results and checkpoints, verified by listing; what an earlier attempt stored is not sent again.
 
     One part's failure does not keep the others from being stored. Raise TrainyardError S303 (results), S304 (logs),
-    S305 (not all arrived) or C103 (the bucket refuses).
+    S305 (not all arrived), C103 (the bucket refuses) or C114 (the store is not allowed, or cannot be relied on).
     """
     run, below = workspace.run(key), f"{key.model_id}/"
     _leave_a_log(run, outcome)
@@ -103,7 +103,7 @@ def _all_of(parts: tuple[tuple[str, Callable[[], Transferred]], ...]) -> Transfe
 
 
 def _as(code: str, error: TrainyardError) -> TrainyardError:
-    if error.code.code in ("C103", "S305"):
+    if error.code.code in ("C103", "C114", "S305"):
         return error
     return TrainyardError(code, error.message, error.cure)
 

@@ -16,6 +16,7 @@ from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.intake.entryname import entry_name
 from trainyard.intake.program import missing_program
 from trainyard.steps.buckets import PROBE, is_training_data
+from trainyard.stores.atmost import AtMost
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.digest import CHUNK, chunks
 from trainyard.stores.refusals import refusal
@@ -74,7 +75,7 @@ def _check_results(results: Store) -> None:
     # A name of its own, so that runs which are checked at the same time do not remove each other's.
     key, content, found = f"{PROBE}{secrets.token_hex(8)}", b"trainyard", io.BytesIO()
     results.put(key, io.BytesIO(content), len(content))
-    results.get(key, found)
+    results.get(key, AtMost(found, len(content), key).as_file())
     if found.getvalue() != content or key not in {entry.key for entry in results.list(key)}:
         raise refusal(Why.BROKEN, results.place, "read what was written to")
     try:

@@ -35,6 +35,8 @@ class Why(StrEnum):
     STALLED = "stalled"
     NO_UPLOAD = "no-upload"
     INCOMPLETE = "incomplete"
+    ADDRESS = "address"
+    UNTRUSTED = "untrusted"
 
     @property
     def code(self) -> str:
@@ -48,6 +50,8 @@ _CODES = {
     Why.STALLED: "S302",
     Why.NO_UPLOAD: "S302",
     Why.INCOMPLETE: "S305",
+    Why.ADDRESS: "C114",
+    Why.UNTRUSTED: "C114",
 }
 
 
@@ -101,19 +105,24 @@ class Store(Protocol):
     def ranged(self) -> bool:
         """Whether `read` moves a part of an object without the rest of it."""
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
         """Yield every object whose key starts with the prefix, in key order, however many pages it takes.
 
-        Empty objects that only stand for a folder are left out.
+        With `after` only the keys behind that one. Empty objects that only stand for a folder are left out. Raise
+        UNTRUSTED for a listing that cannot be known to be whole, or is larger than a listing may be.
         """
 
     def get(self, key: str, into: BinaryIO) -> Entry:
-        """Write an object's bytes into an open file and say what they were; raise NO_KEY if it is not there."""
+        """Write an object's bytes into an open file and say what they were; raise NO_KEY if it is not there.
+
+        How many they are the store alone says: `into` has to refuse what would be too much.
+        """
 
     def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
         """Write `size` bytes of a listed object, from `start` on, into an open file, and say what the object is now.
 
-        Raise CHANGED where the store notices that it is not what was listed. Without `ranged` only the whole is asked.
+        Raise CHANGED where the store notices that it is not what was listed, BROKEN for more or fewer bytes than asked
+        for. Without `ranged` only the whole is asked.
         """
 
     def put(self, key: str, source: BinaryIO, size: int) -> Entry:

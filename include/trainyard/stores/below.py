@@ -24,8 +24,8 @@ class Below:
     def ranged(self) -> bool:
         return self.store.ranged
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
-        for entry in self.store.list(self.prefix + prefix):
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
+        for entry in self.store.list(self.prefix + prefix, self.prefix + after if after else ""):
             yield self._shown(entry)
 
     def get(self, key: str, into: BinaryIO) -> Entry:

@@ -41,12 +41,13 @@ class FolderStore(MovesWhole):
         self.place = place_of(ref.bucket, ref.endpoint)
         self._folder = folder
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
         with self._refusals("list"):
             if not self._folder.is_dir():
                 raise refusal(Why.NO_BUCKET, self.place, "list")
             for key in sorted(key for key in _keys(self._folder) if key.startswith(prefix)):
-                yield self._entry(key)
+                if not after or key > after:
+                    yield self._entry(key)
 
     def get(self, key: str, into: BinaryIO) -> Entry:
         with self._refusals("read from", key), open_inside(self._folder, check_key(key)) as file:

@@ -6,25 +6,31 @@ from typing import Any
 
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.errors import TrainyardError
+from trainyard.stores.addresses import AddressPolicy
 from trainyard.stores.base import Store
+from trainyard.stores.network.limits import NetworkLimits
 
 KINDS = ("s3", "bluemix_objectstore", "folder")
 
 
-def open_store(ref: StoreRef, credentials: Credentials, settings: Any) -> Store:
-    """Return the store. Nothing is sent yet: wrong credentials or buckets show at the first use.
+def open_store(ref: StoreRef, credentials: Credentials, settings: Any, addresses: AddressPolicy | None = None) -> Store:
+    """Return the store. Nothing is sent yet: wrong credentials, buckets or addresses show at the first use.
+
+    It may be where the settings let the stores of manifests be, unless `addresses` says otherwise.
 
     Raise TrainyardError C101 for an unknown kind, and for a folder where the setting `folder_stores` does not allow it.
     """
+    limits = NetworkLimits.of(settings, addresses)
     # Each adapter costs 0.4 to 0.7 s of imports, so only the one that is needed is loaded.
     if ref.kind == "s3":
         from trainyard.stores.s3.adapter import S3Store
 
-        return S3Store(ref, credentials, settings.transfer_threads, settings.s3_addressing, settings.ca_bundle)
+        given = (settings.transfer_threads, settings.s3_addressing, settings.ca_bundle, limits)
+        return S3Store(ref, credentials, *given)
     if ref.kind == "bluemix_objectstore":
         from trainyard.stores.swift.adapter import SwiftStore
 
-        return SwiftStore(ref, credentials, settings.ca_bundle, settings.swift_segment_bytes)
+        return SwiftStore(ref, credentials, settings.ca_bundle, settings.swift_segment_bytes, limits)
     if ref.kind == "folder":
         from trainyard.stores.folder import open_folder
 

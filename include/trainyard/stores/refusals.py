@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
 
+from trainyard.stores.addresses import HINT
 from trainyard.stores.base import StoreError, Why
 
 _SENTENCES = {
@@ -28,6 +29,12 @@ _SENTENCES = {
         "Try again while nobody writes to the bucket.",
     ),
     Why.NO_UPLOAD: ("{place} has forgotten what was stored of {key!r}", "Try again."),
+    Why.ADDRESS: ("{place} is at an address that stores may not have", HINT),
+    Why.UNTRUSTED: (
+        "what {place} answers cannot be relied on",
+        "Use another store, or tell whoever runs this one.",
+    ),
+    Why.STALLED: ("{place} takes too long to {doing}", "Look at the store and the network, then try again."),
     Why.BROKEN: ("could not {doing} {place}", "Try again; if it stays, ask those who run the store."),
 }
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from trainyard.stores.base import Entry, StoreError, Why
 from trainyard.stores.digest import md5, part_size, plain_md5
 from trainyard.stores.s3.refusals import S3Refusals
+
+# An upload has at most 10,000 parts, and every server tells of more than 20 at a time.
+_MOST_PAGES = 500
 
 
 class S3Parts:
@@ -34,7 +38,7 @@ class S3Parts:
     def put(self, number: int, data: bytes | bytearray) -> None:
         digest = md5(data).hexdigest()
         try:
-            with self._refusals.during("write to", self._key):
+            with self._refusals.during("write to", self._key, moving=True):
                 answer = self._client.upload_part(**self._target, PartNumber=number + 1, Body=data)
         except StoreError:
             # A server that has forgotten the upload says so and hangs up, which a client that still sends cannot hear.
@@ -79,7 +83,8 @@ class S3Parts:
     def _take_up(self, upload: str) -> bool:
         stored: dict[int, str] = {}
         with suppress(StoreError), self._refusals.during("write to", self._key):
-            for page in self._client.get_paginator("list_parts").paginate(**self._target, UploadId=upload):
+            pages = self._client.get_paginator("list_parts").paginate(**self._target, UploadId=upload)
+            for page in islice(pages, _MOST_PAGES):
                 for part in page.get("Parts", ()):
                     if part["Size"] == self._size_of(part["PartNumber"] - 1):
                         stored[part["PartNumber"] - 1] = part["ETag"].strip('"')

@@ -9,6 +9,8 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from trainyard.stores.base import StoreError, Why
+from trainyard.stores.network.call import REDIRECTED, Call, CallError, calling
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.refusals import refusal
 from trainyard.stores.s3.endpoint import CONNECT_SECONDS
 
@@ -36,10 +38,10 @@ _NOT_REACHED = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.SSL
 
 
 class S3Refusals:
-    """The sentences of one bucket, which `place` names."""
+    """The calls of one bucket, which `place` names, and the sentences for what they fail at."""
 
-    def __init__(self, place: str) -> None:
-        self._place = place
+    def __init__(self, place: str, limits: NetworkLimits) -> None:
+        self._place, self._limits = place, limits
 
     def because(self, why: Why, doing: str, key: str, detail: str = "") -> StoreError:
         """Return what is to be raised for what only we have noticed."""
@@ -51,10 +53,20 @@ class S3Refusals:
         return refusal(why, self._place, doing, detail="what answers there does not speak S3", cure=cure)
 
     @contextmanager
-    def during(self, doing: str, key: str = "") -> Iterator[None]:
-        """Raise a StoreError for whatever boto3 raises inside; all else goes through."""
+    def during(self, doing: str, key: str = "", size: int | None = None, moving: bool = False) -> Iterator[Call]:
+        """Be in a call, and raise a StoreError for whatever boto3 and its connections raise; all else goes through.
+
+        `size` is how much of an object is read; `moving` says that an object is written.
+        """
+        with calling(Call(self._limits, size, moving)) as call, self._translated(doing, key):
+            yield call
+
+    @contextmanager
+    def _translated(self, doing: str, key: str) -> Iterator[None]:
         try:
             yield
+        except CallError as error:
+            raise refusal(error.why, self._place, doing, key, error.detail, error.cure) from None
         except boto.ClientError as error:
             raise self._refusal(error, doing, key) from None
         except _NOT_REACHED as error:
@@ -76,6 +88,8 @@ class S3Refusals:
         if status == 500 and headers.get("x-served-by") == "rclone" and doing in _CHANGES:
             cure = "Make the folder writable and see that the disk has room, or that no file has the name of a folder."
             return refusal(Why.FORBIDDEN, self._place, doing, key, "its folder refuses it", cure)
+        if status in (302, 303, 307, 308) and code not in _CODES:
+            return refusal(Why.ADDRESS, self._place, doing, key, REDIRECTED)
         if code == "500":
             # botocore makes this of an answer that is no XML: a web page, or a failing gateway before a real store.
             return self.no_s3(Why.BROKEN, doing)

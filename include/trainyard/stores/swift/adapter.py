@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, BinaryIO
 
 from swiftclient import ClientException
@@ -12,9 +12,13 @@ from swiftclient import ClientException
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Entry, FileShrankError, StoreError, Why, check_key
 from trainyard.stores.digest import CHUNK, plain_md5
+from trainyard.stores.listing import ListingCheck
+from trainyard.stores.network.call import Call
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.refusals import place_of
 from trainyard.stores.swift import large as large
 from trainyard.stores.swift.large import SegmentCheck
+from trainyard.stores.swift.listing import rows_of
 from trainyard.stores.swift.refusals import SwiftRefusals
 from trainyard.stores.swift.segments import SwiftSegments
 from trainyard.stores.swift.session import SwiftSession
@@ -23,6 +27,8 @@ from trainyard.stores.swift.upload import SwiftUpload
 # Swift takes at most 5 GiB as one object, unless it is told otherwise.
 SEGMENT_BYTES = 4 * 1024**3
 
+# For what no listing has told the size of: whoever it is written to refuses too much.
+_ANY_SIZE = 2**63
 _EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 _FOLDER_TYPES = ("application/directory", "application/x-directory", "httpd/unix-directory")
 
@@ -36,34 +42,39 @@ class SwiftStore:
     ranged = True
 
     def __init__(
-        self, ref: StoreRef, credentials: Credentials, ca_bundle: str = "", segment_bytes: int = SEGMENT_BYTES
+        self,
+        ref: StoreRef,
+        credentials: Credentials,
+        ca_bundle: str = "",
+        segment_bytes: int = SEGMENT_BYTES,
+        limits: NetworkLimits | None = None,
     ) -> None:
         self.place = place_of(ref.bucket, ref.endpoint)
         self._bucket, self._segment_bytes = ref.bucket, segment_bytes
         self._session = SwiftSession(ref, credentials, ca_bundle)
-        self._refusals = SwiftRefusals(ref, self._session)
-        self._segments = SwiftSegments(self._session, ref.bucket)
+        self._limits = limits or NetworkLimits()
+        self._refusals = SwiftRefusals(ref, self._session, self._limits)
+        self._segments = SwiftSegments(self._session, ref.bucket, self._rows)
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
-        marker = ""
-        with self._refusals.during("list"):
-            while items := self._session.connection.get_container(self._bucket, prefix=prefix, marker=marker)[1]:
-                for item in items:
-                    entry = None if _stands_for_folder(item) else self._listed(item)
-                    if entry:
-                        yield entry
-                marker = items[-1]["name"]
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
+        check = ListingCheck(self._limits, self.place)
+        for item in self._rows(self._bucket, prefix, after, check):
+            with self._refusals.during("list") as call:
+                entry = None if _stands_for_folder(item) else self._listed(item)
+            check.waited(call.waited)
+            if entry:
+                yield entry
 
     def get(self, key: str, into: BinaryIO) -> Entry:
-        return self._get(key, into)
+        return self._get(key, into, _ANY_SIZE)
 
     def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
         if size == listed.size:
-            return self._get(listed.key, into, listed.etag)
+            return self._get(listed.key, into, size, listed.etag)
         check_key(listed.key)
         wanted = {"Range": f"bytes={start}-{start + size - 1}"}
         wanted |= {"If-Match": f'"{listed.etag}"'} if listed.etag else {}
-        with self._refusals.during("read from", listed.key):
+        with self._refusals.during("read from", listed.key, size=start + size):
             headers, body = self._session.connection.get_object(
                 self._bucket, listed.key, resp_chunk_size=CHUNK, headers=wanted
             )
@@ -84,7 +95,7 @@ class SwiftStore:
         if upload:
             return _put_parts(upload, source, size)
         source.seek(0)
-        with self._refusals.during("write to", key):
+        with self._refusals.during("write to", key, moving=True):
             free = self._segments.of(key) if self._segments.exists else []
             # swiftclient would send an empty file in chunks, without a length.
             contents = source if size else b""
@@ -116,9 +127,9 @@ class SwiftStore:
             if error.why is not Why.NO_KEY:
                 raise
 
-    def _get(self, key: str, into: BinaryIO, etag: str = "") -> Entry:
+    def _get(self, key: str, into: BinaryIO, most: int, etag: str = "") -> Entry:
         check_key(key)
-        with self._refusals.during("read from", key):
+        with self._refusals.during("read from", key, size=most):
             headers, body, check = self._opened(key)
             # Before anything is written: what has arrived of an object counts for it, whatever comes of the rest.
             if etag and large.etag_of(headers) not in ("", etag):
@@ -126,6 +137,8 @@ class SwiftStore:
             size = 0
             for chunk in body:
                 size += len(chunk)
+                if size > most:
+                    raise self._broken(key, f"it has more than the {most} bytes that were listed")
                 check.update(chunk)
                 into.write(chunk)
             if check.changed:
@@ -139,7 +152,9 @@ class SwiftStore:
             return headers, body, SegmentCheck()
         # A connection is at one request at a time: the content is asked for again, once its segments are known.
         body.close()
-        segments = large.read_manifest(connection.get_object(self._bucket, key, query_string=large.MANIFEST_GET)[1])
+        with self._refusals.during("read from", key):
+            manifest = connection.get_object(self._bucket, key, query_string=large.MANIFEST_GET)[1]
+        segments = large.read_manifest(manifest)
         headers, body = connection.get_object(self._bucket, key, resp_chunk_size=CHUNK)
         if large.hash_of_hashes(segments) not in (None, large.etag_of(headers)):
             raise self._refusals.because(Why.CHANGED, "read from", key)
@@ -160,9 +175,19 @@ class SwiftStore:
             if error.http_status != 404:
                 raise
             return None
-        if large.is_large(headers) and not large.etag_of(headers):
-            return Entry(key, large.dynamic_size(self._session.connection, headers["x-object-manifest"]), "")
+        manifest = headers.get("x-object-manifest")
+        if manifest and not large.etag_of(headers):
+            return Entry(key, sum(row["bytes"] for row in self._rows(*large.parts_of_dynamic(manifest))), "")
         return _entry(key, int(headers["content-length"]), headers)
+
+    def _rows(
+        self, container: str, prefix: str, after: str = "", check: ListingCheck | None = None
+    ) -> Iterator[dict[str, Any]]:
+        check = check or ListingCheck(self._limits, self.place)
+        return rows_of(lambda: self._session.connection, container, prefix, after, check, self._listing)
+
+    def _listing(self) -> AbstractContextManager[Call]:
+        return self._refusals.during("list")
 
     def _broken(self, key: str, detail: str) -> StoreError:
         return self._refusals.because(Why.BROKEN, "read from", key, detail)

@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from trainyard.stores.digest import PART, md5, md5_of_parts
 
+DEEPEST = 10  # levels of manifests in manifests; Swift reads no deeper either
 MAX_SEGMENTS = 1000  # of one manifest, unless Swift is told otherwise
 MANIFEST_GET, MANIFEST_PUT = "multipart-manifest=get", "multipart-manifest=put"
 _LONGEST_STEM = 900  # bytes, so that a segment's name stays below the 1,024 of an object
@@ -79,10 +80,10 @@ def etag_of_parts(source: BinaryIO, part: int) -> str:
     return _etag([digest.hexdigest() for digest in md5_of_parts(source, part)])
 
 
-def dynamic_size(connection: Any, manifest: str) -> int:
-    """Add up what a dynamic large object consists of; `manifest` is `container/prefix` as its header has it."""
+def parts_of_dynamic(manifest: str) -> tuple[str, str]:
+    """Return container and prefix of what a dynamic large object consists of, from the header that tells them."""
     container, _, prefix = unquote(manifest).partition("/")
-    return sum(item["bytes"] for item in connection.get_container(container, prefix=prefix, full_listing=True)[1])
+    return container, prefix
 
 
 def part_size(size: int, most: int) -> int:

@@ -12,18 +12,23 @@ from urllib3.exceptions import HTTPError
 
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import StoreError, Why
+from trainyard.stores.network.call import REDIRECTED, Call, CallError, calling
+from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.refusals import place_of, refusal
 from trainyard.stores.swift.session import SwiftSession
 
 _STATUSES = {401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 404: Why.NO_BUCKET, 412: Why.CHANGED}
 _FULL = 413
+# What its libraries, and we, stumble over in an answer of another shape. Files of others that are read or written
+# while an object moves raise these too.
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 
 
 class SwiftRefusals:
-    """The sentences of one container."""
+    """The calls of one container, and the sentences for what they fail at."""
 
-    def __init__(self, ref: StoreRef, session: SwiftSession) -> None:
-        self._ref, self._session = ref, session
+    def __init__(self, ref: StoreRef, session: SwiftSession, limits: NetworkLimits) -> None:
+        self._ref, self._session, self._limits = ref, session, limits
         self._place = place_of(ref.bucket, ref.endpoint)
 
     def because(self, why: Why, doing: str, key: str, detail: str = "") -> StoreError:
@@ -31,8 +36,16 @@ class SwiftRefusals:
         return refusal(why, self._place, doing, key, detail)
 
     @contextmanager
-    def during(self, doing: str, key: str = "") -> Iterator[None]:
-        """Raise a StoreError for whatever Swift and Keystone raise inside; all else goes through."""
+    def during(self, doing: str, key: str = "", size: int | None = None, moving: bool = False) -> Iterator[Call]:
+        """Be in a call, and raise a StoreError for whatever Swift, Keystone and their connections raise.
+
+        `size` is how much of an object is read; `moving` says that an object is written. All else goes through.
+        """
+        with calling(Call(self._limits, size, moving)) as call, self._translated(call, doing, key):
+            yield call
+
+    @contextmanager
+    def _translated(self, call: Call, doing: str, key: str) -> Iterator[None]:
         try:
             yield
         except GeneratorExit:
@@ -41,11 +54,15 @@ class SwiftRefusals:
             # Whatever it was, an answer may be half read, and the connection not fit for another request.
             self._session.drop()
             known = self._of(error, doing, key)
+            if known is None and isinstance(error, _MALFORMED) and not call.moves_objects:
+                known = refusal(Why.UNTRUSTED, self._place, doing, key, "its answer is none of Swift's")
             if known is None:
                 raise
             raise known from None
 
     def _of(self, error: BaseException, doing: str, key: str) -> StoreError | None:
+        if isinstance(error, CallError):
+            return refusal(error.why, self._place, doing, key, error.detail, error.cure)
         if isinstance(error, ClientException):
             return self._of_swift(error, doing, key)
         if isinstance(error, keystone.ClientException):
@@ -65,6 +82,8 @@ class SwiftRefusals:
         if status == _FULL:
             cure = "Make room in the container or have its quota raised; one object may not be too large either."
             return refusal(Why.FORBIDDEN, self._place, doing, key, "its quota or size limit is reached", cure)
+        if status is not None and 300 <= status < 400:
+            return refusal(Why.ADDRESS, self._place, doing, key, REDIRECTED)
         why = _STATUSES.get(status, Why.BROKEN)
         told = why in (Why.NO_BUCKET, Why.CHANGED)
         return refusal(why, self._place, doing, key, "" if told else f"status {status}")

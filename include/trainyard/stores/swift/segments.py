@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from typing import Any
 
 from swiftclient import ClientException
 
@@ -11,12 +12,15 @@ from trainyard.stores.swift import large as large
 from trainyard.stores.swift.large import Leftover, Segment
 from trainyard.stores.swift.session import SwiftSession
 
+# Yields what a container lists below a prefix.
+Rows = Callable[[str, str], Iterator[dict[str, Any]]]
+
 
 class SwiftSegments:
-    """The container `<bucket>_segments`. Raise what swiftclient and Keystone's library raise."""
+    """The container `<bucket>_segments`; `rows` lists one. Raise what swiftclient and Keystone's library raise."""
 
-    def __init__(self, session: SwiftSession, bucket: str) -> None:
-        self._session, self.bucket = session, bucket
+    def __init__(self, session: SwiftSession, bucket: str, rows: Rows) -> None:
+        self._session, self.bucket, self._rows = session, bucket, rows
         self.container = f"{bucket}_segments"
 
     @cached_property
@@ -49,15 +53,14 @@ class SwiftSegments:
     def left_by(self, key: str) -> list[Leftover]:
         """Return all segments of the key that our uploads have stored, oldest first."""
         prefix = large.segments_folder(key)
-        items = self._session.connection.get_container(self.container, prefix=prefix, full_listing=True)[1]
-        read = (Leftover.read(self.container, key, item) for item in items)
+        read = (Leftover.read(self.container, key, item) for item in self._rows(self.container, prefix))
         return sorted((one for one in read if one), key=lambda one: one.age, reverse=True)
 
-    def remove(self, segments: Iterable[Segment]) -> None:
+    def remove(self, segments: Iterable[Segment], depth: int = 0) -> None:
         """Delete them, and what nested ones consist of; missing ones are fine."""
         for segment in segments:
-            if segment.nested:
-                self.remove(self._outside(segment.container, segment.name))
+            if segment.nested and depth < large.DEEPEST:
+                self.remove(self._outside(segment.container, segment.name), depth + 1)
             try:
                 self._session.connection.delete_object(segment.container, segment.name)
             except ClientException as error:

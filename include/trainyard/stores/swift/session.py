@@ -7,12 +7,12 @@ import threading
 from functools import cached_property
 from typing import Any
 
-import swiftclient
 from keystoneauth1 import exceptions as keystone
 from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.swift.http import CheckedSwift, checked_session
 
 CONNECT_SECONDS = 4
 READ_SECONDS = 60
@@ -20,7 +20,10 @@ RETRIES = 2
 
 
 class SwiftSession:
-    """Nothing is sent before the first connection is asked for. Raise Keystone's errors then."""
+    """Nothing is sent before the first connection is asked for. Raise Keystone's errors then.
+
+    All of it is sent within calls, which keep to the policy of addresses: the catalogue's are the store's own claim.
+    """
 
     def __init__(self, ref: StoreRef, credentials: Credentials, ca_bundle: str) -> None:
         self._ref, self._credentials, self._ca_bundle = ref, credentials, ca_bundle
@@ -30,7 +33,7 @@ class SwiftSession:
     def connection(self) -> Any:
         # A connection is one thread's: it holds the request that it is at. The session, with the token, is shared.
         if not hasattr(self._threads, "connection"):
-            self._threads.connection = swiftclient.Connection(
+            self._threads.connection = CheckedSwift(
                 session=self._session,
                 os_options={"region_name": self._ref.region} if self._ref.region else {},
                 auth_version="3",
@@ -59,7 +62,13 @@ class SwiftSession:
             user_domain_id=None if self._ref.domain else "default",
             project_id=self._ref.project,
         )
-        session = _SharedSession(auth=auth, verify=self._ca_bundle or True, timeout=READ_SECONDS)
+        session = _SharedSession(
+            auth=auth,
+            session=checked_session(),
+            verify=self._ca_bundle or True,
+            timeout=READ_SECONDS,
+            redirect=False,
+        )
         if not session.get_endpoint(service_type="object-store", interface="public", region_name=self._ref.region):
             raise keystone.EndpointNotFound
         return session

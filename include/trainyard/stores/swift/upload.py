@@ -48,7 +48,7 @@ class SwiftUpload:
 
     def put(self, number: int, data: bytes | bytearray) -> None:
         part = Segment(self._segments.container, f"{self._folder}/{number:08d}", len(data), md5(data).hexdigest())
-        with self._refusals.during("write to", self._key):
+        with self._refusals.during("write to", self._key, moving=True):
             etag = self._session.connection.put_object(
                 part.container, part.name, BytesIO(data), content_length=len(data)
             )

@@ -1,0 +1,155 @@
+"""Connections of urllib3 that are made to checked addresses only, and keep to the call they are used in."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from trainyard.stores.addresses import HINT, Address, embedded
+from trainyard.stores.base import Why
+from trainyard.stores.network.call import Call, current
+from trainyard.stores.network.sockets import CallSocket
+
+# A name that stands for more is none of an object store.
+_MOST_ADDRESSES = 8
+
+
+class CheckedConnection:
+    """A mixin for urllib3's connections.
+
+    A name is resolved once, here, and what was checked is what is connected to. A proxy is the choice of whoever runs
+    the service, and resolves by itself: of what lies behind it only the written host is checked.
+    """
+
+    sock: Any
+
+    def _new_conn(self: Any) -> socket.socket:
+        if self.proxy is not None:
+            made: socket.socket = super()._new_conn()  # type: ignore[misc]
+            return made
+        try:
+            return _connected(current(), self._dns_host, self.port, self.timeout, self.socket_options)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"connect timeout={self.timeout}") from error
+        except (OSError, UnicodeError) as error:
+            raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
+
+    def connect(self: Any) -> None:
+        super().connect()  # type: ignore[misc]
+        self.sock = CallSocket(self.sock)
+
+    def getresponse(self: Any) -> Any:
+        sock = self.sock  # gone once the answer says that the connection ends with it
+        response = super().getresponse()  # type: ignore[misc]
+        response.call_reader = sock.reader
+        # What is packed is not unpacked: a few bytes would become any number, and digests are of what is stored.
+        response.headers.discard("content-encoding")
+        return response
+
+
+class CheckedHTTPConnection(CheckedConnection, HTTPConnection):
+    pass
+
+
+class CheckedHTTPSConnection(CheckedConnection, HTTPSConnection):
+    pass
+
+
+class CheckedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = CheckedHTTPConnection
+
+
+class CheckedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = CheckedHTTPSConnection
+
+
+POOLS = {"http": CheckedHTTPPool, "https": CheckedHTTPSPool}
+
+
+def is_object(call: Call, answer: Any, streamed: bool) -> bool:
+    """Say whether an answer of urllib3's is the object that the call reads; then as many bytes of it may come."""
+    if not streamed or call.size is None or answer.status >= 300:
+        return False
+    answer.call_reader.allow(call.size)
+    return True
+
+
+def check_url(url: str) -> None:
+    """Fail the call if its policy refuses the address as it is written."""
+    call = current()
+    if reason := call.limits.addresses.refusal_of_url(url):
+        _refuse(call, reason)
+
+
+def _connected(call: Call, host: str, port: int, timeout: Any, options: Any) -> socket.socket:
+    began = time.monotonic()
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        allowed = _allowed(call, host, port, found)
+    finally:
+        call.waited_since(began)
+    return _first_of(call, allowed[:_MOST_ADDRESSES], timeout, options or ())
+
+
+def _allowed(call: Call, host: str, port: int, found: list[Any]) -> list[Any]:
+    policy = call.limits.addresses
+    own = set() if policy.unrestricted else _own(policy.denied_names, found)
+    reasons = [policy.refusal_of_address(host, port, _address(row), own) for row in found]
+    allowed = [row for row, reason in zip(found, reasons, strict=True) if not reason]
+    if not allowed:
+        _refuse(call, next(filter(None, reasons), "it has no address"))
+    return allowed
+
+
+def _first_of(call: Call, rows: list[Any], timeout: Any, options: Any) -> socket.socket:
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in rows:
+        limit = min(call.left, timeout) if isinstance(timeout, int | float) else call.left
+        began, sock = time.monotonic(), socket.socket(family, kind, protocol)
+        try:
+            for option in options:
+                sock.setsockopt(*option)
+            sock.settimeout(limit)
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            return sock
+        finally:
+            call.waited_since(began)
+    raise failure or OSError("no address")
+
+
+def _own(names: tuple[str, ...], found: list[Any]) -> set[Address]:
+    """Return which of the addresses are this machine's, and all that the names stand for."""
+    own = {_address(row) for row in found if _is_this_machine(row)}
+    for name in names:
+        with suppress(OSError, UnicodeError):
+            own |= {embedded(_address(row)) for row in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+    return own
+
+
+def _is_this_machine(row: Any) -> bool:
+    # Nothing is sent: the kernel chooses the address that it would send from, which is the same one at home only.
+    with suppress(OSError), socket.socket(row[0], socket.SOCK_DGRAM) as probe:
+        probe.connect(row[4])
+        return bool(probe.getsockname()[0] == row[4][0])
+    return False
+
+
+def _address(row: Any) -> Address:
+    return ip_address(row[4][0].partition("%")[0])
+
+
+def _refuse(call: Call, reason: str) -> None:
+    call.fail(Why.ADDRESS, reason, HINT)
