@@ -44,7 +44,7 @@ def test_all_faults_are_told_in_the_order_of_the_file():
     ("old", "new", "path", "line", "meant"),
     [
         ("description", "desciption", "model_definition.desciption", 6, "description"),
-        ("    email", "    E-Mail", "model_definition.author.E-Mail", 5, "email"),
+        ("    email", "    Mail", "model_definition.author.Mail", 5, "email"),
         ("aws_access_key_id", "aws_acces_key", f"{CONNECTION}.aws_acces_key", 16, "aws_access_key_id"),
         ("  source:", "  sources:", "training_data_reference[0].sources", 18, "source"),
         (
@@ -148,7 +148,7 @@ def test_an_unknown_version_is_told_with_the_known_ones(name):
         change(MANIFEST, "name: tensorflow\n    version: 1.2-py3", f'name: {name}\n    version: "9.9"')
     )
     assert (problem.path, problem.seen) == (VERSION, "9.9")
-    assert problem.cure == "Use one of 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 0.17."
+    assert problem.cure == "Use one of 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 0.24, 0.23, 0.22, 0.21, 0.20, 0.19, 0.18, 0.17."
 
 
 def test_an_unknown_size_is_told_with_the_known_ones():
@@ -296,7 +296,7 @@ def test_folders_of_the_host_are_refused_with_a_sentence(kind):
         ("learners: 1", "gpu_type: nvidia-TeslaX", "gpu_type", "C104"),
         ("data_stores:", "data_store: 1\ndata_stores:", "data_store", "C101"),
         ("      password: sEcReT/1\n", "", "data_stores[0].connection.password", "C101"),
-        ("    training_results:\n      container: tf_trained_model\n", "", "data_stores[0].training_results", "C101"),
+        ("    training_results:\n      container: tf-trained-model\n", "", "data_stores[0].training_results", "C101"),
     ],
 )
 def test_what_ffdl_may_not_ask_for_is_refused_and_never_replaced(old, new, path, code):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -79,6 +79,15 @@ class Document:
         """Return the source text of a scalar, `0.10` for the number 0.1; None for anything else."""
         found = self._find(path)
         return found.node.text if found and isinstance(found.node, Scalar) else None
+
+    def is_folded(self, path: str | Path) -> bool:
+        """Say whether a value is a block after `>`."""
+        found = self._find(path)
+        return found is not None and isinstance(found.node, Scalar) and found.node.folded
+
+    def scalars(self) -> Iterator[tuple[Path, Scalar]]:
+        """Yield every single value with its path, in the order of the file."""
+        yield from _scalars(self._root, ())
 
     def value(self, path: str | Path) -> Any:
         """Return the data at a path, None where there is none."""
@@ -158,6 +167,17 @@ def _child(node: Node, step: str | int) -> Pair | None:
         item = node.items[step]
         return Pair(item.line, item.column, item)
     return None
+
+
+def _scalars(node: Node, path: Path) -> Iterator[tuple[Path, Scalar]]:
+    if isinstance(node, Scalar):
+        yield path, node
+    elif isinstance(node, Mapping):
+        for key, pair in node.pairs.items():
+            yield from _scalars(pair.node, (*path, key))
+    else:
+        for index, item in enumerate(node.items):
+            yield from _scalars(item, (*path, index))
 
 
 def _place(thing: Node | Pair) -> tuple[int, int]:
