@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from trainyard.airflow.doctorchecks import findings
-from trainyard.api import datasets, doctor, housekeeping, logs, models, quota, results, schedules
+from trainyard.api import datasets, doctor, housekeeping, logs, models, quota, results, schedules, schemas
 from trainyard.api.answers import documented
 from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
@@ -37,6 +37,7 @@ def create_app() -> FastAPI:
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
     app.include_router(doctor.router)
+    app.include_router(schemas.router)
     described = app.openapi
     app.openapi = lambda: documented(described())  # type: ignore[method-assign]
     app.add_exception_handler(TrainyardError, _refusal)
