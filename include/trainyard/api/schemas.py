@@ -15,14 +15,14 @@ router = APIRouter()
 
 NAMES = ("manifest", "ffdl", "frameworks", "sizes", "quotas")
 _SUFFIX = ".schema.json"
-# Editors that run in a browser ask from another origin. The schemas are the same for everybody, and change with a version.
+# Editors that run in a browser ask from another origin.
 _HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
 _NOT_FOUND = {status: row for status, row in refusals(404).items() if status != 401}
 
 
 @router.get("/schemas", summary="List the JSON Schemas")
 def schemas(request: Request) -> dict[str, Any]:
-    """List the JSON Schemas of manifests and of the configuration files, with their addresses; nobody has to sign in."""
+    """List the JSON Schemas of manifests and configuration files with their addresses; nobody has to sign in."""
     resources = [
         {"name": name, "title": schema_data(name)["title"], "url": str(request.url_for("schema", name=name + _SUFFIX))}
         for name in NAMES

@@ -28,10 +28,12 @@ _FILTERS = frozenset(
     """.split()  # noqa: SIM905 - sixty lines otherwise
 )
 _OPENS = {"if": "fi", "for": "done", "while": "done", "until": "done", "select": "done", "case": "esac", "{": "}"}
+_CLOSES = {*_OPENS.values(), ")", "then", "do", "else", "elif"}
 _FAILING = {"exit", "false", "return", "[", "test"}
 _SEPARATORS = {";", "\n", "&", "&&", "||"}
 _PIPES = {"|", "|&"}
 _SHOWN = 40
+_MOST_JOBS = 200
 
 
 @dataclass
@@ -153,7 +155,7 @@ def _jobs(tokens: Sequence[Token]) -> list[Job]:
             job.commands.append([])
         else:
             _into(job, token, open_)
-    if open_:
+    if open_ or len(jobs) > _MOST_JOBS:
         raise UncertainError
     return [*jobs, job] if job.commands != [[]] else jobs
 
@@ -163,6 +165,8 @@ def _into(job: Job, token: Token, open_: list[str]) -> None:
     starts = not job.commands[-1]
     if open_ and token.text == open_[-1]:
         open_.pop()
+    elif token.text in _CLOSES and (token.operator or starts):
+        raise UncertainError
     elif token.operator and token.text == "(":
         open_.append(")")
     elif not token.operator and token.text in _OPENS and (starts or open_):
