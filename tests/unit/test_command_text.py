@@ -50,14 +50,18 @@ def test_a_manifest_with_windows_line_ends_has_none_in_its_command():
 
 
 def test_line_ends_that_are_read_as_blanks_are_warned_of_with_the_words_behind_them():
-    text = change(FFDL, "command: python3 convolutional_network.py", "command: >\n    python3 a.py\n      --b 1\n      --c")
+    text = change(
+        FFDL, "command: python3 convolutional_network.py", "command: >\n    python3 a.py\n      --b 1\n      --c"
+    )
     (warning,) = read(text).submission.warnings
     assert warning == "line 22: the command goes on over line ends, which are read as blanks (before --b, --c)"
     assert read(text).submission.spec.command == "python3 a.py --b 1 --c"
 
 
 def test_a_command_without_such_line_ends_is_not_warned_of():
-    assert read(change(MANIFEST, COMMAND, "    command: >\n      python3 a.py\n      --b 1\n")).submission.warnings == ()
+    assert (
+        read(change(MANIFEST, COMMAND, "    command: >\n      python3 a.py\n      --b 1\n")).submission.warnings == ()
+    )
 
 
 @pytest.mark.parametrize("text", ["python 'a\n  --b", "x $(\n  --b", "cat <<END\n --b"])
@@ -65,7 +69,9 @@ def test_a_command_that_no_shell_reads_is_left_as_it_is(text):
     assert command_text(text, folded=True).text == text
 
 
-@pytest.mark.parametrize("text", ["a\n --b " * 12_000, "(" * 99_000, "$(" * 9_000, "'" * 19_999, "\n" * 90_000, "<<A\n" * 4_900])
+@pytest.mark.parametrize(
+    "text", ["a\n --b " * 12_000, "(" * 99_000, "$(" * 9_000, "'" * 19_999, "\n" * 90_000, "<<A\n" * 4_900]
+)
 def test_a_hostile_command_takes_no_time(text):
     begun = time.process_time()
     command_text(text, folded=True)

@@ -108,7 +108,19 @@ def test_the_hint_brings_the_programs_exit_code_back(command, followed, folder):
 
 @pytest.mark.parametrize(
     "command",
-    ["", "&", "a & & b", "'", "a | | b", "if a; then b &", "( a", "a; fi", "case x in x) a;; esac; b", "$(", "{ a; b; } | c"],
+    [
+        "",
+        "&",
+        "a & & b",
+        "'",
+        "a | | b",
+        "if a; then b &",
+        "( a",
+        "a; fi",
+        "case x in x) a;; esac; b",
+        "$(",
+        "{ a; b; } | c",
+    ],
 )
 def test_what_is_not_understood_is_passed_over(command):
     assert lost_exit_codes(command) == []

@@ -15,9 +15,17 @@ CONNECTION = "training_data_reference[0].connection"
 
 @pytest.mark.parametrize(
     ("character", "name"),
-    [(ZWSP, "ZERO WIDTH SPACE (U+200B)"), ("\0", "NULL (U+0000)"), ("\x1b", "ESCAPE (U+001B)"), ("\x85", "NEXT LINE (U+0085)"),
-     ("\x7f", "DELETE (U+007F)"), ("\x93", "U+0093"), ("\r", "CARRIAGE RETURN (U+000D)"), ("\ud800", "U+D800")],
-)  # fmt: skip
+    [
+        (ZWSP, "ZERO WIDTH SPACE (U+200B)"),
+        ("\0", "NULL (U+0000)"),
+        ("\x1b", "ESCAPE (U+001B)"),
+        ("\x85", "NEXT LINE (U+0085)"),
+        ("\x7f", "DELETE (U+007F)"),
+        ("\x93", "U+0093"),
+        ("\r", "CARRIAGE RETURN (U+000D)"),
+        ("\ud800", "U+D800"),
+    ],
+)
 def test_a_character_is_called_by_its_unicode_name(character, name):
     assert character_name(character) == name
 
@@ -27,8 +35,12 @@ def test_places_count_lines_and_columns():
     assert found == [(5, 4), (7, 3), (7, 4)]
 
 
-@pytest.mark.parametrize("hidden", [ZWSP, NBSP, BOM, "\N{SOFT HYPHEN}", "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{HANGUL FILLER}"])
-@pytest.mark.parametrize("old", ["sEcReT/1", "AKIAEXAMPLE", "https://s3.example.com", "mnist-data", "1.2-py3", "small", "s3\n"])
+@pytest.mark.parametrize(
+    "hidden", [ZWSP, NBSP, BOM, "\N{SOFT HYPHEN}", "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{HANGUL FILLER}"]
+)
+@pytest.mark.parametrize(
+    "old", ["sEcReT/1", "AKIAEXAMPLE", "https://s3.example.com", "mnist-data", "1.2-py3", "small", "s3\n"]
+)
 def test_a_hidden_character_in_a_value_that_programs_read_is_refused(old, hidden):
     line = MANIFEST[: MANIFEST.index(old)].count("\n") + 1
     column = MANIFEST.index(old) - MANIFEST.rfind("\n", 0, MANIFEST.index(old)) + 1
@@ -59,7 +71,9 @@ def test_the_line_end_that_a_block_puts_behind_a_secret_is_left_out_and_warned_o
     assert [warning for warning in submission.warnings if "ends with a line end" in warning]
 
 
-@pytest.mark.parametrize(("inner", "name"), [("\\n", "LINE FEED"), ("\\t", "CHARACTER TABULATION"), ("\\r", "CARRIAGE RETURN")])
+@pytest.mark.parametrize(
+    ("inner", "name"), [("\\n", "LINE FEED"), ("\\t", "CHARACTER TABULATION"), ("\\r", "CARRIAGE RETURN")]
+)
 @pytest.mark.parametrize("key", ["aws_secret_access_key: sEcReT/1", "aws_access_key_id: AKIAEXAMPLE"])
 def test_a_line_end_or_tab_inside_a_credential_is_refused(key, inner, name):
     name_of, _, value = key.partition(": ")
@@ -80,7 +94,9 @@ def test_a_hidden_character_in_a_name_is_warned_of(name):
     assert warning == f"line 2: name holds {character_name(name[2])}, which nobody sees (column 11)"
 
 
-@pytest.mark.parametrize("text", ["\N{MAN}\u200d\N{WOMAN}", "\N{HEAVY BLACK HEART}\ufe0f", "می\u200cخواهم", "Größe", "日本"])
+@pytest.mark.parametrize(
+    "text", ["\N{MAN}\u200d\N{WOMAN}", "\N{HEAVY BLACK HEART}\ufe0f", "می\u200cخواهم", "Größe", "日本"]
+)
 def test_names_and_descriptions_have_the_characters_that_their_language_needs(text):
     assert read(change(change(MANIFEST, "tf-mnist", text), "Digits.", f"{text}{NBSP}!")).submission.warnings == ()
 
@@ -93,7 +109,11 @@ def test_a_hidden_character_between_the_words_of_a_command_is_refused():
 
 @pytest.mark.parametrize("part", [f"'a{NBSP}b'", f'"a{NBSP}b"', f"x # a{NBSP}b"])
 def test_a_hidden_character_in_quotes_or_a_comment_is_warned_of(part):
-    text = change(MANIFEST, "    command: python3 convolutional_network.py --data ${DATA_DIR}\n", f"    command: |\n      python3 convolutional_network.py {part}\n")
+    text = change(
+        MANIFEST,
+        "    command: python3 convolutional_network.py --data ${DATA_DIR}\n",
+        f"    command: |\n      python3 convolutional_network.py {part}\n",
+    )
     (warning,) = read(text).submission.warnings
     assert "NO-BREAK SPACE (U+00A0)" in warning
 

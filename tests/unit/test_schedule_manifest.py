@@ -190,7 +190,8 @@ class TestRefusals:
         assert problem.cure.startswith(f"Did you mean {meant}? ")
 
     @pytest.mark.parametrize(
-        ("text", "zone"), [("UTC+2", "Etc/GMT-2"), ("GMT-5", "Etc/GMT+5"), ("+01:00", "Etc/GMT-1"), ("utc+14", "Etc/GMT-14")]
+        ("text", "zone"),
+        [("UTC+2", "Etc/GMT-2"), ("GMT-5", "Etc/GMT+5"), ("+01:00", "Etc/GMT-1"), ("utc+14", "Etc/GMT-14")],
     )
     def test_an_offset_is_answered_with_the_zone_that_has_it(self, text, zone):
         cure = only_problem(with_schedule('cron: "@daily"', f"timezone: {text}")).cure

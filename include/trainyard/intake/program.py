@@ -41,17 +41,26 @@ def program_of(command: str) -> str | None:
 
 def started_files(command: str) -> Iterator[str]:
     """Yield the paths in the zip of the files that a command starts by themselves, as `./run.sh`."""
-    for words, _ in _commands(command) if len(command) <= _LONGEST else ():
-        if words and words[0].startswith(_STARTS) and (path := _local(words[0])):
+    for words in _in_model_dir(command):
+        if words[0].startswith(_STARTS) and (path := _local(words[0])):
             yield path
 
 
 def shell_scripts(command: str) -> Iterator[str]:
     """Yield the paths in the zip of the scripts that a command gives to a shell, as `bash run.sh`."""
     runner, plain_option = _RUNNERS[1]
-    for words, _ in _commands(command) if len(command) <= _LONGEST else ():
-        if words and runner.fullmatch(words[0]) and (path := _script(words, plain_option)):
+    for words in _in_model_dir(command):
+        if runner.fullmatch(words[0]) and (path := _script(words, plain_option)):
             yield path
+
+
+def _in_model_dir(command: str) -> Iterator[list[str]]:
+    """Yield the words of each command until one changes the folder."""
+    for words, _ in _commands(command) if len(command) <= _LONGEST else ():
+        if words and words[0] in ("cd", "pushd"):
+            return
+        if words:
+            yield words
 
 
 def _program(words: list[str]) -> str | None:
