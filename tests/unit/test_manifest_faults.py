@@ -93,7 +93,9 @@ def test_filler_is_shown_even_where_a_secret_belongs(filler, seen):
     assert problem[f"{CONNECTION}.aws_secret_access_key"].seen == seen
 
 
-@pytest.mark.parametrize("value", ["REDACTED", "test", "xx", "a...b", "my-key", "password", "HERE", "<3x>y", "x-x-x"])
+@pytest.mark.parametrize(
+    "value", ["REDACTED", "test", "xx", "a...b", "my-key", "ml_user", "s3_data", "password", "HERE", "<3x>y", "x-x-x"]
+)
 def test_a_strange_value_is_still_a_value(value):
     assert read(change(MANIFEST, "sEcReT/1", f"'{value}'")).submission.data_credentials.secret == value
 

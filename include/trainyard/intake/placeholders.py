@@ -51,7 +51,7 @@ _TEMPLATE_WORDS = frozenset(
 # The last of them says what belongs there.
 _TEMPLATE_NOUNS = frozenset(
     """
-    key id secret password passwd username url uri endpoint host region token name here value placeholder user
+    key id secret password passwd username url uri endpoint host region token name here value placeholder
     credential credentials
     """.split()  # noqa: SIM905 - sixty lines otherwise
 )
