@@ -53,9 +53,9 @@ data_stores:
   - id: store
     type: mount_cos
     training_data:
-      container: tf_training_data
+      container: tf-training-data
     training_results:
-      container: tf_trained_model
+      container: tf-trained-model
     connection:
       auth_url: http://s3.default.svc.cluster.local
       user_name: test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import contextlib
 import gzip
@@ -12,6 +13,7 @@ import stat
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +122,81 @@ def test_utf8_names_without_the_flag_are_understood(zip_path):
     assert data.count(flagged) >= 2
     zip_path.write_bytes(data.replace(flagged, b"\0\0"))
     assert check_archive(zip_path, RULES)[0].name == "größe.py"
+
+
+def with_unicode_path(name: bytes, path: bytes, *, of: bytes | None = None) -> zipfile.ZipInfo:
+    """Make an entry with a name of an old code page, and Info-ZIP's field with its path for the name `of`."""
+    info = entry(name.decode("cp437"))
+    body = struct.pack("<BL", 1, zlib.crc32(name if of is None else of)) + path
+    info.extra = struct.pack("<HH", 0x5455, 1) + b"x" + struct.pack("<HH", 0x7075, len(body)) + body
+    return info
+
+
+def without_flags(path: Path) -> Path:
+    """Say that the names are of the system's code page, as old packers do."""
+    data = bytearray(path.read_bytes())
+    for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(signature)
+        while at >= 0:
+            data[at + place : at + place + 2] = b"\0\0"
+            at = data.find(signature, at + 4)
+    path.write_bytes(bytes(data))
+    return path
+
+
+def test_a_name_in_the_unicode_path_field_is_the_entrys_name(tmp_path):
+    # As 7-Zip on a Japanese Windows packs it: a name in Shift-JIS, and its UTF-8 in the field.
+    text = (
+        "UEsDBBQAAAAAAAAAIVikMMMhOwAAADsAAAAIAAAAdHJhaW4ucHlpbXBvcnQgb3MKcHJpbnQoc29ydGVkKGFzY2lpKG4pIGZvciBuIGluIG9zLmxp"
+        "c3RkaXIoIi4iKSkpClBLAwQUAAAAAAAAACFYt+/cgwEAAAABAAAACgAWAINmgVuDXi5jc3Z1cBIAAcdejdfjg4fjg7zjgr8uY3N2MVBLAQIUABQA"
+        "AAAAAAAAIVikMMMhOwAAADsAAAAIAAAAAAAAAAAAIAAAAAAAAAB0cmFpbi5weVBLAQIUABQAAAAAAAAAIVi379yDAQAAAAEAAAAKABYAAAAAAAAA"
+        "IAAAAGEAAACDZoFbg14uY3N2dXASAAHHXo3X44OH44O844K/LmNzdlBLBQYAAAAAAgACAIQAAACgAAAAAAA="
+    )
+    path = tmp_path / "japanese.zip"
+    path.write_bytes(base64.b64decode(text))
+    assert [each.name for each in check_archive(path, RULES)] == ["train.py", "データ.csv"]
+    unpack_archive(path, tmp_path / "unpacked", RULES)
+    assert (tmp_path / "unpacked" / "データ.csv").read_bytes() == b"1"
+
+
+def ascii_with_path(path: Path, unicode_path: bytes, of: bytes | None = None) -> Path:
+    return without_flags(pack(path, (with_unicode_path(b"plain.csv", unicode_path, of=of), b"1,2")))
+
+
+def test_a_unicode_path_of_another_name_is_passed_over(zip_path):
+    ascii_with_path(zip_path, "größe.csv".encode(), of=b"renamed.csv")
+    assert check_archive(zip_path, RULES)[0].name == "plain.csv"
+
+
+def test_a_unicode_path_that_is_none_is_passed_over(zip_path):
+    assert check_archive(ascii_with_path(zip_path, b"\xff\xfe"), RULES)[0].name == "plain.csv"
+
+
+@pytest.mark.parametrize("name", ["../away.csv", "/etc/passwd", "a\\b", "x\0y"])
+def test_a_unicode_path_cannot_leave_the_folder_either(zip_path, tmp_path, name):
+    ascii_with_path(zip_path, name.encode())
+    assert problems(zip_path)
+    with pytest.raises(TrainyardError):
+        unpack_archive(zip_path, tmp_path / "unpacked", RULES)
+    assert not list(tmp_path.glob("*.csv"))
+
+
+def test_two_entries_that_their_unicode_paths_make_one_are_refused(zip_path):
+    without_flags(pack(zip_path, (with_unicode_path(b"a", b"same"), b"1"), (with_unicode_path(b"b", b"same"), b"2")))
+    assert message(zip_path) == "it is in the zip twice."
+
+
+@pytest.mark.parametrize(
+    ("content", "windows"),
+    [
+        (b"#!/bin/bash\r\necho\r\n", True),
+        (b"#!/bin/bash\necho\r\n", False),
+        (b"echo\r\n", False),
+        (b"#!/usr/bin/env python3\r", True),
+    ],
+)
+def test_a_script_with_windows_line_ends_is_noticed(zip_path, content, windows):
+    assert check_archive(pack(zip_path, ("run.sh", content)), RULES)[0].windows_script == windows
 
 
 def tar_bytes(**kwargs: object) -> bytes:

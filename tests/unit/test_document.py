@@ -179,6 +179,13 @@ def test_anchors_that_explode_are_refused():
         '{"a"' + "\n" * (MIB - 10) + ":1}",
         "a: |\n" + "  x\n" * (MIB // 4 - 2),
         "<<: " + "[" * 30 + "x" + "]" * 30,
+        "a: " + "\u200b" * (MIB // 3 - 9),
+        "\xa0\xa0a\n" * (MIB // 6),
+        "a:\n" + "\xa0\n" * (MIB // 4) + "b: 'x",
+        "{{ a }}: 1\n" * (MIB // 11),
+        "- " * (MIB // 4) + "\nx",
+        "a:b\n" * (MIB // 4),
+        "a: |\nb\n" * (MIB // 7),
     ],
     ids=lambda text: repr(text[:12]),
 )

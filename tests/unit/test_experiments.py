@@ -83,6 +83,28 @@ class TestGrids:
             read_grid([field])
         assert (refusal.value.code.code, refusal.value.problems[0].seen) == ("C110", field)
 
+    @pytest.mark.parametrize(
+        ("field", "values"),
+        [
+            ('net="128,64",256', ("128,64", "256")),
+            ('net="128,64"', ("128,64",)),
+            ('net= "a ""b"", c" , d', ('a "b", c', "d")),
+            ('net=say "hi",x', ('say "hi"', "x")),
+            ("net='a,b'", ("'a", "b'")),
+        ],
+    )
+    def test_a_value_with_a_comma_stands_in_double_quotes(self, field, values):
+        grid = read_grid([field])
+        assert grid.values == {"net": values}
+        assert grid.size == len(values)
+        assert [point["net"] for point in grid.points(spec_with(SPEC, {"net": "64,32"}))] == list(values)
+
+    @pytest.mark.parametrize("field", ['net="128,64', 'net=1,"2', 'net=""', 'net="a","a"'])
+    def test_quotes_that_make_no_values_are_refused_with_the_form(self, field):
+        with pytest.raises(TrainyardError) as refusal:
+            read_grid([field])
+        assert "in double quotes: --set" in refusal.value.problems[0].cure
+
     def test_a_name_that_is_set_twice_is_refused(self):
         with pytest.raises(TrainyardError, match="1 problem"):
             read_grid(["lr=1", "lr=2"])

@@ -44,7 +44,7 @@ def test_all_faults_are_told_in_the_order_of_the_file():
     ("old", "new", "path", "line", "meant"),
     [
         ("description", "desciption", "model_definition.desciption", 6, "description"),
-        ("    email", "    E-Mail", "model_definition.author.E-Mail", 5, "email"),
+        ("    email", "    Mail", "model_definition.author.Mail", 5, "email"),
         ("aws_access_key_id", "aws_acces_key", f"{CONNECTION}.aws_acces_key", 16, "aws_access_key_id"),
         ("  source:", "  sources:", "training_data_reference[0].sources", 18, "source"),
         (
@@ -93,7 +93,9 @@ def test_filler_is_shown_even_where_a_secret_belongs(filler, seen):
     assert problem[f"{CONNECTION}.aws_secret_access_key"].seen == seen
 
 
-@pytest.mark.parametrize("value", ["REDACTED", "test", "xx", "a...b", "my-key", "password", "HERE", "<3x>y", "x-x-x"])
+@pytest.mark.parametrize(
+    "value", ["REDACTED", "test", "xx", "a...b", "my-key", "ml_user", "s3_data", "password", "HERE", "<3x>y", "x-x-x"]
+)
 def test_a_strange_value_is_still_a_value(value):
     assert read(change(MANIFEST, "sEcReT/1", f"'{value}'")).submission.data_credentials.secret == value
 
@@ -148,7 +150,7 @@ def test_an_unknown_version_is_told_with_the_known_ones(name):
         change(MANIFEST, "name: tensorflow\n    version: 1.2-py3", f'name: {name}\n    version: "9.9"')
     )
     assert (problem.path, problem.seen) == (VERSION, "9.9")
-    assert problem.cure == "Use one of 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 0.17."
+    assert problem.cure == "Use one of 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 0.24, 0.23, 0.22, 0.21, 0.20, 0.19, 0.18, 0.17."
 
 
 def test_an_unknown_size_is_told_with_the_known_ones():
@@ -296,7 +298,7 @@ def test_folders_of_the_host_are_refused_with_a_sentence(kind):
         ("learners: 1", "gpu_type: nvidia-TeslaX", "gpu_type", "C104"),
         ("data_stores:", "data_store: 1\ndata_stores:", "data_store", "C101"),
         ("      password: sEcReT/1\n", "", "data_stores[0].connection.password", "C101"),
-        ("    training_results:\n      container: tf_trained_model\n", "", "data_stores[0].training_results", "C101"),
+        ("    training_results:\n      container: tf-trained-model\n", "", "data_stores[0].training_results", "C101"),
     ],
 )
 def test_what_ffdl_may_not_ask_for_is_refused_and_never_replaced(old, new, path, code):

@@ -187,8 +187,8 @@ def test_every_field_of_an_ffdl_manifest_comes_into_the_spec():
     assert found.family == "ffdl"
     assert (found.name, found.description) == ("tf_convolutional_network", "Digits.")
     assert found.resources == Resources(gpus=1, cpu_millis=500, memory=2**30, gpu_type="nvidia-TeslaV100", nodes=1)
-    assert found.data == StoreRef("s3", "tf_training_data", "http://s3.default.svc.cluster.local")
-    assert found.results == StoreRef("s3", "tf_trained_model", "http://s3.default.svc.cluster.local")
+    assert found.data == StoreRef("s3", "tf-training-data", "http://s3.default.svc.cluster.local")
+    assert found.results == StoreRef("s3", "tf-trained-model", "http://s3.default.svc.cluster.local")
     assert submission.data_credentials == submission.results_credentials == Credentials("test", "sEcReT/1")
     assert found.metrics == {"type": "tensorboard", "in": "$JOB_STATE_DIR/logs/tb"}
     assert submission.warnings == ()
@@ -211,7 +211,7 @@ def test_ffdls_swift_is_keystone_v3(kind):
     text = change(FFDL, connection, "".join(f"  {line}\n" for line in SWIFT.splitlines()))
     found = spec(change(text, "mount_cos", kind))
     assert found.data == StoreRef(
-        "bluemix_objectstore", "tf_training_data", "https://identity.example.com/v3", "dallas", "1090141", "3f0f"
+        "bluemix_objectstore", "tf-training-data", "https://identity.example.com/v3", "dallas", "1090141", "3f0f"
     )
 
 

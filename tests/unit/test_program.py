@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from trainyard.intake.archive import ArchiveEntry
 from trainyard.intake.program import missing_program, program_of
+from trainyard.intake.scripts import script_problems, script_warnings
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,33 @@ def test_a_hostile_command_takes_no_time(command):
     begun = time.process_time()
     assert program_of(command) is None
     assert time.process_time() - begun < 1
+
+
+WINDOWS = [ArchiveEntry("run.sh", 1, True, windows_script=True), ArchiveEntry("a/go", 1, True, windows_script=True)]
+
+
+@pytest.mark.parametrize(
+    "command", ["./run.sh", "chmod +x run.sh && ./run.sh --x", "$MODEL_DIR/run.sh", "echo; ${MODEL_DIR}/run.sh"]
+)
+def test_a_script_with_windows_line_ends_that_the_command_starts_is_refused(command):
+    (problem,) = script_problems(command, WINDOWS)
+    assert (problem.code, problem.path) == ("C102", "run.sh")
+    assert "Windows line ends (CRLF)" in problem.message
+    assert "sed -i" in problem.cure
+
+
+def test_such_a_script_that_is_given_to_a_shell_is_warned_of_and_no_other_is_told():
+    assert script_problems("bash run.sh", WINDOWS) == []
+    (warning,) = script_warnings("bash -x run.sh", WINDOWS)
+    assert warning.startswith("run.sh has Windows line ends (CRLF)")
+    for command in ("python3 train.py", "./other.sh", "python3 run.sh", "cd a && ./run.sh", "cd a; bash run.sh"):
+        assert script_problems(command, WINDOWS) == []
+        assert script_warnings(command, WINDOWS) == []
+
+
+def test_a_program_whose_name_holds_a_hidden_character_is_found_nevertheless():
+    (problem,) = missing_program("python3 train.py", ["tra\u200bin.py"])
+    assert "Did you mean tra\\u200bin.py?" in problem.cure
 
 
 def test_a_missing_program_is_told_with_where_it_lies():

@@ -172,12 +172,43 @@ class TestRefusals:
             ("Europe/Berln", "Europe/Berlin"),
             ("New York", "America/New_York"),
             ("Oslo", "Europe/Oslo"),
+            ("CEST", "Europe/Berlin"),
+            ("MESZ", "Europe/Berlin"),
+            ("BST", "Europe/London"),
+            ("PDT", "America/Los_Angeles"),
+            ("CST", "America/Chicago"),
+            ("JST", "Asia/Tokyo"),
+            ("W. Europe Standard Time", "Europe/Berlin"),
+            ("Munich", "Europe/Berlin"),
+            ("Germany", "Europe/Berlin"),
+            ("India", "Asia/Kolkata"),
         ],
     )
-    def test_an_unknown_time_zone_is_refused_with_the_nearest(self, text, meant):
+    def test_an_unknown_time_zone_is_refused_with_the_one_that_was_meant(self, text, meant):
         problem = only_problem(with_schedule('cron: "@daily"', f"timezone: {text}"))
         assert (problem.path, problem.seen) == ("schedule.timezone", text)
         assert problem.cure.startswith(f"Did you mean {meant}? ")
+
+    @pytest.mark.parametrize(
+        ("text", "zone"),
+        [("UTC+2", "Etc/GMT-2"), ("GMT-5", "Etc/GMT+5"), ("+01:00", "Etc/GMT-1"), ("utc+14", "Etc/GMT-14")],
+    )
+    def test_an_offset_is_answered_with_the_zone_that_has_it(self, text, zone):
+        cure = only_problem(with_schedule('cron: "@daily"', f"timezone: {text}")).cure
+        assert cure.endswith(f"is {zone}.")
+        hours = datetime(2027, 1, 1, tzinfo=ZoneInfo(zone)).utcoffset()
+        assert hours is not None
+        assert f"{hours.total_seconds() / 3600:+03.0f}"[-2:].lstrip("0") in text
+        assert (hours.total_seconds() > 0) == ("+" in text)
+
+    @pytest.mark.parametrize("text", ["XYZ", "CXST", "QQT", "UTC+5:30", "Nowhere/Land"])
+    def test_no_zone_is_guessed_by_its_letters(self, text):
+        assert "Did you mean" not in only_problem(with_schedule('cron: "@daily"', f"timezone: {text}")).cure
+
+    @pytest.mark.parametrize(("zone", "words"), [("Etc/GMT+2", "2 hours behind UTC"), ("EST", "no summer time")])
+    def test_a_zone_that_is_not_what_it_looks_like_is_warned_of(self, zone, words):
+        (warning,) = read(with_schedule('cron: "@daily"', f"timezone: {zone}")).submission.warnings
+        assert words in warning
 
     @pytest.mark.parametrize("text", ["localtime", "Factory", "/etc/localtime", "../Europe/Berlin", "Europe"])
     def test_what_is_no_name_of_a_time_zone_is_refused(self, text):

@@ -67,6 +67,7 @@ def test_every_sentence_belongs_to_a_rule(name):
         assert set(schema.get("x-refusal", {})) <= schema.keys()
         for value in schema.get("x-values", {}):
             assert value not in schema["enum"]
+        assert not schema.get("x-keys", {}).keys() & schema.get("properties", {}).keys()
 
 
 @pytest.mark.parametrize("name", NAMES)

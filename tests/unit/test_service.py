@@ -181,7 +181,7 @@ class TestSubmitting:
         def broken(*arguments, **_):
             raise TrainyardError("S500", "the schema is missing", "Install it again.")
 
-        monkeypatch.setattr("trainyard.intake.submission.read_manifest", broken)
+        monkeypatch.setattr("trainyard.intake.submission.examine_manifest", broken)
         error = _refused(world, packed(trian="x"))
         assert (error.code.code, error.message) == ("S500", "the schema is missing")
 

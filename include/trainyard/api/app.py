@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from trainyard.airflow.doctorchecks import findings
-from trainyard.api import audit, datasets, doctor, housekeeping, logs, models, quota, results, schedules
+from trainyard.api import audit, datasets, doctor, housekeeping, logs, models, quota, results, schedules, schemas
 from trainyard.api.answers import documented
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -49,6 +49,7 @@ def create_app() -> FastAPI:
     app.include_router(schedules.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)
+    app.include_router(schemas.router)
     described = app.openapi
     app.openapi = lambda: documented(described())  # type: ignore[method-assign]
     app.add_exception_handler(TrainyardError, _refusal)

@@ -27,7 +27,11 @@ def train(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE,...", help="A hyperparameter, with a run for each of its values."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE,...",
+            help="A hyperparameter, with a run for each of its values; one with a comma in double quotes.",
+        ),
     ] = None,
     account: Annotated[str | None, typer.Option(metavar="NAME", help="Who pays. Default: your first account.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the run has ended.")] = False,
@@ -61,8 +65,9 @@ def train(
 
 def _check_one(handed: Handed, settings: list[str]) -> None:
     from trainyard.cli.errors import WrongUsageError
+    from trainyard.intake.grid import read_grid
 
-    if len(handed.manifests) > 1 or any("," in setting for setting in settings):
+    if len(handed.manifests) > 1 or read_grid(settings).size > 1:
         cure = "Leave --follow out, and look with `trainyard list --experiment NAME --watch`."
         raise WrongUsageError("--follow shows the log of one run, and these are several", cure)
 

@@ -9,12 +9,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FrameworkImage:
-    """One framework version: the image it runs in and the interpreter that `python` means there."""
+    """One framework version: the image it runs in and the interpreter that `python` means there.
+
+    `python` is its major version, `devices` `cpu` or `gpu`, `launcher` what starts the command once a GPU; empty where
+    that is not known, or does not matter.
+    """
 
     name: str
     version: str
     image: str
     interpreter: str
+    python: str = field(default="", compare=False)
+    devices: str = field(default="", compare=False)
+    launcher: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,24 @@ class Limits:
 
     def versions_of(self, name: str) -> list[str]:
         """List a framework's versions, found by any of its names."""
-        own = next((right for (alias, _), (right, _) in self.aliases.items() if alias == name.lower()), name.lower())
+        own = self._own_name(name)
         return [f.version for f in self.frameworks if f.name == own]
+
+    def _own_name(self, name: str) -> str:
+        wanted = name.lower()
+        return next((own for (alias, _), (own, _) in self.aliases.items() if alias == wanted), wanted)
+
+    def name_of(self, name: str) -> str | None:
+        """Find a framework's name by any of its names, in any case."""
+        own = self._own_name(name)
+        return own if any(framework.name == own for framework in self.frameworks) else None
+
+    def spellings_of(self, name: str) -> dict[str, str]:
+        """Return every spelling of a framework's versions, each with the version it means."""
+        return {version: right for (alias, version), (_, right) in self.aliases.items() if alias == name.lower()}
+
+    def builds_of(self, name: str) -> list[FrameworkImage]:
+        return [framework for framework in self.frameworks if framework.name == name]
 
     def framework_names(self) -> list[str]:
         return sorted({f.name for f in self.frameworks})

@@ -9,10 +9,13 @@ from typing import Any
 
 from trainyard.domain.limits import Account, Limits, Size
 from trainyard.domain.names import CPU_POOL, account_pool
-from trainyard.domain.training import Resources, TrainingSpec
+from trainyard.domain.training import Framework, Resources, TrainingSpec
 from trainyard.errors import Problem, TrainyardError
 
 CUSTOM = "custom"
+# What a run gets whose manifest leaves FfDL's amounts out; those of the size small.
+DEFAULT_CPU_MILLIS = 1000
+DEFAULT_MEMORY = 4 * 1024**3
 _IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 
 
@@ -46,8 +49,7 @@ def make_plan(spec: TrainingSpec, account: Account, limits: Limits) -> Plan:
 
     Raise TrainyardError C101 (framework) or C104 (resources): what can never run is refused at the door.
     """
-    problems = [*_framework_problems(spec, account, limits), *_resource_problems(spec.resources, account, limits)]
-    if problems:
+    if problems := plan_problems(spec.framework, spec.resources, account, limits):
         raise TrainyardError.refused(problems)
     size = _size(spec.resources, limits)
     known = limits.framework(spec.framework.name, spec.framework.version)
@@ -58,6 +60,14 @@ def make_plan(spec: TrainingSpec, account: Account, limits: Limits) -> Plan:
         deadline_seconds=int(account.max_hours * 3600),
         **amounts(account.name, size),
     )
+
+
+def plan_problems(
+    framework: Framework | None, resources: Resources | None, account: Account, limits: Limits
+) -> list[Problem]:
+    """Return why this can never run for this account; None stands for what could not be read."""
+    found = _framework_problems(framework, account, limits) if framework else []
+    return [*found, *_resource_problems(resources, account, limits)] if resources else found
 
 
 def amounts(account: str, size: Size) -> dict[str, Any]:
@@ -78,8 +88,8 @@ def sizes_for(account: Account, limits: Limits) -> dict[str, Size]:
     return {name: size for name, size in limits.sizes.items() if size.gpus <= account.gpus}
 
 
-def _framework_problems(spec: TrainingSpec, account: Account, limits: Limits) -> list[Problem]:
-    name, version = spec.framework.name, spec.framework.version
+def _framework_problems(framework: Framework, account: Account, limits: Limits) -> list[Problem]:
+    name, version = framework.name, framework.version
     if name.lower() == CUSTOM:
         if account.custom_images:
             return [] if _IMAGE.fullmatch(version) else [_no_image(version)]
@@ -122,4 +132,5 @@ def _size(wanted: Resources, limits: Limits) -> Size:
     if wanted.size is not None:
         return limits.sizes[wanted.size]
     selector = limits.gpu_nodes.get((wanted.gpu_type or "").lower(), {})
-    return Size("explicit", wanted.gpus or 0, wanted.cpu_millis or 1000, wanted.memory or 4 * 1024**3, selector)
+    cpu_millis, memory = wanted.cpu_millis or DEFAULT_CPU_MILLIS, wanted.memory or DEFAULT_MEMORY
+    return Size("explicit", wanted.gpus or 0, cpu_millis, memory, selector)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ from trainyard.intake.zipend import archive_kind, directory_entries, directory_s
 
 _MIB = 1024**2
 _CHUNK = _MIB
+_WINDOWS_SCRIPT = re.compile(rb"#![^\r\n]{1,250}\r")
 _MOST_PROBLEMS = 100
 # An honest log or CSV of zeros packs 1000:1. Below this size it harms nobody, so that the ratio counts only above.
 _RATIO_FLOOR = 16 * _MIB
@@ -58,11 +60,15 @@ class ArchiveRules:
 
 @dataclass(frozen=True)
 class ArchiveEntry:
-    """One file of a zip: its path with `/`, its size unpacked, and whether it is a program."""
+    """One file of a zip: its path with `/`, its size unpacked, and whether it is a program.
+
+    `windows_script` says that its first line names an interpreter and ends with a carriage return.
+    """
 
     name: str
     size: int
     executable: bool
+    windows_script: bool = field(default=False, compare=False)
 
 
 def check_archive(path: Path, rules: ArchiveRules) -> tuple[ArchiveEntry, ...]:
@@ -73,10 +79,7 @@ def check_archive(path: Path, rules: ArchiveRules) -> tuple[ArchiveEntry, ...]:
     with _open(path, rules) as archive:
         infos = _files(archive, rules)
         meter = _Meter(rules, path.stat().st_size)
-        for info in infos:
-            for chunk in _content(archive, info):
-                meter.count(len(chunk))
-        return tuple(ArchiveEntry("/".join(_parts(info)), info.file_size, _is_program(info)) for info in infos)
+        return tuple(_entry(archive, info, meter) for info in infos)
 
 
 def unpack_archive(path: Path, target: Path, rules: ArchiveRules) -> None:
@@ -212,6 +215,15 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]
         raise _refused(problem) from None
 
 
+def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meter: _Meter) -> ArchiveEntry:
+    """Read an entry to its end."""
+    windows = False
+    for number, chunk in enumerate(_content(archive, info)):
+        meter.count(len(chunk))
+        windows = windows or (number == 0 and _WINDOWS_SCRIPT.match(chunk) is not None)
+    return ArchiveEntry("/".join(_parts(info)), info.file_size, _is_program(info), windows)
+
+
 def _write(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, meter: _Meter) -> None:
     # O_NOFOLLOW: should the folder hold a link from elsewhere, its target must not be overwritten.
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -228,7 +240,7 @@ def _parts(info: zipfile.ZipInfo) -> list[str]:
 
 
 def _is_folder(info: zipfile.ZipInfo) -> bool:
-    return info.orig_filename.endswith("/")
+    return entry_name(info).endswith("/")
 
 
 def _is_program(info: zipfile.ZipInfo) -> bool:

@@ -22,14 +22,17 @@ from ruamel.yaml.events import (
 from ruamel.yaml.scanner import Scanner, ScannerError
 
 from trainyard.errors import Problem
+from trainyard.intake.characters import HiddenCharacter, character_name, hidden_in
 from trainyard.intake.nodes import Mapping, Node, Pair, Scalar, Sequence
 
 # A real manifest has 60 values, 6 levels and keys of 30 characters.
 MOST_VALUES = 10_000
 MOST_LEVELS = 40
 LONGEST_KEY = 200
+NO_WORD = "a key is not a word."
 _LONGEST_TAG = 200
 _TAGS_THAT_SAY_NOTHING = {None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))}
+_TORN = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _END = (DocumentEndEvent, StreamStartEvent, StreamEndEvent)
 
@@ -49,6 +52,7 @@ class Composer:
         self.problems: list[Problem] = []
         self._anchors: dict[str, Node | None] = {}
         self._values = 0
+        self._text = ""
 
     def compose(self, text: str) -> Node | None:
         """Return the root node, None for an empty document.
@@ -56,6 +60,7 @@ class Composer:
         Raise Unreadable, or whatever the parser raises on text that is not YAML.
         """
         events = _events(text)
+        self._text = text
         root: Node | None = None
         documents = 0
         for event in events:
@@ -111,12 +116,20 @@ class Composer:
 
     def _add(self, pairs: dict[str, Pair], key: Node, value: Node) -> None:
         if not isinstance(key, Scalar) or len(key.text) > LONGEST_KEY:
-            self._problem(key, "a key is not a word.", f"Keys are words of at most {LONGEST_KEY} characters.")
+            self._problem(key, NO_WORD, f"Keys are words of at most {LONGEST_KEY} characters.")
+        elif key.hidden:
+            self._hidden_in_key(key, key.hidden[0])
         elif key.text in pairs:
             first = pairs[key.text].line
             self._problem(key, f"{key.text} is given twice, first in line {first}.", "Keep one of them.")
         else:
             pairs[key.text] = Pair(key.line, key.column, value)
+
+    def _hidden_in_key(self, key: Scalar, found: HiddenCharacter) -> None:
+        # A text with these may be a torn address, and hold a password.
+        named = "" if "@" in key.text or "://" in key.text else f" {key.text[:60]}"
+        message = f"the key{named} holds {found.name}, which nobody sees."
+        self.problems.append(Problem(message, "Remove it; indent with plain blanks.", "", found.line, found.column))
 
     def _merge(self, pairs: dict[str, Pair], node: Node) -> None:
         sources = node.items if isinstance(node, Sequence) else [node]
@@ -130,9 +143,12 @@ class Composer:
     def _scalar(self, event: Any) -> Scalar:
         line, column = _place(event)
         bare = not event.style and event.tag is None
-        node = Scalar(_joined(event.value), bare, line, column)
-        if _CONTROL.search(node.text) or _is_torn(node.text):
-            self._problem(node, "a value holds a character that is not text.", "Remove its escape sequence.")
+        text = _joined(event.value)
+        hidden = hidden_in(text, self._text[event.start_mark.index : event.end_mark.index], line, column)
+        node = Scalar(text, bare, line, column, folded=event.style == ">", hidden=hidden)
+        if found := _CONTROL.search(node.text) or _TORN.search(node.text):
+            message = f"a value holds a character that is not text: {character_name(found[0])}."
+            self._problem(node, message, "Remove its escape sequence.")
         return node
 
     def _alias(self, event: Any) -> Node:
@@ -171,7 +187,16 @@ class Composer:
 
 
 class _BoundedScanner(Scanner):
-    """The parser's scanner takes 15 s for a tag of a megabyte; a long one is refused unread."""
+    """The parser's scanner, mended: it takes 15 s for a tag of a megabyte, and no tab behind a colon."""
+
+    def scan_to_next_token(self) -> Any:
+        """Skip what separates tokens, tabs behind a colon included, which YAML allows and the parser does not."""
+        while True:
+            super().scan_to_next_token()
+            if self.allow_simple_key or self.reader.peek() != "\t":
+                return
+            while self.reader.peek() in " \t":
+                self.reader.forward()
 
     def scan_tag(self) -> Any:
         if not re.search(r"\s|\0", self.reader.prefix(_LONGEST_TAG)):
@@ -213,13 +238,9 @@ def _unreadable(event: Any, message: str, cure: str) -> Unreadable:
 
 def _joined(text: str) -> str:
     r"""JSON writes one character beyond U+FFFF as two escapes, `\ud83d\ude00`."""
-    if not _is_torn(text):
+    if not _TORN.search(text):
         return text
     try:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
     except UnicodeDecodeError:
         return text
-
-
-def _is_torn(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
 
 from trainyard.errors import Problem, TrainyardError
-from trainyard.intake.compose import Composer, Unreadable
+from trainyard.intake.compose import NO_WORD, Composer, Unreadable
+from trainyard.intake.layouthints import NO_COLON, explained, template_problem
 from trainyard.intake.nodes import Mapping, Node, Pair, Scalar, Sequence, Value
-from trainyard.intake.source import as_yaml, decode, indenting_tabs, is_json, key_without_blank
+from trainyard.intake.source import as_yaml, decode, is_json
 
 Path: TypeAlias = "tuple[str | int, ...]"
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
@@ -18,10 +19,9 @@ _EMPTY = Problem("the file is empty.", "Hand in a manifest.")
 _MOST_PROBLEMS = 100
 _QUOTES = "Put the value in quotes."
 _LAYOUT = "Line it up with its neighbours, with spaces."
-_NO_COLON = ("a key has no colon with a space behind it.", "Write `key: value`.")
 # What the parser says, and what people understand. Its own texts quote the file, which may hold a secret.
 _SENTENCES = (
-    ("could not find expected ':'", *_NO_COLON),
+    ("could not find expected ':'", f"{NO_COLON}.", "Write `key: value`."),
     ("mapping values are not allowed", "a colon stands where no key can be.", f"{_LAYOUT} {_QUOTES}"),
     ("found unexpected end of stream", "a quote is opened and never closed.", "Close it."),
     ("expected <block end>", "a line is indented unlike its neighbours.", _LAYOUT),
@@ -80,6 +80,15 @@ class Document:
         found = self._find(path)
         return found.node.text if found and isinstance(found.node, Scalar) else None
 
+    def is_folded(self, path: str | Path) -> bool:
+        """Say whether a value is a block after `>`."""
+        found = self._find(path)
+        return found is not None and isinstance(found.node, Scalar) and found.node.folded
+
+    def scalars(self) -> Iterator[tuple[Path, Scalar]]:
+        """Yield every single value with its path, in the order of the file."""
+        yield from _scalars(self._root, ())
+
     def value(self, path: str | Path) -> Any:
         """Return the data at a path, None where there is none."""
         found = self._find(path)
@@ -116,32 +125,39 @@ def join_path(path: Iterable[str | int]) -> str:
 def _parse(text: str) -> tuple[Node | None, list[Problem]]:
     composer = Composer()
     try:
-        return composer.compose(as_yaml(text)), composer.problems
+        return composer.compose(as_yaml(text)), _templates_told(text, composer.problems)
     except Unreadable as error:
-        return None, [*composer.problems, error.problem]
+        return None, [*_templates_told(text, composer.problems), error.problem]
     except Exception as error:  # noqa: BLE001 - hostile text makes the parser raise more than its own family
-        return None, [*composer.problems, *_parser_problems(text, error)]
+        return None, _distinct([*_templates_told(text, composer.problems), *_parser_problems(text, error)])
 
 
 def _parser_problems(text: str, error: Exception) -> list[Problem]:
-    problem = _parser_problem(text, error)
-    tabs = [] if is_json(text) else indenting_tabs(text)
-    if tabs and (problem.line is None or problem.line >= (tabs[0].line or 0)):
-        return tabs
-    return [problem, *tabs]
+    problem = _parser_problem(error)
+    return [problem] if is_json(text) else explained(text, problem)
 
 
-def _parser_problem(text: str, error: Exception) -> Problem:
+def _templates_told(text: str, problems: list[Problem]) -> list[Problem]:
+    """Say of a key that is a map in braces that it is a template's marker, `{{ name }}`."""
+    if not any(problem.message == NO_WORD for problem in problems):
+        return problems
+    lines = text.splitlines()
+    return [(template_problem(lines, each.line or 0) or each) if each.message == NO_WORD else each for each in problems]
+
+
+def _distinct(problems: list[Problem]) -> list[Problem]:
+    """Leave out what was noticed twice: by its key, and by the parser that could not go on behind it."""
+    return list({(each.line, each.column): each for each in reversed(problems)}.values())[::-1]
+
+
+def _parser_problem(error: Exception) -> Problem:
     said = getattr(error, "problem", None) or ""
     part, message, cure = next((row for row in _SENTENCES if row[0] in said), _UNKNOWN)
     marks = ("context_mark", "problem_mark") if part in _BEGAN_BEFORE else ("problem_mark", "context_mark")
     mark = next((found for name in marks if (found := getattr(error, name, None))), None)
     if mark is None:
         return Problem(message, cure)
-    line, column = mark.line + 1, mark.column + 1
-    if message.startswith("a colon") and (culprit := key_without_blank(text, line)):
-        return Problem(*_NO_COLON, line=culprit, column=1)
-    return Problem(message, cure, line=line, column=column)
+    return Problem(message, cure, line=mark.line + 1, column=mark.column + 1)
 
 
 def _child(node: Node, step: str | int) -> Pair | None:
@@ -151,6 +167,17 @@ def _child(node: Node, step: str | int) -> Pair | None:
         item = node.items[step]
         return Pair(item.line, item.column, item)
     return None
+
+
+def _scalars(node: Node, path: Path) -> Iterator[tuple[Path, Scalar]]:
+    if isinstance(node, Scalar):
+        yield path, node
+    elif isinstance(node, Mapping):
+        for key, pair in node.pairs.items():
+            yield from _scalars(pair.node, (*path, key))
+    else:
+        for index, item in enumerate(node.items):
+            yield from _scalars(item, (*path, index))
 
 
 def _place(thing: Node | Pair) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainyard.errors import Problem, TrainyardError
 from trainyard.intake.document import Document
-from trainyard.intake.schema import nearest
+from trainyard.intake.words import nearest
 
 _DEFINITION_MARKS = {"training_data_reference", "training_data", "execution", "command"}
 _FFDL_MARKS = {"data_stores", "learners", "gpus", "cpus", "memory", "evaluation_metrics"}
@@ -32,6 +32,38 @@ _DEFINITION = (
 )
 
 
+_ANSWER = (
+    "an answer of the service, with the manifest inside",
+    "Hand in what stands below entity, without definition_href, with source and target for location.",
+)
+_LISTING = ("a list that the service answered with", "Hand in one manifest, with model_definition and its two stores.")
+_V4 = (
+    "a training of the v4 REST interface",
+    "Write model_definition with name, framework: {name, version} for software_spec, and execution: {command, "
+    "compute_configuration: {name}} for hardware_spec; training_data_references[0] becomes training_data_reference "
+    "with source for location, results_reference becomes training_results_reference with target for location.",
+)
+_ELSEWHERE = "Write a manifest with model_definition, training_data_reference and training_results_reference."
+# Formats of neighbours by keys that stand together in them and in no manifest.
+_OTHERS: tuple[tuple[frozenset[str], str], ...] = tuple(
+    (frozenset(keys.split()), name)
+    for keys, name in (
+        ("services version", "a Compose file"),
+        ("services volumes", "a Compose file"),
+        ("services networks", "a Compose file"),
+        ("channels dependencies", "an environment of conda"),
+        ("entry_points name", "an MLproject file"),
+        ("on jobs", "a workflow of GitHub"),
+        ("AlgorithmSpecification TrainingJobName", "a training job of SageMaker"),
+        ("trainingInput jobId", "a job of Google's AI Platform"),
+        ("workerPoolSpecs", "a job of Vertex AI"),
+        ("$schema compute", "a job of Azure Machine Learning"),
+        ("resources run", "a task of SkyPilot"),
+        ("method parameters program", "a sweep of Weights & Biases"),
+    )
+)
+
+
 def family_of(document: Document) -> str:
     """Return `wml` or `ffdl`; raise TrainyardError C101 for a file that is something else."""
     data = document.data
@@ -48,8 +80,14 @@ def family_of(document: Document) -> str:
 
 
 def _neighbour(data: Mapping[str, Any]) -> tuple[str, str] | None:
+    if _is_v4(data):
+        return _V4
     if "model_definition" in data:
         return None
+    if "entity" in data and {"metadata", "status"} & data.keys():
+        return _ANSWER
+    if "resources" in data and {"limit", "first", "total_count", "count"} & data.keys():
+        return _LISTING
     if {"training_references", "settings"} & data.keys():
         return _EXPERIMENT
     if "hyper_parameters_optimization" in data or "hyper_parameters" in data:
@@ -60,7 +98,14 @@ def _neighbour(data: Mapping[str, Any]) -> tuple[str, str] | None:
         return _KUBERNETES
     if "framework" in data and _DEFINITION_MARKS & data.keys() and not _FFDL_MARKS & data.keys():
         return _DEFINITION
-    return None
+    found = next((name for keys, name in _OTHERS if keys <= data.keys()), None)
+    return (found, _ELSEWHERE) if found else None
+
+
+def _is_v4(data: Mapping[str, Any]) -> bool:
+    model = data.get("model_definition")
+    own = {"software_spec", "hardware_spec"} & model.keys() if isinstance(model, dict) else set()
+    return bool(own or {"training_data_references", "results_reference"} <= data.keys())
 
 
 def _kind(data: Any) -> str:

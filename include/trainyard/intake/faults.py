@@ -32,17 +32,27 @@ class Faults:
     found: dict[Path, Problem] = field(default_factory=dict)
     more: int = 0
 
-    def add(self, path: Path, message: str, cure: str, code: str = "C101", *, at_key: bool = False) -> None:
+    def add(
+        self,
+        path: Path,
+        message: str,
+        cure: str,
+        code: str = "C101",
+        *,
+        at_key: bool = False,
+        place: tuple[int, int] | None = None,
+    ) -> None:
         """Note a problem of the value at a path, or of its key where the value is not the point.
 
-        The value of an unknown key is not told: it may be a secret whose key was torn.
+        `place` is line and column where they are known more exactly than those of the value. The value of an unknown
+        key is not told: it may be a secret whose key was torn.
         """
         if path in self.found:
             return
         if len(self.found) >= MOST_PROBLEMS:
             self.more += 1
             return
-        place = self.document.nearest_position(path, at_key=at_key)
+        place = place or self.document.nearest_position(path, at_key=at_key)
         told = mask_url(join_path(path))
         self.found[path] = Problem(mask_url(message), cure, told, *place, None if at_key else self._seen(path), code)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from trainyard.intake.document import Document
 from trainyard.intake.layout import Layout, store_layout
+from trainyard.intake.masking import shown
 
 # What is accepted and has no effect, with the reason that the submitter is told.
 NOT_USED = {
@@ -36,6 +38,32 @@ def ffdl_layout(document: Document) -> Layout:
         gpu_type=("gpu_type",),
         metrics=("evaluation_metrics",),
     )
+
+
+# The folders that are stored, as FfDL's manifests name them; a logger's file is the log, which is stored anyway.
+_STORED = re.compile(
+    r"(\$\{?JOB_STATE_DIR\}?/logs/tb|\$\{?LOG_DIR\}?|\$\{?JOB_STATE_DIR\}?/logs/training-log\.txt|\$\{?RESULT_DIR\}?)(/.*)?$"
+)
+_EXTRACTING = {"regex_extractor", "optivist", "emetrics_file", "file"}
+
+
+def metrics_warnings(document: Document) -> list[str]:
+    """Warn of metrics that nobody reads, and of summaries that are written where nothing is stored."""
+    at = ("evaluation_metrics",)
+    kind, place = document.text((*at, "type")), (document.text((*at, "in")) or "").strip()
+    found = []
+    if place and not _STORED.match(place):
+        line = document.nearest_position((*at, "in"))[0]
+        found.append(
+            f"line {line}: what is written to {shown('in', place)} is not stored; "
+            "write TensorBoard summaries to $JOB_STATE_DIR/logs/tb, other files to $LOG_DIR"
+        )
+    if kind in _EXTRACTING:
+        line = document.nearest_position((*at, "type"))[0]
+        found.append(
+            f"line {line}: evaluation_metrics of the type {kind} are kept as they are; no values are extracted"
+        )
+    return found
 
 
 def unused(document: Document) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trainyard.domain.hyperparameters import LONGEST_TEXT, Value, as_text, is_text
@@ -11,6 +12,9 @@ from trainyard.domain.training import TrainingSpec
 from trainyard.errors import Problem, TrainyardError
 
 MOST_RUNS = 100
+_FORM = "Write it as --set lr=0.1,0.01; a value with a comma goes in double quotes: --set 'layers=\"128,64\",256'."
+# As in a file of comma-separated values.
+_QUOTED = re.compile(r'\s*"((?:[^"]|"")*+)"\s*(?=,|$)')
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,9 @@ def read_grid(fields: Iterable[str]) -> Grid:
     faults: list[Problem] = []
     for field in fields:
         name, equals, texts = field.partition("=")
-        name, values = name.strip(), tuple(text.strip() for text in texts.split(","))
+        name, values = name.strip(), tuple(_values(texts))
         if fault := _fault(name, equals, values, found):
-            faults.append(Problem(fault, "Write it as --set lr=0.1,0.01.", path="set", seen=field, code="C110"))
+            faults.append(Problem(fault, _FORM, path="set", seen=field, code="C110"))
         else:
             found[name] = values
     if faults:
@@ -67,11 +71,24 @@ def noted(manifest: str, values: Mapping[str, Value]) -> str:
     return "".join([*lines, manifest])
 
 
+def _values(texts: str) -> Iterator[str]:
+    """Split at the commas outside of double quotes, and take the quotes around a value off; `""` in them is one."""
+    at = 0
+    while at <= len(texts):
+        quoted = _QUOTED.match(texts, at)
+        end = texts.find(",", at)
+        end = quoted.end() if quoted else len(texts) if end < 0 else end
+        yield quoted[1].replace('""', '"') if quoted else texts[at:end].strip()
+        at = end + 1
+
+
 def _fault(name: str, equals: str, values: Sequence[str], found: Mapping[str, object]) -> str:
     if not name or not equals:
         return "a hyperparameter to set has no name or no =."
     if name in found:
         return f"{name} is set twice."
+    if any(value.startswith('"') and value.count('"') == 1 for value in values):
+        return f"{name} has a quote that is opened and never closed."
     if "" in values:
         return f"{name} has an empty value."
     return f"{name} has a value twice." if len(set(values)) < len(values) else ""

@@ -96,7 +96,9 @@ def _rows(document: Document, key: str) -> Any:
 def _images(frameworks: Any) -> Iterator[FrameworkImage]:
     for framework in frameworks:
         for row in framework["versions"]:
-            yield FrameworkImage(framework["name"], row["version"], row["image"], row["interpreter"])
+            python = row.get("python") or ("3" if row["interpreter"].startswith("python3") else "")
+            told = {key: row.get(key, "") for key in ("devices", "launcher")}
+            yield FrameworkImage(framework["name"], row["version"], row["image"], row["interpreter"], python, **told)
 
 
 def _aliases(frameworks: Any) -> dict[tuple[str, str], tuple[str, str]]:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from trainyard.domain.limits import Limits
-from trainyard.domain.training import Credentials, StoreRef, Submission, TrainingSpec
-from trainyard.errors import Problem
+from trainyard.domain.training import Credentials, Framework, Resources, StoreRef, Submission, TrainingSpec
+from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.intake.document import Document, join_path, read_document
 from trainyard.intake.family import family_of
 from trainyard.intake.faults import Faults
-from trainyard.intake.ffdl import ffdl_layout, unused
+from trainyard.intake.ffdl import ffdl_layout, metrics_warnings, unused
+from trainyard.intake.framework import read_framework, refuse_image_location, warn_of_misfits
+from trainyard.intake.hidden import check_hidden
 from trainyard.intake.hyperparameters import read_hyperparameters
 from trainyard.intake.layout import Layout
+from trainyard.intake.machine import check_machines, gpus_of, read_resources
 from trainyard.intake.masking import masked_manifest
 from trainyard.intake.placeholders import is_placeholder
 from trainyard.intake.schedule import read_schedule
 from trainyard.intake.schema import check_shape
+from trainyard.intake.store import read_store
 from trainyard.intake.values import Values
 from trainyard.intake.wml import check_wml, wml_layout
 from trainyard.stores.addresses import ANYWHERE, AddressPolicy
 
-__all__ = ["ManifestRead", "masked_manifest", "read_manifest"]
+__all__ = ["Examined", "ManifestRead", "examine_manifest", "masked_manifest", "read_manifest"]
 
 MAX_BYTES = 1024 * 1024
 _PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
@@ -38,13 +42,25 @@ class ManifestRead:
 
     def located(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Give problems of make_plan the place in the manifest that they speak of."""
-        return tuple(self._located(problem) for problem in problems)
+        return tuple(_located(problem, self.places) for problem in problems)
 
-    def _located(self, problem: Problem) -> Problem:
-        if problem.path not in self.places:
-            return problem
-        path, line, column = self.places[problem.path]
-        return replace(problem, path=path, line=line, column=column)
+
+@dataclass(frozen=True)
+class Examined:
+    """What could be read of a manifest, whatever else is wrong with it; None stands for what could not."""
+
+    problems: tuple[Problem, ...] = ()
+    read: ManifestRead | None = None
+    framework: Framework | None = None
+    resources: Resources | None = None
+    command: str | None = None
+    places: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+
+    def new(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Return the plan's problems with their places; none for a place that has a problem already."""
+        known = {problem.path for problem in self.problems}
+        located = (_located(problem, self.places) for problem in problems)
+        return [problem for problem in located if not problem.path or problem.path not in known]
 
 
 def read_manifest(
@@ -60,16 +76,37 @@ def read_manifest(
     already.
     Raise TrainyardError, C101 or C104 by its first problem, with every problem in the order of the file.
     """
-    document = read_document(data, max_bytes)
-    family = family_of(document)
+    found = examine_manifest(data, limits, max_bytes, clock, addresses)
+    if found.read is None:
+        raise TrainyardError.refused(found.problems)
+    return found.read
+
+
+def examine_manifest(
+    data: bytes,
+    limits: Limits,
+    max_bytes: int = MAX_BYTES,
+    clock: Callable[[], float] = time.time,
+    addresses: AddressPolicy = ANYWHERE,
+) -> Examined:
+    """Read a manifest as far as it can be read, with every problem in the order of the file."""
+    try:
+        document = read_document(data, max_bytes)
+        family = family_of(document)
+    except TrainyardError as error:
+        if error.fault is Fault.SERVICE:
+            raise
+        return Examined(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
-    faults = Faults(document)
-    _check_placeholders(document, layout, faults)
-    check_shape(document, "manifest" if family == "wml" else family, faults)
+    values = Values(document, layout, limits, Faults(document), addresses)
+    _check_placeholders(document, layout, values.faults)
+    check_hidden(values)
+    check_machines(values)
+    refuse_image_location(values)
+    check_shape(document, "manifest" if family == "wml" else family, values.faults)
     if family == "wml":
-        check_wml(document, layout, faults)
-    submission = _submission(Values(document, layout, limits, faults, addresses), clock)
-    return ManifestRead(submission, _places(document, layout))
+        check_wml(document, layout, values.faults)
+    return _examined(values, clock)
 
 
 def _check_placeholders(document: Document, layout: Layout, faults: Faults) -> None:
@@ -79,21 +116,25 @@ def _check_placeholders(document: Document, layout: Layout, faults: Faults) -> N
             faults.add(path, f"{path[-1]} is not filled in.", "Replace the placeholder by the real value.")
 
 
-def _submission(values: Values, clock: Callable[[], float]) -> Submission:
+def _examined(values: Values, clock: Callable[[], float]) -> Examined:
+    """Read every value; what cannot be read does not hinder the others from being looked at."""
     layout, document = values.layout, values.document
-    framework, resources = values.framework(), values.resources()
+    framework, resources, command = read_framework(values), read_resources(values), values.command()
     hyperparameters, schedule = read_hyperparameters(values), read_schedule(values, clock)
-    data, results = values.store(layout.data), values.store(layout.results)
-    values.faults.raise_any()
+    data, results = read_store(values, layout.data), read_store(values, layout.results)
+    found = Examined(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
+    if values.faults.found:
+        return found
     if framework is None or data is None or results is None:
         raise AssertionError("a manifest that cannot be read has at least one fault")
+    warn_of_misfits(values, framework, gpus_of(values, resources), command or "")
     _warn(values, data, results)
     spec = TrainingSpec(
         name=values.text(layout.name) or "",
         description=values.text(layout.description) or "",
         author=values.author(),
         framework=framework,
-        command=values.text(layout.command) or "",
+        command=command or "",
         resources=resources,
         data=data[0],
         results=results[0],
@@ -103,7 +144,8 @@ def _submission(values: Values, clock: Callable[[], float]) -> Submission:
         schedule=schedule,
         retries=values.whole(("retries",)),
     )
-    return Submission(spec, data[1], results[1], tuple(values.warnings))
+    submission = Submission(spec, data[1], results[1], tuple(values.warnings))
+    return replace(found, read=ManifestRead(submission, found.places))
 
 
 def _warn(values: Values, data: tuple[StoreRef, Credentials], results: tuple[StoreRef, Credentials]) -> None:
@@ -113,7 +155,14 @@ def _warn(values: Values, data: tuple[StoreRef, Credentials], results: tuple[Sto
             "results go to the bucket of the data, so that the next run downloads them too",
         )
     if values.layout.family == "ffdl":
-        values.warnings.extend(unused(values.document))
+        values.warnings.extend([*unused(values.document), *metrics_warnings(values.document)])
+
+
+def _located(problem: Problem, places: Mapping[str, tuple[str, int, int]]) -> Problem:
+    if problem.path not in places:
+        return problem
+    path, line, column = places[problem.path]
+    return replace(problem, path=path, line=line, column=column)
 
 
 def _places(document: Document, layout: Layout) -> dict[str, tuple[str, int, int]]:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from trainyard.intake.characters import HiddenCharacter
+
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -21,13 +23,18 @@ Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | float | bool | 
 
 @dataclass(frozen=True)
 class Scalar:
-    """A single value: its text, and whether it stood bare, so that YAML may take it for a number."""
+    """A single value: its text, and whether it stood bare, so that YAML may take it for a number.
+
+    `folded` says that it was a block after `>`; `hidden` are the characters in it that nobody sees.
+    """
 
     text: str
     bare: bool
     line: int
     column: int
     size: int = 1
+    folded: bool = False
+    hidden: tuple[HiddenCharacter, ...] = ()
 
     @property
     def data(self) -> Value:

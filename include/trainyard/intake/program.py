@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from trainyard.errors import Problem
+from trainyard.intake.characters import HIDDEN
 from trainyard.intake.masking import shown
 
 # Each runner with its options that take no value; any other option makes us unsure which word is the script.
@@ -20,6 +21,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 _PREFIXES = {"exec", "nohup", "time", "env"}
 # What may run before the program without making, moving or fetching its file.
 _HARMLESS = {"pip", "pip3", "export", "echo", "mkdir", "chmod", "ls", "pwd", "date", "nvidia-smi", "set"}
+_STARTS = ("./", "$MODEL_DIR/", "${MODEL_DIR}/")
 _LONGEST = 8192
 _MODEL_DIR = re.compile(r"^\$(MODEL_DIR|\{MODEL_DIR\})/")
 _SHELLS_BUSINESS = re.compile(r"[`*?\[\]{}<>~!$()#]")
@@ -37,11 +39,35 @@ def program_of(command: str) -> str | None:
     return None
 
 
+def started_files(command: str) -> Iterator[str]:
+    """Yield the paths in the zip of the files that a command starts by themselves, as `./run.sh`."""
+    for words in _in_model_dir(command):
+        if words[0].startswith(_STARTS) and (path := _local(words[0])):
+            yield path
+
+
+def shell_scripts(command: str) -> Iterator[str]:
+    """Yield the paths in the zip of the scripts that a command gives to a shell, as `bash run.sh`."""
+    runner, plain_option = _RUNNERS[1]
+    for words in _in_model_dir(command):
+        if runner.fullmatch(words[0]) and (path := _script(words, plain_option)):
+            yield path
+
+
+def _in_model_dir(command: str) -> Iterator[list[str]]:
+    """Yield the words of each command until one changes the folder."""
+    for words, _ in _commands(command) if len(command) <= _LONGEST else ():
+        if words and words[0] in ("cd", "pushd"):
+            return
+        if words:
+            yield words
+
+
 def _program(words: list[str]) -> str | None:
     for runner, plain_option in _RUNNERS:
         if runner.fullmatch(words[0]):
             return _script(words, plain_option)
-    return _local(words[0]) if words[0].startswith(("./", "$MODEL_DIR/", "${MODEL_DIR}/")) else None
+    return _local(words[0]) if words[0].startswith(_STARTS) else None
 
 
 def _script(words: list[str], plain_option: re.Pattern[str]) -> str | None:
@@ -94,7 +120,7 @@ def missing_program(command: str, names: Iterable[str]) -> list[Problem]:
     program, known = program_of(command), set(names)
     if program is None or program in known:
         return []
-    elsewhere = [name for name in known if posixpath.basename(name) == posixpath.basename(program)]
+    elsewhere = [name for name in known if posixpath.basename(HIDDEN.sub("", name)) == posixpath.basename(program)]
     cure = f"Did you mean {min(elsewhere)}? " if elsewhere else ""
     cure += "Paths in the command are relative to the top of the zip."
     return [

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from trainyard.domain.cron import EXAMPLE, fault_of_cron, five_fields
 from trainyard.domain.schedule import Overlap, Schedule
 from trainyard.intake.document import Path
 from trainyard.intake.masking import brief
-from trainyard.intake.schema import nearest
+from trainyard.intake.timezone import zone_hint, zone_warning, zones
 from trainyard.intake.values import Values
 
 NEW_DATA = "new-data"
@@ -20,8 +20,6 @@ _UTC = "UTC"
 _EVERY = re.compile(r"([0-9]{1,9})\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LEAST_EVERY, _MOST_EVERY, _DEFAULT_EVERY = 60, 30 * 86400, 15 * 60
-# Files of the time zone database that name no zone: one is whatever the machine's own is.
-_NO_ZONES = {"localtime", "Factory"}
 
 
 def read_schedule(values: Values, clock: Callable[[], float]) -> Schedule | None:
@@ -76,20 +74,12 @@ def _timezone(values: Values) -> str | None:
     text = values.text(path)
     if text is None:
         return None if path in values.faults else _UTC
-    known = available_timezones() - _NO_ZONES
-    if text in known:
-        return text
-    meant = _nearest_zone(text, sorted(known))
-    cure = "Use a name of the IANA time zone database, such as Europe/Berlin."
-    values.faults.add(path, f"there is no time zone {brief(text)}.", f"Did you mean {meant}? {cure}" if meant else cure)
-    return None
-
-
-def _nearest_zone(text: str, known: list[str]) -> str | None:
-    """A city alone is what people write most often, and is far from its full name."""
-    city = re.sub(r"[\s-]+", "_", text).rpartition("/")[2].casefold()
-    named = next((name for name in known if name.rpartition("/")[2].casefold() == city), None)
-    return named or nearest(text[:60], known)
+    if text not in zones():
+        values.faults.add(path, f"there is no time zone {brief(text)}.", zone_hint(text))
+        return None
+    if warning := zone_warning(text):
+        values.warn(path, warning)
+    return text
 
 
 def _every(values: Values) -> int | None:

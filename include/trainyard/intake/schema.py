@@ -1,14 +1,13 @@
 """Check a document's shape by its JSON schema and say in plain sentences what is wrong.
 
-Two annotations in the schemas carry sentences that fit better than the general ones. `x-refusal` maps a keyword of the
-same subschema to `{message, cure, code}`; `x-values` maps a value that is not in `enum` to the same.
+Three annotations in the schemas carry sentences that fit better than the general ones. `x-refusal` maps a keyword of
+the same subschema to `{message, cure, code}`; `x-values` maps a value that is not in `enum` to the same, and `x-keys` a
+key of another format, with the key that `replaces` it where there is one.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import islice
@@ -21,6 +20,7 @@ from trainyard.datafiles import data_file
 from trainyard.intake.document import Document, Path
 from trainyard.intake.faults import MOST_PROBLEMS, Faults
 from trainyard.intake.masking import brief
+from trainyard.intake.words import nearest
 
 _KINDS = {
     "object": ("a map", "Write its keys below it, indented."),
@@ -65,16 +65,13 @@ def _validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema_data(name))
 
 
-def nearest(word: str, known: list[str]) -> str | None:
-    """Return the known word that was probably meant, whatever its case and punctuation."""
-    plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in known}
-    close = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", word.lower()), plain, n=1)
-    return plain[close[0]] if close else None
-
-
 def _tell_unknown_keys(error: ValidationError, faults: Faults) -> None:
     known = list(error.schema.get("properties", {}))
+    special = error.schema.get("x-keys", {})
     for key in islice((key for key in error.instance if key not in known), MOST_PROBLEMS):
+        if key in special:
+            faults.add((*_path(error), key), special[key]["message"], special[key]["cure"], at_key=True)
+            continue
         meant = nearest(key, known)
         cure = f"Did you mean {meant}?" if meant else f"Known here: {', '.join(known)}."
         path = (*_path(error), key)
@@ -82,8 +79,9 @@ def _tell_unknown_keys(error: ValidationError, faults: Faults) -> None:
 
 
 def _tell_missing(error: ValidationError, faults: Faults) -> None:
+    replaced = {row.get("replaces") for key, row in error.schema.get("x-keys", {}).items() if key in error.instance}
     for name in error.validator_value:
-        if name not in error.instance:
+        if name not in error.instance and name not in replaced:
             _tell_absent(_path(error), [name], faults)
 
 

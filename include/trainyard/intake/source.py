@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from itertools import islice
 
 from trainyard.errors import Problem
+from trainyard.intake.characters import character_name
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -18,8 +20,8 @@ _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\u
 _INDENTING_TAB = re.compile(r"^ *+\t[ \t]*+(?=[^\s#])", re.MULTILINE)
 _HARMLESS_BLANKS = re.compile(r"(?<![ \t])[ \t]++(?=#|\r?$)", re.MULTILINE)
 _COLON_ON_NEXT_LINE = re.compile(r'"(\s++):')
-_KEY_WITHOUT_BLANK = re.compile(r"\s*+(?:- )?[A-Za-z_]\w*+:[^\s:/]")
 _MOST_TABS = 20
+_AS_TEXT = "Save the manifest as plain text and remove it."
 
 
 def decode(data: bytes, max_bytes: int) -> tuple[str, list[Problem]]:
@@ -71,25 +73,13 @@ def as_yaml(text: str) -> str:
     return _HARMLESS_BLANKS.sub(lambda match: " " * len(match[0]), text) if "\t" in text else text
 
 
-def key_without_blank(text: str, line: int) -> int | None:
-    """Return the line of a key like `name:value`, in this line or the one before, which YAML takes for text."""
-    lines = text.splitlines()
-    return next((each for each in (line - 1, line) if _is_key_without_blank(lines, each)), None)
-
-
-def _is_key_without_blank(lines: list[str], line: int) -> bool:
-    return 0 < line <= len(lines) and _KEY_WITHOUT_BLANK.match(lines[line - 1]) is not None
-
-
 def _undecodable(before: str, byte: int) -> Problem:
     line, column = find_place(before, len(before))
     return Problem(f"byte 0x{byte:02x} is not UTF-8.", "Save the file as UTF-8.", line=line, column=column)
 
 
 def _unreadable(text: str) -> list[Problem]:
-    match = _UNREADABLE.search(text)
-    if not match:
-        return []
-    line, column = find_place(text, match.start())
-    message = f"character U+{ord(match[0]):04X} is not text."
-    return [Problem(message, "Save the manifest as plain text and remove it.", line=line, column=column)]
+    return [
+        Problem(f"character {character_name(match[0])} is not text.", _AS_TEXT, "", *find_place(text, match.start()))
+        for match in islice(_UNREADABLE.finditer(text), _MOST_TABS)
+    ]

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trainyard.domain.limits import Account, Limits
-from trainyard.domain.plan import Plan, make_plan
+from trainyard.domain.plan import Plan, make_plan, plan_problems
 from trainyard.errors import Fault, Problem, TrainyardError
-from trainyard.intake.archive import ArchiveRules, check_archive
-from trainyard.intake.manifest import ManifestRead, read_manifest
+from trainyard.intake.archive import ArchiveEntry, ArchiveRules, check_archive
+from trainyard.intake.manifest import ManifestRead, examine_manifest
 from trainyard.intake.program import missing_program
+from trainyard.intake.scripts import script_problems, script_warnings
 from trainyard.stores.addresses import ANYWHERE, AddressPolicy
 
 T = TypeVar("T")
@@ -47,12 +48,12 @@ def check_submission(
     Raise TrainyardError with every problem of all manifests, of what `make` refuses and of the zip, which is looked at
     once; a problem names its manifest where there are several. The first one's code leads.
     """
-    names, zip_faults = _zip_names(zip_path, rules.archive) if zip_path else (None, [])
+    entries, zip_faults = _zip_entries(zip_path, rules.archive) if zip_path else (None, [])
     faults: list[Problem] = []
     made: list[T] = []
     for name, manifest in manifests:
         found: list[Problem] = []
-        one = _gather(found, partial(_made, make, manifest, names, account, rules))
+        one = _gather(found, partial(_made, make, manifest, entries, account, rules))
         faults += [replace(fault, file=name) for fault in found] if len(manifests) > 1 else found
         made += [one] if one is not None else []
     if faults or zip_faults:
@@ -63,43 +64,46 @@ def check_submission(
 def _made(
     make: Callable[[bytes, ManifestRead, Plan], T],
     manifest: bytes,
-    names: Collection[str] | None,
+    entries: Collection[ArchiveEntry] | None,
     account: Account,
     rules: Rules,
 ) -> T:
-    return make(manifest, *_check_manifest(manifest, names, account, rules))
+    return make(manifest, *_check_manifest(manifest, entries, account, rules))
 
 
-def _zip_names(zip_path: Path, rules: ArchiveRules) -> tuple[list[str] | None, list[Problem]]:
+def _zip_entries(zip_path: Path, rules: ArchiveRules) -> tuple[tuple[ArchiveEntry, ...] | None, list[Problem]]:
     faults: list[Problem] = []
-    entries = _gather(faults, lambda: check_archive(zip_path, rules))
-    return None if entries is None else [entry.name for entry in entries], faults
+    return _gather(faults, lambda: check_archive(zip_path, rules)), faults
 
 
 def _check_manifest(
-    manifest: bytes, names: Collection[str] | None, account: Account, rules: Rules
+    manifest: bytes, entries: Collection[ArchiveEntry] | None, account: Account, rules: Rules
 ) -> tuple[ManifestRead, Plan]:
-    faults: list[Problem] = []
-    read = _gather(faults, lambda: _read(manifest, rules))
-    plan = _gather(faults, lambda: make_plan(read.submission.spec, account, rules.limits), read) if read else None
-    if read and names is not None:
-        faults += missing_program(read.submission.spec.command, names)
-    if faults or not read or not plan:
+    """Check one manifest; what is wrong with one part of it hides nothing of the others."""
+    found = examine_manifest(manifest, rules.limits, rules.manifest_bytes, addresses=rules.addresses)
+    ours = plan_problems(found.framework, found.resources, account, rules.limits)
+    faults = [*found.problems, *found.new(ours), *_program_problems(found.command, entries)]
+    if faults or found.read is None:
         raise TrainyardError.refused(faults)
-    return read, plan
+    read = found.read
+    if warnings := script_warnings(read.submission.spec.command, entries or ()):
+        submission = replace(read.submission, warnings=(*read.submission.warnings, *warnings))
+        read = replace(read, submission=submission)
+    return read, make_plan(read.submission.spec, account, rules.limits)
 
 
-def _read(manifest: bytes, rules: Rules) -> ManifestRead:
-    return read_manifest(manifest, rules.limits, rules.manifest_bytes, addresses=rules.addresses)
+def _program_problems(command: str | None, entries: Collection[ArchiveEntry] | None) -> list[Problem]:
+    if command is None or entries is None:
+        return []
+    return [*missing_program(command, [entry.name for entry in entries]), *script_problems(command, entries)]
 
 
-def _gather(faults: list[Problem], check: Callable[[], T], read: ManifestRead | None = None) -> T | None:
-    """Run one check; put its problems to the others, placed in the manifest where that is known."""
+def _gather(faults: list[Problem], check: Callable[[], T]) -> T | None:
+    """Run one check; put its problems to the others."""
     try:
         return check()
     except TrainyardError as error:
         if error.fault is Fault.SERVICE:
             raise
-        found = error.problems or (Problem(error.message, error.cure, code=error.code.code),)
-        faults += read.located(found) if read else found
+        faults += error.problems or (Problem(error.message, error.cure, code=error.code.code),)
         return None

@@ -1,0 +1,140 @@
+"""A command whose exit code is not its program's is warned of, and only such a command; bash has the last word."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from intake_samples import MANIFEST, change, read
+
+from trainyard.intake.exitcode import lost_exit_codes
+
+# Each command runs ./fail.py, which ends with 3; `ok` and the chores are there.
+LOST = [
+    "./fail.py & ",
+    "nohup ./fail.py > log 2>&1 &",
+    "./fail.py &\nsleep 0",
+    "./fail.py & wait",
+    "./fail.py &\n./fail.py &\nwait",
+    "./fail.py | tee log",
+    "echo begin && ./fail.py 2>&1 | tee log",
+    "X=1 ./fail.py |& cat",
+    "./fail.py; ./ok.sh",
+    "./fail.py\n./ok.sh",
+    "./fail.py; cp fail.py copy",
+    "./fail.py;\n\necho done",
+    "./fail.py || echo failed",
+    "./fail.py || true",
+    "set -e; ./fail.py | tee log",
+    "set -o pipefail; ./fail.py | tee log; ./ok.sh",
+]
+KEPT = [
+    "./fail.py",
+    "./fail.py;",
+    "./fail.py\n",
+    "echo begin; ./fail.py",
+    "mkdir -p out; cd .; ./fail.py",
+    "./ok.sh && ./fail.py",
+    "./fail.py && ./ok.sh",
+    "./fail.py & wait $!",
+    "./fail.py &\npid=$!\nwait $pid",
+    "sleep 0 & ./fail.py",
+    "./ok.sh & ./fail.py",
+    "set -e; ./fail.py; ./ok.sh",
+    "set -euo pipefail\n./fail.py | tee log\n./ok.sh",
+    "set -o pipefail; ./fail.py | tee log",
+    "./fail.py | tee log; exit ${PIPESTATUS[0]}",
+    "./fail.py || exit 1; ./ok.sh",
+    "./fail.py; exit $?",
+    "./fail.py; code=$?; echo done; exit $code",
+    "./fail.py > >(cat) 2>&1",
+    "./fail.py 'a; b & c | tee d'",
+    "./fail.py \"$(echo 'x | y'; echo z)\"",
+    "cat > x <<END\n./ok.sh &\n./ok.sh; ./ok.sh\nEND\n./fail.py",
+    "./fail.py # then; more &",
+    "echo y | ./fail.py",
+    "(./ok.sh; ./ok.sh) && ./fail.py",
+    "if true; then ./fail.py; fi",
+    "for i in 1 2; do echo $i; done; ./fail.py",
+    "while read line; do echo $line; done < ok.sh; ./fail.py",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    there = tmp_path_factory.mktemp("program")
+    for name, code in (("fail.py", 3), ("ok.sh", 0)):
+        Path(there, name).write_text(f"#!/bin/sh\nexit {code}\n")
+        Path(there, name).chmod(0o755)
+    return there
+
+
+def exit_code(command: str, folder: Path) -> int:
+    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, timeout=30).returncode
+
+
+@pytest.mark.parametrize("command", LOST)
+def test_a_failure_that_counts_as_completed_is_warned_of(command, folder):
+    told = lost_exit_codes(command)
+    assert len(told) == 1, told
+    assert exit_code(command, folder) == 0 or "; ./ok.sh" in command
+
+
+@pytest.mark.parametrize("command", KEPT)
+def test_a_command_that_fails_with_its_program_is_not_warned_of(command, folder):
+    assert lost_exit_codes(command) == []
+    assert exit_code(command, folder) != 0
+
+
+@pytest.mark.parametrize(
+    ("command", "followed"),
+    [
+        ("./fail.py & wait", "./fail.py & wait $!"),
+        ("./fail.py | tee log", "set -o pipefail; ./fail.py | tee log"),
+        ("./fail.py; ./ok.sh", "./fail.py && ./ok.sh"),
+        ("./fail.py; ./ok.sh", "set -e; ./fail.py; ./ok.sh"),
+        ("./fail.py || echo failed", "./fail.py || exit 1"),
+        ("./fail.py &", "./fail.py & wait $!"),
+    ],
+)
+def test_the_hint_brings_the_programs_exit_code_back(command, followed, folder):
+    (told,) = lost_exit_codes(command)
+    assert any(part in told for part in ("wait $!", "set -o pipefail;", "&&", "exit 1"))
+    assert lost_exit_codes(followed) == []
+    assert exit_code(followed, folder) != 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "&",
+        "a & & b",
+        "'",
+        "a | | b",
+        "if a; then b &",
+        "( a",
+        "a; fi",
+        "case x in x) a;; esac; b",
+        "$(",
+        "{ a; b; } | c",
+    ],
+)
+def test_what_is_not_understood_is_passed_over(command):
+    assert lost_exit_codes(command) == []
+
+
+def test_a_submission_is_warned_with_the_line_and_without_arguments():
+    text = change(MANIFEST, "convolutional_network.py --data ${DATA_DIR}", "train.py --token sEcReT | tee log")
+    (warning,) = read(text).submission.warnings
+    assert warning.startswith("line 11: the exit code is that of tee, not of train.py")
+    assert "sEcReT" not in warning
+
+
+@pytest.mark.parametrize("command", ["a; " * 6_000, "a | " * 5_000, "a & " * 5_000, "(" * 19_000, "a || " * 4_000])
+def test_a_hostile_command_takes_no_time(command):
+    begun = time.process_time()
+    lost_exit_codes(command)
+    assert time.process_time() - begun < 2

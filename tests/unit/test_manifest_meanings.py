@@ -1,0 +1,360 @@
+"""What a manifest means is understood, or told with a hint that is accepted once it is followed."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import pytest
+from intake_samples import FFDL, MANIFEST, change, limits, only_problem, problems, read, refusal
+
+from trainyard.domain.limits import Account
+from trainyard.domain.plan import DEFAULT_CPU_MILLIS, DEFAULT_MEMORY, make_plan
+from trainyard.errors import TrainyardError
+from trainyard.intake.archive import ArchiveRules
+from trainyard.intake.submission import Rules, check_submission
+
+FRAMEWORK = "    name: tensorflow\n    version: 1.2-py3\n"
+SIZE = "    resource: small"
+CONNECTION = "training_data_reference[0].connection"
+ANYTHING = Account("", 2**31, (), 1, custom_images=True)
+
+
+def with_framework(name: str, version: str, more: str = "") -> str:
+    return change(MANIFEST, FRAMEWORK, f"    name: {name}\n    version: '{version}'\n{more}")
+
+
+def runtimes(version: str) -> str:
+    return f"    runtimes: {{name: python, version: '{version}'}}\n"
+
+
+def warnings(text: str) -> list[str]:
+    return list(read(text).submission.warnings)
+
+
+class TestFrameworks:
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("tensorfow", "tensorflow"),
+            ("Py-Torch", "pytorch"),
+            ("sci-kit learn", "scikit-learn"),
+            ("kears", "keras"),
+            ("xgbost", "xgboost"),
+        ],
+    )
+    def test_a_misspelt_framework_is_answered_with_the_one_that_was_meant(self, name, meant):
+        found = problems(with_framework(name, "99"))
+        assert found["model_definition.framework.name"].cure.startswith(f"Did you mean {meant}? Use one of ")
+        assert found["model_definition.framework.version"].message == f"{meant} has no version 99."
+
+    @pytest.mark.parametrize(
+        ("name", "version", "meant"),
+        [
+            ("tensorflow", "v1.5", "1.5-py3"),
+            ("tensorflow", "1.2-py4", "1.2-py"),
+            ("pytorch", "2.8.9+cu12", "2.8"),
+            ("torch", "2.8", "pytorch 2.8"),
+        ],
+    )
+    def test_an_unknown_version_is_answered_with_the_one_that_was_meant(self, name, version, meant):
+        assert only_problem(with_framework(name, version)).cure.startswith(f"Did you mean {meant}")
+
+    @pytest.mark.parametrize(
+        ("name", "version", "python"),
+        [
+            ("pytorch", "0.4", "2.7"),
+            ("tensorflow", "1.5-py3", "2.7"),
+            ("scikit-learn", "0.17", "3.5"),
+            ("tensorflow", "2.18", "2"),
+            ("caffe", "1.0-py2", "3.6"),
+            ("tensorflow", "1.5", "4.0"),
+        ],
+    )
+    def test_a_python_that_the_image_does_not_have_is_refused(self, name, version, python):
+        problem = only_problem(with_framework(name, version, runtimes(python)))
+        assert problem.path == "model_definition.framework.runtimes.version"
+        assert "Remove runtimes" in problem.cure
+        assert read(with_framework(name, version))
+
+    def test_the_version_with_the_other_python_is_named(self):
+        problem = only_problem(with_framework("tensorflow", "1.5-py3", runtimes("2.7")))
+        assert '"1.5-py2"' in problem.cure
+        assert read(with_framework("tensorflow", "1.5-py2", runtimes("2.7")))
+
+    @pytest.mark.parametrize(
+        ("name", "version", "python"),
+        [("tensorflow", "1.5", "2.7"), ("pytorch", "0.4", "3"), ("torch", "luajit", "3.5")],
+    )
+    def test_a_python_that_is_there_is_read(self, name, version, python):
+        assert warnings(with_framework(name, version, runtimes(python))) == []
+
+    @pytest.mark.parametrize(
+        ("version", "warned"), [("1.8.4", True), ("1.8.0", False), ("1.8", False), ("2.16.0", True), ("2.16.1", False)]
+    )
+    def test_a_patch_level_that_the_image_does_not_have_is_warned_of(self, version, warned):
+        assert [
+            warning for warning in warnings(with_framework("tensorflow", version)) if version in warning
+        ] != [] or not warned
+        assert bool(warnings(with_framework("tensorflow", version))) == warned
+
+    def test_an_alias_for_another_patch_level_is_warned_of_too(self):
+        (warning,) = warnings(change(FFDL, "1.5.0-gpu-py3", "1.5.1-gpu-py3"))
+        assert warning == "line 21: version 1.5.1 runs on 1.5.0, the image of 1.5-py3"
+
+    @pytest.mark.parametrize(
+        ("name", "version"),
+        [
+            ("pytorch", "1.1"),
+            ("tensorflow", "1.12-horovod"),
+            ("tensorflow", "1.5-ddl"),
+            ("scikit-learn", "0.20"),
+            ("xgboost", "0.90"),
+            ("keras", "2.2.4"),
+            ("mxnet", "1.1"),
+            ("pytorch-onnx", "1.2"),
+            ("tensorflow-ddl", "1.12"),
+            ("chainer", "5.0"),
+        ],
+    )
+    def test_frameworks_of_2018_are_known(self, name, version):
+        assert read(with_framework(name, version)).submission.spec.framework.name == name
+
+    @pytest.mark.parametrize(
+        ("gpus", "version", "other"),
+        [(2, "1.5.0-py3", "1.5-py3"), (0, "1.3-py3", "1.3-py3-cpu"), (0, "1.8.0-gpu", "1.8-py2-cpu")],
+    )
+    def test_a_build_that_does_not_fit_the_gpus_is_warned_of_with_the_one_that_does(self, gpus, version, other):
+        text = change(change(FFDL, "gpus: 1", f"gpus: {gpus}"), '"1.5.0-gpu-py3"', f'"{version}"')
+        (warning,) = warnings(text)
+        assert f'write version: "{other}"' in warning
+        assert warnings(change(text, version, other)) == []
+
+    def test_a_gpu_type_without_gpus_is_warned_of(self):
+        text = change(change(FFDL, "gpus: 1", "gpus: 0\ngpu_type: nvidia-TeslaK80"), "-gpu-py3", "-py3")
+        assert any("gpu_type has no effect" in warning for warning in warnings(text))
+
+    @pytest.mark.parametrize(
+        ("name", "version"),
+        [
+            ("tensorflow-horovod", "1.5"),
+            ("tensorflow-ddl", "1.5"),
+            ("tensorflow", "1.5-horovod"),
+            ("pytorchmpi", "0925mpi"),
+        ],
+    )
+    def test_a_framework_that_started_a_process_a_gpu_is_warned_of_on_several(self, name, version):
+        text = change(with_framework(name, version), SIZE, "    resource: medium")
+        (warning,) = warnings(text)
+        assert "mpirun -np 2" in warning
+        assert warnings(change(text, "python3 conv", "mpirun -np 2 python3 conv")) == []
+        assert warnings(with_framework(name, version)) == []
+
+    def test_ffdls_image_location_becomes_the_version(self):
+        location = (
+            "  image_location: {registry: registry.example.com, namespace: ns, access_token: sEcReT, email: a@b.c}\n"
+        )
+        text = change(
+            FFDL, 'name: tensorflow\n  version: "1.5.0-gpu-py3"\n', f'name: custom\n  version: "mine:1"\n{location}'
+        )
+        problem = only_problem(text)
+        assert "write version: registry.example.com/ns/mine:1" in problem.cure
+        assert "sEcReT" not in str(refusal(text).as_dict())
+        followed = text.replace(location, "").replace('"mine:1"', "registry.example.com/ns/mine:1")
+        assert read(followed).submission.spec.framework.version == "registry.example.com/ns/mine:1"
+
+
+class TestMachines:
+    @pytest.mark.parametrize(
+        ("text", "meant"),
+        [
+            ("smal", "small"),
+            ("k80 x2", "k80x2"),
+            ("K80-x4", "k80x4"),
+            ("p100x4", None),
+            ("Medum", "medium"),
+            ("mitel", "medium"),
+        ],
+    )
+    def test_a_misspelt_size_is_answered_with_one_that_has_as_many_gpus(self, text, meant):
+        cure = only_problem(change(MANIFEST, SIZE, f"    resource: {text}")).cure
+        assert cure.startswith(f"Did you mean {meant}? " if meant else "Use one of ")
+
+    @pytest.mark.parametrize(
+        ("name", "nodes", "better"),
+        [("p100", 2, "p100x2"), ("k80x2", 2, "k80x4"), ("v100", 2, "v100x2"), ("small", 4, "large")],
+    )
+    def test_several_nodes_become_the_size_with_as_many_gpus(self, name, nodes, better):
+        text = change(MANIFEST, SIZE, f"    compute_configuration: {{name: {name}, nodes: {nodes}}}")
+        problem = only_problem(text)
+        assert problem.code == "C104"
+        assert f"write name: {better} and nodes: 1." in problem.cure
+        assert (
+            read(change(text, f"{name}, nodes: {nodes}", f"{better}, nodes: 1")).submission.spec.resources.size
+            == better
+        )
+
+    def test_more_nodes_than_any_size_has_gpus_name_the_largest(self):
+        problem = only_problem(change(MANIFEST, SIZE, "    compute_configuration: {name: v100x2, nodes: 9}"))
+        assert problem.cure == "Write nodes: 1; the size with the most GPUs is large, with 4."
+
+    @pytest.mark.parametrize(("gpus", "wanted"), [(1, "gpus: 3"), (2, "gpus: 6"), (0, "cpus: 1.5")])
+    def test_several_learners_become_one_with_as_much(self, gpus, wanted):
+        text = change(change(FFDL, "learners: 1", "learners: 3"), "gpus: 1", f"gpus: {gpus}")
+        problem = only_problem(text)
+        assert f"write {wanted} and learners: 1." in problem.cure
+        key = wanted.partition(":")[0]
+        old = f"gpus: {gpus}" if key == "gpus" else "cpus: 0.5"
+        assert read(change(change(text, old, wanted), "learners: 3", "learners: 1"))
+
+    @pytest.mark.parametrize(
+        "part", ["--nnodes=2 x", "-m launch --node_rank=0", "$NUM_LEARNERS", "--ps_hosts=a", "launcher.py"]
+    )
+    def test_a_command_that_counts_machines_is_named(self, part):
+        text = change(change(FFDL, "learners: 1", "learners: 2"), "convolutional_network.py", f"train.py {part}")
+        assert "The command counts machines (" in only_problem(text).cure
+
+    def test_amounts_that_are_left_out_are_those_of_the_documentation(self):
+        text = change(change(change(FFDL, "cpus: 0.5\n", ""), "memory: 1GiB\n", ""), "gpus: 1\n", "").replace(
+            "-gpu-py3", "-py3"
+        )
+        plan = make_plan(read(text).submission.spec, ANYTHING, limits())
+        assert (
+            (plan.gpus, plan.cpu_millis, plan.memory)
+            == (0, DEFAULT_CPU_MILLIS, DEFAULT_MEMORY)
+            == (0, 1000, 4 * 1024**3)
+        )
+
+
+class TestStores:
+    @pytest.mark.parametrize(
+        ("endpoint", "key", "secret"),
+        [
+            ("s3_endpoint_url", "s3_access_key_id", "s3_secret_access_key"),
+            ("cos_url", "my_key_id", "hmac_secret_key"),
+            ("@ENDPOINT@", "%KEY%", "__SECRET__"),
+            ("$(ENDPOINT)", "AWS_KEY", "my_password"),
+        ],
+    )
+    def test_words_of_a_template_are_no_values(self, endpoint, key, secret):
+        text = MANIFEST.replace("https://s3.example.com", f"'{endpoint}'", 1)
+        text = text.replace("AKIAEXAMPLE", f"'{key}'", 1).replace("sEcReT/1", f"'{secret}'", 1)
+        told = [problem.message.partition(" ")[2] for problem in refusal(text).problems]
+        assert told == ["is not filled in."] * 3
+
+    @pytest.mark.parametrize(
+        "host", ["my_store.example.com", "a..b", "-a.example.com", "a-.example.com", "a" * 64 + ".com", "_"]
+    )
+    def test_a_host_that_no_s3_client_takes_is_refused(self, host):
+        problem = problems(MANIFEST.replace("s3.example.com", host, 1))[f"{CONNECTION}.endpoint_url"]
+        assert "host" in problem.message or "address" in problem.message
+
+    @pytest.mark.parametrize(
+        "host", ["localhost:9000", "10.0.0.1", "[::1]:9000", "s3.example.com.", "minio", "a--b.example"]
+    )
+    def test_other_hosts_are_taken(self, host):
+        assert read(MANIFEST.replace("s3.example.com", host, 1))
+
+    @pytest.mark.parametrize("bucket", ["a..b", "-ab", "ab-", ".ab", "ab.", "192.168.1.1", "y" * 256])
+    def test_a_bucket_that_no_store_takes_is_refused(self, bucket):
+        problem = problems(change(MANIFEST, "mnist-data", f"'{bucket}'"))["training_data_reference[0].source.bucket"]
+        assert "not the name of" in problem.message
+
+    @pytest.mark.parametrize("bucket", ["My-Data", "my_data", "ab", "y" * 64, "a.b"])
+    def test_a_bucket_that_stores_of_today_do_not_make_is_warned_of(self, bucket):
+        (warning,) = warnings(change(MANIFEST, "mnist-data", bucket))
+        assert warning.startswith("line 19: S3 stores of today make no bucket of this name")
+
+    def test_the_keys_of_the_german_text_are_read(self):
+        text = change(MANIFEST, "    name: Ada Lovelace\n    email:", "    Name: Ada Lovelace\n    E-Mail:")
+        assert read(text).submission.spec.author == read(MANIFEST).submission.spec.author
+
+    def test_both_spellings_of_an_authors_key_are_one_too_many(self):
+        assert "mean the same" in only_problem(change(MANIFEST, "    email:", "    Name: Ada\n    email:")).message
+
+
+class TestNeighbours:
+    @pytest.mark.parametrize("key", ["hyper_parameters_optimization", "hyper_parameters"])
+    @pytest.mark.parametrize("sample", [MANIFEST, FFDL])
+    def test_a_search_is_told_with_what_does_the_same(self, sample, key):
+        at = "    resource: small" if sample is MANIFEST else "  name: tensorflow"
+        indent = at[: len(at) - len(at.lstrip())]
+        problem = only_problem(change(sample, at, f"{indent}{key}: {{method: {{name: random}}}}\n{at}"))
+        assert problem.message == "searches for hyperparameters are not run."
+        assert "--set NAME=1,2,3" in problem.cure
+
+    def test_the_keys_of_the_rest_interface_are_told_with_those_of_a_manifest(self):
+        text = change(MANIFEST, "  source:", "  location:").replace("  target:", "  location:")
+        text = change(text, "  execution:", "  definition_href: https://ml.example.com/v3/1\n  execution:")
+        assert [problem.cure.split(",")[0] for problem in refusal(text).problems] == [
+            "Remove it", "Write source in its place.", "Write target in its place.",
+        ]  # fmt: skip
+        followed = text.replace("  definition_href: https://ml.example.com/v3/1\n", "").replace(
+            "  location:", "  source:", 1
+        )
+        assert "problems" not in str(read(followed.replace("  location:", "  target:")))
+
+    @pytest.mark.parametrize(
+        ("data", "words"),
+        [
+            ({"metadata": {"guid": "x"}, "entity": {"model_definition": {}}}, "an answer of the service"),
+            ({"entity": {}, "status": {}}, "an answer of the service"),
+            ({"resources": [], "total_count": 3}, "a list that the service answered with"),
+            ({"name": "x", "training_data_references": [], "results_reference": {}}, "v4"),
+            ({"model_definition": {"software_spec": {}, "command": "x"}}, "v4"),
+            ({"version": "3", "services": {}}, "a Compose file"),
+            ({"name": "x", "channels": [], "dependencies": []}, "an environment of conda"),
+            ({"on": "push", "jobs": {}}, "a workflow of GitHub"),
+            ({"TrainingJobName": "x", "AlgorithmSpecification": {}}, "SageMaker"),
+        ],
+    )
+    def test_another_format_is_told_in_one_sentence_with_what_to_write(self, data, words):
+        problem = only_problem(json.dumps(data))
+        assert words in problem.message
+        assert "model_definition" in problem.cure or "entity" in problem.cure
+
+    @pytest.mark.parametrize(
+        ("place", "kind", "warned"),
+        [
+            ("$JOB_STATE_DIR/tb", "tensorboard", 1),
+            ("$JOB_STATE_DIR/logs/tb/test", "tensorboard", 0),
+            ("${LOG_DIR}/x.txt", "emetrics_file", 1),
+            ("/tmp/x", "regex_extractor", 2),
+            ("$JOB_STATE_DIR/logs/training-log.txt", "regex_extractor", 1),
+            ("$RESULT_DIR/tb", "tensorboard", 0),
+        ],
+    )
+    def test_metrics_that_are_not_stored_or_read_are_warned_of(self, place, kind, warned):
+        found = warnings(f"{FFDL}evaluation_metrics:\n  type: {kind}\n  in: {place}\n")
+        assert len(found) == warned, found
+
+
+class TestOneRound:
+    def test_one_answer_has_the_faults_of_framework_version_size_quota_and_program(self, tmp_path):
+        path = tmp_path / "model.zip"
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.writestr("other.py", "")
+        text = change(change(with_framework("tensorfow", "9.9"), SIZE, "    resource: smal"), "mnist-data", "a..b")
+        rules = Rules(limits(), ArchiveRules(), 2**20)
+        account = Account("one", 1, ("*",), 1)
+
+        def told(text):
+            with pytest.raises(TrainyardError) as caught:
+                check_submission([("a.yml", text.encode())], path, account, rules, lambda *_: None)
+            return [problem.message for problem in caught.value.problems]
+
+        assert told(text) == [
+            "there is no framework tensorfow.",
+            "tensorflow has no version 9.9.",
+            "there is no size smal.",
+            "this is not the name of an S3 bucket.",
+            "the command runs convolutional_network.py, which is not in the zip.",
+        ]
+        assert told(change(with_framework("tensorfow", "1.5"), SIZE, "    resource: large"))[1:] == [
+            "4 GPUs are asked for and account one owns 1.",
+            "the command runs convolutional_network.py, which is not in the zip.",
+        ]
+        assert told(change(with_framework("custom", "me/mine:1"), "mnist-data", "a..b"))[:2] == [
+            "this is not the name of an S3 bucket.",
+            "account one may not bring its own image.",
+        ]
