@@ -86,7 +86,7 @@ bench: setup .venv/bench/ready ## Measure speed, PART="start list drops" or all;
 	@PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
 lock: setup ## Make requirements.txt anew from requirements.in
-	@for folder in . tests/swiftcloud tests/fuzz bench; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
+	@for folder in . include/trainyard/local/training tests/swiftcloud tests/fuzz bench; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
 		--python-version 3.11 --upgrade requirements.in -o requirements.txt) || exit 1; done
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt

@@ -25,7 +25,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 def shown(pod: dict[str, Any]) -> dict[str, Any]:
     """Return the pod with a word in place of the wrapper's text, which has tests of its own."""
     copied = copy.deepcopy(pod)
-    copied["spec"]["containers"][0]["command"][-1] = "(learner.sh)"
+    copied["spec"]["containers"][0]["command"][4] = "(learner.sh)"
     return copied
 
 
@@ -54,7 +54,7 @@ def test_a_claim_and_a_folder_differ_in_the_volume_alone() -> None:
 def test_the_wrapper_is_passed_whole_and_started_by_the_launcher() -> None:
     command = training_pod(SMALL)["spec"]["containers"][0]["command"]
     assert command[:2] == ["sh", "-c"]
-    assert [expanded(text, {}) for text in command[2:]] == [LAUNCHER, "learner", learner_text()]
+    assert [expanded(text, {}) for text in command[2:]] == [LAUNCHER, "learner", learner_text(), "learner"]
 
 
 def test_a_second_attempt_has_a_name_of_its_own_and_is_found_with_the_first() -> None:
