@@ -1,4 +1,4 @@
-"""Which commands get `pipefail`: those of which each program of a pipeline may decide, and no old one changes its end."""
+"""Which commands get `pipefail`: those whose programs may all decide, and no command that is right without it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Whether each program of a command's pipelines may decide about its exit code: `pipefail`, where it changes no right command.
+"""Whether each program of a command's pipelines may decide about its exit code: whether `pipefail` suits it.
 
 With `pipefail`, `train.py | tee log` fails when the program fails. It would also fail `yes | head -1`, whose writer is
-cut off by SIGPIPE, and `grep x log | wc -l`, whose writer answers with 1. So a command gets it only where every pipeline
-writes to readers that read to the end, and where no exit code of a writer is an answer.
+cut off by SIGPIPE, and `grep x log | wc -l`, whose writer answers with 1. So a command gets it only where every
+pipeline writes to readers that read to the end, and where no exit code of a writer is an answer.
 """
 
 from __future__ import annotations

@@ -286,8 +286,8 @@ ROWS = (
         removed_a_mount,
         "C201",
         "the training program tried to remove or replace a folder that is a mount point of the pod{f.last_words}",
-        'Remove what is inside the folder and keep the folder itself: `find "$RESULT_DIR" -mindepth 1 -delete`, or let the '
-        "program write into a subfolder of it.",
+        'Remove what is inside the folder and keep the folder: `find "$RESULT_DIR" -mindepth 1 -delete`. Or let the '
+        "program use a subfolder of it.",
     ),
     Row(
         "told-to-stop",

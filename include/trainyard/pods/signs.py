@@ -100,7 +100,7 @@ def exited(*codes: int) -> Sign:
 
 
 def removed_a_mount(facts: Facts) -> bool:
-    """Match EBUSY for one of the pod's own folders as the last line, or just before the folder could not be made again."""
+    """Match EBUSY for one of the pod's own folders, in the last line or before the folder could not be made again."""
     if not (facts.settled and facts.exit_code):
         return False
     *before, last = facts.last_lines or [""]
