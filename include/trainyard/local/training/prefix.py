@@ -39,17 +39,24 @@ def ensure(prefix: Path) -> bool:
 
     Raise TrainyardError S500 with the installer's last words if it cannot be.
     """
-    with _lock(prefix):
-        if _is_current(prefix):
-            return False
-        new = prefix.with_name(f"{prefix.name}.new")
-        for folder in (new, prefix):
-            shutil.rmtree(folder, ignore_errors=True)
-        _make_prefix(new)
-        _install(new)
-        (new / "ready").write_text(_wanted())
-        new.rename(prefix)
-        return True
+    try:
+        with _lock(prefix):
+            if _is_current(prefix):
+                return False
+            _build(prefix)
+            return True
+    except OSError as error:
+        raise _failure(f"{error.filename or prefix}: {error.strerror}") from None
+
+
+def _build(prefix: Path) -> None:
+    new = prefix.with_name(f"{prefix.name}.new")
+    for folder in (new, prefix):
+        shutil.rmtree(folder, ignore_errors=True)
+    _make_prefix(new)
+    _install(new)
+    (new / "ready").write_text(_wanted())
+    new.rename(prefix)
 
 
 def _wanted() -> str:
