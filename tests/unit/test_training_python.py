@@ -13,7 +13,7 @@ from trainyard.local.training import prefix
 
 def test_a_folder_that_cannot_be_made_is_named_with_the_cure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainyardError, match="could not be installed: .*file") as refused:
+    with pytest.raises(TrainyardError, match=r"could not be installed: .*file") as refused:
         prefix.ensure(tmp_path / "file" / "training")
     assert "make setup" in refused.value.cure
 
