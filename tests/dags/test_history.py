@@ -342,6 +342,35 @@ class TestFilteredLists:
         assert read[2:] == [mixed["done"]]
 
 
+class TestKnownFailures:
+    """What went wrong before the program started is the end of a run, whatever its last steps still do."""
+
+    @pytest.fixture
+    def refused(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, validate="failed", stage="upstream_failed", train="upstream_failed", upload="running")
+        _says(world, Outcome("C103", "the secret is wrong", "Mend it.").as_dict(), task_id="validate")
+        return world.history.find(MODEL_ID)
+
+    def test_it_is_shown_while_the_last_steps_run(self, refused):
+        assert (refused.state, refused.phase) == (State.ERROR, Phase.STORING)
+        assert (refused.outcome.code, refused.finished_at) == ("C103", None)
+
+    def test_the_lists_of_states_have_it_where_it_is_shown(self, world, refused):
+        listed = {state: world.history.page(None, 10, 0, frozenset({state}))[1] for state in State}
+        assert listed == {**dict.fromkeys(State, 0), State.ERROR: 1}
+
+    def test_a_program_that_failed_has_its_outcome_when_its_results_are_stored(self, world):
+        _submit(world)
+        _parse(world)
+        world.started[RUN] = 1.0
+        _start(world, validate="success", stage="success", train="failed", upload="running")
+        _says(world, Outcome("C201", "it failed", "Mend it.", 3).as_dict())
+        run = world.history.find(MODEL_ID)
+        assert (run.state, run.outcome) == (State.RUNNING, None)
+
+
 class TestCanceling:
     def test_the_program_is_ended_and_the_teardowns_still_run(self, world):
         _submit(world)
@@ -598,9 +627,11 @@ class TestForgetting:
         assert world.history.find(_AGAIN) is None
         assert world.history.find(MODEL_ID).model_id == MODEL_ID
 
-    def test_a_first_run_that_was_deleted_does_not_start_again(self, world):
+    def test_a_first_run_that_was_deleted_does_not_start_again(self, world, monkeypatch):
         """The scheduler starts what the DAG's row says next; it is worked out anew whenever the file is parsed."""
+        monkeypatch.setenv("TRAINYARD_CATALOGUE", str(world.catalogue.folder))
         _submit(world)
+        world.catalogue.mark_begun(MODEL_ID)
         _parse(world)
         _start(world, **_ALL)
         _end(world)

@@ -134,7 +134,13 @@ class AirflowHistory:
         ]
 
     def _going_in(self, session: Session, states: frozenset[State]) -> set[int]:
-        going = session.scalars(select(DagRun).where(_GOING, DagRun.dag_id.like(_TRAININGS))).all()
+        """Return those of the runs that are going; only one with a failed step can have its outcome already."""
+        those = select(DagRun).where(_GOING, DagRun.dag_id.like(_TRAININGS))
+        if all(state.terminal for state in states):
+            task = TaskInstance
+            failed = (task.dag_id == DagRun.dag_id, task.run_id == DagRun.run_id, task.state == "failed")
+            those = those.where(exists().where(*failed))
+        going = session.scalars(those).all()
         kept = {run.key for run in self._runs(session, going) if run.state in states}
         return {row.id for row in going if _key(row) in kept}
 
