@@ -12,7 +12,14 @@ PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/ready ## Install what the project needs into .venv
+setup: .venv/ready ## Install what the project needs into .venv, and mend what is no longer as the lock says
+	@damaged=$$($(PYTHON) scripts/check-environment .venv requirements.txt trainyard) || { \
+		echo "Mending in .venv:" $$damaged; \
+		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv; \
+		$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --force-reinstall '$(PIN_UV)'; \
+		$(UV) sync --quiet --python $(BIN)/python $$(printf -- '--reinstall-package %s ' $$damaged) requirements.txt && \
+		$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . && touch .venv/ready; }
+	@$(BIN)/python -m trainyard.local.training.prefix
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/debian-packages python3-venv
@@ -93,7 +100,7 @@ bench: setup .venv/bench/ready ## Measure speed, PART="start list drops" or all;
 	@PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
 lock: setup ## Make requirements.txt anew from requirements.in
-	@for folder in . tests/swiftcloud tests/fuzz bench scripts/advisories; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
+	@for folder in . include/trainyard/local/training tests/swiftcloud tests/fuzz bench scripts/advisories; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
 		--python-version 3.11 --upgrade requirements.in -o requirements.txt) || exit 1; done
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt

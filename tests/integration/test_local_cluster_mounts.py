@@ -175,8 +175,15 @@ def test_the_user_inside_is_the_user_outside(cluster):
 
 def test_a_volume_over_the_folder_of_the_own_python_does_not_hide_it(cluster):
     mounts = [{"name": "v", "mountPath": str(Path(sys.prefix).parent)}]
-    script = "python3 -c 'import sys, sklearn; print(sys.prefix)'"
-    assert output(cluster, "python", script, mounts, [{"name": "v", "emptyDir": {}}]) == f"{sys.prefix}\n"
+    script = "python3 -c 'import sys, sysconfig; print(sys.prefix != sys.base_prefix)'"
+    assert output(cluster, "python", script, mounts, [{"name": "v", "emptyDir": {}}]) == "True\n"
+
+
+def test_the_services_own_environment_can_be_read_and_not_written(cluster):
+    if cluster.isolation == PATHS:
+        pytest.skip("without a namespace nothing holds a program back")
+    script = f"ls {sys.prefix}/pyvenv.cfg; touch {sys.prefix}/x 2>/dev/null || echo refused"
+    assert output(cluster, "reading", script, [], []).splitlines() == [f"{sys.prefix}/pyvenv.cfg", "refused"]
 
 
 @pytest.mark.parametrize("kind", [MOUNTS, USER_MOUNTS])

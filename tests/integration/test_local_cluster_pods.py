@@ -198,7 +198,8 @@ class TestEnvironment:
             "LABEL": "v",
         }
         known = {"A", "B", "POD", "LABEL", "PATH", "HOME", "LANG", "HOSTNAME", "CUDA_VISIBLE_DEVICES"}
-        assert set(seen) - known <= {"TRAINYARD_CONTAINER", "LC_CTYPE"}
+        own = {"TRAINYARD_CONTAINER", "TRAINYARD_IMAGE_NOT_RUN", "VIRTUAL_ENV", "LC_CTYPE"}
+        assert set(seen) - known <= own
 
     def test_a_pod_waits_for_its_secret_and_goes_on_when_it_comes(self, cluster):
         reference = {"secretKeyRef": {"name": "late-secret", "key": "word"}}
@@ -210,10 +211,10 @@ class TestEnvironment:
         cluster.until("expecting", "Succeeded")
         assert cluster.log("expecting") == "open\n"
 
-    def test_the_stacks_own_python_with_its_packages_is_python3(self, cluster):
-        cluster.run("learner", "python3", "-c", "import sklearn; print(sklearn.__name__)")
+    def test_without_a_python_for_trainings_python3_is_the_machines_and_not_the_services(self, cluster):
+        cluster.run("learner", "sh", "-c", "python3 -c 'import json, airflow' || echo none; python3 -c 'print(1)'")
         cluster.until("learner", "Succeeded", "Failed")
-        assert cluster.log("learner") == "sklearn\n"
+        assert cluster.log("learner").split()[-2:] == ["none", "1"]
 
 
 class TestLastWords:

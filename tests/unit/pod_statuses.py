@@ -316,6 +316,30 @@ CASES: list[tuple[str, Json | None, str | None, str]] = [
         "(exit code 134): terminate",
     ),
     ("bus-error", pod("Failed", over(135)), "C201", "/dev/shm"),
+    (
+        "removed-a-mount",
+        pod("Failed", over(1, message="Traceback\nOSError: [Errno 16] Device or resource busy: '/job/result'\n")),
+        "C201",
+        "is a mount point of the pod: OSError: [Errno 16]",
+    ),
+    (
+        "removed-a-mount",
+        pod("Failed", over(1, message="rm: cannot remove '/job/logs': Device or resource busy\nmkdir: File exists")),
+        "C201",
+        "is a mount point of the pod: mkdir",
+    ),
+    (
+        "exit-code",
+        pod("Failed", over(1, message="rm: cannot remove '/job/logs': Device or resource busy\nValueError: 1")),
+        "C201",
+        "ended with exit code 1: ValueError: 1",
+    ),
+    (
+        "exit-code",
+        pod("Failed", over(71, message="trainyard: warning: an image was not run\n")),
+        "C201",
+        "ended with exit code 71; an image was not run",
+    ),
     ("told-to-stop", pod("Failed", over(143)), "C201", "told to stop (exit code 143)"),
     (
         "told-to-stop",

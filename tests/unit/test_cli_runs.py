@@ -19,6 +19,7 @@ OUTCOME = {
     "exit_code": 3,
     "gpu_seconds": 12.5,
 }
+COMPLETED = {"code": None, "message": "", "cure": "", "exit_code": 0}
 
 
 class TestList:
@@ -161,11 +162,16 @@ class TestShow:
         assert "Reason         one\n               two (C201)\nGPU_seconds" in cli("show", ID).out
 
     def test_a_completed_run_has_the_rows_of_2017_and_what_it_took_of_gpus(self, cli, front_door):
-        front_door.add(ID, state="completed", phase="done", outcome={**OUTCOME, "code": None, "exit_code": 0})
+        front_door.add(ID, state="completed", phase="done", outcome={**OUTCOME, **COMPLETED})
         assert "Submitted_at   2017-10-26T11:16:51Z\nGPU_seconds    12.5\nOK\n" in cli("show", ID).out
 
+    def test_a_completed_run_says_what_it_warns_of(self, cli, front_door):
+        warned = {**COMPLETED, "message": "the command ended before 1 of its processes (sleep 60)"}
+        front_door.add(ID, state="completed", phase="done", outcome={**OUTCOME, **warned})
+        assert "\nWarning        the command ended before 1 of its processes (sleep 60)\nGPU_sec" in cli("show", ID).out
+
     def test_a_completed_run_without_a_gpu_has_no_more_rows_than_in_2017(self, cli, front_door):
-        ended = {"code": None, "exit_code": 0, "gpu_seconds": 0.0}
+        ended = {**COMPLETED, "gpu_seconds": 0.0}
         front_door.add(ID, state="completed", phase="done", outcome={**OUTCOME, **ended})
         assert "Submitted_at   2017-10-26T11:16:51Z\nOK\n" in cli("show", ID).out
 

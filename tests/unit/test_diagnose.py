@@ -83,6 +83,21 @@ def test_an_unschedulable_pod_is_waiting_and_not_at_an_end() -> None:
     assert diagnose(unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."), 2, GIB) is None
 
 
+def test_a_completed_run_says_what_the_wrapper_warned_of_once() -> None:
+    warning = "trainyard: warning: the command ended before 1 of its processes (sleep 60); what still ran was stopped\n"
+    outcome = diagnose(pod("Succeeded", over(0, "Completed", f"{warning}{warning}")), gpus=2, memory=GIB)
+    assert outcome is not None
+    assert outcome.code is None
+    assert outcome.message == warning.removeprefix("trainyard: warning: ").strip()
+
+
+def test_a_warning_is_not_taken_for_the_programs_last_words() -> None:
+    said = "ValueError: 1\ntrainyard: warning: an image was not run\n"
+    outcome = diagnose(pod("Failed", over(1, message=said)), gpus=2, memory=GIB)
+    assert outcome is not None
+    assert outcome.message == "the training program ended with exit code 1: ValueError: 1; an image was not run"
+
+
 def test_a_node_that_is_silent_past_the_grace_period_is_given_up() -> None:
     lost = pod("Running", RUNNING, disruption="DeletionByTaintManager", deleting=True)
     assert not ended(lost, now=OVERDUE - 900)

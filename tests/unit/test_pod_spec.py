@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 def shown(pod: dict[str, Any]) -> dict[str, Any]:
     """Return the pod with a word in place of the wrapper's text, which has tests of its own."""
     copied = copy.deepcopy(pod)
-    copied["spec"]["containers"][0]["command"][-1] = "(learner.sh)"
+    copied["spec"]["containers"][0]["command"][4] = "(learner.sh)"
     return copied
 
 
@@ -52,10 +54,22 @@ def test_a_claim_and_a_folder_differ_in_the_volume_alone() -> None:
     assert claim == folder
 
 
+def test_a_command_whose_pipelines_suit_it_gets_pipefail() -> None:
+    piped = replace(SMALL, spec=replace(SMALL.spec, command="python3 train.py | tee $RESULT_DIR/log"))
+    assert training_pod(piped)["spec"]["containers"][0]["command"][5:] == ["learner", "pipefail"]
+
+
 def test_the_wrapper_is_passed_whole_and_started_by_the_launcher() -> None:
     command = training_pod(SMALL)["spec"]["containers"][0]["command"]
     assert command[:2] == ["sh", "-c"]
-    assert [expanded(text, {}) for text in command[2:]] == [LAUNCHER, "learner", learner_text()]
+    assert [expanded(text, {}) for text in command[2:]] == [LAUNCHER, "learner", learner_text(), "learner"]
+
+
+def test_a_program_learns_a_user_name_although_no_image_knows_the_pods_user() -> None:
+    env = {variable["name"]: variable["value"] for variable in training_pod(SMALL)["spec"]["containers"][0]["env"]}
+    unknown = "import getpass, os\nif os.getuid() == 0: os.setuid(54321)\nprint(getpass.getuser())"
+    shown = subprocess.run([sys.executable, "-c", unknown], env=env, capture_output=True, text=True, check=True).stdout
+    assert shown == "trainyard\n"
 
 
 def test_a_second_attempt_has_a_name_of_its_own_and_is_found_with_the_first() -> None:

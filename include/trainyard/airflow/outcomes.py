@@ -43,7 +43,8 @@ def end_with(context: Mapping[str, Any], outcome: Outcome, final: bool = False) 
 def sentence(outcome: Outcome) -> str:
     """Tell an outcome in one line of a step's log."""
     if outcome.code is None:
-        return f"The program ended with exit code 0 after {outcome.gpu_seconds:.0f} GPU seconds."
+        warning = f" Warning: {outcome.message}." if outcome.message else ""
+        return f"The program ended with exit code 0 after {outcome.gpu_seconds:.0f} GPU seconds.{warning}"
     return f"{outcome.code}: {outcome.message}. {outcome.cure}"
 
 

@@ -222,7 +222,7 @@ def _transfer_rows(transfer: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _outcome_rows(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not outcome.get("code"):
-        return []
+        return [("Warning", _lines(outcome, "message"))] if outcome.get("message") else []
     exit_code = outcome.get("exit_code")
     rows = [
         ("Reason", f"{_lines(outcome, 'message')} ({outcome['code']})".strip()),

@@ -23,15 +23,10 @@ _OURS = re.compile(
     | CDPATH | PWD | OLDPWD | PS\d | PROMPT_\w+ | OPT(ARG|IND|ERR) | _ | E?UID | PPID | GROUPS | RANDOM | SRANDOM
     | SECONDS | LINENO | SHLVL | REPLY | DIRSTACK | FUNCNAME | FUNCNEST | GLOBIGNORE | EPOCH\w+ | HIST\w+
     | POSIXLY_CORRECT
-    | (BASH|LD|DYLD|PYTHON|KUBERNETES|NVIDIA|CUDA)\w*
+    | VIRTUAL_ENV | (BASH|LD|DYLD|PYTHON|PIP|KUBERNETES|NVIDIA|CUDA)\w*
     """,
     re.VERBOSE,
 )
-# Variables of the wrapper, which it would write over before the program sees them (see pods/learner.sh).
-_WRAPPERS = {
-    *("again", "before", "code", "copier", "log", "new", "program"),
-    *("reason", "scratch", "shell", "status", "ticks", "told"),
-}
 
 
 def fault_of_name(name: str) -> tuple[str, str] | None:
@@ -41,7 +36,7 @@ def fault_of_name(name: str) -> tuple[str, str] | None:
         return f"{name[:60]} cannot be the name of an environment variable.", cure
     if name in _FIELDS:
         return f"{name} is a field of every training.", "Use another name."
-    if name in _WRAPPERS or _OURS.fullmatch(name):
+    if _OURS.fullmatch(name):
         return f"{name} is set for every program already.", "Use another name."
     return None
 

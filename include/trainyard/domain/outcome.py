@@ -40,7 +40,10 @@ _FITTING: Mapping[str, Callable[[Any], bool]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `code` is None after success; times are seconds since the epoch."""
+    """How a run ended; times are seconds since the epoch.
+
+    After success `code` is None and `message` is what the run warns of, most often nothing.
+    """
 
     code: str | None = None
     message: str = ""

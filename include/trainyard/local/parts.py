@@ -45,9 +45,18 @@ def cluster(folder: Path, port: int) -> Part:
     module = (sys.executable, "-m", "trainyard.local.cluster")
     # The rest of the stack, with its secrets and the runs of others, is no business of a training.
     hidden = ("--hide", str(folder.parent))
-    command = (*module, "--folder", str(folder), "--port", str(port), *hidden, *_gpu_options(os.environ))
+    options = (*hidden, *_python_options(), *_gpu_options(os.environ))
+    command = (*module, "--folder", str(folder), "--port", str(port), *options)
     address = f"https://127.0.0.1:{port}"
     return Part(CLUSTER, command, lambda: answers(f"{address}/readyz"), {}, address, 30)
+
+
+def _python_options() -> tuple[str, ...]:
+    """Name the Python of trainings, where it could be installed."""
+    from trainyard.local.training import prefix
+
+    found = prefix.usual_prefix()
+    return ("--python", str(found), "--provides", prefix.IMAGE) if (found / "ready").exists() else ()
 
 
 def _gpu_options(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ class Stack:
             environment = airflow_environment(self.folder, ports[parts.API_SERVER], secrets, ports[parts.OBJECT_STORE])
             make_inbox(self.folder / "objects")
             self._write_account_keys(secrets)
+            _provide_training_python(report)
             with ThreadPoolExecutor() as pool:
                 waiting = [pool.submit(self._starter.ensure, part, report) for part in self._bases(ports, secrets)]
                 self._migrate(environment, report)
@@ -126,6 +127,17 @@ class Stack:
         with (self.folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _provide_training_python(report: Report) -> None:
+    """Install the Python of trainings where it is missing; without it they have this machine's own and no framework."""
+    from trainyard.local.training import prefix
+
+    try:
+        if prefix.ensure(prefix.usual_prefix()):
+            report("training Python installed")
+    except TrainyardError as error:
+        report(f"{error.message}\n{error.cure} Until then trainings find this machine's Python, without a framework")
 
 
 def _row(running: Running | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def diagnose(pod: Mapping[str, Any] | None, gpus: int, memory: int, now: float |
         return None
     return Outcome(
         code=row.code,
-        message=row.message.format(f=facts),
+        message="; ".join(filter(None, (row.message.format(f=facts), facts.warnings))),
         cure=row.cure.format(f=facts),
         exit_code=facts.exit_code,
         gpu_seconds=facts.gpu_seconds,

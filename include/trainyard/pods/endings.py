@@ -20,6 +20,7 @@ from trainyard.pods.signs import (
     never_pulls,
     not_admitted,
     pod_reason,
+    removed_a_mount,
     wrapper_gave_up,
 )
 from trainyard.pods.status import Facts
@@ -281,6 +282,15 @@ ROWS = (
         "C201",
         "the training program crashed with a bus error (exit code 135), most often because /dev/shm was full",
         _LARGER,
+    ),
+    Row(
+        "removed-a-mount",
+        "programs like to remove their output folder and make it again, which a mount point does not allow",
+        removed_a_mount,
+        "C201",
+        "the training program tried to remove or replace a folder that is a mount point of the pod{f.last_words}",
+        'Remove what is inside the folder and keep the folder: `find "$RESULT_DIR" -mindepth 1 -delete`. Or let the '
+        "program use a subfolder of it.",
     ),
     Row(
         "told-to-stop",

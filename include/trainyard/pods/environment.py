@@ -6,25 +6,28 @@ import re
 from importlib import resources
 
 from trainyard.domain.hyperparameters import as_text
+from trainyard.domain.pipelines import suits_pipefail
 from trainyard.pods import volumes
 from trainyard.pods.run import PodRun
 
 LEARNER = "learner"  # the name of the container too
 GPU = "nvidia.com/gpu"
 LEARNER_ID = "1"
+USER = "trainyard"
 TERMINATION_LOG = "/dev/termination-log"
 
 # The wrapper runs under bash where the image has it: dash and busybox start a program deaf to SIGINT.
-LAUNCHER = 'exec "$(command -v bash || echo sh)" -c "$1" learner'
+LAUNCHER = 'exec "$(command -v bash || echo sh)" -c "$@"'
 
 # Kubernetes replaces `$(NAME)` and `$$` in commands and values. A `$` before anything but ASCII is doubled too, because
 # its expansion would take the bytes of that character apart.
 _EXPANDED = re.compile(r"\${2,}|\$(?=\(|[^\x00-\x7f])")
 
 
-def command(run: PodRun) -> list[str]:  # noqa: ARG001 - every part of a pod is made from the run
-    """Return the container's command: the wrapper, passed whole."""
-    return ["sh", "-c", escaped(LAUNCHER), LEARNER, escaped(learner_text())]
+def command(run: PodRun) -> list[str]:
+    """Return the container's command: the wrapper, passed whole, and its options."""
+    options = ["pipefail"] if suits_pipefail(run.spec.command) else []
+    return ["sh", "-c", escaped(LAUNCHER), LEARNER, escaped(learner_text()), LEARNER, *options]
 
 
 def learner_text() -> str:
@@ -63,7 +66,12 @@ def _variables(run: PodRun) -> dict[str, str]:
         "TERMINATION_LOG": TERMINATION_LOG,
         "LEARNER_LOG_BYTES": str(run.log_bytes),
         "HOME": volumes.HOME,
+        # No image knows the pod's user, whom getpass and others then ask the system for in vain.
+        "USER": USER,
+        "LOGNAME": USER,
         "PYTHONUNBUFFERED": "1",
+        # Else its advert is the last line of a log that ends with a failed installation.
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         **_hidden_gpus(run.plan.gpus),
     }
 

@@ -1,10 +1,15 @@
 # Runs the training command as the first process of its container. For bash, dash and busybox.
 # Exits with the command's own exit code; 71 to 73 are the wrapper's own (see give_up).
-# A container's first process leads a process group, so `kill -TERM 0` reaches the whole command and nothing else.
+# `$1` is `pipefail` where each program of the command's pipelines decides about their exit code.
+# The command gets a session and process group of its own: its `kill 0` ends neither this shell nor `tee`.
 
-told=
-scratch=
-trap 'told=yes; trap "" TERM; [ -z "$scratch" ] || touch "$scratch/told"; kill -TERM 0' TERM
+# The program gets its environment back unchanged: a hyperparameter may have the name of any variable below.
+TRAINYARD_EXPORTS=$(export -p)
+told= scratch= program= copier= warnings= left= group= ticks=0
+tab=$(printf '\t')
+newline='
+'
+trap 'told=yes; trap "" TERM; [ -z "$scratch" ] || touch "$scratch/told"; signal_command TERM' TERM
 
 log=$LOG_DIR/learner-$LEARNER_ID/training-log.txt
 reason=${TERMINATION_LOG:-/dev/termination-log}
@@ -51,22 +56,96 @@ await() {
     return "$code"
 }
 
-# What the command left in the background ends with the container, but may still be writing (`> >(tee x)` does):
-# after a second it is told to stop, after 8 it is not waited for any longer.
-drain() {
-    ticks=0
-    while kill -0 "$1" 2>/dev/null; do
-        [ "$ticks" -ne 100 ] || kill -TERM 0
-        [ "$ticks" -lt 800 ] || kill -KILL "$1"
-        # Whole seconds where `sleep` knows no fractions.
-        sleep 0.01 2>/dev/null || { sleep 1 && ticks=$((ticks + 99)); }
-        ticks=$((ticks + 1))
+# Sets $family to the living processes of the command, in whatever group or session, as `pid:parent:group:session`.
+# What lost its parent belongs to the container's first process: this shell, on one machine the shim above it.
+find_family() {
+    table=
+    for stat in /proc/[0-9]*/stat; do
+        read -r line <"$stat" || continue
+        fields=${line##*) } # the name before may hold anything
+        case $fields in Z* | X*) continue ;; esac
+        fields=${fields#* }
+        parent=${fields%% *} fields=${fields#* }
+        group_of=${fields%% *} fields=${fields#* }
+        table="$table ${line%% *}:$parent:$group_of:${fields%% *}"
+    done 2>/dev/null
+    family=
+    known=" $$ ${TRAINYARD_CONTAINER:+$PPID} "
+    grown=yes
+    while [ -n "$grown" ]; do
+        grown=
+        for row in $table; do
+            pid=${row%%:*} parent=${row#*:}
+            case $known in *" $pid "*) continue ;; *" ${parent%%:*} "*) ;; *) [ "${row##*:}" = "$program" ] || continue ;; esac
+            known="$known$pid " grown=yes
+            [ "$pid" = "$copier" ] || family="$family $row"
+        done
     done
+}
+
+# The group at once, so that what it forks meanwhile is reached too; then whatever has left the group, looked up before
+# its parents are gone.
+signal_command() {
+    find_family
+    # The first form is busybox's and bash's, the second dash's.
+    [ -z "$program" ] || kill -s "$1" "-$program" || kill -s "$1" -- "-$program"
+    for row in $family; do
+        group_of=${row%:*}
+        [ "${group_of##*:}" = "$program" ] || kill -s "$1" "${row%%:*}"
+    done
+} 2>/dev/null
+
+# Whole seconds where `sleep` knows no fractions.
+pause() {
+    sleep "0.0$1" 2>/dev/null || { sleep 1 && ticks=$((ticks + 99)); }
+    ticks=$((ticks + $1))
+}
+
+# Sets $left to what still runs: how many processes, and what the first few of them are.
+name_left() {
+    # shellcheck disable=SC2086
+    set -- $family
+    left="$# of its processes" between=' ('
+    [ "$#" -gt 0 ] || left='something that still had its output open'
+    for row in $1 $2 $3; do
+        name=$(tr '\000\n' '  ' <"/proc/${row%%:*}/cmdline" | sed 's/ *$//; s/^\(.\{60\}\).*/\1.../') 2>/dev/null
+        left="$left$between$name" between=', '
+    done
+    [ "$#" -eq 0 ] || left="$left)"
+}
+
+# What the command left in the background may still be writing (`> >(tee x)` does): after a second it is reported
+# and gets SIGTERM, after 8 it is killed.
+drain() {
+    ticks=0 left=
+    while kill -0 "$copier" 2>/dev/null || { find_family && [ -n "$family" ]; }; do
+        if [ "$ticks" -ge 100 ] && [ -z "$left" ]; then
+            find_family
+            name_left
+            signal_command TERM
+        elif [ "$ticks" -ge 800 ]; then
+            signal_command KILL
+            kill -KILL "$copier" 2>/dev/null
+            return
+        fi
+        if kill -0 "$copier" 2>/dev/null; then pause 1; else pause 5; fi
+    done
+}
+
+await_family() {
+    while find_family && [ -n "$family" ]; do pause 5; done
 }
 
 explain() {
     end_last_line
     printf 'trainyard: exit code %s: %s\n' "$status" "$1" | tee -a "$log"
+}
+
+# A warning is in the log, and in the outcome even of a run that is completed.
+warn() {
+    end_last_line
+    printf 'trainyard: warning: %s\n' "$1" | tee -a "$log"
+    warnings="${warnings}trainyard: warning: $1$newline"
 }
 
 # Past the limit `tee` cannot write to the file any more and goes on with the pod's own log, which the kubelet bounds.
@@ -82,6 +161,21 @@ tell_log_limit() {
     printf 'trainyard: the log has its %s bytes; what came after is not kept\n' "$LEARNER_LOG_BYTES" | tee -a "$log"
 }
 
+# A command that ends with `&` would end before its program has begun: it is waited for, and its exit code counts.
+await_jobs='TRAINYARD_CODE=$?; [ -z "$!" ] || wait $! || TRAINYARD_CODE=$?; wait; exit $TRAINYARD_CODE'
+whole_command() {
+    text=$TRAINING_COMMAND
+    while :; do
+        case $text in
+        *' ' | *"$tab" | *"$newline") text=${text%?} ;;
+        *'&&' | *'\&') break ;;
+        *'&') printf '%s\n' "$text" "$await_jobs" && return ;;
+        *) break ;;
+        esac
+    done
+    printf '%s' "$TRAINING_COMMAND"
+}
+
 # Kubernetes keeps at most 4096 bytes, and only as UTF-8.
 write_reason() {
     new=$(($(wc -c <"$log") - before))
@@ -92,14 +186,19 @@ write_reason() {
 }
 
 [ -d "$MODEL_DIR" ] && cd "$MODEL_DIR" || give_up 71 "the model definition is not at '$MODEL_DIR'"
-unset OLDPWD
 { mkdir -p "${log%/*}" && true >>"$log"; } 2>/dev/null || give_up 72 "the log cannot be written to '$log'"
 scratch=$(mktemp -d) && mkfifo "$scratch/output" || give_up 73 "there is no room for temporary files"
 provide_python
-export PYTHONPATH="$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}"
+# Where pip puts the commands of what it installs for the user, as it does in a read-only image.
+PATH=$HOME/.local/bin:$PATH
 end_last_line >/dev/null
 before=$(wc -c <"$log") || before=0
+[ -z "$TRAINYARD_IMAGE_NOT_RUN" ] || warn "the image $TRAINYARD_IMAGE_NOT_RUN was not run: this cluster has no container engine, the command ran with this machine's own programs"
 shell=$(command -v bash || echo sh)
+option=
+[ "$1" != pipefail ] || ! "$shell" -o pipefail -c : 2>/dev/null || option='-o pipefail'
+# Where there is no setsid, bash at least gives the command a process group.
+apart=$(command -v setsid) || { [ -z "$BASH_VERSION" ] || group=yes; }
 
 # Opened both ways first: so neither end waits for the other, and no signal can come in between.
 exec 3<>"$scratch/output" 4<"$scratch/output" 5>"$scratch/output" 3>&-
@@ -111,12 +210,19 @@ exec 3<>"$scratch/output" 4<"$scratch/output" 5>"$scratch/output" 3>&-
 copier=$!
 exec 4<&-
 mark_start || give_up 73 "the state cannot be written to '$JOB_STATE_DIR'"
+[ -z "$group" ] || set -m
 (
     # A signal before the subshell had forgotten our trap was lost on it.
     [ -z "$told" ] && [ ! -e "$scratch/told" ] || exit 143
-    exec "$shell" -c "$TRAINING_COMMAND"
+    set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option"
+    eval "$TRAINYARD_EXPORTS"
+    unset OLDPWD TRAINYARD_EXPORTS
+    export PATH="$2" PYTHONPATH="$3"
+    # shellcheck disable=SC2086
+    exec ${4:+"$4"} "$5" $6 -c "$1"
 ) >&5 2>&1 5>&- &
 program=$!
+[ -z "$group" ] || set +m
 exec 5>&-
 
 await "$program"
@@ -124,17 +230,22 @@ status=$?
 if [ -n "$told" ]; then
     # Interrupted is not completed. What is still saving its state has until Kubernetes loses patience.
     [ "$status" -ne 0 ] || status=143
+    await_family
 else
     trap '' TERM
-    drain "$copier"
+    drain
 fi
 await "$copier"
 rm -rf "$scratch"
 tell_log_limit
+[ -z "$left" ] || warn "the command ended before $left; what still ran was stopped. End the command with \`wait\` if it is needed"
 
 case $status in
 126) explain 'a file of the command is not executable; run chmod +x on it before zipping it' ;;
 127) explain 'a program of the command was not found; a file of the zip is started as ./file' ;;
 esac
-[ "$status" -eq 0 ] || [ ! -w "$reason" ] || write_reason >"$reason" 2>/dev/null
+[ ! -w "$reason" ] || {
+    [ "$status" -eq 0 ] || write_reason
+    printf %s "$warnings"
+} >"$reason" 2>/dev/null
 exit "$status"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from trainyard.pods.status import Facts
+from trainyard.pods.volumes import JOB
 
 Sign = Callable[[Facts], bool]
 
@@ -38,6 +39,7 @@ _NO_SUCH_IMAGE = (
     "no matching manifest",
     "invalid reference",
 )
+_BUSY = re.compile(rf"{JOB}/\w+\b.*Device or resource busy|Device or resource busy.*{JOB}/\w+\b")
 _QUOTED = re.compile(r'"[^"]*"')  # mostly the image's name, which may be any word
 TOO_MUCH_DISK = ("exceeds the limit", "exceeds the total limit", "exceeded its local ephemeral storage limit")
 DISK_WORDS = ("ephemeral-storage", "inodes", "disk", "nodefs", "imagefs")
@@ -106,6 +108,14 @@ def exited(*codes: int) -> Sign:
     return lambda facts: facts.settled and facts.exit_code in codes
 
 
+def removed_a_mount(facts: Facts) -> bool:
+    """Match EBUSY for one of the pod's own folders, in the last line or before the folder could not be made again."""
+    if not (facts.settled and facts.exit_code):
+        return False
+    *before, last = facts.last_lines or [""]
+    return bool(_BUSY.search(last)) or ("File exists" in last and any(map(_BUSY.search, before)))
+
+
 def wrapper_gave_up(code: int) -> Sign:
     """Match learner.sh's own exits; a program may use the same codes, but not the wrapper's words with them."""
-    return lambda facts: exited(code)(facts) and facts.ended_message.startswith("trainyard: ")
+    return lambda facts: exited(code)(facts) and facts.gave_up

@@ -15,6 +15,7 @@ from trainyard.pods.labels import FRAMEWORK, MODEL_ID
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f]")
 # What stands after an error and says nothing of it: the wrapper's own line, and pip's advice to upgrade pip.
 _IDLE_WORDS = re.compile(r"trainyard: exit code|^\[notice\]|^WARNING: You are using pip|^You should consider upgrading")
+_WARNING = "trainyard: warning: "
 _LINE = 300
 
 
@@ -90,13 +91,32 @@ class Facts:
     @property
     def last_words(self) -> str:
         """The program's last line, led by a colon; nothing if there is none. Rows explain exit codes themselves."""
-        lines = [line for line in map(clean, self.ended_message.splitlines()) if line and not _IDLE_WORDS.search(line)]
-        return f": {lines[-1]}" if lines else ""
+        return f": {self.last_lines[-1]}" if self.last_lines else ""
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The program's last lines, without what the wrapper says."""
+        return [line for line in map(clean, self._ended_lines) if line and not _IDLE_WORDS.search(line)]
+
+    @property
+    def warnings(self) -> str:
+        """What the wrapper warns of, each once."""
+        found = [line for line in self.ended_message.splitlines() if line.startswith(_WARNING)]
+        return "; ".join(dict.fromkeys(clean(line.removeprefix(_WARNING)) for line in found))
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the wrapper itself ended the container, with its reason."""
+        return any(line.startswith("trainyard: ") for line in self._ended_lines[:1])
+
+    @property
+    def _ended_lines(self) -> list[str]:
+        return [line for line in self.ended_message.splitlines() if not line.startswith(_WARNING)]
 
     @property
     def details(self) -> str:
         """Whatever else the status says, led by a colon; nothing if there is nothing."""
-        said = clean(self.message) or clean(self.waiting_message) or clean(self.ended_message)
+        said = clean(self.message) or clean(self.waiting_message) or clean("\n".join(self._ended_lines))
         words = said or self.reason or self.ended or self.waiting
         return f": {words}" if words else ""
 

@@ -94,7 +94,7 @@ def layout_of(run: RunFolder, zip_path: Path, outcome: Outcome) -> Layout:
 def told(outcome: Outcome) -> str:
     """Write how the run ended for somebody who has only the bucket."""
     if outcome.code is None:
-        return "completed\n"
+        return "\n".join([f"completed{outcome.message and f'; warning: {outcome.message}'}", ""])
     exit_code = [] if outcome.exit_code is None else [f"exit code {outcome.exit_code}"]
     return "\n".join([f"{outcome.state}: {outcome.message} ({outcome.code})", *exit_code, outcome.cure, ""])
 

@@ -54,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--hide", action="append", default=[], type=_folder, metavar="DIR", help="a folder that containers find empty"
     )
+    parser.add_argument(
+        "--python", type=_prefix, metavar="DIR", help="prefix of the Python that containers find; this machine's own"
+    )
+    parser.add_argument(
+        "--provides", action="append", default=[], metavar="IMAGE", help="an image that this Python stands for"
+    )
     return parser
 
 
@@ -73,6 +79,13 @@ def _claim(text: str) -> tuple[str, Path]:
 def _folder(text: str) -> Path:
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is no folder, and there would be nothing to hide")
+    return Path(text).resolve()
+
+
+def _prefix(text: str) -> Path:
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if not Path(text, "bin", name).exists():
+        raise argparse.ArgumentTypeError(f"{text!r} has no bin/{name}")
     return Path(text).resolve()
 
 
@@ -109,6 +122,8 @@ def _config(options: argparse.Namespace, folder: Path) -> ClusterConfig:
         claims=dict(options.claim),
         missing_images=tuple(options.missing_images),
         hidden=tuple(options.hide),
+        python=options.python,
+        provided=tuple(options.provides),
     )
 
 

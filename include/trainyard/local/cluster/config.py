@@ -14,7 +14,8 @@ GPU_ANNOTATION = "trainyard.local/gpus"  # the GPUs that a scheduled pod holds, 
 class ClusterConfig:
     """`gpus` are CUDA's names of the devices; `claims` maps `namespace/name` of a claim to its folder.
 
-    `hidden` folders are empty to containers, but for their own volumes.
+    `hidden` folders are empty to containers, but for their own volumes. `python` is the prefix of the Python that they
+    find, this machine's own without it; it stands for the images in `provided`.
     """
 
     folder: Path
@@ -23,6 +24,8 @@ class ClusterConfig:
     claims: Mapping[str, Path] = field(default_factory=dict)
     missing_images: tuple[str, ...] = ()
     hidden: tuple[Path, ...] = ()
+    python: Path | None = None
+    provided: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:

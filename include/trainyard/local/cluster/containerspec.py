@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,25 +10,30 @@ from trainyard.local.cluster.config import ClusterConfig
 from trainyard.local.cluster.environment import base_environment, declared_environment, expand, gpu_environment
 from trainyard.local.cluster.mounts import PATHS, Mount
 from trainyard.local.cluster.objects import Obj, limit_of
+from trainyard.local.cluster.pythons import make_environment, python_mounts, python_variables
 from trainyard.local.cluster.quantities import whole
 from trainyard.local.cluster.rewriting import rewriter
 from trainyard.local.cluster.store import Store
 from trainyard.local.cluster.volumes import container_mounts
 from trainyard.local.cluster.waiting import NotReadyError
 
+NOT_RUN = "TRAINYARD_IMAGE_NOT_RUN"
+
 
 def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store: Store, config: ClusterConfig) -> Obj:
     """Return the record that a shim runs a container by. Raise NotReadyError where something is missing."""
     folder = config.pod(pod["metadata"]["uid"]).container(container["name"])
     declared = declared_environment(pod, container, store)
-    env = base_environment(pod) | declared | gpu_environment(pod, container)
+    python = make_environment(folder, config.python)
+    variables = base_environment(pod) | python_variables(python, config.python) | _image_variables(container, config)
+    env = variables | declared | gpu_environment(pod, container)
     argv = [expand(word, env) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
     if not argv:
         message = "the container names no command, and on the local cluster no image brings one"
         raise NotReadyError("CreateContainerError", "Failed", f"Error: {message}")
     mounts = [*container_mounts(container, volumes, pod, env), _termination_log(container, folder)]
     if config.isolation != PATHS:
-        mounts += _own_python(mounts, config)
+        mounts += python_mounts(python, mounts, config)
     spec = {"argv": argv, "env": env, "cwd": container.get("workingDir") or str(folder / records.WORK)}
     if config.isolation != PATHS:
         spec = _with_working_folder(spec, mounts, folder, config)
@@ -49,10 +53,9 @@ def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store:
     }
 
 
-def _own_python(mounts: list[Mount], config: ClusterConfig) -> list[Mount]:
-    """Keep the Python that containers run visible, read-only, where a volume would hide it: a checkout below /tmp."""
-    prefixes = [each for each in (sys.base_prefix, sys.prefix) if _is_mounted(each, mounts) or _is_hidden(each, config)]
-    return [Mount(source=prefix, target=prefix, readOnly=True) for prefix in dict.fromkeys(prefixes)]
+def _image_variables(container: Obj, config: ClusterConfig) -> dict[str, str]:
+    """Name the image that is not run, for whoever is to say so in the run's own log."""
+    return {} if container["image"] in config.provided else {NOT_RUN: container["image"]}
 
 
 def _termination_log(container: Obj, folder: Path) -> Mount:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from trainyard.local.cluster.admission import gpus_wanted
 from trainyard.local.cluster.config import GPU_ANNOTATION
@@ -37,8 +35,6 @@ def expand(text: str, env: Mapping[str, str]) -> str:
 def base_environment(pod: Obj) -> dict[str, str]:
     """Return what a container's programs find without asking; its spec may overrule all but the GPUs."""
     return {
-        # First the folder of this stack's own Python, so that `python3` in a command finds its packages.
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         "HOME": os.environ.get("HOME", "/"),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"],
