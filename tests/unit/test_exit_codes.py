@@ -1,4 +1,4 @@
-"""A command whose exit code is not its program's is warned of, and only such a command; the pod's wrapper has the last word."""
+"""A command whose exit code is not its program's is warned of, and only such a command; the wrapper has the last word."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def exit_code(command: str, folder: Path) -> int:
     options = ["pipefail"] if suits_pipefail(command) else []
     wrapper = ["bash", "-c", learner_text(), "learner", *options]
     names = ("MODEL_DIR", "LOG_DIR", "JOB_STATE_DIR", "HOME", "TMPDIR")
-    words = {"LEARNER_ID": "1", "LEARNER_PYTHON": "python3", "TERMINATION_LOG": "/dev/null", "TRAINING_COMMAND": command}
-    environment = {**os.environ, **dict.fromkeys(names, str(folder)), **words}
+    words = {"LEARNER_ID": "1", "LEARNER_PYTHON": "python3", "TERMINATION_LOG": "/dev/null"}
+    environment = {**os.environ, **dict.fromkeys(names, str(folder)), **words, "TRAINING_COMMAND": command}
     return subprocess.run(wrapper, env=environment, capture_output=True, timeout=30, start_new_session=True).returncode
 
 

@@ -1,7 +1,7 @@
 """Find commands whose exit code is not their program's, so that a run that failed would count as completed.
 
-Only what is certain is told: compound commands, and whatever the shell makes up, are passed over. What the pod's wrapper
-(pods/learner.sh) mends by itself is not told: pipelines that `pipefail` suits, and an & at the end.
+Only what is certain is told: compound commands, and whatever the shell makes up, are passed over. What the pod's
+wrapper (pods/learner.sh) mends by itself is not told: pipelines that `pipefail` suits, and an & at the end.
 """
 
 from __future__ import annotations
