@@ -1,4 +1,4 @@
-"""A command whose exit code is not its program's is warned of, and only such a command; the wrapper has the last word."""
+"""A command whose exit code is not its program's is warned of, and no other; the wrapper has the last word."""
 
 from __future__ import annotations
 
