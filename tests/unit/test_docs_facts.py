@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pod_samples import SMALL
 from typer.main import get_command
 
 from trainyard import registration, retention
@@ -18,6 +20,7 @@ from trainyard.intake import archive, compose, grid, limits, schedule
 from trainyard.local import parts
 from trainyard.local.cluster import auth, logfile, records, store
 from trainyard.pods import spec
+from trainyard.pods.environment import environment
 from trainyard.stores import digest, listing, sampling
 from trainyard.stores.moving import retrying
 from trainyard.stores.network import limits as network
@@ -96,6 +99,18 @@ _LISTS = [
 @pytest.mark.parametrize(("page", "words"), _LISTS)
 def test_a_list_in_a_page_is_whole(page, words):
     assert [word for word in words if word not in _text(page)] == []
+
+
+def test_every_variable_of_a_pod_is_documented_with_its_value():
+    found = {each["name"]: each["value"] for each in environment(replace(SMALL, plan=replace(SMALL.plan, gpus=0)))}
+    rows = [line.split(" | ") for line in (_DOCS / "pod.md").read_text("utf-8").splitlines() if line.startswith("| `")]
+    told: dict[str, str] = {}
+    for names, values in ((re.findall(r"`([A-Z_]+)`", row[0]), re.findall(r"`([^`]+)`", row[1])) for row in rows):
+        told |= dict(zip(names, values or [""] * len(names), strict=False))
+    assert found.keys() - SMALL.spec.hyperparameters.keys() <= told.keys()
+    of_the_run = {"TRAINING_ID", "TRAINING_COMMAND", "GPU_COUNT", "LEARNER_PYTHON", *SMALL.spec.hyperparameters}
+    fixed = found.keys() - of_the_run
+    assert {name: told[name] for name in fixed} == {name: found[name] for name in fixed}
 
 
 def _defaults() -> list[tuple[str, str, str]]:
