@@ -50,7 +50,7 @@ def test_members_do_not_read_it_and_who_tried_any_admins_route_is_in_it(yard, lo
     answers = [
         yard.ada.get("/audit"),
         yard.ada.post("/housekeeping", json={"dry_run": True}),
-        yard.ada.post("/housekeeping/owners", json={"model_ids": []}),
+        yard.ada.post("/housekeeping/owners", json={"runs": []}),
         yard.ada.post("/schedules/due"),
         yard.ada.post(f"/schedules/{MODEL_ID}/looks", json={"due": 1.0}),
         yard.ada.post("/doctor", json={}),
