@@ -135,10 +135,15 @@ class Service:
         return Below(self.results_of(training), f"{run.model_id}/")
 
     def cancel(self, model_id: str, caller: Caller) -> Run:
-        """Stop a run; raise C108 if it has ended already. What it has made so far is still stored."""
+        """Stop a run; raise C108 if it has ended by itself. What it has made so far is still stored.
+
+        One that was canceled already stays as it is: who asks again, since no answer came, has what was asked for.
+        """
         with self.audit.action(caller, Action.CANCEL, run=model_id) as known:
             run = self._run(model_id, caller)
             known.update(about(run))
+            if run.state is State.CANCELED:
+                return run
             if run.state.terminal:
                 message = f"{model_id} has ended already: {run.state}"
                 raise TrainyardError("C108", message, "There is nothing to cancel.")

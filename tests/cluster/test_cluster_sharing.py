@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from trainyard.domain.quantity import quantity
 from trainyard.pods.environment import GPU
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
@@ -29,7 +30,8 @@ def _gpu_node(core):
         nodes = core.list_node().items
     except ApiException as error:
         pytest.skip(f"the nodes may not be listed: {error.status} {error.reason}")
-    found = [(int((node.status.allocatable or {}).get(GPU, 0)), node) for node in nodes if not node.spec.unschedulable]
+    usable = [node for node in nodes if not node.spec.unschedulable]
+    found = [(int(quantity((node.status.allocatable or {}).get(GPU, 0))), node) for node in usable]
     gpus, node = max(found, key=lambda each: each[0], default=(0, None))
     if not gpus:
         pytest.skip("the cluster has no GPU")

@@ -218,6 +218,12 @@ class TestLooking:
             "waiting": None,
         }.items() <= http.get(f"/models/{MODEL_ID}").json().items()
 
+    def test_the_times_of_an_outcome_are_told_as_all_others(self, http, service):
+        ended = Outcome(exit_code=0, started_at=1_700_000_060.2, finished_at=1_700_000_100.9)
+        service.run_there = replace(_RUN, phase=Phase.DONE, outcome=ended)
+        told = http.get(f"/models/{MODEL_ID}").json()["outcome"]
+        assert (told["started_at"], told["finished_at"]) == ("2023-11-14T22:14:20Z", "2023-11-14T22:15:00Z")
+
     def test_a_run_that_waits_says_for_what(self, http, service):
         service.run_there = replace(_RUN, phase=Phase.WAITING_FOR_GPU)
         assert http.get(f"/models/{MODEL_ID}").json()["waiting"] == "waiting for 2 GPUs"

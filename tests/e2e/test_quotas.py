@@ -23,7 +23,7 @@ def _of_size(size: str):
     return lambda text: text.replace("resource: small", f"resource: {size}")
 
 
-def _span(yard: Yard, model_id: str) -> tuple[float, float]:
+def _span(yard: Yard, model_id: str) -> tuple[str, str]:
     outcome = yard.finished(model_id)["outcome"]
     assert outcome["code"] is None, outcome
     return outcome["started_at"], outcome["finished_at"]

@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from trainyard.domain.states import Phase
+
 pytest_plugins = ["cli_front_door"]
 
 ID = "training-DOl4q2LkR"
@@ -116,9 +118,7 @@ class TestList:
 
 class TestShow:
     @pytest.mark.parametrize("words", [["show"], ["show", "trained-models"], ["show", "training-runs"]])
-    def test_show_prints_what_the_2017_service_printed_and_of_a_run_that_is_going_the_phase(
-        self, cli, front_door, words
-    ):
+    def test_show_of_a_run_that_trains_prints_what_the_2017_service_printed_line_by_line(self, cli, front_door, words):
         front_door.add(ID, state="running", phase="training", submitted_at="2017-10-26T11:10:37Z")
         done = cli(*words, ID)
         assert done.out == (
@@ -128,11 +128,22 @@ class TestShow:
             "Name           tf-mnist\n"
             "State          running\n"
             "Submitted_at   2017-10-26T11:10:37Z\n"
-            "Phase          training\n"
             "OK\n"
             "Show trained-models details successful\n"
         )
         assert (done.code, done.err) == (0, "")
+
+    @pytest.mark.parametrize("phase", [phase for phase in Phase if phase.state])
+    def test_all_that_is_told_besides_stands_behind_the_lines_of_2017(self, cli, front_door, phase):
+        changes = {"waiting": "waiting for something", "overrides": {"lr": 0.1}, "outcome": OUTCOME}
+        front_door.add(ID, state=phase.state, phase=phase, **changes)
+        labels = [line.split()[0] for line in cli("show", ID).out.splitlines()]
+        assert labels[1:6] == ["ModelId", "url", "Name", "State", "Submitted_at"]
+        assert labels[6:-2] == ["Phase", "Overrides", "Reason", "Cure", "Exit_code", "GPU_seconds"]
+
+    def test_a_run_whose_pod_was_replaced_says_what_it_waits_for(self, cli, front_door):
+        front_door.add(ID, state="running", phase="training", waiting="its pod was replaced: waiting for 2 GPUs")
+        assert "Phase          training: its pod was replaced: waiting for 2 GPUs\nOK\n" in cli("show", ID).out
 
     def test_a_failed_run_tells_reason_cure_and_exit_code(self, cli, front_door):
         front_door.add(ID, state="error", phase="done", outcome=OUTCOME)

@@ -1,7 +1,8 @@
-"""A command whose exit code is not its program's is warned of, and only such a command; bash has the last word."""
+"""A command whose exit code is not its program's is warned of, and no other; the wrapper has the last word."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -9,28 +10,33 @@ from pathlib import Path
 import pytest
 from intake_samples import MANIFEST, change, read
 
+from trainyard.domain.pipelines import suits_pipefail
 from trainyard.intake.exitcode import lost_exit_codes
+from trainyard.pods.environment import learner_text
 
 # Each command runs ./fail.py, which ends with 3; `ok` and the chores are there.
 LOST = [
-    "./fail.py & ",
-    "nohup ./fail.py > log 2>&1 &",
+    "./fail.py & echo begun",
+    "./fail.py | head -1",
+    "./fail.py 2>&1 | tee log | sed 1q",
     "./fail.py &\nsleep 0",
     "./fail.py & wait",
     "./fail.py &\n./fail.py &\nwait",
-    "./fail.py | tee log",
-    "echo begin && ./fail.py 2>&1 | tee log",
-    "X=1 ./fail.py |& cat",
     "./fail.py; ./ok.sh",
     "./fail.py\n./ok.sh",
     "./fail.py; cp fail.py copy",
     "./fail.py;\n\necho done",
     "./fail.py || echo failed",
     "./fail.py || true",
-    "set -e; ./fail.py | tee log",
     "set -o pipefail; ./fail.py | tee log; ./ok.sh",
 ]
 KEPT = [
+    "./fail.py & ",
+    "nohup ./fail.py > log 2>&1 &",
+    "./fail.py | tee log",
+    "echo begin && ./fail.py 2>&1 | tee log",
+    "X=1 ./fail.py |& cat",
+    "set -e; ./fail.py | tee log",
     "./fail.py",
     "./fail.py;",
     "./fail.py\n",
@@ -72,7 +78,13 @@ def folder(tmp_path_factory):
 
 
 def exit_code(command: str, folder: Path) -> int:
-    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, timeout=30).returncode
+    """Run the command as a pod does, in its wrapper."""
+    options = ["pipefail"] if suits_pipefail(command) else []
+    wrapper = ["bash", "-c", learner_text(), "learner", *options]
+    names = ("MODEL_DIR", "LOG_DIR", "JOB_STATE_DIR", "HOME", "TMPDIR")
+    words = {"LEARNER_ID": "1", "LEARNER_PYTHON": "python3", "TERMINATION_LOG": "/dev/null"}
+    environment = {**os.environ, **dict.fromkeys(names, str(folder)), **words, "TRAINING_COMMAND": command}
+    return subprocess.run(wrapper, env=environment, capture_output=True, timeout=30, start_new_session=True).returncode
 
 
 @pytest.mark.parametrize("command", LOST)
@@ -92,11 +104,11 @@ def test_a_command_that_fails_with_its_program_is_not_warned_of(command, folder)
     ("command", "followed"),
     [
         ("./fail.py & wait", "./fail.py & wait $!"),
-        ("./fail.py | tee log", "set -o pipefail; ./fail.py | tee log"),
+        ("./fail.py | head -1", "set -o pipefail; ./fail.py | head -1"),
         ("./fail.py; ./ok.sh", "./fail.py && ./ok.sh"),
         ("./fail.py; ./ok.sh", "set -e; ./fail.py; ./ok.sh"),
         ("./fail.py || echo failed", "./fail.py || exit 1"),
-        ("./fail.py &", "./fail.py & wait $!"),
+        ("./fail.py & echo begun", "./fail.py & echo begun; wait $!"),
     ],
 )
 def test_the_hint_brings_the_programs_exit_code_back(command, followed, folder):
@@ -127,9 +139,9 @@ def test_what_is_not_understood_is_passed_over(command):
 
 
 def test_a_submission_is_warned_with_the_line_and_without_arguments():
-    text = change(MANIFEST, "convolutional_network.py --data ${DATA_DIR}", "train.py --token sEcReT | tee log")
+    text = change(MANIFEST, "convolutional_network.py --data ${DATA_DIR}", "train.py --token sEcReT | head -9")
     (warning,) = read(text).submission.warnings
-    assert warning.startswith("line 11: the exit code is that of tee, not of train.py")
+    assert warning.startswith("line 11: the exit code is that of head, not of train.py")
     assert "sEcReT" not in warning
 
 

@@ -299,6 +299,11 @@ class TestCanceling:
         assert refusal.value.code.code == "C108"
         assert world.history.canceled_by == {}
 
+    def test_a_run_that_was_canceled_may_be_canceled_again_which_changes_nothing(self, world, going):
+        canceled = world.service.cancel(MODEL_ID, GRACE)
+        assert world.service.cancel(MODEL_ID, GRACE) == canceled
+        assert world.history.canceled_by == {MODEL_ID: "grace"}
+
     def test_nobody_cancels_a_run_of_others(self, world, going):
         with pytest.raises(TrainyardError) as refusal:
             world.service.cancel(MODEL_ID, ADA)

@@ -19,6 +19,7 @@ from trainyard.api.patching import PatchOperation
 from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
 from trainyard.catalogue import Training
+from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
 from trainyard.errors import TrainyardError
 from trainyard.intake.grid import read_grid
@@ -156,11 +157,16 @@ def run_json(run: Run) -> dict[str, Any]:
         "submitted_at": moment(run.submitted_at),
         "running_at": moment(run.running_at),
         "finished_at": moment(run.finished_at),
-        "outcome": run.outcome.as_dict() if run.outcome else None,
+        "outcome": _outcome_json(run.outcome) if run.outcome else None,
         "experiment": run.experiment,
         "waiting": run.waiting or None,
         "overrides": dict(run.overrides),
     }
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+    times = {"started_at": moment(outcome.started_at), "finished_at": moment(outcome.finished_at)}
+    return {**outcome.as_dict(), **times}
 
 
 def _transfer_json(told: Mapping[str, Any] | None) -> dict[str, Any] | None:

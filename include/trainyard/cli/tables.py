@@ -8,6 +8,7 @@ from typing import Any
 
 from trainyard.cli.output import one_line, printable
 from trainyard.domain.hyperparameters import as_text
+from trainyard.domain.states import Phase
 
 Row = Sequence[str]
 Paint = Callable[[str], str]
@@ -111,7 +112,10 @@ def schedule_table(schedules: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
-    """Lay out one run; a run that went wrong also says why, and what to do."""
+    """Lay out one run: the rows of 2017 in their order, then what else there is to tell.
+
+    A run that went wrong also says why, and what to do.
+    """
     rows = [
         ("ModelId", _text(run, "model_id")),
         ("url", _text(run, "url")),
@@ -195,9 +199,9 @@ def _gpu_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _phase_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Say where a run that is going is on its way, and what it waits for."""
+    """Say where a run that is going is on its way, and what it waits for; that a program runs is said by its state."""
     phase, waiting = _text(run, "phase"), _text(run, "waiting")
-    if not phase or phase == "done":
+    if not phase or phase == Phase.DONE or (phase == Phase.TRAINING and not waiting):
         return []
     return [("Phase", f"{phase}: {waiting}" if waiting else phase)]
 

@@ -1,6 +1,7 @@
 """Find commands whose exit code is not their program's, so that a run that failed would count as completed.
 
-Only what is certain is told: compound commands, and whatever the shell makes up, are passed over.
+Only what is certain is told: compound commands, and whatever the shell makes up, are passed over. What the pod's
+wrapper (pods/learner.sh) mends by itself is not told: pipelines that `pipefail` suits, and an & at the end.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from trainyard.domain.pipelines import suits_pipefail
 from trainyard.intake.shell import Token, UncertainError, shell_tokens
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=.*", re.DOTALL)
@@ -67,15 +69,18 @@ def lost_exit_codes(command: str) -> list[str]:
         jobs = _jobs(shell_tokens(command))
     except UncertainError:
         return []
-    return list(dict.fromkeys(_lost(jobs))) if jobs else []
+    awaited = command.rstrip(" \t\n").endswith("&")
+    return list(dict.fromkeys(_lost(jobs, suits_pipefail(command), awaited))) if jobs else []
 
 
-def _lost(jobs: Sequence[Job]) -> Iterator[str]:
-    errexit = pipefail = False
+def _lost(jobs: Sequence[Job], pipefail: bool, awaited: bool) -> Iterator[str]:
+    errexit = False
     for number, job in enumerate(jobs):
         rest = jobs[number + 1 :]
         errexit, pipefail = errexit or _sets(job, "e", "errexit"), pipefail or _sets(job, "", "pipefail")
         if job.compound or not job.is_program:
+            continue
+        if job.behind == "&" and awaited and not rest:
             continue
         if job.behind == "&":
             yield from _lost_in_background(job, rest)

@@ -22,8 +22,8 @@ from trainyard.errors import TrainyardError
 from trainyard.intake.grid import MOST_RUNS
 
 log = logging.getLogger(__name__)
-# What tells nobody's business: the description of the interface.
-_OPEN = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
+# What tells nobody's business: the description of the interface, and the schemas that editors fetch.
+_OPEN = re.compile(r"/docs|/docs/oauth2-redirect|/redoc|/openapi\.json|/schemas(?:/.*)?", re.DOTALL)
 _STREAM = re.compile(r"/models/[^/]+/(?:logs|results/.+)", re.DOTALL)
 _SUBMISSION = re.compile(r"/models/?")
 _JSON = Bounds(1024 * 1024)
@@ -66,7 +66,7 @@ class Door:
         """Return how the request is read and answered; raise TrainyardError for one that is refused."""
         check_address(scope)
         path, caller = path_of(scope), None
-        if path not in _OPEN:
+        if not _OPEN.fullmatch(path):
             caller = scope[CALLER] = await _identified(scope)
         if caller and scope["method"] == "POST" and _SUBMISSION.fullmatch(path):
             body = self._submitting(scope, receive, caller, used)

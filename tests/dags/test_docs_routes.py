@@ -1,0 +1,97 @@
+"""docs/rest.md has every request and every field of an answer; docs/errors.md says how often a step is tried again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from appasking import created_app
+from samples import MODEL_ID, training
+
+from trainyard.domain.outcome import Outcome
+from trainyard.domain.schedule import Progress, Schedule
+from trainyard.domain.states import Phase
+from trainyard.runs import Run
+from trainyard.schedules import Entry
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+_DOCS = Path(__file__).resolve().parents[2] / "docs"
+_WORDS = {2: "two", 4: "four"}
+
+
+def _text(page: str) -> str:
+    return " ".join((_DOCS / f"{page}.md").read_text("utf-8").split())
+
+
+def test_every_request_is_documented_and_no_other():
+    paths = created_app().openapi()["paths"]
+    there = {
+        re.sub(r"{\w+}", "ID", f"{verb.upper()} /v3{path.replace('{name}', 'NAME')}")
+        for path, verbs in paths.items()
+        for verb in verbs
+    }
+    documented = set(re.findall(r"`((?:GET|POST|PATCH|DELETE) /v3/[\w/]+)`", _text("rest")))
+    assert documented == there
+
+
+def _run() -> Run:
+    return Run(MODEL_ID, MODEL_ID, "tf-mnist", "vision", "tensorflow", 1, Phase.DONE, 1.0, outcome=Outcome())
+
+
+def test_every_field_of_a_run_and_its_outcome_is_documented():
+    from trainyard.api.models import run_json
+
+    told = run_json(_run())
+    assert [key for key in (*told, "transfer", "schedule", *told["outcome"]) if f"`{key}`" not in _text("cli")] == []
+
+
+def test_what_only_one_run_alone_has_is_in_no_list():
+    from trainyard.api.models import run_json
+
+    assert {"transfer", "schedule"}.isdisjoint(run_json(_run()))
+
+
+@pytest.mark.parametrize("page", ["rest", "cli"])
+def test_every_field_of_a_schedule_is_documented(page):
+    from trainyard.api.schedules import schedule_json
+    from trainyard.retraining import Retrained, Standing
+
+    entry = Entry(MODEL_ID, Schedule(cron="30 2 * * *"), Progress(settled=0.0))
+    told = schedule_json(Retrained(training(MODEL_ID), entry, Standing.ACTIVE, 1.0, MODEL_ID))
+    assert [key for key in told if f"`{key}`" not in _text(page)] == []
+
+
+@pytest.mark.parametrize("page", ["rest", "cli"])
+def test_every_field_of_an_account_and_of_a_dataset_is_documented(page):
+    from trainyard.api.datasets import dataset_json
+    from trainyard.api.quota import usage_json
+    from trainyard.quota import Usage
+    from trainyard.workspace.datasets import Cached
+
+    fields = [*usage_json(Usage("vision", 1, 0, 0, 0, 0.0)), *dataset_json(Cached("k", "b", "v", 1, 1, (), 0, 1.0))]
+    assert [key for key in fields if f"`{key}`" not in _text(page)] == []
+
+
+def test_how_often_a_step_is_tried_again_is_documented():
+    from trainyard.airflow.dag import _RETRIES
+    from trainyard.settings import read_settings
+
+    first = int(_RETRIES["retry_delay"].total_seconds())
+    assert f"by itself, {_WORDS[_RETRIES['retries']]} times, later each time: after {first} seconds" in _text("errors")
+    assert f"else `TRAINYARD_POD_RETRIES` ({read_settings({}).pod_retries})" in _text("errors")
+
+
+def test_the_services_own_dags_are_documented():
+    from trainyard.airflow.leftovers import OWN
+
+    rows = (_DOCS / "accounts.md").read_text("utf-8").splitlines()
+    (row,) = [row for row in rows if "the service's own DAGs (" in row]
+    assert sorted(re.findall(r"`(\w+)`", row)) == sorted(OWN)
+
+
+def test_how_many_results_a_page_has_is_documented():
+    from trainyard.api.results import MOST
+
+    assert f"at most {MOST:,} objects, or `limit` of them" in _text("rest")

@@ -1,0 +1,165 @@
+"""Numbers, defaults and lists in the documentation are those of the code; its tables and links are whole."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pod_samples import SMALL
+from typer.main import get_command
+
+from trainyard import registration, retention
+from trainyard.audit import event, files
+from trainyard.cli.main import app
+from trainyard.domain import hyperparameters, plan
+from trainyard.domain.states import Phase, State
+from trainyard.inbox import drops
+from trainyard.intake import archive, compose, grid, limits, schedule
+from trainyard.local import parts
+from trainyard.local.cluster import auth, logfile, records, store
+from trainyard.pods import spec
+from trainyard.pods.environment import environment
+from trainyard.stores import digest, listing, sampling
+from trainyard.stores.moving import retrying
+from trainyard.stores.network import limits as network
+from trainyard.stores.s3 import endpoint
+from trainyard.workspace import leases
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_DOCS = _PROJECT / "docs"
+_PAGES = sorted([*_DOCS.glob("*.md"), *(_PROJECT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING"))])
+_MIB = 1024**2
+_WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+_SHIPPED = limits.load_limits(None, None, None)
+_OWNED = sum(account.gpus for account in _SHIPPED.accounts.values())
+
+
+def _text(page: str) -> str:
+    """Return a page on one line, so that a sentence is found wherever its lines end."""
+    return " ".join((_DOCS / f"{page}.md").read_text("utf-8").split())
+
+
+_FACTS = [
+    ("settings", f"and {parts._SIMULATED_GPUS} on a machine without any, as many as the shipped accounts own together"),
+    ("settings", f"and {_OWNED} on a machine without any, as many as the shipped accounts own together"),
+    ("cli", f"or up to {grid.MOST_RUNS} trainings at once"),
+    ("rest", f"submits 1 to {grid.MOST_RUNS} trainings"),
+    ("cli", f"At most {registration._LONGEST_EXPERIMENT} characters."),
+    ("accounts", f"a sweep removes at most {retention._MOST_A_SWEEP} runs"),
+    ("audit", f"a line has at most {event.MAX_LINE_BYTES:,} bytes"),
+    ("audit", f"up to {event._MAX_DETAILS} values, {event._MAX_VALUE} bytes each"),
+    ("audit", f"After {files._FILE_BYTES // _MIB} MiB, or a quarter of"),
+    ("manifest", f"over {compose.MOST_VALUES:,} values (anchors unfolded), {compose.MOST_LEVELS} levels"),
+    ("manifest", f"or a key over {compose.LONGEST_KEY} characters"),
+    ("manifest", f"that the service or a shell gives a meaning; at most {hyperparameters.MOST}."),
+    ("manifest", f"text (at most {hyperparameters.LONGEST_TEXT:,} characters)"),
+    ("manifest", f"from `{schedule._LEAST_EVERY // 60}m` to `{schedule._MOST_EVERY // 86400}d`"),
+    ("manifest", f"default `{schedule._DEFAULT_EVERY // 60}m`"),
+    ("manifest", f"or `500m`; default {plan.DEFAULT_CPU_MILLIS // 1000}."),
+    ("manifest", f"Default `{plan.DEFAULT_MEMORY // 1024**3}GiB`."),
+    ("manifest", f"for zips of more than {archive._RATIO_FLOOR // _MIB} MiB unpacked"),
+    ("stores", f"A connection has {endpoint.CONNECT_SECONDS} seconds to come up and {endpoint.READ_SECONDS} to move"),
+    ("stores", f"requests are tried {_WORDS[endpoint.ATTEMPTS]} times"),
+    ("stores", f"is tried {_WORDS[retrying.ATTEMPTS]} times"),
+    ("stores", f"of up to {_WORDS[sampling._MOST]} folders"),
+    ("stores", f"is read beyond {network.ANSWER_BYTES // _MIB} MiB"),
+    ("stores", f"earns it back at {network.SLOWEST // 1024} KiB a second"),
+    ("stores", f"whose names have {listing._MEAN_KEY} bytes on average"),
+    ("stores", f"Objects above {digest.IN_PARTS // _MIB} MiB arrive as ranges"),
+    ("stores", f"stored in parts of {digest.PART // _MIB} MiB"),
+    ("stores", f"a lease | after {leases.LEASE_SECONDS:g} seconds"),
+    ("stores", f"writes to every {leases.LEASE_SECONDS / leases._BEATS:g} seconds"),
+    ("pod", f"of which {spec._RESERVED_DISK // 1024**3} GiB is reserved"),
+    ("pod", f"the limit is {_WORDS[spec._CPU_BURST]} times the request"),
+    ("local-cluster", f"at most {logfile.FILES} files of {logfile.FILE_BYTES // _MIB} MiB"),
+    ("local-cluster", f"forgotten ({store._HISTORY:,} changes"),
+    ("doctor", f"{1 + 3 * len(_SHIPPED.accounts)} pools are as quotas.yaml and the settings say"),
+    ("doctor", f"the accounts own {_OWNED}"),
+]
+
+
+@pytest.mark.parametrize(("page", "sentence"), _FACTS)
+def test_a_number_in_a_sentence_is_that_of_the_code(page, sentence):
+    assert sentence in _text(page)
+
+
+_LISTS = [
+    ("cli", [f"`{state}`" for state in State]),
+    ("rest", [f"`{state}`" for state in State]),
+    ("cli", [f"`{phase}`" for phase in Phase]),
+    ("inbox", [f"`{ending}`" for ending in drops._UNFINISHED]),
+    ("local-cluster", [records.SPEC, records.SHIM, records.STARTED, records.EXITED, records.SHUTDOWN, records.LOG]),
+    ("local-cluster", [f"`{path}`" for path in auth.OPEN_PATHS]),
+    ("manifest", [f"`{size}`" for size in _SHIPPED.sizes]),
+]
+
+
+@pytest.mark.parametrize(("page", "words"), _LISTS)
+def test_a_list_in_a_page_is_whole(page, words):
+    assert [word for word in words if word not in _text(page)] == []
+
+
+def test_every_variable_of_a_pod_is_documented_with_its_value():
+    found = {each["name"]: each["value"] for each in environment(replace(SMALL, plan=replace(SMALL.plan, gpus=0)))}
+    rows = [line.split(" | ") for line in (_DOCS / "pod.md").read_text("utf-8").splitlines() if line.startswith("| `")]
+    told: dict[str, str] = {}
+    for names, values in ((re.findall(r"`([A-Z_]+)`", row[0]), re.findall(r"`([^`]+)`", row[1])) for row in rows):
+        told |= dict(zip(names, values or [""] * len(names), strict=False))
+    assert found.keys() - SMALL.spec.hyperparameters.keys() <= told.keys()
+    of_the_run = {"TRAINING_ID", "TRAINING_COMMAND", "GPU_COUNT", "LEARNER_PYTHON", *SMALL.spec.hyperparameters}
+    fixed = found.keys() - of_the_run
+    assert {name: told[name] for name in fixed} == {name: found[name] for name in fixed}
+
+
+def _defaults() -> list[tuple[str, str, str]]:
+    found = [
+        (name, option, str(param.default))
+        for name, command in get_command(app).commands.items()
+        for param in command.params
+        for option in param.opts
+        if option.startswith("--") and str(param.default).isdigit()
+    ]
+    return [*found, ("audit", "--limit", "100")]
+
+
+@pytest.mark.parametrize(("command", "option", "default"), _defaults())
+def test_a_number_that_an_option_has_by_default_is_documented(command, option, default):
+    pages = [(_DOCS / f"{page}.md").read_text("utf-8").splitlines() for page in ("cli", "doctor")]
+    rows = [line for page in pages for line in page if line.startswith(f"| `{option} ")]
+    assert any(re.search(rf"\b{default}\b", row) for row in rows), (command, option)
+
+
+def _blocks(page: Path) -> list[list[str]]:
+    """Return the runs of lines that begin with a bar, outside of code."""
+    prose = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return [block.strip().splitlines() for block in re.findall(r"(?:^\|.*\n?)+", prose, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_every_row_stands_in_a_table_with_as_many_cells(page):
+    for rows in _blocks(page):
+        assert re.fullmatch(r"[|-]+", rows[1]) if len(rows) > 1 else False, rows[0]
+        cells = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+        assert len(cells) == 1, rows[0]
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), target
+        assert not anchor or anchor in _anchors(file), target
+
+
+def test_nobody_is_told_to_install_the_project_of_somebody_else():
+    assert [page.name for page in _PAGES if re.search(r"pip install \"?trainyard", page.read_text("utf-8"))] == []
