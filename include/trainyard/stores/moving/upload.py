@@ -84,6 +84,8 @@ def _not_listed(store: Store, prefix: str, stored: Mapping[str, Entry], shared: 
 def _as_sent(listed: Entry, sent: Entry) -> bool:
     if listed.size != sent.size:
         return False
+    if not (listed.etag and sent.etag):
+        return sent.md5 is None or listed.md5 in (None, sent.md5)
     # What was sent in parts has an etag that some servers list in another form; its parts were compared one by one.
     in_parts = sent.md5 is None and ("-" in sent.etag) != ("-" in listed.etag)
     return listed.etag == sent.etag or in_parts or (sent.md5 is not None and listed.md5 in (None, sent.md5))
