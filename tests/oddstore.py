@@ -1,4 +1,4 @@
-"""An S3 server with the oddities of real ones: refusals by any code, objects without etags. On the loopback interface."""
+"""An S3 server on the loopback interface with the oddities of real ones: any refusal, objects without etags."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class OddStore:
     modified: dict[str, float] = field(default_factory=dict)
     etags: bool = True
     times: bool = True
+    ranges: bool = True
     refuses: Answer | None = None
     asked: list[str] = field(default_factory=list)
 
@@ -121,7 +122,7 @@ class _Odd(BaseHTTPRequestHandler):
 
     def _send_object(self, key: str) -> None:
         data, headers, wanted = self.store.objects[key], self.store.headers_of(key), self.headers["Range"]
-        if not wanted:
+        if not (wanted and self.store.ranges):
             self._send(200, data, headers)
             return
         first, last = map(int, wanted.removeprefix("bytes=").split("-"))

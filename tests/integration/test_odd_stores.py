@@ -18,6 +18,7 @@ from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.moving.source import Source
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
+from trainyard.stores.sampling import read_start
 from trainyard.stores.swift.adapter import SwiftStore
 from trainyard.stores.transfer import download, upload
 from trainyard.workspace.datasets import version_of
@@ -148,6 +149,29 @@ class TestNoEtags:
         with OddStore({}, etags=False) as odd:
             assert upload(store_at(odd.url), [source("model", b"12")], "m/", 1, quiet).moved_files == 1
             assert odd.objects == {"m/model": b"12"}
+
+
+class TestReadingAByte:
+    def test_an_object_is_tried_by_one_byte_of_it(self) -> None:
+        with OddStore({"large": b"x" * 3_000_000}) as odd:
+            store = store_at(odd.url)
+            (listed,) = store.list()
+            read_start(store, listed)
+            assert odd.asked[1:] == ["GET large bytes=0-0"]
+
+    def test_a_server_that_knows_no_ranges_is_read_from_all_the_same(self) -> None:
+        with OddStore({"large": b"x" * 3_000_000}, ranges=False) as odd:
+            store = store_at(odd.url)
+            (listed,) = store.list()
+            read_start(store, listed)
+
+    def test_an_empty_object_is_tried_too(self) -> None:
+        with OddStore({"empty": b""}) as odd:
+            store = store_at(odd.url)
+            (listed,) = store.list()
+            read_start(store, listed)
+            odd.refuses = Answer(403, "AccessDenied", objects_only=True)
+            assert refused(lambda: read_start(store, listed)).why is Why.FORBIDDEN
 
 
 class TestHosts:
