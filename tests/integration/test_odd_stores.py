@@ -21,7 +21,8 @@ from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.sampling import read_start
 from trainyard.stores.swift.adapter import SwiftStore
 from trainyard.stores.transfer import download, upload
-from trainyard.workspace.datasets import version_of
+from trainyard.workspace.datasets import DatasetCache, version_of
+from trainyard.workspace.layout import Workspace
 
 SECRET = "hidden-secret"
 HTTP_RETRIES = 3
@@ -128,6 +129,17 @@ class TestNoEtags:
             assert version_of(store.list()) == before
             odd.objects["a.csv"], odd.modified["a.csv"] = b"2", 1_700_000_500
             assert version_of(store.list()) != before
+
+    def test_a_dataset_is_cached_and_a_changed_one_is_a_new_version(self, tmp_path: Path) -> None:
+        cache, ref = DatasetCache(Workspace(tmp_path)), StoreRef("s3", "b-ucket", "http://any")
+        with OddStore({"a.csv": b"1"}, etags=False) as odd:
+            first = cache.obtain(ref, store_at(odd.url), "training-a", 1, quiet)
+            again = cache.obtain(ref, store_at(odd.url), "training-b", 1, quiet)
+            assert (again.path, again.hit) == (first.path, True)
+            odd.objects["a.csv"], odd.modified["a.csv"] = b"2", 1_700_000_500
+            changed = cache.obtain(ref, store_at(odd.url), "training-c", 1, quiet)
+        assert (changed.path / "a.csv").read_bytes() == b"2"
+        assert (first.path / "a.csv").read_bytes() == b"1"
 
     def test_an_object_that_is_replaced_after_it_was_listed_is_noticed_by_its_time(self) -> None:
         with OddStore({"a.csv": b"1"}, etags=False) as odd:
