@@ -46,6 +46,16 @@ class HostileStore:
             self.waiting += waiting
 
 
+# What a Keystone answers to a sign-in, by its address, that is none of Keystone's answers.
+_SHAPES = {
+    "/list": b"[]",
+    "/no-token": b'{"token": []}',
+    "/odd-catalog": b'{"token": {"catalog": [[1]], "expires_at": "2099-01-01T00:00:00Z", "methods": []}}',
+    "/no-moment": b'{"token": {"catalog": [], "expires_at": "soon", "methods": []}}',
+    "/number": b"7",
+}
+
+
 def _handler_of(store: HostileStore) -> type[BaseHTTPRequestHandler]:
     return type("Handler", (_Hostile,), {"store": store})
 
@@ -80,6 +90,10 @@ class _Hostile(BaseHTTPRequestHandler):
         swift = path.startswith("/v1/AUTH_p/")
         bucket, _, key = path.removeprefix("/v1/AUTH_p").lstrip("/").partition("/")
         page = _swift_page if swift else _s3_page
+        if bucket.startswith("status-"):
+            status, _, said = bucket.removesuffix("_segments").removeprefix("status-").partition("-")
+            self.whole(said.encode(), int(status))
+            return None
         return _WAYS[bucket.removesuffix("_segments")](self, page, key, query)
 
     def _sign_in(self, path: str) -> None:
@@ -91,6 +105,9 @@ class _Hostile(BaseHTTPRequestHandler):
         storage = self.store.inside if "inside" in path else self.store.url
         endpoint = {"interface": "public", "region": "r", "region_id": "r", "url": f"{storage}/v1/AUTH_p", "id": "e"}
         catalog = [{"type": "object-store", "name": "swift", "id": "s", "endpoints": [endpoint]}]
+        if odd := _SHAPES.get(path.partition("/v3")[0]):
+            self.whole(odd, 201, {"X-Subject-Token": "t", "Content-Type": "application/json"})
+            return
         token = {"methods": ["password"], "expires_at": "2099-01-01T00:00:00Z", "catalog": catalog}
         user = {"id": "u", "name": "u", "domain": {"id": "d", "name": "d"}}
         self.whole(json.dumps({"token": {**token, "user": user}}).encode(), 201, {"X-Subject-Token": "t"})

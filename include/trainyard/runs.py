@@ -19,6 +19,7 @@ class Run:
     """One run as people see it. Times are seconds since the epoch.
 
     `outcome` is there once nothing can change it any more, which may be before the run's last step has ended.
+    `left_out` tells which of its files were not stored, None where all are.
     """
 
     model_id: str
@@ -34,6 +35,7 @@ class Run:
     outcome: Outcome | None = None
     experiment: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> RunKey:

@@ -214,6 +214,7 @@ class TestLooking:
             "running_at": "2023-11-14T22:14:20Z",
             "finished_at": None,
             "outcome": None,
+            "left_out": None,
             "experiment": "",
             "waiting": None,
         }.items() <= http.get(f"/models/{MODEL_ID}").json().items()
@@ -223,6 +224,11 @@ class TestLooking:
         service.run_there = replace(_RUN, phase=Phase.DONE, outcome=ended)
         told = http.get(f"/models/{MODEL_ID}").json()["outcome"]
         assert (told["started_at"], told["finished_at"]) == ("2023-11-14T22:14:20Z", "2023-11-14T22:15:00Z")
+
+    def test_files_that_were_not_stored_are_told(self, http, service):
+        left_out = {"count": 1, "files": [{"name": "result/latest", "reason": "is a link to nothing"}]}
+        service.run_there = replace(_RUN, left_out=left_out)
+        assert http.get(f"/models/{MODEL_ID}").json()["left_out"] == left_out
 
     def test_a_run_that_waits_says_for_what(self, http, service):
         service.run_there = replace(_RUN, phase=Phase.WAITING_FOR_GPU)

@@ -211,6 +211,28 @@ def _states(world, run_id=MODEL_ID, training_id=None):
         return dict(session.execute(select(task.task_id, task.state).where(task.run_id == run_id, *of_training)).all())
 
 
+class TestLeftOut:
+    def test_files_that_were_not_stored_are_a_part_of_the_run(self, world):
+        _submit(world)
+        _parse(world)
+        _start(world, **_ALL)
+        _end(world, train=_TRAINED)
+        assert world.history.find(MODEL_ID).left_out is None
+        told = {"count": 1, "files": [{"name": "result/latest", "reason": "is a link to nothing"}]}
+        _says(world, told, "left_out", "upload")
+        run = world.history.find(MODEL_ID)
+        assert run.left_out == told
+
+    @pytest.mark.parametrize("value", [7, [], {"count": "x"}, {"count": -1}, {"count": 1, "files": 3}, {"files": []}])
+    def test_what_no_run_can_have_left_does_not_fail_the_answer(self, world, value):
+        _submit(world)
+        _parse(world)
+        _start(world, **_ALL)
+        _end(world, train=_TRAINED)
+        _says(world, value, "left_out", "upload")
+        assert not (world.history.find(MODEL_ID).left_out or {"files": []})["files"]
+
+
 class TestLists:
     def test_a_training_that_airflow_does_not_know_yet_is_a_queued_run(self, world):
         there = _submit(world)

@@ -132,6 +132,53 @@ class TestListings:
         )
 
 
+class TestKeystone:
+    @pytest.mark.parametrize("place", ["/list", "/no-token", "/odd-catalog", "/no-moment", "/number"])
+    @pytest.mark.parametrize("deed", ["read", "get", "put", "list"])
+    def test_an_answer_of_another_shape_is_the_stores_fault_whatever_it_is_signed_in_for(
+        self, hostile: HostileStore, place: str, deed: str
+    ) -> None:
+        store = store_of("swift", hostile, "any", place=place)
+        deeds: dict[str, Any] = {
+            "read": lambda: store.read(Entry("a", 5, ""), 0, 5, io.BytesIO()),
+            "get": lambda: store.get("a", io.BytesIO()),
+            "put": lambda: store.put("a", io.BytesIO(CONTENT), 5),
+            "list": lambda: list(store.list()),
+        }
+        assert refused(deeds[deed]).why in (Why.UNTRUSTED, Why.NO_BUCKET)
+
+    def test_what_the_file_raises_that_is_written_to_is_not_the_stores(self, hostile: HostileStore) -> None:
+        closed = io.BytesIO()
+        closed.close()
+        with pytest.raises(ValueError, match="closed file"):
+            store_of("swift", hostile, "status-200-hello").get("a", closed)
+
+
+class TestSwiftRefusals:
+    @pytest.mark.parametrize(
+        ("status", "code", "word"),
+        [
+            ("413-Upload exceeds quota.", "C103", "quota"),
+            ("413-Your request is too large.", "C103", "larger than"),
+            ("507", "C103", "no room"),
+            ("501", "C103", "support"),
+            ("429", "S302", "fewer requests"),
+            ("498", "S302", "fewer requests"),
+            ("405", "C103", "not allowed"),
+            ("403", "C103", "not allowed"),
+            ("400", "S302", "could not"),
+        ],
+    )
+    def test_a_status_is_named_with_what_it_means(
+        self, hostile: HostileStore, status: str, code: str, word: str
+    ) -> None:
+        error = refused(lambda: store_of("swift", hostile, f"status-{status}").put("a", io.BytesIO(CONTENT), 5))
+        assert error.code.code == code
+        assert word in error.message
+        assert status[:3] in error.message
+        assert error.cure
+
+
 class TestAddresses:
     @pytest.mark.parametrize("bucket", ["redirects", "redirects-objects"])
     def test_redirects_are_not_followed(

@@ -62,15 +62,15 @@ def test_objects_of_many_pages_move_in_both_directions(swift: Bucket, tmp_path: 
 def test_a_full_container_is_told_with_its_cure(swift: Bucket, swift_hands: Any) -> None:
     swift_hands.post_container(swift.ref.bucket, {"X-Container-Meta-Quota-Bytes": "1000"})
     error = refused(swift, "large", bytes(2000))
-    assert (error.why, error.code.code) == (Why.FORBIDDEN, "C103")
+    assert (error.why, error.code.code) == (Why.UNABLE, "C103")
     assert "quota" in error.message
     assert "quota" in error.cure
 
 
 def test_what_is_too_large_for_the_store_is_told(swift: Bucket) -> None:
     error = refused(swift, "large", bytes(33 * MIB))
-    assert (error.why, error.code.code) == (Why.FORBIDDEN, "C103")
-    assert "size limit" in error.message
+    assert (error.why, error.code.code) == (Why.UNABLE, "C103")
+    assert "larger than an object" in error.message
 
 
 def test_a_half_sent_file_is_no_object(swift: Bucket) -> None:

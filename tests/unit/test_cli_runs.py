@@ -175,6 +175,19 @@ class TestShow:
         front_door.add(ID, state="completed", phase="done", outcome={**OUTCOME, **ended})
         assert "Submitted_at   2017-10-26T11:16:51Z\nOK\n" in cli("show", ID).out
 
+    def test_files_that_were_not_stored_are_listed_with_their_reasons(self, cli, front_door):
+        file = {"name": "result/\x1b[31mlatest", "reason": "is a link that leads out of the run's folders"}
+        front_door.add(ID, state="completed", left_out={"count": 30, "files": [file, file]})
+        shown = cli("show", ID).out
+        assert "latest is a link that leads out of the run's folders\n" in shown
+        assert "               30 files are not stored: learner-1/store-results.log" in shown
+        assert "\x1b" not in shown
+
+    @pytest.mark.parametrize("left_out", [None, {}, {"count": 0, "files": []}, 7])
+    def test_a_run_without_such_files_has_no_row_for_them(self, cli, front_door, left_out):
+        front_door.add(ID, state="completed", left_out=left_out)
+        assert "Left_out" not in cli("show", ID).out
+
     def test_a_run_that_waits_says_for_what(self, cli, front_door):
         front_door.add(ID, phase="waiting-for-gpu", waiting="waiting for 2 GPUs")
         assert "Phase          waiting-for-gpu: waiting for 2 GPUs\nOK\n" in cli("show", ID).out

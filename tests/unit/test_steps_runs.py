@@ -249,10 +249,67 @@ class TestUpload:
         assert "secret" not in "".join(bench.stored().values())
         notes = bench.stored()["learner-1/store-results.log"].splitlines()
         assert notes == [
-            "result/file is not stored: it is a link",
-            "result/folder is not stored: it is a link",
-            "result/pipe is not stored: it is no file",
+            "result/file is not stored: it is a link that leads out of the run's folders",
+            "result/folder is not stored: it is a link that leads out of the run's folders",
+            "result/pipe is not stored: it is a pipe, no file",
         ]
+
+    def test_what_a_link_inside_leads_to_is_stored(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"result/hf/blobs/aa": "weights", "result/epoch=1.ckpt": "c", "state/tb/events": "e"})
+        (bench.run.result / "hf/snapshots/1").mkdir(parents=True)
+        (bench.run.result / "hf/snapshots/1/model.safetensors").symlink_to("../../blobs/aa")
+        (bench.run.result / "last.ckpt").symlink_to("/job/result/epoch=1.ckpt")
+        (bench.run.result / "summaries").symlink_to("../state/tb")
+        checkpoints = bench.workspace.checkpoints("vision", bench.spec.results)
+        (checkpoints / "step-1").write_text("s")
+        (checkpoints / "last").symlink_to("/job/checkpoints/step-1")
+        stored = bench.upload()
+        found = bench.stored()
+        assert found["hf/snapshots/1/model.safetensors"] == "weights"
+        assert found["last.ckpt"] == "c"
+        assert found["summaries/events"] == "e"
+        assert bench.results.contents["_wml_checkpoints/last"] == b"s"
+        assert stored.left_out == ()
+        assert "learner-1/store-results.log" not in found
+
+    def test_a_checkpoint_below_what_has_become_a_link_does_not_keep_the_next_run_from_being_staged(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        bench.results.contents["_wml_checkpoints/last/weights"] = b"old"
+        checkpoints = bench.workspace.checkpoints("vision", bench.spec.results)
+        checkpoints.mkdir(parents=True)
+        (checkpoints / "last").symlink_to(tmp_path)
+        bench.stage()
+        assert not (tmp_path / "weights").exists()
+
+    def test_a_name_that_stores_do_not_keep_is_stored_escaped_and_costs_no_other(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"result/confusion\tmatrix.csv": "1", "result/model.bin": "m"})
+        checkpoints = bench.workspace.checkpoints("vision", bench.spec.results)
+        (checkpoints / "a\nb").write_text("x")
+        stored = bench.upload()
+        assert bench.stored()["confusion%09matrix.csv"] == "1"
+        assert bench.stored()["model.bin"] == "m"
+        assert [each.name for each in stored.left_out] == ["_wml_checkpoints/a\\nb"]
+        assert bench.stored()["learner-1/store-results.log"].splitlines() == [
+            "_wml_checkpoints/a\\nb is not stored: it has characters that stores do not keep",
+            "confusion\\tmatrix.csv is stored as confusion%09matrix.csv, since stores do not keep such characters",
+        ]
+
+    def test_a_name_that_the_store_refuses_costs_no_other_file(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"result/odd": "1", "result/model.bin": "m"})
+
+        def refuse(key: str) -> None:
+            if key.endswith("/odd"):
+                raise refusal(Why.BAD_KEY, bench.results.place, "write to", key)
+
+        bench.results.on_put = refuse
+        stored = bench.upload()
+        assert bench.stored()["model.bin"] == "m"
+        assert [each.name for each in stored.left_out] == ["odd"]
+        assert "odd is not stored" in bench.stored()["learner-1/store-results.log"]
 
     def test_a_log_folder_that_is_a_link_is_not_written_to(self, bench: Bench, tmp_path: Path) -> None:
         outside = tmp_path / "outside"

@@ -279,10 +279,16 @@ class TestUpload:
             assert upload(store, both, "", 1, quiet, shared=True).files == 1
             assert store.contents == {"a": b"1"}
 
-    def test_bad_keys_are_refused_before_anything_is_sent(self) -> None:
+    def test_a_bad_key_is_left_out_and_costs_no_other_file(self) -> None:
+        store = MemoryStore()
+        done = upload(store, [source("a", b"1"), source("../b", b"2"), source("c" * 300, b"3")], "id/", 1, quiet)
+        assert store.sent == ["id/a"]
+        assert set(done.left_out) == {"../b", "c" * 300}
+
+    def test_keys_that_cannot_be_files_beside_each_other_are_refused_before_anything_is_sent(self) -> None:
         store = MemoryStore()
         with pytest.raises(StoreError):
-            upload(store, [source("a", b"1"), source("../b", b"2")], "id/", 1, quiet)
+            upload(store, [source("a", b"1"), source("a/b", b"2")], "id/", 1, quiet)
         assert store.sent == []
 
 

@@ -17,10 +17,11 @@ from sqlalchemy.orm import Session
 
 from trainyard.airflow.canceled import CANCELED, canceled_by
 from trainyard.airflow.canceling import cancel
-from trainyard.airflow.outcomes import KEY, USED, value_of
+from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, value_of
 from trainyard.airflow.tasklogs import remove_task_logs
 from trainyard.catalogue import Catalogue, Training
 from trainyard.domain.hyperparameters import SIZE
+from trainyard.domain.leftout import read_left_out
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.overrides import overrides
@@ -166,6 +167,7 @@ class AirflowHistory:
             running_at=(outcome.started_at if outcome else None) or started,
             finished_at=_epoch(row.end_date) if phase is Phase.DONE else None,
             outcome=outcome,
+            left_out=read_left_out(ends.get(LEFT_OUT)),
         )
 
 
@@ -294,11 +296,11 @@ def _steps(session: Session, runs: Sequence[DagRun]) -> dict[RunKey, dict[str, s
 
 
 def _outcomes(session: Session, runs: Sequence[DagRun]) -> dict[RunKey, dict[str, Any]]:
-    """Return run -> step -> outcome as data; under `canceled` who canceled the run, under `used` what it used."""
+    """Return run -> step -> outcome as data; under other keys what else the steps left there."""
     said = XComModel
     # As mere lines: as an object each of them would bring its DAG run along.
     columns = (said.dag_id, said.run_id, said.task_id, said.key, said.value)
-    those = (said.dag_run_id.in_([run.id for run in runs]), said.key.in_((KEY, CANCELED, USED)))
+    those = (said.dag_run_id.in_([run.id for run in runs]), said.key.in_((KEY, CANCELED, USED, LEFT_OUT)))
     found: dict[RunKey, dict[str, Any]] = defaultdict(dict)
     for row in session.execute(select(*columns).where(*those)):
         found[_key(row)][row.task_id if row.key == KEY else row.key] = value_of(row)

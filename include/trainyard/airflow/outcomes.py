@@ -19,6 +19,8 @@ KEY = "outcome"
 FINAL = "final"
 # What a run used whose train step was stopped before it could say so: an XCom of the upload step.
 USED = "used"
+# What of a run's files the upload step did not store: an XCom of that step.
+LEFT_OUT = "left_out"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from trainyard.airflow.canceled import canceled_by, check_not_canceled, who_canceled
 from trainyard.airflow.killing import killed_at_once
-from trainyard.airflow.outcomes import KEY, USED, end_with, outcome_of_step, outcome_so_far, said
+from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, end_with, outcome_of_step, outcome_so_far, said
 from trainyard.airflow.runkeys import run_of
 from trainyard.catalogue import Training
 from trainyard.domain.names import RunKey
@@ -71,6 +71,7 @@ def stage(training_id: str, **context: Any) -> None:
 
 def upload(training_id: str, **context: Any) -> None:
     """Store results and logs in the results bucket, however the training ended."""
+    from trainyard.domain.leftout import left_out_json
     from trainyard.steps.upload import has_made
     from trainyard.steps.upload import upload as store
     from trainyard.stores.moving.terms import Terms
@@ -96,7 +97,9 @@ def upload(training_id: str, **context: Any) -> None:
             terms=Terms.of(settings),
         )
         if has_made(workspace.run(run)):
-            save(results=results_of(training, settings))
+            stored = save(results=results_of(training, settings))
+            if stored.left_out:
+                context["ti"].xcom_push(key=LEFT_OUT, value=left_out_json(stored.left_out))
         else:
             _save_reason(lambda: save(results=results_of(training, settings), patience=0.0))
 

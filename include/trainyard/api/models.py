@@ -161,6 +161,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "experiment": run.experiment,
         "waiting": run.waiting or None,
         "overrides": dict(run.overrides),
+        "left_out": run.left_out,
     }
 
 

@@ -127,6 +127,7 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
         *_override_rows(run.get("overrides") or {}),
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
+        *_left_out_rows(run.get("left_out")),
         *_gpu_rows(run),
     ]
     return pairs(rows)
@@ -230,6 +231,16 @@ def _outcome_rows(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Exit_code", "" if exit_code is None else str(exit_code)),
     ]
     return [row for row in rows if row[1]]
+
+
+def _left_out_rows(left_out: Any) -> list[tuple[str, str]]:
+    """Say which files of a run are not in its bucket; nothing where all are."""
+    if not isinstance(left_out, Mapping) or not left_out.get("count"):
+        return []
+    files = [row for row in left_out.get("files") or [] if isinstance(row, Mapping)]
+    lines = [f"{_text(row, 'name')} {_text(row, 'reason')}" for row in files]
+    more = f"{left_out['count']} files are not stored: learner-1/store-results.log in the bucket has all of them"
+    return [("Left_out", "\n".join([*lines, *([more] if left_out["count"] > len(files) else [])]))]
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:

@@ -159,9 +159,19 @@ def _load_checkpoints(folder: Path, results: Store, threads: int, report: Report
     # The folder is shared by runs that are training now: what is there is as new as the bucket's, or newer.
     with locked(folder.with_name(f"{folder.name}.lock")):
         folder.mkdir(parents=True, exist_ok=True)
-        missing = [entry for entry in below.list() if not os.path.lexists(folder / entry.key)]
+        missing = [entry for entry in below.list() if not _is_taken(folder, entry.key)]
         download(below, missing, folder, threads, report, mode=0o666, terms=terms)
         _open_to_pods(folder)
+
+
+def _is_taken(folder: Path, key: str) -> bool:
+    """Say whether a checkpoint has no place: it is there, or a program has made a link or a file of a folder above."""
+    *ways, last = Path(key).parts
+    for way in ways:
+        folder /= way
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            return True
+    return os.path.lexists(folder / last)
 
 
 def _open_to_pods(folder: Path) -> None:

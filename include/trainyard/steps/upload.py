@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from trainyard.domain.leftout import LeftOut
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
+from trainyard.pods.volumes import CHECKPOINTS as CHECKPOINT_DIR
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER
 from trainyard.steps.cleanup import has_entries
-from trainyard.steps.results import layout_of, told_instead_of_log
+from trainyard.steps.results import NOTES, Layout, escaped, layout_of, printed, told_instead_of_log
 from trainyard.stores import transfer
-from trainyard.stores.base import Store, StoreError, check_key
+from trainyard.stores.base import Store
+from trainyard.stores.links import Ground, open_linked, scan_linked
 from trainyard.stores.moving.progress import Report
 from trainyard.stores.transfer import Source, Terms, Transferred
-from trainyard.stores.tree import exists_inside, open_inside, scan, write_inside
+from trainyard.stores.tree import exists_inside, write_inside
 from trainyard.workspace.layout import RunFolder, Workspace
 from trainyard.workspace.transfers import told
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What lies in the bucket now, and what of the run's files does not."""
+
+    moved: Transferred
+    left_out: tuple[LeftOut, ...]
 
 
 def upload(
@@ -35,7 +48,7 @@ def upload(
     report: Report,
     patience: float = 15.0,
     terms: Terms | None = None,
-) -> Transferred:
+) -> Stored:
     """Store logs, results and checkpoints, verified by listing; what an earlier attempt stored is not sent again.
 
     One part's failure does not keep the others from being stored. Raise TrainyardError S303 (results), S304 (logs),
@@ -44,21 +57,36 @@ def upload(
     run, below = workspace.run(key), f"{key.model_id}/"
     _leave_a_log(run, outcome)
     layout = layout_of(run, zip_path, outcome)
+    checkpoints = _checkpoint_files(layout, workspace.checkpoints(account, spec.results))
     for note in layout.notes:
         report(note)
-    checkpoints = workspace.checkpoints(account, spec.results)
     send = partial(transfer.upload, results, threads=threads, report=report, patience=patience)
     parts: tuple[tuple[str, Callable[[], Transferred]], ...] = (
-        ("S304", lambda: send(layout.logs, below, terms=terms)),
-        ("S303", lambda: send(layout.results, below, terms=terms)),
-        ("S303", lambda: send(_checkpoint_files(checkpoints, report), CHECKPOINTS, shared=True, terms=terms)),
+        ("S304", lambda: _noted(layout, "", send(layout.logs, below, terms=terms))),
+        ("S303", lambda: _noted(layout, "", send(layout.results, below, terms=terms))),
+        ("S303", lambda: _noted(layout, CHECKPOINTS, send(checkpoints, CHECKPOINTS, shared=True, terms=terms))),
+        # Last, since what the store itself refuses is known by now.
+        ("S304", lambda: send(_notes(layout), f"{below}{LEARNER}/", terms=terms)),
     )
     with told(run, terms or Terms()) as terms:
         stored = _all_of(parts)
     run.root.mkdir(parents=True, exist_ok=True)
     run.stored.touch()
     report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {below} and {CHECKPOINTS}")
-    return stored
+    return Stored(stored, tuple(layout.left_out))
+
+
+def _noted(layout: Layout, place: str, sent: Transferred) -> Transferred:
+    layout.left_out += [LeftOut(printed(place + key), reason) for key, reason in sent.left_out.items()]
+    return sent
+
+
+def _notes(layout: Layout) -> list[Source]:
+    """Return the log of what is renamed and left out, if anything is."""
+    if not layout.notes:
+        return []
+    data = "\n".join([*layout.notes, ""]).encode(errors="replace")
+    return [Source(Path(NOTES).name, len(data), lambda: io.BytesIO(data))]
 
 
 def has_made(run: RunFolder) -> bool:
@@ -75,13 +103,17 @@ def _leave_a_log(run: RunFolder, outcome: Outcome) -> None:
             write_inside(run.logs, name, told_instead_of_log(run, outcome).encode(errors="replace"))
 
 
-def _checkpoint_files(folder: Path, report: Report) -> list[Source]:
-    sources = []
-    for name, size in scan(folder).files.items():
-        try:
-            sources.append(Source(check_key(name), size, partial(open_inside, folder, name)))
-        except StoreError as error:
-            report(f"the checkpoint {name} is not stored: {error.message}")
+def _checkpoint_files(layout: Layout, folder: Path) -> list[Source]:
+    """Return what is to be stored of the checkpoints; note in the layout what is not."""
+    ground = Ground(folder, aliases=(CHECKPOINT_DIR,))
+    found, sources = scan_linked(ground), list[Source]()
+    layout.left_out += [LeftOut(printed(CHECKPOINTS + name), what) for name, what in found.others.items()]
+    for name, size in found.files.items():
+        if escaped(name) != name:
+            # By another name the next run would not find it.
+            layout.left_out.append(LeftOut(printed(CHECKPOINTS + name), "has characters that stores do not keep"))
+        else:
+            sources.append(Source(name, size, partial(open_linked, ground, name)))
     return sources
 
 

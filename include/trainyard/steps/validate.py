@@ -22,9 +22,6 @@ from trainyard.stores.digest import CHUNK, chunks
 from trainyard.stores.refusals import refusal
 from trainyard.stores.sampling import read_start
 
-# Enough to know that an object can be read, and little of a large one.
-SAMPLE_BYTES = 1024 * 1024
-
 _PATHS = {
     "wml": ("training_data_reference", "training_results_reference"),
     "ffdl": ("data_stores[0].training_data", "data_stores[0].training_results"),
@@ -68,7 +65,7 @@ def _check_data(spec: TrainingSpec, data: Store) -> None:
     if not first:
         raise refusal(Why.EMPTY, data.place, "read from")
     smallest = min(first, key=lambda entry: entry.size)
-    read_start(data, smallest.key, SAMPLE_BYTES)
+    read_start(data, smallest)
 
 
 def _check_results(results: Store) -> None:

@@ -12,12 +12,29 @@ from trainyard.errors import TrainyardError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One object of a bucket. `etag` is what the store says of the content; `md5` is its digest where that is known."""
+    """One object of a bucket. `etag` is what the store says of the content; `md5` is its digest where that is known.
+
+    Where a store gives no etag, `etag` is empty and `modified` is when the object was written, in whole seconds since
+    the epoch, if the store tells that.
+    """
 
     key: str
     size: int
     etag: str
     md5: str | None = None
+    modified: int | None = None
+
+    def differs(self, other: Entry) -> bool:
+        """Say whether etags, or else the times of the last change, show that the two have different contents."""
+        if self.etag and other.etag:
+            return self.etag != other.etag
+        # A listing may round what a header cuts off.
+        return self.modified is not None and other.modified is not None and abs(self.modified - other.modified) > 1
+
+
+def content_of(entry: Entry) -> tuple[str | int, ...]:
+    """Return what a store says of an object's content: its etag, else when it was written, if that much is known."""
+    return (entry.etag,) if entry.etag or entry.modified is None else ("", entry.modified)
 
 
 class Why(StrEnum):
@@ -37,6 +54,9 @@ class Why(StrEnum):
     INCOMPLETE = "incomplete"
     ADDRESS = "address"
     UNTRUSTED = "untrusted"
+    NO_HOST = "no-host"
+    CLOCK = "clock"
+    UNABLE = "unable"
 
     @property
     def code(self) -> str:
@@ -49,6 +69,7 @@ _CODES = {
     Why.CHANGED: "S302",
     Why.STALLED: "S302",
     Why.NO_UPLOAD: "S302",
+    Why.CLOCK: "S302",
     Why.INCOMPLETE: "S305",
     Why.ADDRESS: "C114",
     Why.UNTRUSTED: "C114",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from trainyard.stores.addresses import HINT
@@ -34,9 +35,30 @@ _SENTENCES = {
         "what {place} answers cannot be relied on",
         "Use another store, or tell whoever runs this one.",
     ),
+    Why.NO_HOST: (
+        "the host of {place} does not exist",
+        "Check the endpoint in the manifest: no name server knows its host.",
+    ),
+    Why.CLOCK: (
+        "the clocks of {place} and of this service differ by more than the store allows",
+        "Nothing is wrong with the manifest: set the clocks of the service's machines, or the store's (NTP).",
+    ),
+    Why.UNABLE: ("{place} cannot do what is asked of it", "Ask those who run the store."),
     Why.STALLED: ("{place} takes too long to {doing}", "Look at the store and the network, then try again."),
     Why.BROKEN: ("could not {doing} {place}", "Try again; if it stays, ask those who run the store."),
 }
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What one code of a store means. `sentence` and `cure` take the place of what is said of `why` otherwise.
+
+    `sentence` may name `{place}`, `{key}` and `{doing}`.
+    """
+
+    why: Why
+    sentence: str = ""
+    cure: str = ""
 
 
 def place_of(bucket: str, endpoint: str) -> str:
@@ -47,6 +69,11 @@ def place_of(bucket: str, endpoint: str) -> str:
 
 def refusal(why: Why, place: str, doing: str, key: str = "", detail: str = "", cure: str = "") -> StoreError:
     """Build the error. `doing` is a verb (`read from`), `detail` what the store said, free of secrets."""
-    sentence, usual_cure = _SENTENCES[why]
-    message = sentence.format(place=place, doing=doing, key=key)
-    return StoreError(why, f"{message}: {detail}" if detail else message, cure or usual_cure)
+    return refusal_for(Reason(why, cure=cure), place, doing, key, detail)
+
+
+def refusal_for(reason: Reason, place: str, doing: str, key: str = "", detail: str = "") -> StoreError:
+    """Build the error for a reason that has a sentence or a cure of its own; the rest is as for `refusal`."""
+    sentence, cure = _SENTENCES[reason.why]
+    message = (reason.sentence or sentence).format(place=place, doing=doing, key=key)
+    return StoreError(reason.why, f"{message}: {detail}" if detail else message, reason.cure or cure)

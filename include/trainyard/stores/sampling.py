@@ -5,18 +5,34 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
-from trainyard.stores.base import Entry, Store
+from trainyard.stores.base import Entry, Store, StoreError, Why
 from trainyard.stores.moving.parallel import in_parallel
 
 _MOST = 8
 
 
-def read_start(store: Store, key: str, size: int = 1) -> None:
-    """Read an object up to its first `size` bytes, or as many more as come with them; raise StoreError."""
-    with suppress(_EnoughError):
-        store.get(key, cast(BinaryIO, _Sample(size)))
+def read_start(store: Store, entry: Entry) -> None:
+    """Read the first byte of a listed object, and as few more as the store lets; raise StoreError.
+
+    Whether the object is still the one that was listed does not matter.
+    """
+    if not (store.ranged and entry.size and _answers_ranges(store, entry)):
+        with suppress(_EnoughError):
+            store.get(entry.key, cast(BinaryIO, _Sample()))
+
+
+def _answers_ranges(store: Store, entry: Entry) -> bool:
+    try:
+        store.read(replace(entry, etag="", md5=None, modified=None), 0, 1, io.BytesIO())
+    except StoreError as error:
+        # Servers that know no ranges answer with the whole.
+        if error.why is not Why.BROKEN:
+            raise
+        return False
+    return True
 
 
 def check_readable(store: Store, entries: Sequence[Entry], threads: int) -> None:
@@ -24,14 +40,7 @@ def check_readable(store: Store, entries: Sequence[Entry], threads: int) -> None
 
     A right to list is none to read, and rights are given by folders.
     """
-    in_parallel(_samples(entries), lambda entry, _: _read_one(store, entry), threads)
-
-
-def _read_one(store: Store, entry: Entry) -> None:
-    if store.ranged and entry.size:
-        store.read(entry, 0, 1, io.BytesIO())
-    else:
-        read_start(store, entry.key)
+    in_parallel(_samples(entries), lambda entry, _: read_start(store, entry), threads)
 
 
 def _samples(entries: Sequence[Entry]) -> list[Entry]:
@@ -52,11 +61,7 @@ class _EnoughError(Exception):
 class _Sample:
     """A file that has seen enough after the first bytes."""
 
-    def __init__(self, size: int) -> None:
-        self._left = size
-
     def write(self, data: Any) -> int:
-        self._left -= len(data)
-        if self._left <= 0 and data:
+        if data:
             raise _EnoughError
-        return len(data)
+        return 0

@@ -15,6 +15,15 @@ from typing import BinaryIO
 
 # No key of a store is longer, and each folder costs as many openings as it lies deep.
 _DEEPEST = 1024
+NO_TEXT = "has a name that is not UTF-8"
+_KINDS = {
+    stat.S_IFDIR: "lies too deep",
+    stat.S_IFLNK: "is a link",
+    stat.S_IFIFO: "is a pipe, no file",
+    stat.S_IFSOCK: "is a socket, no file",
+    stat.S_IFCHR: "is a device, no file",
+    stat.S_IFBLK: "is a device, no file",
+}
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # What Linux says of a link that is not to be followed, of one where a folder is expected, and of a socket or a device.
 _LEADS_OUT = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)
@@ -32,11 +41,11 @@ def scan(root: Path) -> Found:
     """List a folder; a missing one is empty. Raise PermissionError where a part of it cannot be read."""
     files: dict[str, int] = {}
     others: dict[str, str] = {}
-    for name, kind in _walk(root):
-        if not _is_text(name):
-            others[name.encode(errors="replace").decode()] = "has a name that is not UTF-8"
+    for name, kind in walk(root):
+        if not is_text(name):
+            others[shown(name)] = NO_TEXT
         elif not stat.S_ISREG(kind.st_mode):
-            others[name] = _what(kind.st_mode)
+            others[name] = what_it_is(kind.st_mode)
         else:
             files[name] = kind.st_size
     return Found(dict(sorted(files.items())), dict(sorted(others.items())))
@@ -60,11 +69,27 @@ def open_inside(root: Path, name: str) -> BinaryIO:
         raise
 
 
+def link_inside(root: Path, name: str) -> str | None:
+    """Return where a link leads, None for what is no link; raise FileNotFoundError if a part of its path is a link."""
+    with _only_inside(name), _parent(root, name) as (folder, last):
+        try:
+            return os.readlink(last, dir_fd=folder)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return None
+
+
+def status_inside(root: Path, name: str) -> os.stat_result:
+    """Return the status of what has this name, be it a link; raise FileNotFoundError as `link_inside` does."""
+    with _only_inside(name), _parent(root, name) as (folder, last):
+        return os.stat(last, dir_fd=folder, follow_symlinks=False)
+
+
 def exists_inside(root: Path, name: str) -> bool:
     """Return whether a folder has anything of this name, itself a link or not; no link is followed."""
     try:
-        with _only_inside(name), _parent(root, name) as (folder, last):
-            os.stat(last, dir_fd=folder, follow_symlinks=False)
+        status_inside(root, name)
     except FileNotFoundError:
         return False
     return True
@@ -117,12 +142,13 @@ def remove(root: Path) -> None:
             subprocess.run(["rm", "-rf", "--", str(root)], check=True)
 
 
-def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+def walk(root: Path, start: str = "") -> Iterator[tuple[str, os.stat_result]]:
     """Yield everything below a folder that is no folder itself, or too deep, with its path and status.
 
-    Each folder is reached through its descriptor, so that one which becomes a link meanwhile is left out.
+    `start` is empty, or a folder below it, ending with `/`, to begin with; paths are the root's all the same. Each
+    folder is reached through its descriptor, so that one which becomes a link meanwhile is left out.
     """
-    todo = [""]
+    todo = [start]
     while todo:
         way = todo.pop()
         with suppress(FileNotFoundError), _only_inside(way), _opened(root, way) as entries:
@@ -178,13 +204,17 @@ def _parent(root: Path, name: str, make: bool = False) -> Iterator[tuple[int, st
         os.close(here)
 
 
-def _what(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "lies too deep"
-    return "is a link" if stat.S_ISLNK(mode) else "is no file"
+def what_it_is(mode: int) -> str:
+    """Say what keeps it from being a file to store."""
+    return _KINDS.get(stat.S_IFMT(mode), "is no file")
 
 
-def _is_text(name: str) -> bool:
+def shown(name: str) -> str:
+    """Return a name that may not be UTF-8 as text."""
+    return name.encode(errors="replace").decode()
+
+
+def is_text(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:

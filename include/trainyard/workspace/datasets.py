@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainyard.domain.training import StoreRef
-from trainyard.stores.base import Entry, Store, Why
+from trainyard.stores.base import Entry, Store, Why, content_of
 from trainyard.stores.moving.progress import Report
 from trainyard.stores.moving.terms import Terms
 from trainyard.stores.refusals import refusal
@@ -214,8 +214,11 @@ class DatasetCache:
 
 
 def version_of(entries: Iterable[Entry]) -> str:
-    """Return the name of a bucket's content: the same exactly if keys, sizes and etags are."""
-    listing = sorted((entry.key, entry.size, entry.etag) for entry in entries)
+    """Return the name of a bucket's content: the same exactly if keys, sizes and etags are.
+
+    Where a store gives no etags it is the time of the last change, if it gives that.
+    """
+    listing = sorted((entry.key, entry.size, *content_of(entry)) for entry in entries)
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:16]
 
 

@@ -136,7 +136,7 @@ class Arriving:
             raise refusal(Why.CHANGED, self.store.place, "read from", entry.key, "it is gone") from None
 
     def _check(self, listed: Entry, got: Entry, size: int, digest: Callable[[], str] | None = None) -> None:
-        if got.etag and listed.etag and got.etag != listed.etag:
+        if got.differs(listed):
             raise refusal(Why.CHANGED, self.store.place, "read from", listed.key)
         if size != listed.size or got.size != listed.size:
             raise self._broken(listed, f"has {size} bytes instead of {listed.size}")

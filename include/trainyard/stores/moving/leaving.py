@@ -29,6 +29,8 @@ class Leaving:
     def __init__(self, store: Store, prefix: str, there: Mapping[str, Entry], shared: bool, progress: Progress) -> None:
         self.store, self.prefix, self.there, self.shared, self.progress = store, prefix, there, shared, progress
         self.stored: dict[str, Entry] = {}
+        # Keys below the prefix that the store cannot have, with what it says.
+        self.refused: dict[str, str] = {}
         self._moved: list[int] = []
         self._sendings: list[Sending] = []
         self._memory = Memory()
@@ -84,6 +86,10 @@ class LeavingFile:
         except (FileNotFoundError, FileShrankError):
             if not self._all.shared:
                 raise
+        except StoreError as error:
+            if error.why is not Why.BAD_KEY:
+                raise
+            self._all.refused[self._source.key] = f"cannot have its name in the bucket: {error.message}"
         finally:
             self._begun.set()
         self._send(stop)

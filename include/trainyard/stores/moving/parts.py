@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from trainyard.stores.base import Entry
+from trainyard.stores.base import Entry, content_of
 from trainyard.stores.digest import PART
 from trainyard.stores.moving.chaser import Chaser
 
@@ -32,7 +32,7 @@ class Span:
 
 def partial_name(entry: Entry) -> str:
     """Return the file name of an object that is arriving: another one as soon as the object is another."""
-    return hashlib.sha256(json.dumps([entry.key, entry.size, entry.etag]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([entry.key, entry.size, *content_of(entry)]).encode()).hexdigest()[:32]
 
 
 class Partial:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 
-from trainyard.stores.base import Entry, Store, StoreError, Why
+from trainyard.stores.base import Entry, Store, StoreError, Why, check_key
 from trainyard.stores.digest import IN_PARTS
 from trainyard.stores.keys import check_keys
 from trainyard.stores.moving.leaving import Leaving, LeavingFile
@@ -34,9 +34,11 @@ def upload(
     Afterwards the bucket is listed: raise StoreError INCOMPLETE if `patience` seconds later something is not there as
     it was sent. `shared` says that others write the same files and keys meanwhile: what vanishes is left out then, and
     a key that another writer has replaced is fine. Of what fails nothing stays half stored; of what was killed, the
-    parts that have arrived are used. An OSError of opening or reading a source goes through.
+    parts that have arrived are used. A file whose key the store cannot have costs no other: it is told as left out. An
+    OSError of opening or reading a source goes through.
     """
     began = time.monotonic()
+    sources, impossible = _possible(sources, prefix)
     check_keys(prefix + source.key for source in sources)
     there = {entry.key: entry for entry in store.list(prefix)}
     progress = Progress("uploading", store.place, report, terms or Terms())
@@ -50,7 +52,20 @@ def upload(
         leaving.abort_open()
     _verify(store, prefix, leaving.stored, shared, patience)
     total = sum(entry.size for entry in leaving.stored.values())
-    return Transferred(len(leaving.stored), total, *leaving.moved, time.monotonic() - began)
+    left_out = {**impossible, **leaving.refused}
+    return Transferred(len(leaving.stored), total, *leaving.moved, time.monotonic() - began, left_out)
+
+
+def _possible(sources: Sequence[Source], prefix: str) -> tuple[list[Source], dict[str, str]]:
+    """Return the sources that can have their keys, and the keys of the others with the reason for each."""
+    possible, others = list[Source](), dict[str, str]()
+    for source in sources:
+        try:
+            check_key(prefix + source.key)
+            possible.append(source)
+        except StoreError as error:
+            others[source.key] = f"cannot have its name in the bucket: {error.message}"
+    return possible, others
 
 
 def _plan(leaving: Leaving, sources: Sequence[Source], threads: int) -> Iterator[_Deed]:
@@ -84,6 +99,8 @@ def _not_listed(store: Store, prefix: str, stored: Mapping[str, Entry], shared: 
 def _as_sent(listed: Entry, sent: Entry) -> bool:
     if listed.size != sent.size:
         return False
+    if not (listed.etag and sent.etag):
+        return sent.md5 is None or listed.md5 in (None, sent.md5)
     # What was sent in parts has an etag that some servers list in another form; its parts were compared one by one.
     in_parts = sent.md5 is None and ("-" in sent.etag) != ("-" in listed.etag)
     return listed.etag == sent.etag or in_parts or (sent.md5 is not None and listed.md5 in (None, sent.md5))

@@ -39,6 +39,8 @@ class Call:
         self.size = size
         self.waited = 0.0
         self.failure: CallError | None = None
+        # Why its last connection did not come up, in words; empty where that is not known.
+        self.not_connected = ""
         self._redirects = 0
         self.moves_objects = moving or size is not None
         self._left = limits.call_seconds

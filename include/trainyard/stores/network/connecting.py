@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from contextlib import suppress
@@ -19,6 +20,9 @@ from trainyard.stores.network.sockets import CallSocket
 
 # A name that stands for more is none of an object store.
 _MOST_ADDRESSES = 8
+# What a resolver says of a name that does not exist, or has no address. All else, EAI_AGAIN above all, is that the
+# resolver itself does not work, which is the service's own.
+_NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
 class CheckedConnection:
@@ -37,10 +41,12 @@ class CheckedConnection:
         try:
             return _connected(current(), self._dns_host, self.port, self.timeout, self.socket_options)
         except socket.gaierror as error:
+            current().not_connected = "its host's name cannot be looked up at the moment"
             raise NameResolutionError(self.host, self, error) from error
         except TimeoutError as error:
             raise ConnectTimeoutError(self, f"connect timeout={self.timeout}") from error
         except (OSError, UnicodeError) as error:
+            current().not_connected = _why_not(error)
             raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
 
     def connect(self: Any) -> None:
@@ -93,11 +99,29 @@ def check_url(url: str) -> None:
 def _connected(call: Call, host: str, port: int, timeout: Any, options: Any) -> socket.socket:
     began = time.monotonic()
     try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        found = _resolved(call, host.strip("[]"), port)
         allowed = _allowed(call, host, port, found)
     finally:
         call.waited_since(began)
     return _first_of(call, allowed[:_MOST_ADDRESSES], timeout, options or ())
+
+
+def _resolved(call: Call, host: str, port: int) -> list[Any]:
+    """Return the addresses of a name; fail the call for one that does not exist, which waiting does not change."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno not in _NO_SUCH_NAME:
+            raise
+        call.fail(Why.NO_HOST, host)
+
+
+def _why_not(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there: the connection is refused"
+    if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return "there is no way to its network"
+    return ""
 
 
 def _allowed(call: Call, host: str, port: int, found: list[Any]) -> list[Any]:

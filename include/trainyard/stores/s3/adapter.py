@@ -17,7 +17,7 @@ from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.refusals import place_of
 from trainyard.stores.s3.endpoint import client_config, region_of, style_of
 from trainyard.stores.s3.http import S3Http
-from trainyard.stores.s3.pages import Page, Pages, Place, asked_for, follow, page_of
+from trainyard.stores.s3.pages import Page, Pages, Place, asked_for, follow, page_of, seconds_of
 from trainyard.stores.s3.parts import S3Parts, is_secret
 from trainyard.stores.s3.refusals import S3Refusals
 from trainyard.stores.s3.sessions import new_session
@@ -162,7 +162,7 @@ class S3Store:
 
     def _expect(self, answer: dict[str, Any], listed: Entry) -> None:
         # Some servers do not look at IfMatch.
-        if listed.etag and answer["ETag"].strip('"') != listed.etag:
+        if listed.differs(_entry(listed.key, listed.size, answer)):
             raise self._refusals.because(Why.CHANGED, "read from", listed.key)
 
     def _expect_size(self, answer: dict[str, Any], size: int | None, key: str) -> None:
@@ -205,5 +205,6 @@ class S3Store:
 
 
 def _entry(key: str, size: int, answer: dict[str, Any]) -> Entry:
-    etag = answer["ETag"].strip('"')
-    return Entry(key, size, etag, None if is_secret(answer) else plain_md5(etag))
+    etag = answer.get("ETag", "").strip('"')
+    modified = None if etag else seconds_of(answer.get("LastModified"))
+    return Entry(key, size, etag, None if is_secret(answer) else plain_md5(etag), modified)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
@@ -103,16 +104,25 @@ def asked_for(bucket: str, prefix: str, place: Place) -> tuple[str, dict[str, st
 def page_of(answer: Mapping[str, Any]) -> Page:
     """Return the page that boto3 has read."""
     items = answer.get("Contents", ())
-    found = (_entry_of(item["Key"], item["Size"], item["ETag"]) for item in items)
+    found = (
+        _entry_of(one["Key"], one["Size"], one.get("ETag", ""), seconds_of(one.get("LastModified"))) for one in items
+    )
     first, last = (items[0]["Key"], items[-1]["Key"]) if items else ("", "")
     token = answer.get("NextContinuationToken", "")
     return Page([entry for entry in found if entry], first, last, len(items), answer.get("IsTruncated"), token)
 
 
-def _entry_of(key: str, size: int, etag: str) -> Entry | None:
+def seconds_of(modified: datetime | None) -> int | None:
+    """Return the moment in whole seconds since the epoch."""
+    return None if modified is None else int(modified.timestamp())
+
+
+def _entry_of(key: str, size: int, etag: str, modified: int | None) -> Entry | None:
     """Return what a listing tells of an object; None where it only stands for a folder."""
     etag = etag.strip('"')
-    return None if key.endswith("/") and size == 0 else Entry(key, size, etag, plain_md5(etag))
+    if key.endswith("/") and size == 0:
+        return None
+    return Entry(key, size, etag, plain_md5(etag), None if etag else modified)
 
 
 def _page(content: bytes) -> Page | None:
@@ -128,7 +138,15 @@ def _page(content: bytes) -> Page | None:
     return Page(entries, first, last, len(items), truncated, token)
 
 
-def _read(item: ElementTree.Element, encoded: bool) -> tuple[str, int, str]:
+def _read(item: ElementTree.Element, encoded: bool) -> tuple[str, int, str, int | None]:
     found = {child.tag.rpartition("}")[2]: child.text or "" for child in item}
     key = unquote_plus(found["Key"]) if encoded else found["Key"]
-    return key, int(found["Size"]), found["ETag"]
+    etag = found.get("ETag", "")
+    return key, int(found["Size"]), etag, None if etag else _seconds_in(found.get("LastModified", ""))
+
+
+def _seconds_in(modified: str) -> int | None:
+    try:
+        return seconds_of(datetime.fromisoformat(modified))
+    except ValueError:
+        return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
@@ -11,28 +12,11 @@ from botocore.parsers import ResponseParserError
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.network.call import REDIRECTED, Call, CallError, calling
 from trainyard.stores.network.limits import NetworkLimits
-from trainyard.stores.refusals import refusal
+from trainyard.stores.refusals import Reason, refusal, refusal_for
+from trainyard.stores.s3.codes import ELSEWHERE, is_known, reason_of
 from trainyard.stores.s3.endpoint import CONNECT_SECONDS
 
-_CODES = {
-    "InvalidAccessKeyId": Why.CREDENTIALS,
-    "SignatureDoesNotMatch": Why.CREDENTIALS,
-    "InvalidToken": Why.CREDENTIALS,
-    "ExpiredToken": Why.CREDENTIALS,
-    "InvalidSecurity": Why.CREDENTIALS,
-    "NoSuchBucket": Why.NO_BUCKET,
-    "InvalidBucketName": Why.NO_BUCKET,
-    "PermanentRedirect": Why.NO_BUCKET,
-    "AuthorizationHeaderMalformed": Why.CREDENTIALS,
-    "NoSuchKey": Why.NO_KEY,
-    "NoSuchUpload": Why.NO_UPLOAD,
-    "AccessDenied": Why.FORBIDDEN,
-    "AllAccessDisabled": Why.FORBIDDEN,
-    "KeyTooLongError": Why.BAD_KEY,
-    "InvalidObjectName": Why.BAD_KEY,
-}
-_ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
-_STATUSES = {412: Why.CHANGED, 301: Why.NO_BUCKET, 401: Why.CREDENTIALS, 403: Why.FORBIDDEN, 405: Why.FORBIDDEN}
+_MALFORMED = (KeyError, TypeError, AttributeError)
 _CHANGES = ("write to", "delete from")
 _NOT_REACHED = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.SSLError, boto.ProxyConnectionError)
 
@@ -58,11 +42,11 @@ class S3Refusals:
 
         `size` is how much of an object is read; `moving` says that an object is written.
         """
-        with calling(Call(self._limits, size, moving)) as call, self._translated(doing, key):
+        with calling(Call(self._limits, size, moving)) as call, self._translated(call, doing, key):
             yield call
 
     @contextmanager
-    def _translated(self, doing: str, key: str) -> Iterator[None]:
+    def _translated(self, call: Call, doing: str, key: str) -> Iterator[None]:
         try:
             yield
         except CallError as error:
@@ -70,37 +54,40 @@ class S3Refusals:
         except boto.ClientError as error:
             raise self._refusal(error, doing, key) from None
         except _NOT_REACHED as error:
-            raise self._not_reached(error, doing) from None
+            raise self._not_reached(error, doing, call) from None
         except ResponseParserError:
             raise self.no_s3(Why.NO_BUCKET, doing) from None
         except boto.ParamValidationError:
-            raise refusal(Why.NO_BUCKET, self._place, doing, detail="no bucket can have this name") from None
+            raise refusal_for(reason_of("InvalidBucketName", 400, "", ""), self._place, doing) from None
         except (boto.BotoCoreError, ValueError) as error:
             raise refusal(Why.BROKEN, self._place, doing, key, type(error).__name__) from None
+        except _MALFORMED:
+            # Files of others, which are read or written while an object moves, raise these too.
+            if call.moves_objects:
+                raise
+            raise refusal(Why.UNTRUSTED, self._place, doing, key, "its answer is none of S3's") from None
 
     def _refusal(self, error: boto.ClientError, doing: str, key: str) -> StoreError:
-        code, headers = str(error.response["Error"].get("Code")), error.response["ResponseMetadata"]["HTTPHeaders"]
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        why = _CODES.get(code) or _STATUSES.get(status) or Why.BROKEN
-        if status == 404 and code not in _CODES:
-            why = Why.NO_KEY if key else Why.NO_BUCKET
+        told, meta = error.response["Error"], error.response["ResponseMetadata"]
+        code, status, headers = str(told.get("Code")), meta["HTTPStatusCode"], meta["HTTPHeaders"]
         # The one-machine server is rclone, which answers 500 to every change that its folder refuses.
         if status == 500 and headers.get("x-served-by") == "rclone" and doing in _CHANGES:
             cure = "Make the folder writable and see that the disk has room, or that no file has the name of a folder."
             return refusal(Why.FORBIDDEN, self._place, doing, key, "its folder refuses it", cure)
-        if status in (302, 303, 307, 308) and code not in _CODES:
+        if status in (302, 303, 307, 308) and not is_known(code):
             return refusal(Why.ADDRESS, self._place, doing, key, REDIRECTED)
         if code == "500":
             # botocore makes this of an answer that is no XML: a web page, or a failing gateway before a real store.
             return self.no_s3(Why.BROKEN, doing)
-        region = error.response["Error"].get("Region") or headers.get("x-amz-bucket-region")
-        if code in _ELSEWHERE and region:
-            cure = "Use that region's endpoint."
-            return refusal(Why.NO_BUCKET, self._place, doing, detail=f"it is in region {region}", cure=cure)
-        detail = f"{code} ({status})" if why not in (Why.NO_KEY, Why.NO_BUCKET) else ""
-        return refusal(why, self._place, doing, key, detail)
+        region = told.get("Region") or headers.get("x-amz-bucket-region")
+        if code in ELSEWHERE and region:
+            cure = "Use that region's endpoint, or name the region in the manifest."
+            detail = f"it is in region {shown(region)} ({code})"
+            return refusal(Why.NO_BUCKET, self._place, doing, detail=detail, cure=cure)
+        reason = reason_of(code, status, str(told.get("Message", "")), key)
+        return refusal_for(reason, self._place, doing, key, _detail(reason, code, status, told))
 
-    def _not_reached(self, error: Exception, doing: str) -> StoreError:
+    def _not_reached(self, error: Exception, doing: str, call: Call) -> StoreError:
         text = str(error)
         if isinstance(error, boto.ConnectTimeoutError):
             detail = f"no answer in {CONNECT_SECONDS} seconds"
@@ -110,5 +97,17 @@ class S3Refusals:
         elif isinstance(error, boto.SSLError):
             detail = "there is no TLS at the endpoint"
         else:
-            detail = "no connection"
+            detail = call.not_connected or "no connection"
         return refusal(Why.UNREACHABLE, self._place, doing, detail=detail)
+
+
+def _detail(reason: Reason, code: str, status: int, told: Mapping[str, Any]) -> str:
+    if reason in (Reason(Why.NO_KEY), Reason(Why.NO_BUCKET)):
+        return ""
+    storage = f", {shown(told['StorageClass'])}" if told.get("StorageClass") else ""
+    return f"{shown(code)} ({status}{storage})"
+
+
+def shown(text: object) -> str:
+    """Return what a store calls something, short and without what does not print."""
+    return "".join(each for each in str(text)[:64] if each.isprintable())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +14,8 @@ from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.stores.base import Why
+from trainyard.stores.network.call import current
 from trainyard.stores.swift.http import CheckedSwift, checked_session
 
 CONNECT_SECONDS = 4
@@ -83,6 +87,26 @@ class _SharedSession(Session):
     def invalidate(self, auth: Any = None) -> bool:
         super().invalidate(auth)
         return True
+
+    def get_token(self, auth: Any = None) -> Any:
+        with _as_keystone():
+            return super().get_token(auth)
+
+    def get_endpoint(self, auth: Any = None, **kwargs: Any) -> Any:
+        with _as_keystone():
+            return super().get_endpoint(auth, **kwargs)
+
+
+@contextmanager
+def _as_keystone() -> Iterator[None]:
+    """Fail the call for an answer that Keystone's library stumbles over.
+
+    While an object is read or written, the same exceptions of its file are its owner's.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        current().fail(Why.UNTRUSTED, "its answer is none of Keystone's")
 
 
 def keystone_url(endpoint: str) -> str:
