@@ -58,8 +58,17 @@ class Supervisor:
             if name != SUPERVISOR and not running.alive:
                 self._found_ended(name, running)
 
+    def stop(self) -> None:
+        """Let go of the ports, and of the parts that were started here; those that run go on."""
+        self._reservations.release()
+        self._starter.forget_ended()
+
+    def backoff(self, name: str) -> Backoff:
+        """Return what decides when a part is started again."""
+        return self._backoffs.setdefault(name, Backoff())
+
     def _found_ended(self, name: str, running: Running) -> None:
-        backoff, now = self._backoffs.setdefault(name, Backoff()), time.time()
+        backoff, now = self.backoff(name), time.time()
         if backoff.note_end(running.pid, now - running.started, now):
             self._note_end(name, running.pid)
         if now < backoff.due:
