@@ -20,6 +20,7 @@ from trainyard.local.private import make_private
 
 _SHUTDOWN_SECONDS = 1
 _KEEP_ALIVE_SECONDS = 75
+_LONGEST_LAG_SECONDS = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +55,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--hide", action="append", default=[], type=_folder, metavar="DIR", help="a folder that containers find empty"
     )
+    parser.add_argument(
+        "--phase-lag", type=_seconds, default=0, metavar="SECONDS", help="from the end of containers to their pod's"
+    )
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= _LONGEST_LAG_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to {_LONGEST_LAG_SECONDS} seconds")
+    return seconds
 
 
 def _count(text: str) -> int:
@@ -109,6 +120,7 @@ def _config(options: argparse.Namespace, folder: Path) -> ClusterConfig:
         claims=dict(options.claim),
         missing_images=tuple(options.missing_images),
         hidden=tuple(options.hide),
+        phase_lag=options.phase_lag,
     )
 
 

@@ -14,7 +14,8 @@ GPU_ANNOTATION = "trainyard.local/gpus"  # the GPUs that a scheduled pod holds, 
 class ClusterConfig:
     """`gpus` are CUDA's names of the devices; `claims` maps `namespace/name` of a claim to its folder.
 
-    `hidden` folders are empty to containers, but for their own volumes.
+    `hidden` folders are empty to containers, but for their own volumes. `phase_lag` is for how many seconds a pod whose
+    containers have ended still has the phase Running.
     """
 
     folder: Path
@@ -23,6 +24,7 @@ class ClusterConfig:
     claims: Mapping[str, Path] = field(default_factory=dict)
     missing_images: tuple[str, ...] = ()
     hidden: tuple[Path, ...] = ()
+    phase_lag: float = 0
 
     @property
     def root(self) -> Path:
