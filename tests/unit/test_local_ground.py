@@ -97,6 +97,17 @@ class TestEnvironment:
         database = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
         assert database == f"sqlite:///{tmp_path / '.trainyard' / 'airflow' / 'airflow.db'}"
 
+    def test_trainings_run_on_the_local_cluster_unless_the_caller_names_another_one(self, environment, tmp_path):
+        connection = json.loads(environment["AIRFLOW_CONN_KUBERNETES_DEFAULT"])
+        assert connection["extra"]["kube_config_path"] == str(tmp_path / ".trainyard" / "cluster" / "kubeconfig")
+
+    @pytest.mark.parametrize("name", ["kubernetes_default", "theirs"])
+    def test_the_callers_connection_to_a_cluster_is_not_overwritten(self, tmp_path, monkeypatch, name):
+        monkeypatch.setenv("TRAINYARD_KUBERNETES_CONNECTION", name)
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", '{"conn_type": "kubernetes"}')
+        found = airflow_environment(tmp_path / ".trainyard", 8080, Secrets.of(tmp_path / "secrets.json"))
+        assert not {"AIRFLOW_CONN_KUBERNETES_DEFAULT", f"AIRFLOW_CONN_{name.upper()}"} & found.keys()
+
     def test_bundle_and_front_door_look_into_the_same_catalogue(self, environment):
         bundles = json.loads(environment["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
         (trainings,) = [bundle for bundle in bundles if bundle["name"] == "trainings"]
