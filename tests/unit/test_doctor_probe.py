@@ -86,7 +86,7 @@ def test_a_word_that_comes_back_says_that_image_and_workspace_are_well(tmp_path)
     pods = OnePod(tmp_path)
     found = look(pods)
     assert all(one.ok for one in found.values())
-    assert (pods.there, list((tmp_path / "probes").iterdir())) == ({}, [])
+    assert (pods.there, list(tmp_path.iterdir())) == ({}, [])
 
 
 def test_the_probe_is_a_training_pod_without_a_gpu_where_those_with_gpus_go(tmp_path):
