@@ -39,7 +39,7 @@ def heartbeat(health_url: str, part: str, since: float = 0) -> bool:
     return said.get("status") == "healthy" and (not since or _seconds(said.get(f"latest_{name}_heartbeat")) > since)
 
 
-def wait_for(condition: Callable[[], bool], limit_seconds: float) -> bool:
+def wait_for(condition: Callable[[], object], limit_seconds: float) -> bool:
     """Ask until the condition holds or the limit has passed; return whether it held."""
     deadline = time.monotonic() + limit_seconds
     while not condition():
