@@ -82,7 +82,7 @@ def _api_server(folder: Path, environment: Mapping[str, str]) -> Iterator[httpx.
             part.command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        if not wait_for(lambda: server.poll() is not None or part.ready(), part.limit_seconds) or server.poll():
+        if not wait_for(lambda: server.poll() is not None or part.ready(0), part.limit_seconds) or server.poll():
             raise RuntimeError(f"the api-server does not start: {(folder / 'log').read_text()[-2000:]}")
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
             account = {"username": "admin", "password": Secrets.of(folder / "secrets.json").password}

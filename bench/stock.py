@@ -89,7 +89,7 @@ def stock_airflow(stack: Stack, say: Say) -> Iterator[Stock]:
         for name in parts.AIRFLOW_PARTS:
             running.append(_start(parts.airflow(name, environment, port), folder))
         ready = [parts.airflow(name, environment, port).ready for name in parts.AIRFLOW_PARTS]
-        assert wait_for(lambda: all(is_ready() for is_ready in ready), _START_SECONDS), f"see {folder}/log"
+        assert wait_for(lambda: all(is_ready(0) for is_ready in ready), _START_SECONDS), f"see {folder}/log"
         took = time.monotonic() - begun
         say(f"stock Airflow started in {took:.1f} s")
         pids = dict(zip(parts.AIRFLOW_PARTS, (each.pid for each in running), strict=True))

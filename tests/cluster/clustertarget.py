@@ -13,6 +13,7 @@ _CLAIM = "claim:"
 _PATIENCE_SECONDS = 600.0  # a cluster may have to pull the image, or to start a node
 _LOCAL_PATIENCE_SECONDS = 120.0
 _LOCAL_GPUS = "2"
+_LOCAL_LAG = "1"  # as a kubelet's, so that the service meets pods between their containers' end and their own
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def cluster_under_test(environ: Mapping[str, str], folder: Path) -> Iterator[Tar
 
     workspace = folder / "workspace"
     workspace.mkdir()
-    with running_cluster(folder / "cluster", "--gpus", _LOCAL_GPUS) as server:
+    with running_cluster(folder / "cluster", "--gpus", _LOCAL_GPUS, "--phase-lag", _LOCAL_LAG) as server:
         yield Target(server.kubeconfig, str(workspace), patience=_LOCAL_PATIENCE_SECONDS)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,40 @@ def core(target: Target) -> Any:
 
 
 @pytest.fixture(scope="session")
-def airflow(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def hands(core: Any, target: Target, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Hands in the workspace of a cluster that has run a first pod; all pods of the suite are gone after them.
+
+    They go also on Ctrl-C and SIGTERM, when Airflow's side is dead already.
+    """
+    from clusterprobe import ClusterProbe, UnfitClusterError
+    from yardhands import Hands
+
+    from trainyard.settings import read_settings
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    hands = Hands(core, target, f"suite-{secrets.token_hex(4)}", read_settings(os.environ))
+    try:
+        ClusterProbe(core, target, hands, _teller(request.config)).run()
+        yield hands
+    except UnfitClusterError as error:
+        pytest.exit(f"the suite cannot run on this cluster: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
+    finally:
+        hands.end_all()
+
+
+def _teller(config: pytest.Config) -> Callable[[str], None]:
+    """Return what writes a line to the terminal past pytest's capture."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+
+    def tell(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{line}", flush=True)
+
+    return tell
+
+
+@pytest.fixture(scope="session")
+def airflow(hands: Any, target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from airflowprocess import airflow_process
 
     folder: Path = tmp_path_factory.mktemp("airflow")
@@ -42,15 +76,10 @@ def airflow(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def whole_yard(core: Any, target: Target, airflow: Any) -> Iterator[Any]:
+def whole_yard(core: Any, target: Target, airflow: Any, hands: Any) -> Iterator[Any]:
     from clusteryard import ClusterYard
-    from yardhands import Hands
 
-    from trainyard.settings import read_settings
-
-    account = f"suite-{secrets.token_hex(4)}"
-    hands = Hands(core, target, account, read_settings(os.environ))
-    yard = ClusterYard(core, target, airflow, hands, account)
+    yard = ClusterYard(core, target, airflow, hands, hands.account)
     yield yard
     hands.remove(yard.dataset)
 

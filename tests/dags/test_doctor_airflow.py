@@ -194,7 +194,8 @@ class TestCluster:
         assert asked == [1]
 
     def test_a_dead_cluster_is_told_in_plain_words(self, cluster):
-        with pytest.raises(TrainyardError, match="the cluster does not answer: connection refused"):
+        told = r"the cluster at http://127.0.0.1:9 \(connection doctored\) does not answer: connection refused"
+        with pytest.raises(TrainyardError, match=told):
             cluster("http://127.0.0.1:9").greet()
 
 

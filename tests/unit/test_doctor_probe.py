@@ -86,7 +86,7 @@ def test_a_word_that_comes_back_says_that_image_and_workspace_are_well(tmp_path)
     pods = OnePod(tmp_path)
     found = look(pods)
     assert all(one.ok for one in found.values())
-    assert (pods.there, list((tmp_path / "probes").iterdir())) == ({}, [])
+    assert (pods.there, list(tmp_path.iterdir())) == ({}, [])
 
 
 def test_the_probe_is_a_training_pod_without_a_gpu_where_those_with_gpus_go(tmp_path):
@@ -157,7 +157,7 @@ def test_a_cluster_that_lets_the_service_make_no_pods_is_told_with_its_cure_and_
     assert (pods.made, pods.removed) == ([], [])
     assert (found[WORKSPACE].message, found[WORKSPACE].cure) == ("not allowed to create pods here", "Allow it.")
     assert "was not tried" in found[IMAGE].message
-    assert list((tmp_path / "probes").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pod_that_cannot_be_removed_is_a_line_of_its_own(tmp_path):
@@ -195,3 +195,20 @@ def test_what_a_killed_doctor_left_is_removed_by_a_later_one_and_no_run_is_touch
 
 def test_every_image_is_tried_once():
     assert [one.image for one in images_of(LIMITS)] == [f.image for f in LIMITS.frameworks]
+
+
+def test_the_folder_of_all_probes_goes_too_unless_another_doctors_is_in_it(tmp_path: Path) -> None:
+    look(OnePod(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    other = tmp_path / "probes" / "doctor-of-somebody-else"
+    other.mkdir(parents=True)
+    look(OnePod(tmp_path))
+    assert other.is_dir()
+
+
+def test_a_workspace_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    pods = OnePod(tmp_path / "unmounted")
+    found = look(pods)
+    assert "cannot use its workspace" in found[WORKSPACE].message
+    assert not pods.root.exists()
+    assert pods.made == []

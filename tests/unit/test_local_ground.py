@@ -9,13 +9,14 @@ import socket
 import stat
 import subprocess
 import threading
+from datetime import UTC, datetime
 
 import psutil
 import pytest
 
 from trainyard.local import processes
 from trainyard.local.environment import airflow_environment, read_env_file
-from trainyard.local.ports import pick_port
+from trainyard.local.ports import PortReservations, pick_port
 from trainyard.local.ready import answers, heartbeat, wait_for
 from trainyard.local.records import Records, Running
 from trainyard.local.secrets import Secrets
@@ -44,9 +45,10 @@ class TestPorts:
         (tmp_path / "ports.json").write_text(json.dumps({"api-server": taken}))
         myself = psutil.Process()
         records.remember("scheduler", Running(myself.pid, myself.create_time(), ""))
-        assert records.ports({"api-server": 8080}) == {"api-server": taken}
-        records.forget("scheduler")
-        assert records.ports({"api-server": 8080}) != {"api-server": taken}
+        with PortReservations() as reservations:
+            assert records.ports({"api-server": 8080}, reservations) == {"api-server": taken}
+            records.forget("scheduler")
+            assert records.ports({"api-server": 8080}, reservations) != {"api-server": taken}
 
 
 class TestSecrets:
@@ -94,6 +96,17 @@ class TestEnvironment:
     def test_its_database_is_its_own_whatever_airflow_the_shell_knows(self, environment, tmp_path):
         database = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
         assert database == f"sqlite:///{tmp_path / '.trainyard' / 'airflow' / 'airflow.db'}"
+
+    def test_trainings_run_on_the_local_cluster_unless_the_caller_names_another_one(self, environment, tmp_path):
+        connection = json.loads(environment["AIRFLOW_CONN_KUBERNETES_DEFAULT"])
+        assert connection["extra"]["kube_config_path"] == str(tmp_path / ".trainyard" / "cluster" / "kubeconfig")
+
+    @pytest.mark.parametrize("name", ["kubernetes_default", "theirs"])
+    def test_the_callers_connection_to_a_cluster_is_not_overwritten(self, tmp_path, monkeypatch, name):
+        monkeypatch.setenv("TRAINYARD_KUBERNETES_CONNECTION", name)
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", '{"conn_type": "kubernetes"}')
+        found = airflow_environment(tmp_path / ".trainyard", 8080, Secrets.of(tmp_path / "secrets.json"))
+        assert not {"AIRFLOW_CONN_KUBERNETES_DEFAULT", f"AIRFLOW_CONN_{name.upper()}"} & found.keys()
 
     def test_bundle_and_front_door_look_into_the_same_catalogue(self, environment):
         bundles = json.loads(environment["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
@@ -177,11 +190,15 @@ class TestProcesses:
         assert wait_for(lambda: (folder / "log").read_text() == "before\nout\nerr\n", 10)
 
 
+_BEAT = datetime(2026, 11, 30, 8, 0, 5, tzinfo=UTC).timestamp()
+_HEALTHY = {"status": "healthy", "latest_scheduler_heartbeat": "2026-11-30T08:00:05.000000+00:00"}
+
+
 class _Health(http.server.BaseHTTPRequestHandler):
     """Answers as Airflow's health page does, and refuses everything else."""
 
     def do_GET(self):
-        health = {"scheduler": {"status": "healthy"}, "dag_processor": {"status": "unhealthy"}, "triggerer": None}
+        health = {"scheduler": _HEALTHY, "dag_processor": {"status": "unhealthy"}, "triggerer": None}
         self.send_response(200 if self.path == "/health" else 403)
         self.end_headers()
         self.wfile.write(json.dumps(health).encode() if self.path == "/health" else b"<html>")
@@ -209,6 +226,10 @@ class TestWaiting:
     )
     def test_a_part_is_up_when_the_health_page_says_so(self, server, part, healthy):
         assert heartbeat(f"{server}/health", part) is healthy
+
+    def test_a_heartbeat_of_the_process_before_is_not_the_new_ones(self, server):
+        assert heartbeat(f"{server}/health", "scheduler", since=_BEAT - 1)
+        assert not heartbeat(f"{server}/health", "scheduler", since=_BEAT + 1)
 
     def test_a_page_that_is_no_health_page_says_of_nobody_that_they_are_up(self, server):
         assert not heartbeat(f"{server}/anything", "scheduler")

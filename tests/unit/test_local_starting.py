@@ -40,7 +40,7 @@ def _pid(folder: Path) -> int:
 
 def test_a_part_that_runs_is_left_alone(starter: Starter, folder: Path) -> None:
     said: list[str] = []
-    part = Part("server", SLEEPS, lambda: True, address="here")
+    part = Part("server", SLEEPS, lambda _: True, address="here")
     starter.ensure(part, said.append)
     first = _pid(folder)
     starter.ensure(part, said.append)
@@ -50,10 +50,10 @@ def test_a_part_that_runs_is_left_alone(starter: Starter, folder: Path) -> None:
 
 def test_a_part_that_dies_while_it_is_waited_for_is_started_again(starter: Starter, folder: Path) -> None:
     """Killed a moment ago, it may still be seen to run."""
-    starter.ensure(Part("server", SLEEPS, lambda: True), print)
+    starter.ensure(Part("server", SLEEPS, lambda _: True), print)
     first = _pid(folder)
 
-    def ready() -> bool:
+    def ready(_: float) -> bool:
         if _pid(folder) == first:
             os.kill(first, 9)
         return _pid(folder) != first
@@ -65,15 +65,15 @@ def test_a_part_that_dies_while_it_is_waited_for_is_started_again(starter: Start
 
 
 def test_a_part_that_hangs_is_not_started_a_second_time(starter: Starter, folder: Path) -> None:
-    starter.ensure(Part("server", SLEEPS, lambda: True), print)
+    starter.ensure(Part("server", SLEEPS, lambda _: True), print)
     first = _pid(folder)
     with pytest.raises(TrainyardError, match="server did not become ready"):
-        starter.ensure(Part("server", SLEEPS, lambda: False, limit_seconds=0.2), print)
+        starter.ensure(Part("server", SLEEPS, lambda _: False, limit_seconds=0.2), print)
     assert _pid(folder) == first
 
 
 def test_a_part_that_ends_at_once_is_refused_with_the_end_of_its_log(starter: Starter) -> None:
-    part = Part("server", ("sh", "-c", "echo no room left"), lambda: False, limit_seconds=10)
+    part = Part("server", ("sh", "-c", "echo no room left"), lambda _: False, limit_seconds=10)
     with pytest.raises(TrainyardError, match="server did not become ready") as refused:
         starter.ensure(part, print)
     assert "no room left" in refused.value.cure

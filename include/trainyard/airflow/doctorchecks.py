@@ -93,7 +93,9 @@ def _audit(settings: Any) -> list[Finding]:
 
 def _greeting(cluster: DoctorCluster) -> list[Finding]:
     greeting = cluster.greet()
-    return [fine("cluster", f"Kubernetes {greeting.version} answers at {greeting.host}")]
+    return [
+        fine("cluster", f"Kubernetes {greeting.version} answers at {greeting.host} (connection {cluster.connection})")
+    ]
 
 
 def _rights(cluster: DoctorCluster, settings: Any) -> list[Finding]:

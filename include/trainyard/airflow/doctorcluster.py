@@ -39,7 +39,7 @@ class DoctorCluster:
     """Every method raises TrainyardError S200 with a cure where the cluster does not answer or refuses."""
 
     def __init__(self, connection: str, namespace: str) -> None:
-        self._connection = connection
+        self.connection = connection
         self._namespace = namespace
         self._kept: list[Any] = []
         self._lock = Lock()
@@ -51,7 +51,7 @@ class DoctorCluster:
             if not self._kept:
                 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
-                made = KubernetesHook(conn_id=self._connection).api_client
+                made = KubernetesHook(conn_id=self.connection).api_client
                 # A cluster that hangs is to be told, not asked three times more.
                 made.configuration.retries = False
                 self._kept.append(type(made)(configuration=made.configuration))
@@ -90,7 +90,7 @@ class DoctorCluster:
         except ApiException as error:
             if error.status == 403:
                 raise TrainyardError("S200", "not allowed to list nodes: GPUs are not counted", _NODES) from None
-            raise _refusal("the list of nodes", error) from None
+            raise self._refusal("the list of nodes", error) from None
         return [self._client.sanitize_for_serialization(node) for node in found.items]
 
     # The port of the probe
@@ -123,7 +123,7 @@ class DoctorCluster:
         try:
             answer = self._asked(AuthorizationV1Api, "create_self_subject_access_review", body=body)
         except ApiException as error:
-            raise _refusal("to say what the service may", error) from None
+            raise self._refusal("to say what the service may", error) from None
         return answer.status.allowed is True
 
     def _asked(self, api: Any, method: str, **content: Any) -> Any:
@@ -137,14 +137,28 @@ class DoctorCluster:
         except ApiException as error:
             # The client says 0 where TLS failed: nobody answered.
             if error.status == 401:
-                raise TrainyardError("S200", "the cluster does not know the service's user (401)", CONNECTION) from None
+                message = f"{self._place} does not know the service's user (401)"
+                raise TrainyardError("S200", message, CONNECTION) from None
             if error.status:
                 raise
-            raise _silence("TLS failed") from None
+            raise self._silence("TLS failed") from None
         except (HTTPError, OSError) as error:
-            raise _silence(_why(error)) from None
+            raise self._silence(_why(error)) from None
         except ConfigException as error:
-            raise _silence(str(error)) from None
+            raise self._silence(str(error)) from None
+
+    @property
+    def _place(self) -> str:
+        """The cluster as its keeper knows it: address and connection; the address only where it is known already."""
+        host = f" at {self._kept[0].configuration.host}" if self._kept else ""
+        return f"the cluster{host} (connection {self.connection})"
+
+    def _silence(self, why: str) -> TrainyardError:
+        return TrainyardError("S200", f"{self._place} does not answer: {why}", CONNECTION)
+
+    def _refusal(self, what: str, error: Any) -> TrainyardError:
+        message = f"{self._place} refused {what}: {error.status} {error.reason}"
+        return TrainyardError("S200", message, CONNECTION)
 
 
 def _why(error: Exception) -> str:
@@ -157,11 +171,3 @@ def _why(error: Exception) -> str:
         return f"nothing came within {_ANSWER_SECONDS} seconds"
     said = re.search(r"\[Errno -?\d+\] ([\w ]+)", str(reason))
     return said[1].lower() if said else type(reason).__name__
-
-
-def _silence(why: str) -> TrainyardError:
-    return TrainyardError("S200", f"the cluster does not answer: {why}", CONNECTION)
-
-
-def _refusal(what: str, error: Any) -> TrainyardError:
-    return TrainyardError("S200", f"the cluster refused {what}: {error.status} {error.reason}", CONNECTION)

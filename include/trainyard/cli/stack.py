@@ -50,11 +50,21 @@ def status(folder: Folder = _FOLDER, output: Output = "text") -> None:
     from trainyard.cli.tables import columns
 
     screen, rows = Screen(output), _stack(folder).status()
-    table = [(name, row["state"], str(row["pid"] or ""), row["address"]) for name, row in rows.items()]
-    screen.say(*columns(("Part", "State", "Pid", "Address"), table))
+    table = [
+        (name, row["state"], str(row["pid"] or ""), row["address"], str(row["restarts"]), _last_exit(row))
+        for name, row in rows.items()
+    ]
+    screen.say(*columns(("Part", "State", "Pid", "Address", "Restarts", "Last exit"), table))
     screen.data(rows)
-    if any(row["state"] != "up" for row in rows.values()):
+    if any(row["state"] == "down" for row in rows.values()):
         raise typer.Exit(1)
+
+
+def _last_exit(row: dict[str, Any]) -> str:
+    """Say when and how a part last ended, and what keeps it from being started again."""
+    last = row["last_exit"]
+    how = "" if last is None else last["at"] if last["exit_code"] is None else f"{last['at']} with {last['exit_code']}"
+    return ", ".join(filter(None, (how, row["hindrance"])))
 
 
 def _stack(folder: str) -> Any:

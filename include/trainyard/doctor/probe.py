@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from secrets import token_hex
 from threading import Event
 from typing import Any, Protocol
@@ -80,6 +82,7 @@ class Probe:
         probe_id = f"{PREFIX}{token_hex(6)}"
         folder, word = self.workspace.probe(probe_id), token_hex(16)
         try:
+            self.workspace.root.stat()  # a wrong setting is to be reported, not to become a folder
             _lay_out(folder, word)
             found = self._in_pod(probe_id, image, word, stop)
         except OSError as error:
@@ -88,6 +91,7 @@ class Probe:
             found = [_untried(image), wrong(WORKSPACE, message, cure)]
         finally:
             left = _left(str(folder.root), partial(remove, folder.root)) if folder.root.exists() else []
+            _remove_empty(folder.root.parent)
         return [*found, *left]
 
     def _in_pod(self, probe_id: str, image: FrameworkImage, word: str, stop: Event) -> list[Finding]:
@@ -138,6 +142,12 @@ def _left(name: str, remove_it: Callable[[], None]) -> list[Finding]:
         cure = "Remove it by hand. Workers and pods have to be the same user (TRAINYARD_POD_USER)."
         return [wrong(WORKSPACE, f"{name} is left behind: {said}", cure)]
     return []
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder of all probes, unless another doctor's is in it."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _lay_out(folder: RunFolder, word: str) -> None:

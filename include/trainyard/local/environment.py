@@ -10,6 +10,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 
 from trainyard.errors import TrainyardError
+from trainyard.local.external import connection_variable, external_connection
 from trainyard.local.inbox import inbox_environment
 from trainyard.local.secrets import Secrets
 
@@ -47,7 +48,7 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets, objects_port:
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.jwt_secret,
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(_bundles(folder)),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(home / "bundles"),
-        "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps(_cluster_connection(folder)),
+        **_cluster(folder),
         "AIRFLOW_CONN_TRAINYARD_FRONT_DOOR": json.dumps(_front_door(base, secrets)),
         "TRAINYARD_CATALOGUE": str(folder / "catalogue"),
         "TRAINYARD_WORKSPACE": str(folder / "workspace"),
@@ -93,11 +94,13 @@ def _bundles(folder: Path) -> list[dict[str, object]]:
     ]
 
 
-def _cluster_connection(folder: Path) -> dict[str, object]:
-    return {
-        "conn_type": "kubernetes",
-        "extra": {"kube_config_path": str(folder / "cluster" / "kubeconfig"), "namespace": "default"},
-    }
+def _cluster(folder: Path) -> dict[str, str]:
+    """Lead Airflow to the local cluster, unless the caller's environment names another one."""
+    if external_connection(os.environ):
+        return {}
+    extra = {"kube_config_path": str(folder / "cluster" / "kubeconfig"), "namespace": "default"}
+    variable = connection_variable(os.environ)
+    return {variable: json.dumps({"conn_type": "kubernetes", "extra": extra})}
 
 
 def read_env_file(path: Path) -> dict[str, str]:

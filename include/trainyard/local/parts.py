@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainyard.local.processes import CLOCK_SECONDS
 from trainyard.local.ready import answers, heartbeat
 
 OBJECT_STORE = "object store"
 CLUSTER = "cluster"
 API_SERVER = "api-server"
+SUPERVISOR = "supervisor"
 AIRFLOW_PARTS = (API_SERVER, "scheduler", "dag-processor", "triggerer")
 _LOG_SERVERS = ("scheduler", "triggerer")
 GPUS = "TRAINYARD_LOCAL_GPUS"
@@ -23,14 +25,25 @@ USUAL_PORTS = {OBJECT_STORE: 9000, CLUSTER: 6443, API_SERVER: 8080}
 
 @dataclass(frozen=True)
 class Part:
-    """One server of the stack. `ready` says whether it answers; it is asked until it does or its limit passes."""
+    """One server of the stack.
+
+    `ready` says whether the process that started then (in seconds of the epoch) answers; it is asked until it does or
+    the limit passes, and believed only where `server`, this part itself by default, is what listens on `port`.
+    """
 
     name: str
     command: tuple[str, ...]
-    ready: Callable[[], bool]
+    ready: Callable[[float], bool]
     environment: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
     limit_seconds: float = 120
+    port: int = 0
+    server: str = ""
+
+    @property
+    def own_port(self) -> int:
+        """The port that the part itself listens on, 0 for none."""
+        return 0 if self.server else self.port
 
 
 def object_store(folder: Path, port: int, key: str, secret: str) -> Part:
@@ -38,7 +51,7 @@ def object_store(folder: Path, port: int, key: str, secret: str) -> Part:
 
     address = f"http://127.0.0.1:{port}"
     command, environment = keyed_objectstore(find_rclone(), folder, port, key, secret)
-    return Part(OBJECT_STORE, tuple(command), lambda: answers(address), environment, address, 30)
+    return Part(OBJECT_STORE, tuple(command), lambda _: answers(address), environment, address, 30, port)
 
 
 def cluster(folder: Path, port: int) -> Part:
@@ -48,7 +61,7 @@ def cluster(folder: Path, port: int) -> Part:
     options = (*hidden, *_python_options(), *_gpu_options(os.environ))
     command = (*module, "--folder", str(folder), "--port", str(port), *options)
     address = f"https://127.0.0.1:{port}"
-    return Part(CLUSTER, command, lambda: answers(f"{address}/readyz"), {}, address, 30)
+    return Part(CLUSTER, command, lambda _: answers(f"{address}/readyz"), {}, address, 30, port)
 
 
 def _python_options() -> tuple[str, ...]:
@@ -75,8 +88,25 @@ def airflow(name: str, environment: Mapping[str, str], port: int) -> Part:
     command: tuple[str, ...] = (sys.executable, "-m", "airflow", name)
     if name == API_SERVER:
         command = (*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
-        return Part(name, command, lambda: answers(health), environment, base)
+        return Part(name, command, lambda _: answers(health), environment, base, port=port)
     if name in _LOG_SERVERS:
         # They would serve task logs on every interface; here the api-server reads the files themselves.
         command = (*command, "--skip-serve-logs")
-    return Part(name, command, lambda: heartbeat(health, name), environment)
+
+    def beats(started: float) -> bool:
+        return heartbeat(health, name, started and started + CLOCK_SECONDS)
+
+    return Part(name, command, beats, environment, port=port, server=API_SERVER)
+
+
+def supervisor(folder: Path) -> Part:
+    from trainyard.local.records import Records
+
+    command = (sys.executable, "-m", "trainyard.local.supervisor", "--folder", str(folder))
+    records = Records(folder)
+
+    def ready(_: float) -> bool:
+        running = records.running(SUPERVISOR)
+        return running is not None and records.supervisor() == running.pid
+
+    return Part(SUPERVISOR, command, ready, limit_seconds=30)

@@ -13,7 +13,7 @@ from trainyard.local.private import UMASK
 
 MARK = "TRAINYARD_STACK"
 # How far two readings of a process's start may differ.
-_CLOCK_SECONDS = 2
+CLOCK_SECONDS = 2
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> subprocess.Popen[bytes]:
@@ -35,7 +35,7 @@ def alive(pid: int, started: float) -> bool:
     """Say whether the process that had this pid at that time still runs; pids are used again."""
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < _CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE
+        return abs(process.create_time() - started) < CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
@@ -72,7 +72,7 @@ def _in_session(process: psutil.Process, leaders: Mapping[int, float]) -> bool:
     """A session keeps its number as long as one process is in it, so an older process is not of that session."""
     try:
         started = leaders.get(os.getsid(process.pid))
-        return started is not None and process.create_time() > started - _CLOCK_SECONDS
+        return started is not None and process.create_time() > started - CLOCK_SECONDS
     except (psutil.Error, OSError):
         return False
 

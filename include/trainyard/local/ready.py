@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime
 
 _PAUSE_SECONDS = 0.1
 
@@ -24,17 +25,21 @@ def answers(url: str) -> bool:
     return True
 
 
-def heartbeat(health_url: str, part: str) -> bool:
-    """Say whether Airflow's health page calls a part healthy."""
+def heartbeat(health_url: str, part: str, since: float = 0) -> bool:
+    """Say whether Airflow's health page calls a part healthy, by a heartbeat after `since` (in seconds of the epoch).
+
+    A part that was killed counts as healthy for half a minute more.
+    """
     try:
         health = json.loads(_open(health_url))
     except (OSError, ValueError):
         return False
-    said = health.get(part.replace("-", "_")) or {}
-    return said.get("status") == "healthy"
+    name = part.replace("-", "_")
+    said = health.get(name) or {}
+    return said.get("status") == "healthy" and (not since or _seconds(said.get(f"latest_{name}_heartbeat")) > since)
 
 
-def wait_for(condition: Callable[[], bool], limit_seconds: float) -> bool:
+def wait_for(condition: Callable[[], object], limit_seconds: float) -> bool:
     """Ask until the condition holds or the limit has passed; return whether it held."""
     deadline = time.monotonic() + limit_seconds
     while not condition():
@@ -42,6 +47,11 @@ def wait_for(condition: Callable[[], bool], limit_seconds: float) -> bool:
             return False
         time.sleep(_PAUSE_SECONDS)
     return True
+
+
+def _seconds(time: str | None) -> float:
+    """Return a time of the health page in seconds of the epoch."""
+    return datetime.fromisoformat(time).timestamp() if time else 0
 
 
 def _open(url: str) -> bytes:

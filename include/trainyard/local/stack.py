@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import fcntl
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from trainyard.errors import TrainyardError
 from trainyard.intake.limits import load_limits
 from trainyard.local import parts, processes
 from trainyard.local.environment import airflow_environment
+from trainyard.local.external import ExternalCluster, external_connection, pods_left
 from trainyard.local.inbox import make_inbox
 from trainyard.local.objectkeys import open_accounts, store_environment
+from trainyard.local.ports import PortReservations
 from trainyard.local.private import make_private, private_files
-from trainyard.local.records import Records, Running
+from trainyard.local.records import Records
 from trainyard.local.secrets import Secrets
-from trainyard.local.starting import Report, Starter
+from trainyard.local.starting import PortTakenError, Report, Starter
 from trainyard.settings import read_settings
 
+_ROWS = (parts.OBJECT_STORE, parts.CLUSTER, *parts.AIRFLOW_PARTS, parts.SUPERVISOR)
+_MOVES = 2
 _FOLDERS = ("logs", "objects", "cluster", "workspace", "catalogue", "airflow")
 
 
@@ -35,64 +41,158 @@ class Stack:
         self.folder = folder.absolute()
         self._records = Records(self.folder)
         self._starter = Starter(self.folder, self._records)
+        self._external = ExternalCluster(self.folder)
 
     def up(self, report: Report) -> None:
         """Start every part that does not run yet; say a line for each as it becomes ready.
 
-        Raise TrainyardError S500 with the last lines of its log if a part does not become ready, and if the folder
-        belongs to another user.
+        Where another program has taken a port, all parts are started again on other ones: each was told where the
+        others are. Raise TrainyardError S500 with the last lines of its log if a part does not become ready, and if the
+        folder belongs to another user.
         """
         with private_files(), self._lock():
-            for name in _FOLDERS:
-                (self.folder / name).mkdir(exist_ok=True)
-            secrets = Secrets.of(self.folder / "secrets.json")
-            ports = self._records.ports(parts.USUAL_PORTS)
-            environment = airflow_environment(self.folder, ports[parts.API_SERVER], secrets, ports[parts.OBJECT_STORE])
-            make_inbox(self.folder / "objects")
-            self._write_account_keys(secrets)
-            _provide_training_python(report)
-            with ThreadPoolExecutor() as pool:
-                waiting = [pool.submit(self._starter.ensure, part, report) for part in self._bases(ports, secrets)]
-                self._migrate(environment, report)
-                for name in parts.AIRFLOW_PARTS:
-                    part = parts.airflow(name, environment, ports[parts.API_SERVER])
-                    waiting.append(pool.submit(self._starter.ensure, part, report))
-                for each in waiting:
-                    each.result()
-            address = f"http://127.0.0.1:{ports[parts.API_SERVER]}"
-            client = {"url": address, "username": "admin", "password": secrets.password}
-            secrets.write(self.folder / "client.json", client)
+            for _ in range(_MOVES):
+                try:
+                    self._start_all(report)
+                except PortTakenError as taken:
+                    report(f"{taken}; the stack takes other ports")
+                    self._end_servers()
+                else:
+                    return
+            self._start_all(report)
 
     def down(self, report: Report) -> int:
-        """Stop every part and every training; return how many processes were ended. The state stays."""
+        """Stop every part and every training; return how many processes were ended. The state stays.
+
+        Trainings on a cluster of the caller's are left alone there: what still runs is reported.
+        """
         from trainyard.local.cluster.endpods import end_all_pods
 
+        # It would start again what is ended here.
+        self._end_supervisor()
         with self._lock():
-            ended = processes.end(self.processes(), patience_seconds=15)
-            self._starter.forget_ended()
+            ended = self._end_servers()
             ended += end_all_pods(self.folder / "cluster", grace_seconds=5)
             for name in self._records.all_running():
                 self._records.forget(name)
                 report(f"{name} stopped")
+            self._report_external(report)
         return ended
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return part -> whether it runs, its pid and address."""
-        names = (parts.OBJECT_STORE, parts.CLUSTER, *parts.AIRFLOW_PARTS)
-        return {name: _row(self._records.running(name)) for name in names}
+        """Return part -> whether it runs, its pid and address, how often it was started again, how it last ended."""
+        external = self._external.variable
+        rows = {name: self._row(name) for name in _ROWS}
+        if external:
+            rows[parts.CLUSTER] |= {"state": "external", "address": external}
+        return rows
 
     def processes(self) -> list[Any]:
         """Return every process that belongs to the stack's servers."""
         running = self._records.all_running().values()
         return processes.of_stack(self.folder, {each.pid: each.started for each in running})
 
-    def _bases(self, ports: Mapping[str, int], secrets: Secrets) -> tuple[parts.Part, parts.Part]:
+    def supervised(self) -> dict[str, parts.Part]:
+        """Return the parts that the supervisor starts again, as they are to be started now."""
+        secrets, ports = Secrets.of(self.folder / "secrets.json"), self._records.known_ports()
+        return {part.name: part for part in (*self._bases(ports, secrets), *self._airflow(ports, secrets))}
+
+    def _start_all(self, report: Report) -> None:
+        for name in _FOLDERS:
+            (self.folder / name).mkdir(exist_ok=True)
+        self._external.remember(external_connection(os.environ), runs=self._runs())
+        secrets = Secrets.of(self.folder / "secrets.json")
+        make_inbox(self.folder / "objects")
+        self._write_account_keys(secrets)
+        _provide_training_python(report)
+        with PortReservations() as reservations:
+            ports = self._records.ports(parts.USUAL_PORTS, reservations)
+            address = f"http://127.0.0.1:{ports[parts.API_SERVER]}"
+            client = {"url": address, "username": "admin", "password": secrets.password}
+            self._withdraw(client)
+            self._start_parts(ports, secrets, report)
+            secrets.write(self.folder / "client.json", client)
+
+    def _start_parts(self, ports: Mapping[str, int], secrets: Secrets, report: Report) -> None:
+        """Start all parts side by side; the first one that fails ends the waits for the others."""
+        self._starter.give_up(False)
+        with ThreadPoolExecutor() as pool:
+            waiting = [pool.submit(self._starter.ensure, part, report) for part in self._bases(ports, secrets)]
+            airflow = self._airflow(ports, secrets)
+            try:
+                self._migrate(airflow[0].environment, report)
+                started = (*airflow, parts.supervisor(self.folder))
+                waiting += [pool.submit(self._starter.ensure, part, report) for part in started]
+                done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
+                failures = [error for each in done if (error := each.exception())]
+            finally:
+                # After a success nobody waits any more; Ctrl-C is not to wait for what starts.
+                self._starter.give_up()
+        if failures:
+            raise next((each for each in failures if isinstance(each, PortTakenError)), failures[0])
+
+    def _withdraw(self, client: Mapping[str, str]) -> None:
+        """Remove what a command would find the service by, if it is not there any more: it holds a password."""
+        file = self.folder / "client.json"
+        if file.exists() and json.loads(file.read_text()) != client:
+            file.unlink()
+
+    def _runs(self) -> bool:
+        return any(running.alive for running in self._records.all_running().values())
+
+    def _end_servers(self) -> int:
+        """End all processes of the stack but its trainings' and return how many there were."""
+        ended = self._end_supervisor() + processes.end(self.processes(), patience_seconds=15)
+        self._starter.forget_ended()
+        return ended
+
+    def _end_supervisor(self) -> int:
+        running = self._records.running(parts.SUPERVISOR)
+        if running is None or not running.alive:
+            return 0
+        with suppress(psutil.NoSuchProcess):
+            return processes.end([psutil.Process(running.pid)], patience_seconds=5)
+        return 0
+
+    def _report_external(self, report: Report) -> None:
+        """Say what still runs on a cluster of the caller's."""
+        if not (variable := self._external.variable):
+            return
+        report(f"trainings on the cluster of {variable} are not stopped")
+        if variable != external_connection(os.environ):
+            report(f"set {variable} to hear which pods run there")
+            return
+        environment = self._airflow(self._records.known_ports(), Secrets.of(self.folder / "secrets.json"))[
+            0
+        ].environment
+        for line in pods_left(environment):
+            report(line)
+
+    def _row(self, name: str) -> dict[str, Any]:
+        running, restarts = self._records.running(name), self._records.restarts(name)
+        alive = running is not None and running.alive
+        return {
+            "state": "up" if alive else "down",
+            "pid": running.pid if running and alive else None,
+            "address": running.address if running and alive else "",
+            "restarts": restarts.count,
+            "last_exit": restarts.last_exit,
+            "hindrance": restarts.hindrance,
+        }
+
+    def _bases(self, ports: Mapping[str, int], secrets: Secrets) -> tuple[parts.Part, ...]:
         """Return the parts that Airflow does not have to be set up for."""
         objects, port = self.folder / "objects", ports[parts.OBJECT_STORE]
-        return (
-            parts.object_store(objects, port, secrets.key_id, secrets.secret_key),
-            parts.cluster(self.folder / "cluster", ports[parts.CLUSTER]),
-        )
+        store = parts.object_store(objects, port, secrets.key_id, secrets.secret_key)
+        if external_connection(os.environ):
+            return (store,)
+        return store, parts.cluster(self.folder / "cluster", ports[parts.CLUSTER])
+
+    def _airflow(self, ports: Mapping[str, int], secrets: Secrets) -> tuple[parts.Part, ...]:
+        """Return Airflow's parts, the api-server first."""
+        port = ports[parts.API_SERVER]
+        environment = airflow_environment(self.folder, port, secrets, ports[parts.OBJECT_STORE])
+        return tuple(parts.airflow(name, environment, port) for name in parts.AIRFLOW_PARTS)
 
     def _write_account_keys(self, secrets: Secrets) -> None:
         """Open the object store to each account of quotas.yaml, and note the keys for the operator to hand out."""
@@ -124,8 +224,7 @@ class Stack:
     def _lock(self) -> Iterator[None]:
         """Keep two ups and downs of one stack apart."""
         make_private(self.folder)
-        with (self.folder / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._records.lock():
             yield
 
 
@@ -138,9 +237,3 @@ def _provide_training_python(report: Report) -> None:
             report("training Python installed")
     except TrainyardError as error:
         report(f"{error.message}\n{error.cure} Until then trainings find this machine's Python, without a framework")
-
-
-def _row(running: Running | None) -> dict[str, Any]:
-    if running is None or not running.alive:
-        return {"state": "down", "pid": None, "address": ""}
-    return {"state": "up", "pid": running.pid, "address": running.address}

@@ -20,6 +20,7 @@ from trainyard.local.private import make_private
 
 _SHUTDOWN_SECONDS = 1
 _KEEP_ALIVE_SECONDS = 75
+_LONGEST_LAG_SECONDS = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +61,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--provides", action="append", default=[], metavar="IMAGE", help="an image that this Python stands for"
     )
+    parser.add_argument(
+        "--phase-lag", type=_seconds, default=0, metavar="SECONDS", help="from the end of containers to their pod's"
+    )
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= _LONGEST_LAG_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to {_LONGEST_LAG_SECONDS} seconds")
+    return seconds
 
 
 def _count(text: str) -> int:
@@ -124,6 +135,7 @@ def _config(options: argparse.Namespace, folder: Path) -> ClusterConfig:
         hidden=tuple(options.hide),
         python=options.python,
         provided=tuple(options.provides),
+        phase_lag=options.phase_lag,
     )
 
 

@@ -15,7 +15,8 @@ class ClusterConfig:
     """`gpus` are CUDA's names of the devices; `claims` maps `namespace/name` of a claim to its folder.
 
     `hidden` folders are empty to containers, but for their own volumes. `python` is the prefix of the Python that they
-    find, this machine's own without it; it stands for the images in `provided`.
+    find, this machine's own without it; it stands for the images in `provided`. `phase_lag` is for how many seconds a
+    pod whose containers have ended still has the phase Running.
     """
 
     folder: Path
@@ -26,6 +27,7 @@ class ClusterConfig:
     hidden: tuple[Path, ...] = ()
     python: Path | None = None
     provided: tuple[str, ...] = ()
+    phase_lag: float = 0
 
     @property
     def root(self) -> Path:
