@@ -53,7 +53,13 @@ class _Service:
     def runs(self, caller: Caller, limit: int, offset: int, wanted: Any) -> tuple[list[Run], int]:
         return [self.run_there], 1
 
+    def run_of_log(self, model_id: str, caller: Caller) -> Run:
+        return self.run_there
+
     def stored(self, model_id: str, caller: Caller) -> Any:
+        return self.store
+
+    def results(self, model_id: str, caller: Caller, name: str = "") -> Any:
         return self.store
 
     def waiting(self, run: Run) -> str:

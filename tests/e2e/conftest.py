@@ -15,6 +15,7 @@ from yard import Yard, take_ports
 from trainyard.datafiles import data_file
 from trainyard.local.demo import put_data
 from trainyard.local.environment import STORES, USERS
+from trainyard.local.parts import GPUS
 from trainyard.local.ports import pick_port
 from trainyard.local.stack import Stack
 
@@ -39,22 +40,23 @@ def yard(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     stack = Stack(tmp_path_factory.mktemp("yard") / ".trainyard")
     take_ports(stack, 11_000)
     hostile_port = pick_port(19_000 + os.getpid() % 1000)
+    environment = {
+        USERS: "ada,grace",
+        "TRAINYARD_QUOTAS_FILE": str(_quotas(stack.folder)),
+        GPUS: "9",  # as many as these accounts own together
+        **of_airflow(stack.folder / "objects"),
+        "TRAINYARD_GRACE_SECONDS": "5",
+        STORES: ",".join([f"127.0.0.1:{hostile_port}", *_swifts(request.session)]),
+        # Runs whose stores drip end within a test; honest stores on this machine answer in no time.
+        "TRAINYARD_STORE_CALL_SECONDS": "5",
+        # Whenever it comes, the janitor has to leave alone what the other tests do.
+        "TRAINYARD_JANITOR_GRACE_SECONDS": "1",
+    }
+    yard = Yard(stack, hostile_port, environment)
     try:
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv(USERS, "ada,grace")
-            environment.setenv("TRAINYARD_QUOTAS_FILE", str(_quotas(stack.folder)))
-            for name, value in of_airflow(stack.folder / "objects").items():
-                environment.setenv(name, value)
-            environment.setenv("TRAINYARD_GRACE_SECONDS", "5")
-            stores = [f"127.0.0.1:{hostile_port}", *_swifts(request.session)]
-            environment.setenv(STORES, ",".join(stores))
-            # Runs whose stores drip end within a test; honest stores on this machine answer in no time.
-            environment.setenv("TRAINYARD_STORE_CALL_SECONDS", "5")
-            # Whenever it comes, the janitor has to leave alone what the other tests do.
-            environment.setenv("TRAINYARD_JANITOR_GRACE_SECONDS", "1")
-            stack.up(print)
+        yard.up(print)
         put_data(stack.folder / "objects")
-        yield Yard(stack, hostile_port)
+        yield yard
     finally:
         servers = stack.processes()
         ports = [int(row["address"].rpartition(":")[2]) for row in stack.status().values() if row["address"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_members import _MEMBER, _ask
+from test_members import _MEMBER
 from yard import Yard
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -12,10 +12,10 @@ pytestmark = pytest.mark.xdist_group("stack")
 def test_a_runs_whole_life_is_in_the_audit_log_and_the_admin_alone_reads_it(yard: Yard) -> None:
     model_id = yard.submit("fails-with-3")
     yard.finished(model_id)
-    assert _ask(yard, _MEMBER, "GET", f"/v3/models/{model_id}/logs").status_code == 200
-    assert _ask(yard, _MEMBER, "DELETE", f"/v3/models/{model_id}").status_code == 204
-    assert _ask(yard, _MEMBER, "DELETE", f"/v3/models/{model_id}").status_code == 404
-    assert _ask(yard, _MEMBER, "GET", "/v3/audit").status_code == 403
+    assert yard.ask(_MEMBER, "GET", f"/v3/models/{model_id}/logs").status_code == 200
+    assert yard.ask(_MEMBER, "DELETE", f"/v3/models/{model_id}").status_code == 204
+    assert yard.ask(_MEMBER, "DELETE", f"/v3/models/{model_id}").status_code == 404
+    assert yard.ask(_MEMBER, "GET", "/v3/audit").status_code == 403
     events = yard.data("audit", "--run", model_id)["resources"]
     assert [(event["actor"], event["action"], event["result"]) for event in events] == [
         ("admin", "submit", "ok"),

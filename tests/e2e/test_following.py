@@ -62,7 +62,7 @@ def test_a_followed_log_survives_the_death_of_the_api_server_whole_and_without_r
         for process in (*server.children(recursive=True), server):
             process.kill()
         (yard.folder / "workspace" / "runs" / model_id / model_id / "result" / "go").touch()
-        yard.stack.up(print)
+        yard.up(print)
         assert follower.wait(RUN_LIMIT_SECONDS) == 0
     assert (tmp_path / "log").read_text() == _lines("first", 100)
     assert yard.finished(model_id)["state"] == "completed"

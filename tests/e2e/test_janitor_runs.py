@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from test_members import _ask
 from test_stopping import LONG
 from yard import RUN_LIMIT_SECONDS, Yard
 
@@ -26,7 +25,7 @@ def test_the_janitor_takes_a_pod_that_no_run_owns_and_leaves_those_that_train(ya
     trains = pod_name(RunKey.first_of(model_id), 1)
     nobodys = _twin_of(yard, trains, tmp_path)
     form = {"logical_date": None, "conf": {}}
-    place = f"{_RUNS}/{_ask(yard, 'admin', 'POST', _RUNS, json=form).json()['dag_run_id']}"
+    place = f"{_RUNS}/{yard.ask('admin', 'POST', _RUNS, json=form).json()['dag_run_id']}"
     assert wait_for(lambda: yard.airflow(place).json()["state"] in ("success", "failed"), RUN_LIMIT_SECONDS)
     said = yard.airflow(f"{place}/taskInstances/tidy_up/xcomEntries/return_value?deserialize=true").json()["value"]
     assert said["failed"] == []

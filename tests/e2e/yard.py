@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.demo import RESULTS_BUCKET, prepare
@@ -47,6 +48,14 @@ class Yard:
 
     stack: Stack
     hostile_port: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def up(self, report: Callable[[str], object]) -> None:
+        """Start what does not run of the stack, in the environment that it was first started in."""
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in self.environment.items():
+                environment.setenv(name, value)
+            self.stack.up(report)
 
     @property
     def folder(self) -> Path:
