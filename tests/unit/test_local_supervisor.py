@@ -204,6 +204,8 @@ class TestProcess:
     def test_one_that_was_killed_is_started_by_the_next_up(self, small: SmallStack, starter: Starter) -> None:
         first = self._ensure(small, starter)
         os.kill(first, 9)
+        # The system takes a moment.
+        assert wait_for(lambda: not Records(small.folder).all_running()[SUPERVISOR].alive, 10)
         second = self._ensure(small, starter)
         assert second != first
         assert Records(small.folder).supervisor() == second
