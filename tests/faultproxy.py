@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from urllib.parse import unquote, urlsplit
 
+_DENIED = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>'
 _SLOW_DOWN = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>'
 
 
@@ -32,11 +33,18 @@ class Fault:
     """
 
     status: int = 0
-    content: bytes = _SLOW_DOWN
+    content: bytes | None = None
     etag: str = ""
     bytes: int = 0
     silent: bool = False
     trickle: bool = False
+
+    @property
+    def said(self) -> bytes:
+        """The answer's body: what such a status goes with, if nothing else was wanted."""
+        if self.content is not None:
+            return self.content
+        return _DENIED if self.status == 403 else _SLOW_DOWN
 
 
 class FaultProxy:
@@ -98,7 +106,7 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             asked = proxy.count(self.command, unquote(url.path), url.query, self.headers.get("Range", ""))
             fault = proxy.fault(asked)
             if fault and fault.status:
-                self.answer(fault.status, {"Content-Type": "application/xml", "ETag": fault.etag}, fault.content)
+                self.answer(fault.status, {"Content-Type": "application/xml", "ETag": fault.etag}, fault.said)
                 return
             try:
                 answer, content = proxy.ask(self.command, self.path, body, dict(self.headers))

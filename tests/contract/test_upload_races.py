@@ -15,6 +15,7 @@ import pytest
 from trainyard.steps.results import Layout
 from trainyard.stores.base import FileShrankError, Store
 from trainyard.stores.digest import MIB
+from trainyard.stores.links import Ground
 from trainyard.stores.transfer import upload
 from trainyard.stores.tree import open_inside, scan
 
@@ -94,7 +95,7 @@ def test_only_files_of_the_run_are_stored_whatever_is_put_in_their_place_meanwhi
     with swapped_again_and_again(result, outside):
         for _ in range(_UPLOADS):
             layout = Layout()
-            layout.add_folder(layout.results, result, str)
+            layout.add_folder(layout.results, Ground(result.parent, (result.name,)), result.name, str)
             with suppress(FileNotFoundError, FileShrankError):
                 upload(store, layout.results, "", 4, lambda _: None, shared=shared)
             assert not [note for note in layout.notes if "only outside" in note]
@@ -130,6 +131,6 @@ def test_a_device_file_is_not_opened(result):
         os.mknod(result / "device", 0o600 | 0o020000, os.makedev(1, 5))
     except PermissionError:
         pytest.skip("this machine lets nobody make device files")
-    assert scan(result).others == {"device": "is no file"}
+    assert scan(result).others == {"device": "is a device, no file"}
     with pytest.raises(FileNotFoundError):
         open_inside(result, "device")

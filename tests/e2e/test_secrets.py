@@ -15,7 +15,7 @@ import planted
 import pytest
 import yaml
 from planted import DATA, RESULTS, STRAY, WRONG
-from storeservers import free_port, stop
+from storeservers import stop
 from yard import Yard
 
 from trainyard.domain.training import Credentials
@@ -62,7 +62,7 @@ class Story:
 @pytest.fixture(scope="module")
 def store(yard: Yard) -> Iterator[tuple[str, int]]:
     """Serve the stack's buckets a second time, to the planted key pairs alone."""
-    port = free_port()
+    port = yard.spare_port
     (yard.folder / "objects" / DATA_BUCKET).mkdir()
     (yard.folder / "objects" / DATA_BUCKET / "rows.csv").write_text("1,2")
     pairs = ",".join(f'"{pair.user},{pair.secret}"' for pair in (DATA, RESULTS))

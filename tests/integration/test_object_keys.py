@@ -20,6 +20,7 @@ from trainyard.local import objectkeys
 from trainyard.local.objectstore import find_rclone, keyed_objectstore, wait_until_ready
 from trainyard.local.ready import wait_for
 from trainyard.settings import read_settings
+from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.opening import open_store
 
 KEY, SECRET = "trainyard-1a2b", "operators"
@@ -87,9 +88,8 @@ def test_an_account_drops_again_after_the_service_has_taken_its_last_drop(store,
     client = store.of("team_1.x")
     client.put_object(Bucket="inbox-team_1.x", Key="one/model.zip", Body=b"zip")
     inbox = StoreRef(door, "trainyard", store.folder.as_uri() if door == "folder" else store.endpoint)
-    open_store(inbox, Credentials(KEY, SECRET), read_settings({"TRAINYARD_FOLDER_STORES": str(store.folder)})).delete(
-        "inbox/team_1.x/one/model.zip"
-    )
+    settings = read_settings({"TRAINYARD_FOLDER_STORES": str(store.folder)})
+    open_store(inbox, Credentials(KEY, SECRET), settings, ANYWHERE).delete("inbox/team_1.x/one/model.zip")
     assert wait_for(lambda: not client.list_objects_v2(Bucket="inbox-team_1.x").get("KeyCount"), 10)
     client.put_object(Bucket="inbox-team_1.x", Key="two/model.zip", Body=b"zip")
     assert (store.folder / "trainyard/inbox/team_1.x/two/model.zip").read_bytes() == b"zip"
@@ -143,7 +143,7 @@ def test_a_key_with_another_secret_or_of_no_account_opens_nothing(store, pair):
 def test_the_services_own_adapter_stores_and_lists_with_an_accounts_key(store, tmp_path):
     pair = store.accounts["default"]
     ref = StoreRef("s3", "results-default", store.endpoint)
-    opened = open_store(ref, Credentials(pair["access_key"], pair["secret_key"]), read_settings({}))
+    opened = open_store(ref, Credentials(pair["access_key"], pair["secret_key"]), read_settings({}), ANYWHERE)
     (tmp_path / "large").write_bytes(LARGE)
     with (tmp_path / "large").open("rb") as file:
         opened.put("m/large", file, len(LARGE))

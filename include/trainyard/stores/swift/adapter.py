@@ -147,7 +147,7 @@ class SwiftStore:
 
     def _opened(self, key: str) -> tuple[dict[str, str], Any, SegmentCheck]:
         connection = self._session.connection
-        headers, body = connection.get_object(self._bucket, key, resp_chunk_size=CHUNK)
+        headers, body = self._begun(connection, key)
         if not large.is_static(headers):
             return headers, body, SegmentCheck()
         # A connection is at one request at a time: the content is asked for again, once its segments are known.
@@ -155,10 +155,17 @@ class SwiftStore:
         with self._refusals.during("read from", key):
             manifest = connection.get_object(self._bucket, key, query_string=large.MANIFEST_GET)[1]
         segments = large.read_manifest(manifest)
-        headers, body = connection.get_object(self._bucket, key, resp_chunk_size=CHUNK)
+        headers, body = self._begun(connection, key)
         if large.hash_of_hashes(segments) not in (None, large.etag_of(headers)):
             raise self._refusals.because(Why.CHANGED, "read from", key)
         return headers, body, SegmentCheck(segments)
+
+    def _begun(self, connection: Any, key: str) -> tuple[dict[str, str], Any]:
+        try:
+            headers, body = connection.get_object(self._bucket, key, resp_chunk_size=CHUNK)
+        except TypeError:  # swiftclient's, of an answer without a length
+            raise self._broken(key, "its answer does not say how long it is") from None
+        return headers, body
 
     def _listed(self, item: dict[str, Any]) -> Entry | None:
         if item["bytes"] == 0 and item["hash"] == _EMPTY_MD5:
