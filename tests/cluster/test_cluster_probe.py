@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def probe(core: Any, target: Target) -> Iterator[Callable[..., list[str]]]:
     yield run
     for hands in made:
         selector = f"{ACCOUNT}={hands.account}"
-        assert core.list_namespaced_pod(target.namespace, label_selector=selector).items == []
+        left = partial(core.list_namespaced_pod, target.namespace, label_selector=selector)
+        wait_for(lambda left=left: not left().items, "the end of the probe's pods", _SETTLES_SECONDS)
 
 
 def test_a_cluster_that_is_fit_is_tested(probe: Callable[..., list[str]]) -> None:

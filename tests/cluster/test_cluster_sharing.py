@@ -81,6 +81,11 @@ def test_a_log_that_is_followed_has_every_line_once_and_the_workspace_has_the_sa
     followed = run.followed(pod)
     run.join(waiting)
     expected = [f"line {number}" for number in range(_LINES + 1)]
-    assert followed.splitlines() == expected
-    assert run.printed(run.pod()).splitlines() == expected
-    assert run.read("logs/learner-1/training-log.txt").splitlines() == expected
+    assert _of_the_program(followed) == expected
+    assert _of_the_program(run.printed(run.pod())) == expected
+    assert _of_the_program(run.read("logs/learner-1/training-log.txt")) == expected
+
+
+def _of_the_program(log):
+    """Leave out what the wrapper warns of: the local cluster says that it ran no image."""
+    return [line for line in log.splitlines() if not line.startswith("trainyard: warning: ")]
