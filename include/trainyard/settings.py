@@ -44,14 +44,7 @@ def _bytes_or_none(text: str) -> int:
     return 0 if text == "0" else memory_bytes(text)
 
 
-def _pod_bytes(text: str) -> int:
-    size = memory_bytes(text)
-    if size < 1024**2:
-        raise ValueError("it has to be 1MiB or more")
-    return size
-
-
-def _audit_bytes(text: str) -> int:
+def _from_mebibyte(text: str) -> int:
     size = memory_bytes(text)
     if size < 1024**2:
         raise ValueError("it has to be 1MiB or more")
@@ -124,8 +117,8 @@ ROWS = (
     Row("grace_seconds", int, "30", "Seconds between SIGTERM and SIGKILL when a run is canceled."),
     Row("pod_user", int, "50000", "User id of training pods: the workers' own, so that both may write the workspace."),
     Row("pod_group", int, "0", "Group id of training pods: the workers' own."),
-    Row("pod_scratch_bytes", _pod_bytes, "20GiB", "Most that a run may write to /tmp and HOME."),
-    Row("pod_log_bytes", _pod_bytes, "1GiB", "Most of a run's output that its log keeps."),
+    Row("pod_scratch_bytes", _from_mebibyte, "20GiB", "Most that a run may write to /tmp and HOME."),
+    Row("pod_log_bytes", _from_mebibyte, "1GiB", "Most of a run's output that its log keeps."),
     Row("pod_read_only_root", _switch, "true", "Whether a container's root file system is read-only."),
     Row("pod_priority_prefix", str, "", "Beginning of the names of the accounts' priority classes; empty sets none."),
     Row("image_timeout_seconds", int, "600", "Seconds a framework image may take to arrive on its node."),
@@ -169,7 +162,7 @@ ROWS = (
     Row("retention_days", _from_zero, "7", "Days that a finished run stays in the history."),
     Row("audit_log", str, "", "Folder of the audit log, `-` for standard output; empty is `.audit` in the catalogue."),
     Row("audit_days", _from_zero, "365", "Days that the audit log is kept."),
-    Row("audit_max_bytes", _audit_bytes, "1GiB", "Size above which the oldest files of the audit log are removed."),
+    Row("audit_max_bytes", _from_mebibyte, "1GiB", "Size above which the oldest files of the audit log are removed."),
     Row("dataset_cache_max_bytes", memory_bytes, "100GiB", "Size above which unused datasets are evicted."),
     Row("schedule_poll_seconds", float, "5", "Seconds between two looks of the triggerer at what schedules have due."),
     Row("schedule_late_seconds", float, "600", "Seconds after which a scheduled run that was missed is not started."),

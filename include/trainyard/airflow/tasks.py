@@ -72,7 +72,7 @@ def stage(training_id: str, **context: Any) -> None:
 def upload(training_id: str, **context: Any) -> None:
     """Store results and logs in the results bucket, however the training ended."""
     from trainyard.domain.leftout import left_out_json
-    from trainyard.steps.upload import has_made
+    from trainyard.steps.cleanup import has_made
     from trainyard.steps.upload import upload as store
     from trainyard.stores.moving.terms import Terms
     from trainyard.workspace.layout import Workspace

@@ -10,7 +10,7 @@ from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 from trainyard.stores import tree
 from trainyard.workspace.datasets import DatasetCache
-from trainyard.workspace.layout import Workspace
+from trainyard.workspace.layout import RunFolder, Workspace
 
 
 def cleanup(key: RunKey, workspace: Workspace) -> bool:
@@ -25,7 +25,7 @@ def cleanup(key: RunKey, workspace: Workspace) -> bool:
     _remove(run.model)
     _remove(run.root / "model.part")
     run.transfer.unlink(missing_ok=True)  # of a step that was killed
-    if not run.stored.exists() and (has_entries(run.result) or run.has_started):
+    if not run.stored.exists() and has_made(run):
         return False
     _remove(run.result)
     run.attempts.unlink(missing_ok=True)
@@ -46,7 +46,12 @@ def forget_training(training_id: str, workspace: Workspace) -> None:
     _remove(workspace.training(training_id))
 
 
-def has_entries(folder: Path) -> bool:
+def has_made(run: RunFolder) -> bool:
+    """Say whether a run has anything of its program's to store: one that never started has only its reason."""
+    return run.has_started or _has_entries(run.result)
+
+
+def _has_entries(folder: Path) -> bool:
     return folder.is_dir() and not folder.is_symlink() and bool(os.listdir(folder))
 
 

@@ -16,7 +16,6 @@ from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.pods.volumes import CHECKPOINTS as CHECKPOINT_DIR
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER
-from trainyard.steps.cleanup import has_entries
 from trainyard.steps.results import NOTES, Layout, escaped, layout_of, printed, told_instead_of_log
 from trainyard.stores import transfer
 from trainyard.stores.base import Store
@@ -87,11 +86,6 @@ def _notes(layout: Layout) -> list[Source]:
         return []
     data = "\n".join([*layout.notes, ""]).encode(errors="replace")
     return [Source(Path(NOTES).name, len(data), lambda: io.BytesIO(data))]
-
-
-def has_made(run: RunFolder) -> bool:
-    """Say whether a run has anything of its program's to store: one that never started has only its reason."""
-    return run.has_started or has_entries(run.result)
 
 
 def _leave_a_log(run: RunFolder, outcome: Outcome) -> None:

@@ -61,6 +61,19 @@ class Reason:
     cure: str = ""
 
 
+# What S3 and Swift stores refuse alike.
+BUSY = Reason(
+    Why.BROKEN,
+    "{place} asks for fewer requests",
+    "Try again later; whoever runs the service can lower TRAINYARD_TRANSFER_THREADS.",
+)
+LACKING = Reason(
+    Why.UNABLE,
+    "the store of {place} does not support what is needed to {doing} it",
+    "Use another store, or ask those who run this one for what it lacks.",
+)
+
+
 def place_of(bucket: str, endpoint: str) -> str:
     """Name a bucket and its endpoint for messages, without a user or password that the URL may carry."""
     url = urlsplit(endpoint)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from trainyard.stores.base import Why
-from trainyard.stores.refusals import Reason
+from trainyard.stores.refusals import BUSY, LACKING, Reason
 
 ELSEWHERE = frozenset(
     (
@@ -43,11 +43,6 @@ _PAYER = Reason(
     "{place} wants its requests to be paid by whoever asks (requester pays)",
     "Copy the data to a bucket of your own, or have requester pays switched off.",
 )
-_BUSY = Reason(
-    Why.BROKEN,
-    "{place} asks for fewer requests",
-    "Try again later; whoever runs the service can lower TRAINYARD_TRANSFER_THREADS.",
-)
 _TOO_LARGE = Reason(
     Why.UNABLE,
     "{key!r} is larger than an object in {place} may be",
@@ -63,11 +58,6 @@ _ACCOUNT = Reason(
     Why.UNABLE,
     "the store's account behind {place} is not in order",
     "Ask the store's provider: an account that is closed, unpaid or not signed up for S3 may do nothing.",
-)
-_LACKING = Reason(
-    Why.UNABLE,
-    "the store of {place} does not support what is needed to {doing} it",
-    "Use another store, or ask those who run this one for what it lacks.",
 )
 _LOCKED = Reason(
     Why.FORBIDDEN,
@@ -120,7 +110,7 @@ _CODES: Mapping[str, Reason] = {
             "BandwidthLimitExceeded",
             "ServerBusy",
         ),
-        _BUSY,
+        BUSY,
     ),
     **dict.fromkeys(("EntityTooLarge", "MaxMessageLengthExceeded", "ContentLengthTooLarge"), _TOO_LARGE),
     **dict.fromkeys(
@@ -138,7 +128,7 @@ _CODES: Mapping[str, Reason] = {
         _FULL,
     ),
     **dict.fromkeys(("AccountProblem", "NotSignedUp", "UserSuspended", "AccountSuspended", "UserDisabled"), _ACCOUNT),
-    **dict.fromkeys(("NotImplemented", "XNotImplemented"), _LACKING),
+    **dict.fromkeys(("NotImplemented", "XNotImplemented"), LACKING),
 }
 # What a status stands for where the code is none of these, or there is no code.
 _STATUSES: Mapping[int, Reason] = {
@@ -149,8 +139,8 @@ _STATUSES: Mapping[int, Reason] = {
     412: Reason(Why.CHANGED),
     413: _TOO_LARGE,
     416: Reason(Why.CHANGED),
-    429: _BUSY,
-    501: _LACKING,
+    429: BUSY,
+    501: LACKING,
     507: _FULL,
 }
 _OF_KMS = re.compile(r"KMS|\bkms:", re.ASCII)

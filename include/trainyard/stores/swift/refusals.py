@@ -14,14 +14,9 @@ from trainyard.domain.training import StoreRef
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.network.call import REDIRECTED, Call, CallError, calling
 from trainyard.stores.network.limits import NetworkLimits
-from trainyard.stores.refusals import Reason, place_of, refusal, refusal_for
+from trainyard.stores.refusals import BUSY, LACKING, Reason, place_of, refusal, refusal_for
 from trainyard.stores.swift.session import SwiftSession
 
-_BUSY = Reason(
-    Why.BROKEN,
-    "{place} asks for fewer requests",
-    "Try again later; whoever runs the service can lower TRAINYARD_TRANSFER_THREADS.",
-)
 _FULL = Reason(
     Why.UNABLE, "the quota of {place}, or of its account, is reached", "Make room, or have the quota raised."
 )
@@ -31,11 +26,6 @@ _TOO_LARGE = Reason(
     "Lower TRAINYARD_SWIFT_SEGMENT_BYTES to what the store takes as one object, or have its limit raised.",
 )
 _NO_ROOM = Reason(Why.UNABLE, "{place} has no room left", "Ask those who run the store: its disks are full.")
-_LACKING = Reason(
-    Why.UNABLE,
-    "the store of {place} does not support what is needed to {doing} it",
-    "Use another store, or ask those who run this one for what it lacks.",
-)
 _PASSWORD = Reason(
     Why.CREDENTIALS,
     "the password for {place} has expired",
@@ -53,9 +43,9 @@ _STATUSES = {
     405: Reason(Why.FORBIDDEN),
     412: Reason(Why.CHANGED),
     416: Reason(Why.CHANGED),
-    429: _BUSY,
-    498: _BUSY,
-    501: _LACKING,
+    429: BUSY,
+    498: BUSY,
+    501: LACKING,
     507: _NO_ROOM,
 }
 # What its libraries, and we, stumble over in an answer of another shape. Files of others that are read or written
@@ -130,7 +120,7 @@ class SwiftRefusals:
         if isinstance(error, keystone.Forbidden):
             return refusal_for(_PROJECT, self._place, doing, detail="status 403")
         if _status_of(error) in (413, 429):
-            return refusal_for(_BUSY, self._place, doing, detail=f"Keystone answers with status {_status_of(error)}")
+            return refusal_for(BUSY, self._place, doing, detail=f"Keystone answers with status {_status_of(error)}")
         if isinstance(error, keystone.CatalogException):
             where = f"region {self._ref.region}" if self._ref.region else "this project"
             detail = f"there is no object store for {where}"
