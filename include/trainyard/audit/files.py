@@ -56,7 +56,8 @@ class AuditFiles:
         try:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                line = b"\n" + line  # a full disk cut off the line before
+                # A full disk cut off the line before. Or it is still being written: then this makes a blank line.
+                line = b"\n" + line
             if os.write(descriptor, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
