@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bench.figures import Figure
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment, wait_until_ready
 from trainyard.local.ports import pick_port
 from trainyard.settings import read_settings
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Entry, Store
 from trainyard.stores.opening import open_store
 from trainyard.workspace.datasets import Dataset, DatasetCache

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from bench.figures import Figure
-from trainyard.catalogue import Catalogue, Training
+from trainyard.core.catalogue import Catalogue, Training
 from trainyard.domain.names import new_model_id
 from trainyard.local.ready import wait_for
 from trainyard.local.stack import Stack

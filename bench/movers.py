@@ -19,8 +19,8 @@ KEY, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
 
 def _ours(endpoint: str, bucket: str, threads: int) -> tuple[Callable[[Path], object], Callable[[Path], object]]:
+    from trainyard.domain.addresses import ANYWHERE
     from trainyard.domain.training import Credentials, StoreRef
-    from trainyard.stores.addresses import ANYWHERE
     from trainyard.stores.network.limits import NetworkLimits
     from trainyard.stores.s3.adapter import S3Store
     from trainyard.stores.s3.sessions import read_ahead

@@ -18,7 +18,7 @@ from typing import Any
 
 from samples import training
 
-from trainyard.catalogue import Catalogue, Training
+from trainyard.core.catalogue import Catalogue, Training
 from trainyard.domain.names import RunKey, account_pool, new_model_id
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State

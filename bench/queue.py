@@ -13,7 +13,7 @@ from bench.podtimes import gaps, idle_percent, pod_times
 from bench.stacks import fresh_stack, front_door
 from bench.stock import Stock, stock_airflow
 from bench.tiny import Tiny, tiny
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 from trainyard.local.ready import wait_for
 from trainyard.local.stack import Stack
 

@@ -10,12 +10,12 @@ from typing import Any
 from bench import known
 from bench.figures import Figure
 from bench.stacks import fresh_stack, front_door, object_store
-from trainyard.catalogue import Catalogue
+from trainyard.cluster.spec import PodRun, WorkspaceVolume, training_pod
+from trainyard.core.catalogue import Catalogue
 from trainyard.domain.names import RunKey
 from trainyard.local.demo import EXAMPLE, prepare, put_data
 from trainyard.local.ready import wait_for
 from trainyard.local.stack import Stack
-from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.workspace.layout import Workspace
 from trainyard.workspace.marks import started_at
 

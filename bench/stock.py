@@ -20,7 +20,7 @@ import psutil
 
 from bench.stacks import object_store
 from bench.tiny import Tiny
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 from trainyard.local import parts
 from trainyard.local.ports import pick_port
 from trainyard.local.processes import end

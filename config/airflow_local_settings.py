@@ -22,7 +22,7 @@ _NEEDED = {
         "trainyard.airflow.connections",
         "trainyard.airflow.dag",
         "trainyard.airflow.operator",
-        "trainyard.intake.limits",
+        "trainyard.manifest.limits",
         "trainyard.steps.cleanup",
         "trainyard.steps.stage",
         "trainyard.steps.upload",
@@ -41,7 +41,7 @@ _NEEDED = {
         "airflow.providers.cncf.kubernetes.hooks.kubernetes",
         "kubernetes_asyncio.client",
         "trainyard.airflow.trigger",
-        "trainyard.pods.diagnose",
+        "trainyard.cluster.diagnose",
     ),
 }
 # What these processes are taught besides.

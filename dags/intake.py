@@ -27,8 +27,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
-from trainyard.airflow import inboxtask
-from trainyard.airflow.inboxtrigger import InboxTrigger
+from trainyard.inbox import task as inboxtask
+from trainyard.inbox.trigger import InboxTrigger
 from trainyard.settings import read_settings
 
 _settings = read_settings(os.environ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from trainyard.catalogue import Training
+from trainyard.core.catalogue import Training
 from trainyard.domain.limits import Account, FrameworkImage, Limits, Size
 from trainyard.domain.names import RunKey
 from trainyard.domain.plan import make_plan

@@ -19,6 +19,7 @@ from swiftcloud.cloud import DOMAIN, PASSWORD
 from swiftcloud.sharing import SwiftCloud, ready_cloud
 from wire import Wire
 
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.objectstore import (
     find_rclone,
@@ -27,7 +28,6 @@ from trainyard.local.objectstore import (
     wait_until_ready,
 )
 from trainyard.settings import read_settings
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.opening import open_store
 

@@ -49,7 +49,7 @@ def submit(training: dict[str, Any], version: str) -> None:
     from airflow.utils.session import create_session
 
     from trainyard.airflow.dag import training_dag
-    from trainyard.catalogue import Training
+    from trainyard.core.catalogue import Training
     from trainyard.domain.names import RunKey
     from trainyard.settings import read_settings
     from trainyard.workspace.datasets import DatasetCache

@@ -12,13 +12,13 @@ from clustertarget import Target
 from clusterwait import wait_for
 from yardhands import Hands
 
-from trainyard.catalogue import Training
+from trainyard.cluster.labels import ACCOUNT, MODEL_ID
+from trainyard.core.catalogue import Training
 from trainyard.domain.limits import Account, FrameworkImage, Limits, Size
 from trainyard.domain.names import RunKey, new_model_id
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import Framework, Resources, StoreRef, TrainingSpec
-from trainyard.pods.labels import ACCOUNT, MODEL_ID
 from trainyard.workspace.layout import Workspace
 
 MIB = 1024**2

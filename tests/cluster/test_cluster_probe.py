@@ -19,7 +19,7 @@ from clustertarget import Target
 from clusterwait import wait_for
 from yardhands import Hands
 
-from trainyard.pods.labels import ACCOUNT, MANAGED_BY, MODEL_ID, OURS
+from trainyard.cluster.labels import ACCOUNT, MANAGED_BY, MODEL_ID, OURS
 from trainyard.settings import read_settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from trainyard.cluster.environment import GPU
 from trainyard.domain.quantity import quantity
-from trainyard.pods.environment import GPU
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 

@@ -10,9 +10,9 @@ from typing import Any
 from clustertarget import Target
 from clusterwait import wait_for
 
-from trainyard.pods.labels import ACCOUNT, MANAGED_BY, OURS
-from trainyard.pods.run import WorkspaceVolume
-from trainyard.pods.security import container_security, pod_security
+from trainyard.cluster.labels import ACCOUNT, MANAGED_BY, OURS
+from trainyard.cluster.run import WorkspaceVolume
+from trainyard.cluster.security import container_security, pod_security
 
 _AT = "/workspace"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from trainyard.accounts import Caller
+from trainyard.core.accounts import Caller
 
 
 def created_app() -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 
 from samples import RUN
 
+from trainyard.cluster.labels import ACCOUNT, ATTEMPT, MANAGED_BY, MODEL_ID, OURS, TRAINING_ID
 from trainyard.domain.names import RunKey, label_value, pod_name
-from trainyard.pods.labels import ACCOUNT, ATTEMPT, MANAGED_BY, MODEL_ID, OURS, TRAINING_ID
 
 _LEARNER = "learner"
 RUNNING = {"phase": "Running", "containerStatuses": [{"name": _LEARNER, "state": {"running": {}}}]}

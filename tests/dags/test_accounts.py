@@ -121,7 +121,7 @@ class TestMembers:
 
 class TestQuota:
     def test_a_member_sees_the_own_accounts_with_the_hours_of_their_runs(self, yard, monkeypatch):
-        from trainyard import quota
+        from trainyard.core import quota
 
         monkeypatch.setattr(quota, "DAYS", 400_000)  # the runs here end on a fixed day
         (usage,) = yard.client("ada").get("/quota").json()["resources"]

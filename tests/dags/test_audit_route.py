@@ -99,7 +99,7 @@ def test_a_request_goes_on_where_its_record_cannot_be_written_and_the_doctor_say
     tmp_path,
     monkeypatch,
 ):
-    from trainyard.airflow.doctorchecks import _audit
+    from trainyard.doctor.checks import _audit
     from trainyard.settings import read_settings
 
     (tmp_path / "audit").write_text("a file in the folder's place")

@@ -8,7 +8,7 @@ import pytest
 from late import Late
 from samples import MODEL_ID, training
 
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 
 pytestmark = pytest.mark.xdist_group("airflow")
 

@@ -9,7 +9,7 @@ import pytest
 from late import Late
 from samples import MODEL_ID, training
 
-from trainyard.catalogue import Catalogue, Training
+from trainyard.core.catalogue import Catalogue, Training
 from trainyard.domain.schedule import Schedule
 
 pytestmark = pytest.mark.xdist_group("airflow")

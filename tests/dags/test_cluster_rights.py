@@ -18,10 +18,10 @@ from recordingapi import recording_api, right
 from samples import LIMITS
 from unit.pod_samples import SMALL
 
+from trainyard.cluster.rights import RIGHTS
+from trainyard.cluster.spec import WorkspaceVolume, training_pod
 from trainyard.doctor.probe import Probe
 from trainyard.domain.names import pod_name
-from trainyard.pods.rights import RIGHTS
-from trainyard.pods.spec import WorkspaceVolume, training_pod
 from trainyard.settings import read_settings
 from trainyard.workspace.layout import Workspace
 
@@ -32,7 +32,7 @@ trainingpods = Late("trainyard.airflow.trainingpods")
 trigger = Late("trainyard.airflow.trigger")
 podwaits = Late("trainyard.airflow.podwaits")
 ourpods = Late("trainyard.airflow.ourpods")
-doctorcluster = Late("trainyard.airflow.doctorcluster")
+doctorcluster = Late("trainyard.doctor.cluster")
 
 _RIGHTS = PROJECT / "deploy" / "kubernetes" / "trainings" / "rights.yaml"
 _OPTIONAL = PROJECT / "deploy" / "kubernetes" / "examples" / "doctor.yaml"

@@ -10,8 +10,8 @@ from appasking import asked, created_app
 from memorystore import MemoryStore
 from samples import LIMITS, training
 
-from trainyard.accounts import Caller
-from trainyard.datasets import Datasets
+from trainyard.core.accounts import Caller
+from trainyard.core.datasets import Datasets
 from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.layout import Workspace
 

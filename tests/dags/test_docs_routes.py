@@ -9,11 +9,11 @@ import pytest
 from appasking import created_app
 from samples import MODEL_ID, training
 
+from trainyard.core.runs import Run
+from trainyard.core.schedules import Entry
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase
-from trainyard.runs import Run
-from trainyard.schedules import Entry
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -56,7 +56,7 @@ def test_what_only_one_run_alone_has_is_in_no_list():
 @pytest.mark.parametrize("page", ["rest", "cli"])
 def test_every_field_of_a_schedule_is_documented(page):
     from trainyard.api.schedules import schedule_json
-    from trainyard.retraining import Retrained, Standing
+    from trainyard.core.retraining import Retrained, Standing
 
     entry = Entry(MODEL_ID, Schedule(cron="30 2 * * *"), Progress(settled=0.0))
     told = schedule_json(Retrained(training(MODEL_ID), entry, Standing.ACTIVE, 1.0, MODEL_ID))
@@ -67,7 +67,7 @@ def test_every_field_of_a_schedule_is_documented(page):
 def test_every_field_of_an_account_and_of_a_dataset_is_documented(page):
     from trainyard.api.datasets import dataset_json
     from trainyard.api.quota import usage_json
-    from trainyard.quota import Usage
+    from trainyard.core.quota import Usage
     from trainyard.workspace.datasets import Cached
 
     fields = [*usage_json(Usage("vision", 1, 0, 0, 0, 0.0)), *dataset_json(Cached("k", "b", "v", 1, 1, (), 0, 1.0))]

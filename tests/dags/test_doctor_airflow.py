@@ -12,14 +12,14 @@ import pytest
 from appasking import asked, created_app
 from late import Late
 
-from trainyard.accounts import Caller
+from trainyard.core.accounts import Caller
 from trainyard.domain.finding import fine
 from trainyard.errors import TrainyardError
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-airflow = Late("trainyard.airflow.doctorairflow")
-doctorcluster = Late("trainyard.airflow.doctorcluster")
+airflow = Late("trainyard.doctor.airflow")
+doctorcluster = Late("trainyard.doctor.cluster")
 crypto = Late("airflow.models.crypto")
 models = Late("airflow.models")
 pools = Late("airflow.models.pool")
@@ -179,7 +179,7 @@ class TestCluster:
             cluster(url).greet()
 
     def test_a_cluster_that_hangs_is_asked_once_and_told_so(self, cluster, monkeypatch):
-        monkeypatch.setattr("trainyard.airflow.doctorcluster._ANSWER_SECONDS", 0.2)
+        monkeypatch.setattr("trainyard.doctor.cluster._ANSWER_SECONDS", 0.2)
         told, asked = threading.Event(), []
 
         def hangs(*_):

@@ -11,14 +11,14 @@ from appasking import created_app
 from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, training
 
-from trainyard.accounts import Caller
+from trainyard.core.accounts import Caller
+from trainyard.core.retraining import Look, Retrained, Settled, Standing
+from trainyard.core.runs import Filter, Run
+from trainyard.core.schedules import Entry
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
 from trainyard.errors import Problem, TrainyardError
-from trainyard.retraining import Look, Retrained, Settled, Standing
-from trainyard.runs import Filter, Run
-from trainyard.schedules import Entry
 from trainyard.stores.base import Why
 from trainyard.stores.refusals import refusal
 

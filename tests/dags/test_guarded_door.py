@@ -14,7 +14,7 @@ from rawhttp import Raw, served
 from samples import MODEL_ID
 from test_front_door import _FILES, _Service
 
-from trainyard.accounts import Caller
+from trainyard.core.accounts import Caller
 
 pytestmark = [
     pytest.mark.xdist_group("airflow"),

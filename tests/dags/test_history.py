@@ -12,7 +12,7 @@ from late import Late
 from samples import MODEL_ID, RUN, training
 from sqlalchemy import select, text
 
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase, State

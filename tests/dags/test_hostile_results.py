@@ -14,12 +14,12 @@ from appasking import created_app
 from hostilestore import HostileStore
 from samples import LIMITS, MODEL_ID
 
-from trainyard.accounts import Caller
+from trainyard.core.accounts import Caller
+from trainyard.core.runs import Run
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.runs import Run
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 

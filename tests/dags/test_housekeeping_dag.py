@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from late import Late
 
-from trainyard.retention import Report
+from trainyard.core.maintenance.retention import Report
 
 pytestmark = pytest.mark.xdist_group("airflow")
 

@@ -14,9 +14,9 @@ import pytest
 from airflow.sdk import DAG
 
 from trainyard.airflow.doorclient import HttpDoor, address_of
-from trainyard.airflow.inboxtrigger import InboxTrigger
 from trainyard.domain.training import Credentials
 from trainyard.errors import Fault, TrainyardError
+from trainyard.inbox.trigger import InboxTrigger
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -86,7 +86,7 @@ class TestWatcher:
     def test_it_comes_back_from_the_database_as_it_was(self):
         trigger = InboxTrigger("https://s3.example.com/drops", "c", 5.0, 60.0)
         path, arguments = trigger.serialize()
-        assert path == "trainyard.airflow.inboxtrigger.InboxTrigger"
+        assert path == "trainyard.inbox.trigger.InboxTrigger"
         assert InboxTrigger(**arguments).serialize() == trigger.serialize()
 
 

@@ -20,11 +20,11 @@ from test_accounts import yard  # noqa: F401 - a fixture
 from test_history import _start, world  # noqa: F401 - a fixture
 from unit.pod_samples import SMALL
 
+from trainyard.cluster.labels import MANAGED_BY, OURS, TRAINING_ID, pod_labels
+from trainyard.cluster.labels import MODEL_ID as RUN_LABEL
+from trainyard.cluster.spec import WorkspaceVolume
 from trainyard.domain.names import RunKey, pod_name
 from trainyard.errors import TrainyardError
-from trainyard.pods.labels import MANAGED_BY, OURS, TRAINING_ID, pod_labels
-from trainyard.pods.labels import MODEL_ID as RUN_LABEL
-from trainyard.pods.spec import WorkspaceVolume
 from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.layout import Workspace
 
@@ -205,7 +205,7 @@ class TestOthers:
         assert _pods(place) == {name}
 
     def test_a_workspace_that_is_a_claim_is_known_by_its_name(self):
-        from trainyard.pods.volumes import mounts_workspace, volumes
+        from trainyard.cluster.volumes import mounts_workspace, volumes
 
         whole = {"spec": {"volumes": volumes(SMALL)}}
         assert mounts_workspace(whole, WorkspaceVolume(claim="trainyard-workspace"))

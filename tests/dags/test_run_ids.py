@@ -9,7 +9,7 @@ from fake_cluster import RUNNING, FakeCluster, pod
 from late import Late
 from samples import MODEL_ID, RUN, training
 
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError

@@ -19,10 +19,10 @@ from sqlalchemy import select, update
 from test_history import _end, _parse, _start, _submit
 from test_history import world as world  # a fixture
 
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
+from trainyard.core.schedules import Entry, Schedules
 from trainyard.domain.names import RunKey, is_model_id
 from trainyard.domain.schedule import Progress, Schedule
-from trainyard.schedules import Entry, Schedules
 from trainyard.settings import read_settings
 from trainyard.workspace.layout import Workspace
 
@@ -120,7 +120,7 @@ class TestRuns:
     def test_the_version_is_read_from_the_folder_of_the_run_and_one_without_a_folder_is_passed_over(
         self, world, first, tmp_path, monkeypatch
     ):
-        from trainyard.wiring import retraining_of, service_of
+        from trainyard.airflow.app import retraining_of, service_of
 
         monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
         monkeypatch.setenv("TRAINYARD_CATALOGUE", str(world.catalogue.folder))

@@ -11,7 +11,7 @@ from helddata import hold_data
 from late import Late
 from samples import GIB, MODEL_ID, RUN, training
 
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 from trainyard.domain.names import RunKey, pod_name
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import Resources

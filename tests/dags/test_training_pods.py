@@ -8,10 +8,10 @@ from late import Late
 from samples import LIMITS, RUN, training
 from urllib3.exceptions import MaxRetryError
 
+from trainyard.cluster.labels import ACCOUNT
 from trainyard.domain.names import RunKey, pod_name
 from trainyard.domain.training import Resources
 from trainyard.errors import TrainyardError
-from trainyard.pods.labels import ACCOUNT
 
 pytestmark = pytest.mark.xdist_group("airflow")
 

@@ -12,9 +12,9 @@ import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, exited, pod
 from late import Late
 
+from trainyard.cluster.diagnose import diagnose
+from trainyard.cluster.labels import FRAMEWORK
 from trainyard.domain.outcome import Outcome
-from trainyard.pods.diagnose import diagnose
-from trainyard.pods.labels import FRAMEWORK
 
 pytestmark = pytest.mark.xdist_group("airflow")
 

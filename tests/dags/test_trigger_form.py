@@ -9,7 +9,7 @@ import pytest
 from late import Late
 from samples import LIMITS, MODEL_ID, training
 
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 from trainyard.domain.plan import sizes_for
 from trainyard.domain.training import Resources
 

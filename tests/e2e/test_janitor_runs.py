@@ -9,9 +9,9 @@ import pytest
 from test_stopping import LONG
 from yard import RUN_LIMIT_SECONDS, Yard
 
+from trainyard.cluster.labels import MODEL_ID, TRAINING_ID
 from trainyard.domain.names import RunKey, pod_name
 from trainyard.local.ready import wait_for
-from trainyard.pods.labels import MODEL_ID, TRAINING_ID
 
 pytestmark = pytest.mark.xdist_group("stack")
 

@@ -9,8 +9,8 @@ import pytest
 from test_runs import SLOW
 from yard import RUN_LIMIT_SECONDS, Yard
 
+from trainyard.core.schedules import Schedules
 from trainyard.local.ready import wait_for
-from trainyard.schedules import Schedules
 
 pytestmark = pytest.mark.xdist_group("stack")
 

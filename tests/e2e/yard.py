@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.demo import RESULTS_BUCKET, prepare
 from trainyard.local.environment import PROJECT
@@ -23,7 +24,6 @@ from trainyard.local.ready import wait_for
 from trainyard.local.secrets import Secrets
 from trainyard.local.stack import Stack
 from trainyard.settings import read_settings
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.opening import open_store
 
 RUN_LIMIT_SECONDS = 120

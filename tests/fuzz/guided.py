@@ -7,7 +7,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["trainyard.intake", "trainyard.domain"]):
+with atheris.instrument_imports(include=["trainyard.manifest", "trainyard.domain"]):
     from fuzz.judging_manifests import judge_manifest, run_manifest
 from fuzz.manifests import real_manifests
 

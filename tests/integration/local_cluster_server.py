@@ -18,7 +18,7 @@ from kubernetes import client, config
 from kubernetes.client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from trainyard.local.cluster.endpods import end_all_pods
+from localkube.endpods import end_all_pods
 
 LIMIT = 30.0
 
@@ -44,7 +44,7 @@ class ClusterServer:
     def start(self) -> ClusterServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.kubeconfig.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "trainyard.local.cluster", "--folder", str(self.folder), *self.options]
+        command = [sys.executable, "-m", "localkube", "--folder", str(self.folder), *self.options]
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for(self._answers, f"a server over {self.folder}")

@@ -134,7 +134,7 @@ _STAGER = """
 import sys
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.addresses import ANYWHERE
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.workspace.datasets import DatasetCache

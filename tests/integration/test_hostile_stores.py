@@ -14,8 +14,8 @@ import pytest
 from hostilestore import CONTENT, MANY, HostileStore
 from storeservers import wait_for
 
+from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.addresses import ANYWHERE, AddressPolicy
 from trainyard.stores.base import Entry, Store, StoreError, Why
 from trainyard.stores.network.call import given_up_by
 from trainyard.stores.network.limits import NetworkLimits
@@ -244,7 +244,7 @@ def test_no_answer_takes_much_memory(kind: str, hostile: HostileStore, bucket: s
     program = f"""
 import io, resource, sys
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.addresses import ANYWHERE
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.stores.base import Entry, StoreError
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.{kind}.adapter import {"S3Store" if kind == "s3" else "SwiftStore"} as Adapter

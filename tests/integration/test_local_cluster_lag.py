@@ -11,10 +11,10 @@ import pytest
 from local_cluster_server import ClusterServer, running_cluster, wait_for
 from samples import LIMITS
 
+from localkube.__main__ import main
 from trainyard.airflow.trainingpods import TrainingPods
 from trainyard.doctor.probe import Probe
 from trainyard.domain.names import RunKey
-from trainyard.local.cluster.__main__ import main
 from trainyard.settings import read_settings
 from trainyard.workspace.layout import Workspace
 

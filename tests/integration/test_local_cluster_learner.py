@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from local_cluster_server import ClusterServer, running_cluster, wait_for
 
-from trainyard.pods.environment import LAUNCHER, learner_text
+from trainyard.cluster.environment import LAUNCHER, learner_text
 
 # A daemon: its parent has ended, and session and group are its own.
 DAEMON = "(setsid sh worker.sh >/dev/null 2>&1 &); "

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from local_cluster_server import ClusterServer, running_cluster, wait_for
 
+from localkube.isolation import choose_isolation
+from localkube.mounts import MOUNTS, PATHS, USER_MOUNTS
 from trainyard.errors import TrainyardError
-from trainyard.local.cluster.isolation import choose_isolation
-from trainyard.local.cluster.mounts import MOUNTS, PATHS, USER_MOUNTS
 
 
 def allowed(isolation: str, folder: Path) -> bool:

@@ -12,8 +12,8 @@ from kubernetes import watch
 from kubernetes.client.rest import ApiException
 from local_cluster_server import ClusterServer, running_cluster, wait_for
 
-from trainyard.local.cluster import processes, records
-from trainyard.local.cluster.endpods import end_all_pods
+from localkube import processes, records
+from localkube.endpods import end_all_pods
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from storeservers import free_port, stop
 
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local import objectkeys
 from trainyard.local.objectstore import find_rclone, keyed_objectstore, wait_until_ready
 from trainyard.local.ready import wait_for
 from trainyard.settings import read_settings
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.opening import open_store
 
 KEY, SECRET = "trainyard-1a2b", "operators"

@@ -12,8 +12,8 @@ import pytest
 from oddstore import Answer, OddStore
 from storeservers import free_port
 
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.moving.source import Source
 from trainyard.stores.network.limits import NetworkLimits

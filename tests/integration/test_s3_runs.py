@@ -18,8 +18,8 @@ from storeservers import KEY, SECRET, Bucket, OneMachineServer, free_port, serve
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import Credentials
 from trainyard.errors import TrainyardError
-from trainyard.intake.archive import ArchiveRules
 from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment, wait_until_ready
+from trainyard.manifest.archive import ArchiveRules
 from trainyard.settings import read_settings
 from trainyard.steps.stage import Staged, stage
 from trainyard.steps.upload import upload as store_results
@@ -159,7 +159,7 @@ def test_an_interrupted_download_is_resumed_by_the_next_process(
 import sys
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.addresses import ANYWHERE
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import download

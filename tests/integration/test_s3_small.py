@@ -65,7 +65,7 @@ def test_a_process_that_was_forked_after_it_was_used_reads_as_before(s3: Bucket)
     program = f"""
 import io, os
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.addresses import ANYWHERE
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 def read():

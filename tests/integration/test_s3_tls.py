@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from samples import SPEC
 from storeservers import KEY, SECRET, free_port, stop, wait_for
 
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment
 from trainyard.settings import read_settings
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.opening import open_store
 from trainyard.stores.s3.small import SmallObjects

@@ -204,7 +204,7 @@ def test_a_token_that_ends_in_the_middle_of_a_download_is_replaced(
 
 _UPLOAD = """
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.addresses import ANYWHERE
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.swift.adapter import SwiftStore
 from trainyard.stores.transfer import Source, upload

@@ -17,8 +17,8 @@ from faultproxy import Asked, Fault, FaultProxy
 from killable import BUCKET, LARGE, Server, digests, digests_in, quiet, small_and_large, sources, store_at
 from storeservers import KEY, SECRET, wait_for
 
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.errors import TrainyardError
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Entry, StoreError, Why
 from trainyard.stores.digest import MIB, PART
 from trainyard.stores.moving import parallel, retrying
@@ -160,7 +160,7 @@ class TestDownload:
         program = f"""
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.addresses import ANYWHERE
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.network.call import Call, calling
 from trainyard.stores.network.limits import NetworkLimits
@@ -274,7 +274,7 @@ class TestUpload:
 import sys
 from pathlib import Path
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.addresses import ANYWHERE
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import Source, upload

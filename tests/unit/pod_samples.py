@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trainyard.cluster.spec import PodRun, WorkspaceVolume
 from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import Author, Framework, Resources, StoreRef, TrainingSpec
-from trainyard.pods.spec import PodRun, WorkspaceVolume
 
 GIB = 1024**3
 

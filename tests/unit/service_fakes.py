@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trainyard.audit.recording import Audit
+from trainyard.core.audit.recording import Audit
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase
 

@@ -7,10 +7,10 @@ from ipaddress import ip_address
 import pytest
 from intake_samples import MANIFEST, limits
 
+from trainyard.domain.addresses import ANYWHERE, AddressPolicy, literal
 from trainyard.errors import TrainyardError
-from trainyard.intake.manifest import read_manifest
+from trainyard.manifest.reading import read_manifest
 from trainyard.settings import read_settings
-from trainyard.stores.addresses import ANYWHERE, AddressPolicy, literal
 
 _INSIDE = [
     "http://127.0.0.1:9000",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainyard.audit.event import MAX_LINE_BYTES, Action, Event, event_of, line_of
+from trainyard.core.audit.event import MAX_LINE_BYTES, Action, Event, event_of, line_of
 
 _TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=400) | st.sampled_from(["\U0001f600" * 5000])
 _EVENTS = st.builds(

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from trainyard.audit.event import Event, event_of
-from trainyard.audit.files import AuditFiles
-from trainyard.audit.recording import Writer
+from trainyard.core.audit.event import Event, event_of
+from trainyard.core.audit.files import AuditFiles
+from trainyard.core.audit.recording import Writer
 
 _DAY = 24 * 3600.0
 _NOON = 1_700_049_600.0  # 2023-11-15
@@ -135,7 +135,7 @@ def test_a_log_that_cannot_be_written_fails_nobody_and_says_why(tmp_path, way):
 
 def test_standard_output_gets_a_line_each():
     program = (
-        "from trainyard.audit.event import Event\nfrom trainyard.audit.files import append_to_stdout\n"
+        "from trainyard.core.audit.event import Event\nfrom trainyard.core.audit.files import append_to_stdout\n"
         "append_to_stdout(Event(0.0, 'ada', 'submit'))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=os.environ, timeout=60)

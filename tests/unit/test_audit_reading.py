@@ -8,10 +8,10 @@ from itertools import islice
 import pytest
 from service_fakes import Events
 
-from trainyard.accounts import Caller
-from trainyard.audit.event import Event, line_of
-from trainyard.audit.files import AuditFiles
-from trainyard.audit.reading import Query, Trail, lines_backwards, newest
+from trainyard.core.accounts import Caller
+from trainyard.core.audit.event import Event, line_of
+from trainyard.core.audit.files import AuditFiles
+from trainyard.core.audit.reading import Query, Trail, lines_backwards, newest
 from trainyard.errors import TrainyardError
 
 _NOON = 1_700_049_600.0

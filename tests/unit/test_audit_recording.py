@@ -10,16 +10,16 @@ from service_fakes import Events
 from test_retraining import HOURLY, MIDNIGHT, yard  # noqa: F401 - a fixture
 from test_service import _MANIFEST, _SECRET, ADA, GRACE, MALLORY, ROOT, packed, world  # noqa: F401 - fixtures
 
-from trainyard.accounts import Caller
-from trainyard.audit.accountchanges import record_changes
-from trainyard.audit.event import line_of
+from trainyard.core.accounts import Caller
+from trainyard.core.audit.accountchanges import record_changes
+from trainyard.core.audit.event import line_of
+from trainyard.core.maintenance.orphans import Left, tidy
+from trainyard.core.maintenance.owners import UNKNOWN, Owner, Owners
+from trainyard.core.retraining import Standing
+from trainyard.core.runs import Run
 from trainyard.domain.limits import Account
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
-from trainyard.janitor import Left, tidy
-from trainyard.owners import UNKNOWN, Owner, Owners
-from trainyard.retraining import Standing
-from trainyard.runs import Run
 
 _RUN = Run(MODEL_ID, MODEL_ID, "tf-mnist", "vision", "tensorflow 2.16", 1, Phase.TRAINING, 1.0, 2.0)
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from samples import MODEL_ID, training
 
-from trainyard.catalogue import Catalogue, Training
+from trainyard.core.catalogue import Catalogue, Training
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_a_service_that_does_not_answer_is_the_first_line_and_tells_the_way_with
     done = cli("doctor", "--url", "http://127.0.0.1:9")
     assert done.code == 1
     assert done.out.startswith("api-server     wrong  no service answers at http://127.0.0.1:9")
-    assert "python -m trainyard.airflow.doctor" in done.out
+    assert "python -m trainyard.doctor.report" in done.out
     assert cli("doctor", "--url", "http://127.0.0.1:9", "-o", "json").data["findings"][0]["check"] == "api-server"
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from trainyard.local.cluster.admission import gpus_wanted, pod_causes
-from trainyard.local.cluster.objects import Obj
+from localkube.admission import gpus_wanted, pod_causes
+from localkube.objects import Obj
 
 SOUND: Obj = {
     "metadata": {"name": "a.b-1", "namespace": "default", "labels": {"x.io/k": "v_1"}},

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from trainyard.local.cluster import processes
-from trainyard.local.cluster.environment import expand, gpu_environment
-from trainyard.local.cluster.mounts import Mount
-from trainyard.local.cluster.podstatus import ContainerRecord, final_phase, update_status
-from trainyard.local.cluster.rewriting import rewriter
-from trainyard.local.cluster.tables import age, pod_word
-from trainyard.local.cluster.timestamps import seconds
+from localkube import processes
+from localkube.environment import expand, gpu_environment
+from localkube.mounts import Mount
+from localkube.podstatus import ContainerRecord, final_phase, update_status
+from localkube.rewriting import rewriter
+from localkube.tables import age, pod_word
+from localkube.timestamps import seconds
 
 
 class TestRewriting:

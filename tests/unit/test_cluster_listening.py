@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
+from localkube.__main__ import _listen
 from trainyard.errors import TrainyardError
-from trainyard.local.cluster.__main__ import _listen
 
 
 def test_a_connection_sends_at_once_what_it_is_given():

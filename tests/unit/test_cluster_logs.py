@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from trainyard.local.cluster import records
-from trainyard.local.cluster.logfile import FILES, LONGEST_PIECE, LogFile
-from trainyard.local.cluster.logs import LogQuery, last_text, read_log
+from localkube import records
+from localkube.logfile import FILES, LONGEST_PIECE, LogFile
+from localkube.logs import LogQuery, last_text, read_log
 
 
 def read(folder: Path, **query) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from trainyard.local.cluster import timestamps
-from trainyard.local.cluster.images import has_moving_tag, problem_of
-from trainyard.local.cluster.quantities import quantity, whole
-from trainyard.local.cluster.selection import field_test, label_test
-from trainyard.local.cluster.shape import OTHER, POD, check_shape, known_fields
-from trainyard.local.cluster.status import ApiError
+from localkube import timestamps
+from localkube.images import has_moving_tag, problem_of
+from localkube.quantities import quantity, whole
+from localkube.selection import field_test, label_test
+from localkube.shape import OTHER, POD, check_shape, known_fields
+from localkube.status import ApiError
 
 
 class TestQuantities:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from trainyard.local.cluster.objects import Key
-from trainyard.local.cluster.patching import patched, replacement
-from trainyard.local.cluster.status import ApiError
-from trainyard.local.cluster.store import Store
+from localkube.objects import Key
+from localkube.patching import patched, replacement
+from localkube.status import ApiError
+from localkube.store import Store
 
 MERGE, STRATEGIC, JSON = (f"application/{kind}+json" for kind in ("merge-patch", "strategic-merge-patch", "json-patch"))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from samples import LIMITS, SPEC, training
 
-from trainyard.accounts import Caller
-from trainyard.catalogue import Catalogue
-from trainyard.datasets import Datasets
+from trainyard.core.accounts import Caller
+from trainyard.core.catalogue import Catalogue
+from trainyard.core.datasets import Datasets
 from trainyard.domain.training import StoreRef
 from trainyard.workspace.datasets import Cached
 from trainyard.workspace.layout import store_key

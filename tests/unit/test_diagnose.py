@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pod_statuses import CASES, GIB, MODEL_ID, OVERDUE, RUNNING, Json, over, pod, waits
 
+from trainyard.cluster.diagnose import diagnose, ended, image_trouble, waiting_reason
+from trainyard.cluster.endings import ROWS, find_row
+from trainyard.cluster.status import read_status
 from trainyard.errors import CODES
-from trainyard.pods.diagnose import diagnose, ended, image_trouble, waiting_reason
-from trainyard.pods.endings import ROWS, find_row
-from trainyard.pods.status import read_status
 
 
 def _id(case: tuple[str, Json | None, str | None, str]) -> str:

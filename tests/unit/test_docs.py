@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainyard.audit.event import Action
+from trainyard.core.audit.event import Action
 from trainyard.errors import CODES
 from trainyard.local.environment import USERS
 from trainyard.local.parts import GPUS

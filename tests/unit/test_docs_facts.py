@@ -10,17 +10,18 @@ import pytest
 from pod_samples import SMALL
 from typer.main import get_command
 
-from trainyard import registration, retention
-from trainyard.audit import event, files
+from localkube import auth, logfile, records, store
+from trainyard.core import registration
+from trainyard.core.maintenance import retention
 from trainyard.cli.main import app
+from trainyard.cluster import spec
+from trainyard.cluster.environment import environment
+from trainyard.core.audit import event, files
 from trainyard.domain import hyperparameters, plan
 from trainyard.domain.states import Phase, State
 from trainyard.inbox import drops
-from trainyard.intake import archive, compose, grid, limits, schedule
 from trainyard.local import parts
-from trainyard.local.cluster import auth, logfile, records, store
-from trainyard.pods import spec
-from trainyard.pods.environment import environment
+from trainyard.manifest import archive, compose, grid, limits, schedule
 from trainyard.stores import digest, listing, sampling
 from trainyard.stores.moving import retrying
 from trainyard.stores.network import limits as network

@@ -9,13 +9,13 @@ import pytest
 from memorystore import MemoryStore
 from samples import LIMITS
 
+from trainyard.cluster.rights import verbs_of
 from trainyard.doctor import judging
 from trainyard.doctor.examining import Check, examine
 from trainyard.doctor.stores import store_finding
 from trainyard.domain.finding import Finding, fine, line_of
 from trainyard.domain.limits import Account
 from trainyard.errors import TrainyardError
-from trainyard.pods.rights import verbs_of
 from trainyard.stores.base import StoreError, Why
 
 PATIENCE = 20

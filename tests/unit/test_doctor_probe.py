@@ -13,10 +13,10 @@ import pytest
 from pod_standard import violations
 from samples import LIMITS, RUN
 
+from trainyard.cluster.spec import training_pod
 from trainyard.doctor.probe import IMAGE, WORKSPACE, Probe
 from trainyard.doctor.probepod import OTHER_WORKSPACE, images_of, probe_run
 from trainyard.errors import TrainyardError
-from trainyard.pods.spec import training_pod
 from trainyard.settings import read_settings
 from trainyard.workspace.layout import Workspace
 

@@ -10,14 +10,14 @@ from memorystore import MemoryStore
 from samples import LIMITS, SPEC, training
 from service_fakes import History, Vault
 from test_service import _MANIFEST
+from trainyard.manifest.grid import Grid, noted, read_grid, spec_with
 
-from trainyard.accounts import Caller
-from trainyard.catalogue import Catalogue
+from trainyard.core.accounts import Caller
+from trainyard.core.catalogue import Catalogue
+from trainyard.core.runs import Filter
+from trainyard.core.service import Service
 from trainyard.domain.training import Framework
 from trainyard.errors import TrainyardError
-from trainyard.intake.grid import Grid, noted, read_grid, spec_with
-from trainyard.runs import Filter
-from trainyard.service import Service
 from trainyard.settings import read_settings
 
 ADA = Caller("ada")

@@ -14,7 +14,7 @@ import yaml
 from deployfiles import PROJECT, environment
 from pod_standard import violations
 
-from trainyard.pods.run import WorkspaceVolume
+from trainyard.cluster.run import WorkspaceVolume
 from trainyard.settings import ROWS, read_settings
 
 _HELM = PROJECT / "deploy" / "helm"

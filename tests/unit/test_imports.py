@@ -20,40 +20,27 @@ _PACKAGE = _PROJECT / "include" / "trainyard"
 _ROWS = (
     {"errors"},
     {"domain", "settings", "datafiles"},
-    {"intake", "pods", "stores", "workspace"},
-    {
-        "steps",
-        "doctor",
-        "inbox",
-        "catalogue",
-        "claims",
-        "schedules",
-        "accounts",
-        "audit",
-        "runs",
-        "registration",
-        "service",
-        "quota",
-        "datasets",
-        "retention",
-        "retraining",
-        "sweep",
-        "owners",
-        "janitor",
-    },
-    {"wiring"},
-    {"airflow", "api", "local", "cli"},
+    {"manifest"},
+    {"stores"},
+    {"workspace"},
+    {"cluster"},
+    {"steps"},
+    {"core"},
+    {"airflow"},
+    {"api", "inbox", "doctor"},
+    {"local"},
+    {"cli"},
     {"dags", "plugins", "config"},
 )
 # The same within the stores: the port, what moves objects through it, the adapters, what opens them.
 _STORES = (
-    {"base", "keys", "digest", "tree", "links", "refusals", "below", "addresses", "network", "listing", "atmost"},
+    {"base", "keys", "digest", "tree", "links", "refusals", "below", "network", "listing", "atmost"},
     {"moving", "s3", "swift", "folder"},
     {"sampling", "transfer", "opening"},
 )
 _RANK = {part: rank for rank, row in enumerate(_ROWS) for part in row}
 # What imports it may use Airflow too.
-_AIRFLOWS = {"airflow", "api", "dags", "plugins", "config"}
+_AIRFLOWS = {"airflow", "api", "inbox", "doctor", "dags", "plugins", "config"}
 # How the paths of an adapter's files begin.
 _ADAPTERS = {
     "obstore": "stores/s3/small.py",
@@ -141,7 +128,7 @@ def _told(found: Iterator[Import]) -> list[str]:
 def test_the_reader_sees_the_imports_there_are():
     seen = {(one.part, one.module, one.late) for one in _imports()}
     assert ("settings", "trainyard.domain.quantity", False) in seen
-    assert ("wiring", "trainyard.airflow.history", True) in seen
+    assert ("airflow", "trainyard.core.service", True) in seen
     assert ("plugins", "airflow.plugins_manager", False) in seen
 
 
@@ -151,15 +138,14 @@ def test_every_part_has_a_place_in_the_order():
 
 
 def test_imports_run_one_way():
-    """Wiring is the composition root: inside its functions it puts the upper parts together."""
-    ours = (one for one in _imports() if one.target and not (one.part == "wiring" and one.late))
+    ours = (one for one in _imports() if one.target)
     assert not _told(one for one in ours if _RANK[one.target] > _RANK[one.part])
 
 
 def test_the_parts_do_not_import_each_other_in_a_circle():
     edges: dict[str, set[str]] = {}
     for one in _imports():
-        if one.target and one.target != one.part and not (one.part == "wiring" and one.late):
+        if one.target and one.target != one.part:
             edges.setdefault(one.part, set()).add(one.target)
     assert not [part for part in edges if part in _reached(part, edges)]
 
@@ -185,10 +171,6 @@ def test_within_the_stores_neither_an_adapter_nor_the_transfer_knows_another():
     assert not _told(one for one, part, target in apart if rank[target] > rank[part] or rank[target] == rank[part] == 1)
 
 
-def test_wiring_is_imported_by_the_service_processes_alone():
-    assert {one.part for one in _imports() if one.target == "wiring"} <= {"airflow", "api", "dags", "plugins"}
-
-
 def test_only_the_edge_imports_airflow():
     assert not _told(one for one in _imports() if one.within("airflow") and one.part not in _AIRFLOWS)
 
@@ -210,7 +192,7 @@ def test_what_costs_a_second_is_imported_inside_functions():
 
 
 def test_the_command_line_knows_the_service_only_through_http():
-    assert not _told(one for one in _imports() if one.part == "cli" and one.target in ("airflow", "api", "wiring"))
+    assert not _told(one for one in _imports() if one.part == "cli" and one.target in ("airflow", "api"))
 
 
 def test_the_command_line_imports_the_stack_only_when_it_is_asked_for():
@@ -219,7 +201,7 @@ def test_the_command_line_imports_the_stack_only_when_it_is_asked_for():
 
 def test_the_command_line_needs_nothing_that_its_package_does_not_declare():
     declared = {"typer", "click", "rich", "httpx", "jsonschema", "ruamel", "croniter", "trainyard"}
-    needed = (one for one in _imports() if one.part in ("cli", "intake", "domain", "settings", "errors", "datafiles"))
+    needed = (one for one in _imports() if one.part in ("cli", "manifest", "domain", "settings", "errors", "datafiles"))
     known = declared | set(sys.stdlib_module_names)
     assert not _told(one for one in needed if one.module.split(".")[0] not in known)
 

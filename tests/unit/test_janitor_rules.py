@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from samples import MODEL_ID, RUN
 
-from trainyard.accounts import Caller
+from trainyard.core.accounts import Caller
+from trainyard.core.maintenance.orphans import Left, tidy, why_nobodys
+from trainyard.core.maintenance.owners import GOING, OVER, UNKNOWN, Owner, Owners
 from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
-from trainyard.janitor import Left, tidy, why_nobodys
-from trainyard.owners import GOING, OVER, UNKNOWN, Owner, Owners
 from trainyard.settings import read_settings
 
 NOW = 1_700_000_000.0

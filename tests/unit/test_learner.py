@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from trainyard.pods.environment import LAUNCHER, learner_text
+from trainyard.cluster.environment import LAUNCHER, learner_text
 
 _TOOLS = "cat chmod date env iconv ls mkdir mkfifo mktemp mv rm sed seq setsid sleep tail tee touch tr wc"
 _LIMIT = 20

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from localkube.__main__ import _listen, main
 from trainyard.local import parts
-from trainyard.local.cluster.__main__ import _listen, main
 from trainyard.local.parts import AIRFLOW_PARTS, API_SERVER, Part
 
 _ANYWHERE = {"AIRFLOW__API__HOST": "0.0.0.0", "RCLONE_ADDR": "0.0.0.0:9000", "HOST": "0.0.0.0"}

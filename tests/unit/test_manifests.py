@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from pod_samples import SMALL
 from pod_standard import violations
 
+from trainyard.cluster.names import priority_class
+from trainyard.cluster.quotas import quota_objects
+from trainyard.cluster.spec import training_pod
 from trainyard.datafiles import data_file
 from trainyard.domain.limits import Account
-from trainyard.pods.names import priority_class
-from trainyard.pods.quotas import quota_objects
-from trainyard.pods.spec import training_pod
 
 _DEPLOY = PROJECT / "deploy"
 _VERSIONS = ("1.31", "1.32", "1.33", "1.34")

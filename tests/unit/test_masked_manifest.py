@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from intake_samples import FFDL, MANIFEST, SWIFT, change
-
-from trainyard.intake.document import read_document
-from trainyard.intake.manifest import masked_manifest
-from trainyard.intake.masking import is_credential, mask_url, shown
+from trainyard.manifest.document import read_document
+from trainyard.manifest.masking import is_credential, mask_url, shown
+from trainyard.manifest.reading import masked_manifest
 
 NO_YAML = "IBM__audioset-classification__training-runs@cbffefba.yml"
 FILES = [path for path in sorted((Path(__file__).parents[1] / "manifests").glob("*.yml")) if path.name != NO_YAML]

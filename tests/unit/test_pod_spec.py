@@ -14,12 +14,12 @@ import pytest
 import yaml
 from pod_samples import FFDL, GIB, SMALL, expanded
 
+from trainyard.cluster.environment import LAUNCHER, escaped, learner_text
+from trainyard.cluster.labels import MODEL_ID, TRAINING_ID, run_of, run_selector
+from trainyard.cluster.run import pod_options
+from trainyard.cluster.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
-from trainyard.pods.environment import LAUNCHER, escaped, learner_text
-from trainyard.pods.labels import MODEL_ID, TRAINING_ID, run_of, run_selector
-from trainyard.pods.run import pod_options
-from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.settings import read_settings
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pod_samples import FFDL, GIB, SMALL, expanded
 from pod_standard import violations
 
+from trainyard.cluster.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import Author, Framework, TrainingSpec
-from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 
 VERSIONS = ("1.31", "1.32", "1.33", "1.34")
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-
-from trainyard.intake.archive import ArchiveEntry
-from trainyard.intake.program import missing_program, program_of
-from trainyard.intake.scripts import script_problems, script_warnings
+from trainyard.manifest.archive import ArchiveEntry
+from trainyard.manifest.program import missing_program, program_of
+from trainyard.manifest.scripts import script_problems, script_warnings
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from samples import LIMITS
 
-from trainyard.accounts import Caller
-from trainyard.quota import Quotas, Share, usages
-from trainyard.wiring import follow_quotas, limits_of
+from trainyard.airflow.app import follow_quotas, limits_of
+from trainyard.core.accounts import Caller
+from trainyard.core.quota import Quotas, Share, usages
 
 NOW = 1_700_000_000.0
 DAY = 24 * 3600.0

@@ -11,16 +11,16 @@ import pytest
 from samples import MODEL_ID, RUN, training
 from service_fakes import Events, History, Vault
 
-from trainyard.accounts import Caller
-from trainyard.catalogue import Catalogue
+from trainyard.core.accounts import Caller
+from trainyard.core.catalogue import Catalogue
+from trainyard.core.maintenance.retention import Housekeeper, expired, orphans
+from trainyard.core.runs import Run
+from trainyard.core.schedules import Entry, Schedules
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
-from trainyard.retention import Housekeeper, expired, orphans
-from trainyard.runs import Run
-from trainyard.schedules import Entry, Schedules
 from trainyard.settings import read_settings
 
 DAY = 24 * 3600.0

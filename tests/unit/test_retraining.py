@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 from samples import LIMITS, MODEL_ID, training
 
-from trainyard.accounts import Caller
-from trainyard.catalogue import Catalogue
+from trainyard.core.accounts import Caller
+from trainyard.core.catalogue import Catalogue
+from trainyard.core.retraining import Look, Retraining, Standing
+from trainyard.core.schedules import Entry, Schedules
 from trainyard.domain.schedule import Overlap, Progress, Schedule
 from trainyard.errors import TrainyardError
-from trainyard.retraining import Look, Retraining, Standing
-from trainyard.schedules import Entry, Schedules
 
 HOUR = 3600.0
 MIDNIGHT = 1_700_006_400.0

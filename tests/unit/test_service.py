@@ -12,15 +12,15 @@ from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, RUN, training
 from service_fakes import History, Vault
 
-from trainyard.accounts import Caller, account_for
-from trainyard.catalogue import Catalogue
+from trainyard.core.accounts import Caller, account_for
+from trainyard.core.catalogue import Catalogue
+from trainyard.core.runs import Run
+from trainyard.core.schedules import Entry
+from trainyard.core.service import Service
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
 from trainyard.errors import TrainyardError
-from trainyard.runs import Run
-from trainyard.schedules import Entry
-from trainyard.service import Service
 from trainyard.settings import read_settings
 
 ADA, GRACE, MALLORY = Caller("ada"), Caller("grace"), Caller("mallory")
@@ -181,7 +181,7 @@ class TestSubmitting:
         def broken(*arguments, **_):
             raise TrainyardError("S500", "the schema is missing", "Install it again.")
 
-        monkeypatch.setattr("trainyard.intake.submission.examine_manifest", broken)
+        monkeypatch.setattr("trainyard.manifest.submission.examine_manifest", broken)
         error = _refused(world, packed(trian="x"))
         assert (error.code.code, error.message) == ("S500", "the schema is missing")
 

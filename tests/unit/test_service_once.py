@@ -13,14 +13,14 @@ from samples import LIMITS
 from service_fakes import History, Vault
 from test_service import _MANIFEST
 
-from trainyard.accounts import Caller
-from trainyard.catalogue import Catalogue
-from trainyard.claims import claimed
+from trainyard.core.accounts import Caller
+from trainyard.core.catalogue import Catalogue
+from trainyard.core.idempotency import claimed
+from trainyard.core.runs import Run
+from trainyard.core.service import Service
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
-from trainyard.runs import Run
-from trainyard.service import Service
 from trainyard.settings import read_settings
 
 _ADA, _ROOT = Caller("ada"), Caller("root", admin=True)

@@ -17,10 +17,10 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.common.types import MenuItem
 
+from trainyard.airflow.app import catalogue_of, limits_of
 from trainyard.airflow.knownusers import KnownUsers
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 from trainyard.settings import read_settings
-from trainyard.wiring import catalogue_of, limits_of
 
 if TYPE_CHECKING:  # a manager whose methods are not abstract, so that they may be called from here
     Narrowed = SimpleAuthManager

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.dag_processing.bundles.base import BaseDagBundle
 
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 
 _SUFFIX = ".py"
 # A folder's time of change moves in steps; what was added in the step of the last listing is not missed this way.

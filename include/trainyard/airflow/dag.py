@@ -11,7 +11,7 @@ from airflow.sdk import DAG, BaseOperator, get_parsing_context, task
 from trainyard.airflow import tasks
 from trainyard.airflow.form import form_of
 from trainyard.airflow.timetable import TrainingTimetable
-from trainyard.catalogue import Training
+from trainyard.core.catalogue import Training
 from trainyard.domain.names import checks_pool, transfers_pool
 
 # Trainings start at their submission; any fixed day before that will do, and a fixed one keeps the DAG's hash still.

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from trainyard.catalogue import Training
+from trainyard.core.catalogue import Training
 from trainyard.domain.hyperparameters import COMMAND, LONGEST_TEXT, SIZE, Value
 from trainyard.domain.limits import Size
 from trainyard.domain.overrides import LONGEST_COMMAND

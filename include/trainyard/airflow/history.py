@@ -19,14 +19,14 @@ from trainyard.airflow.canceled import CANCELED, canceled_by
 from trainyard.airflow.canceling import cancel
 from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, value_of
 from trainyard.airflow.tasklogs import remove_task_logs
-from trainyard.catalogue import Catalogue, Training
+from trainyard.core.catalogue import Catalogue, Training
+from trainyard.core.runs import Run
 from trainyard.domain.hyperparameters import SIZE
 from trainyard.domain.leftout import read_left_out
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.overrides import overrides
 from trainyard.domain.states import Phase, State
-from trainyard.runs import Run
 
 STEPS = ("validate", "stage", "train", "upload", "cleanup")
 _UNSTARTED = (None, "scheduled", "queued", "removed")

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from trainyard.core.maintenance.orphans import Left, Tidied, tidy
+from trainyard.core.maintenance.owners import Owner
 from trainyard.domain.names import RunKey
-from trainyard.janitor import Left, Tidied, tidy
-from trainyard.owners import Owner
 from trainyard.settings import read_settings
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def tidy_up(dry_run: bool) -> dict[str, Any]:
     Nothing goes unless cluster and front door both have answered: the first is asked first, so that whatever it
     lists was made by a run that the second knows by then.
     """
-    from trainyard.wiring import audit_of
+    from trainyard.airflow.app import audit_of
 
     settings = read_settings(os.environ)
     things = list(_left(settings))
@@ -42,8 +42,8 @@ def tidy_up(dry_run: bool) -> dict[str, Any]:
 def _left(settings: Any) -> Iterator[Left]:
     """Yield all that runs have on the cluster and, of those without a pod, in the workspace."""
     from trainyard.airflow.ourpods import OurPods
-    from trainyard.pods.labels import run_of
-    from trainyard.pods.run import WorkspaceVolume
+    from trainyard.cluster.labels import run_of
+    from trainyard.cluster.run import WorkspaceVolume
     from trainyard.steps.cleanup import cleanup
     from trainyard.workspace.layout import Workspace
     from trainyard.workspace.traces import traces
@@ -61,7 +61,7 @@ def _left(settings: Any) -> Iterator[Left]:
 
 
 def _of_pod(pod: dict[str, Any], cluster: Any, settings: Any) -> Left:
-    from trainyard.pods.labels import run_of
+    from trainyard.cluster.labels import run_of
 
     metadata = pod["metadata"]
     # One that stays although it was removed is on a node that no longer answers, which cannot end it gently.

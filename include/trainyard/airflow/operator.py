@@ -11,22 +11,22 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
+from trainyard.airflow.app import catalogue_of, limits_of
 from trainyard.airflow.canceled import check_not_canceled
 from trainyard.airflow.outcomes import end_with, outcome_of_step
 from trainyard.airflow.runkeys import run_of
 from trainyard.airflow.trainingpods import TrainingPods
 from trainyard.airflow.trigger import TrainingPodTrigger
-from trainyard.catalogue import Training
+from trainyard.cluster.diagnose import diagnose, ended
+from trainyard.cluster.run import pod_options
+from trainyard.cluster.spec import PodRun, WorkspaceVolume, training_pod
+from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
-from trainyard.pods.diagnose import diagnose, ended
-from trainyard.pods.run import pod_options
-from trainyard.pods.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.settings import read_settings
 from trainyard.steps.stage import staged_path
-from trainyard.wiring import catalogue_of, limits_of
 from trainyard.workspace.attempts import Attempts
 from trainyard.workspace.layout import Workspace
 
@@ -38,7 +38,7 @@ class TrainOperator(KubernetesPodOperator):
     """KubernetesPodOperator with the parts replaced that can lose a long training.
 
     The plain operator deletes a healthy pod after an API outage, starts a second one when its supervisor died, trains
-    a finished run again on a retry, and loses log lines. Here the pod is a value made by `pods/spec.py`, found again
+    a finished run again on a retry, and loses log lines. Here the pod is a value made by `cluster/spec.py`, found again
     by its labels; it is waited for by a trigger that outlives outages and ends the task; its outcome comes from its
     status, its log from the workspace; and it is removed by the run's cleanup, after everything that could need it.
     """

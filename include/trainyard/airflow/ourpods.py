@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from trainyard.airflow.trainingpods import TrainingPods
-from trainyard.pods.labels import MANAGED_BY, OURS, run_of
-from trainyard.pods.run import WorkspaceVolume
-from trainyard.pods.volumes import mounts_workspace
+from trainyard.cluster.labels import MANAGED_BY, OURS, run_of
+from trainyard.cluster.run import WorkspaceVolume
+from trainyard.cluster.volumes import mounts_workspace
 
 _GONE, _REPLACED = 404, 409
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from trainyard.airflow.ourpods import OurPods
+from trainyard.cluster.diagnose import ended
+from trainyard.cluster.labels import MODEL_ID
+from trainyard.cluster.run import WorkspaceVolume
 from trainyard.errors import TrainyardError
-from trainyard.pods.diagnose import ended
-from trainyard.pods.labels import MODEL_ID
-from trainyard.pods.run import WorkspaceVolume
 from trainyard.settings import read_settings
 
 _PATIENCE_SECONDS = 10

@@ -35,8 +35,8 @@ class PodWaits:
         return self._kept[run][1]
 
     def _ask(self, run: RunKey) -> str:
-        from trainyard.pods.diagnose import waiting_reason
-        from trainyard.pods.labels import run_selector
+        from trainyard.cluster.diagnose import waiting_reason
+        from trainyard.cluster.labels import run_selector
 
         try:
             api = _core_api(self._connection)

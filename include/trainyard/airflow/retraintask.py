@@ -33,10 +33,10 @@ def retrain() -> list[str]:
 
 def _seen(training_id: str) -> Mapping[str, Any]:
     """Look at the data of a training with its own credentials; return its version, or why there is none."""
+    from trainyard.airflow.app import catalogue_of
     from trainyard.airflow.tasks import data_of
     from trainyard.errors import TrainyardError
     from trainyard.steps.look import version_now
-    from trainyard.wiring import catalogue_of
 
     settings = read_settings(os.environ)
     training = catalogue_of(settings).get(training_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainyard.catalogue import Catalogue
+from trainyard.core.catalogue import Catalogue
 from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 from trainyard.workspace.layout import check_run

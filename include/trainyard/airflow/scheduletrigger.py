@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from trainyard.schedules import Schedules
+from trainyard.core.schedules import Schedules
 
 # Told again after this while it is still due: a run that waits for the one before it, or a task that was lost.
 _AGAIN_SECONDS = 30.0

@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from trainyard.airflow.app import catalogue_of, limits_of
 from trainyard.airflow.canceled import canceled_by, check_not_canceled, who_canceled
 from trainyard.airflow.killing import killed_at_once
 from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, end_with, outcome_of_step, outcome_so_far, said
 from trainyard.airflow.runkeys import run_of
-from trainyard.catalogue import Training
+from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.settings import read_settings
-from trainyard.wiring import catalogue_of, limits_of
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def validate(training_id: str, **context: Any) -> None:
 
 def stage(training_id: str, **context: Any) -> None:
     """Bring dataset and model definition into the workspace. No GPU is held meanwhile."""
-    from trainyard.intake.archive import ArchiveRules
+    from trainyard.manifest.archive import ArchiveRules
     from trainyard.steps.stage import stage as bring
     from trainyard.stores.moving.terms import Terms
     from trainyard.workspace.layout import Workspace

@@ -57,8 +57,8 @@ class TrainingTimetable(Timetable):
 
     def _has_begun(self) -> bool:
         """Say whether the first run was made before: one that somebody deleted in Airflow is not made again."""
+        from trainyard.airflow.app import catalogue_of
         from trainyard.settings import read_settings
-        from trainyard.wiring import catalogue_of
 
         return catalogue_of(read_settings(os.environ)).has_begun(self.first_id)
 

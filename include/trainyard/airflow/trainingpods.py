@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Self
 
+from trainyard.cluster.diagnose import ended
+from trainyard.cluster.labels import ACCOUNT, ATTEMPT, account_selector, run_of, run_selector
+from trainyard.cluster.status import clean, gpus_of
 from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.errors import TrainyardError
-from trainyard.pods.diagnose import ended
-from trainyard.pods.labels import ACCOUNT, ATTEMPT, account_selector, run_of, run_selector
-from trainyard.pods.status import clean, gpus_of
 
 _RETRY_PAUSE_SECONDS = 2.0
 _LOOK_SECONDS = 0.2

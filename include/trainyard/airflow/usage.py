@@ -13,10 +13,10 @@ from airflow.utils.session import create_session
 from sqlalchemy import and_, or_, select
 
 from trainyard.airflow.outcomes import KEY, USED, value_of
-from trainyard.catalogue import Catalogue, Training
+from trainyard.core.catalogue import Catalogue, Training
+from trainyard.core.quota import Share
 from trainyard.domain.names import RunKey, account_pool
 from trainyard.domain.outcome import Outcome
-from trainyard.quota import Share
 
 # A task that waits deferred for its pod keeps its slots in the account's pool, see pools.py.
 _HOLDING = ("queued", "running", "deferred")

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from trainyard.airflow.doctorchecks import findings
+from trainyard.airflow.app import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of, trail_of
 from trainyard.api import audit, datasets, doctor, housekeeping, logs, models, quota, results, schedules, schemas
 from trainyard.api.answers import documented
 from trainyard.api.guards.asgi import path_of, refusal_headers
@@ -19,9 +19,9 @@ from trainyard.api.guards.bodies import BodyRefused
 from trainyard.api.guards.door import Door
 from trainyard.api.guards.headers import SecurityHeaders, security_headers
 from trainyard.api.storerequests import StoreRequests
+from trainyard.doctor.checks import findings
 from trainyard.errors import Problem, TrainyardError
 from trainyard.settings import read_settings
-from trainyard.wiring import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of, trail_of
 
 _SUBMISSIONS_AT_ONCE = 2
 

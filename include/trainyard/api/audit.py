@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.times import epoch
-from trainyard.audit.event import Result, timestamp
-from trainyard.audit.reading import Query as Wanted
-from trainyard.audit.reading import Trail
+from trainyard.core.audit.event import Result, timestamp
+from trainyard.core.audit.reading import Query as Wanted
+from trainyard.core.audit.reading import Trail
 
 router = APIRouter()
 _MOST_A_PAGE = 1000

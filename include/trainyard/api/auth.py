@@ -8,8 +8,8 @@ from airflow.api_fastapi.app import get_auth_manager
 from fastapi import Depends, Request
 from jwt import ExpiredSignatureError, InvalidTokenError
 
-from trainyard.accounts import Caller
 from trainyard.airflow.authmanager import is_admin
+from trainyard.core.accounts import Caller
 from trainyard.errors import TrainyardError
 
 # Where in a request's scope the guard leaves who is calling.

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.times import moment
-from trainyard.datasets import Datasets
+from trainyard.core.datasets import Datasets
 from trainyard.workspace.datasets import Cached
 
 router = APIRouter()

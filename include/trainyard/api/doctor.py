@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from trainyard.accounts import only_admins
-from trainyard.airflow.doctorchecks import WAIT_SECONDS, Wishes
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.streams import AS_IT_IS
-from trainyard.audit.event import Action
+from trainyard.core.accounts import only_admins
+from trainyard.core.audit.event import Action
+from trainyard.doctor.checks import WAIT_SECONDS, Wishes
 from trainyard.doctor.probepod import MOST_SECONDS
 from trainyard.domain.finding import Finding
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.core.maintenance.owners import Owners
+from trainyard.core.maintenance.retention import Housekeeper
 from trainyard.domain.names import RunKey
-from trainyard.owners import Owners
-from trainyard.retention import Housekeeper
 
 router = APIRouter()
 

@@ -20,9 +20,9 @@ from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.storerequests import Place
 from trainyard.api.streams import AS_IT_IS
+from trainyard.core.runs import Run
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
-from trainyard.runs import Run
 from trainyard.stores.atmost import AtMost
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.tree import open_inside

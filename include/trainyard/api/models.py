@@ -18,13 +18,13 @@ from trainyard.api.guards.forms import FormRoute
 from trainyard.api.patching import PatchOperation
 from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
-from trainyard.catalogue import Training
+from trainyard.core.catalogue import Training
+from trainyard.core.runs import Filter, Run
+from trainyard.core.service import Service
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
 from trainyard.errors import TrainyardError
-from trainyard.intake.grid import read_grid
-from trainyard.runs import Filter, Run
-from trainyard.service import Service
+from trainyard.manifest.grid import read_grid
 
 router = APIRouter()
 _submissions = APIRouter(route_class=FormRoute)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
-from trainyard.quota import DAYS, Quotas, Usage
+from trainyard.core.quota import DAYS, Quotas, Usage
 
 router = APIRouter()
 

@@ -12,11 +12,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from trainyard.accounts import Caller
 from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.storerequests import Place
 from trainyard.api.streams import AS_IT_IS, Skipping
+from trainyard.core.accounts import Caller
 from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, Store, StoreError, Why, check_key
 

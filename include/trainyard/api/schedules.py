@@ -11,8 +11,8 @@ from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.patching import PatchOperation
 from trainyard.api.times import moment
+from trainyard.core.retraining import Retrained, Retraining, Standing
 from trainyard.errors import TrainyardError
-from trainyard.retraining import Retrained, Retraining, Standing
 
 router = APIRouter()
 _MOST_A_PAGE = 1000

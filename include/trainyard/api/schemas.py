@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from trainyard.api.answers import refusals
 from trainyard.errors import TrainyardError
-from trainyard.intake.schema import schema_data
+from trainyard.manifest.schema import schema_data
 
 router = APIRouter()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trainyard.domain.finding import Finding
 
 _MOST_SECONDS = 240
-_INSIDE = "Where it is dead, the same checks run within: `python -m trainyard.airflow.doctor`, see docs/doctor.md."
+_INSIDE = "Where it is dead, the same checks run within: `python -m trainyard.doctor.report`, see docs/doctor.md."
 
 
 def doctor(

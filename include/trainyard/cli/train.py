@@ -65,7 +65,7 @@ def train(
 
 def _check_one(handed: Handed, settings: list[str]) -> None:
     from trainyard.cli.errors import WrongUsageError
-    from trainyard.intake.grid import read_grid
+    from trainyard.manifest.grid import read_grid
 
     if len(handed.manifests) > 1 or read_grid(settings).size > 1:
         cure = "Leave --follow out, and look with `trainyard list --experiment NAME --watch`."

@@ -24,8 +24,8 @@ def validate(
     from trainyard.cli.errors import Files, naming
     from trainyard.cli.files import called, read_manifest_file, zip_path
     from trainyard.cli.output import Screen
-    from trainyard.intake.submission import Rules, check_submission
-    from trainyard.stores.addresses import ANYWHERE
+    from trainyard.domain.addresses import ANYWHERE
+    from trainyard.manifest.submission import Rules, check_submission
 
     screen = Screen(output)
     files = Files(called(manifest), zip_file or "")
@@ -53,7 +53,7 @@ def _settings() -> Any:
 
 
 def _limits(settings: Any) -> Limits:
-    from trainyard.intake.limits import load_limits
+    from trainyard.manifest.limits import load_limits
 
     names = (settings.frameworks_file, settings.sizes_file, settings.quotas_file)
     return load_limits(*(Path(name) if name else None for name in names))

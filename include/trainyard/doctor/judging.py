@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from trainyard.cluster.environment import GPU
 from trainyard.domain.finding import Finding, fine, warned, wrong
 from trainyard.domain.limits import Limits
 from trainyard.domain.quantity import quantity
-from trainyard.pods.environment import GPU
 
 SKEW_SECONDS = 5.0
 # As Airflow's health page names them -> as people start them.

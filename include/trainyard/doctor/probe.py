@@ -12,13 +12,13 @@ from secrets import token_hex
 from threading import Event
 from typing import Any, Protocol
 
+from trainyard.cluster.diagnose import diagnose, ended, image_trouble, succeeded, waiting_reason
+from trainyard.cluster.spec import training_pod
+from trainyard.cluster.status import read_status
 from trainyard.doctor.probepod import MOST_SECONDS, OTHER_WORKSPACE, PREFIX, WORD, probe_run
 from trainyard.domain.finding import Finding, fine, wrong
 from trainyard.domain.limits import FrameworkImage, Limits
 from trainyard.errors import TrainyardError
-from trainyard.pods.diagnose import diagnose, ended, image_trouble, succeeded, waiting_reason
-from trainyard.pods.spec import training_pod
-from trainyard.pods.status import read_status
 from trainyard.stores.tree import open_folders, remove
 from trainyard.workspace.layout import RunFolder, Workspace
 

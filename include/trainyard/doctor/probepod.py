@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainyard.cluster.run import PodRun, WorkspaceVolume, pod_options
 from trainyard.domain.limits import FrameworkImage, Limits
 from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import Framework, Resources, StoreRef, TrainingSpec
 from trainyard.errors import TrainyardError
-from trainyard.pods.run import PodRun, WorkspaceVolume, pod_options
 from trainyard.workspace.layout import Workspace
 
 PREFIX, WORD = "doctor-", "word"

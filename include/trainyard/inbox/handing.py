@@ -20,8 +20,8 @@ from trainyard.inbox.door import FrontDoor
 from trainyard.inbox.drops import Drop
 from trainyard.inbox.marks import Kind, Mark, delete_moved, mark_of, moved_text, read_marks
 from trainyard.inbox.reasons import reasons_text
-from trainyard.intake.masking import masked_manifest
-from trainyard.intake.zipend import archive_kind, directory_size
+from trainyard.manifest.masking import masked_manifest
+from trainyard.manifest.zipend import archive_kind, directory_size
 from trainyard.stores.base import Store
 
 ACCEPTED, REFUSED, REASONS = "accepted/", "refused/", "reasons.txt"

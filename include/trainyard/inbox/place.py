@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.errors import TrainyardError
-from trainyard.stores.addresses import ANYWHERE
 from trainyard.stores.base import Store
 from trainyard.stores.opening import open_store
 

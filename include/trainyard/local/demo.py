@@ -79,8 +79,8 @@ def _newest_model_id() -> str:
 
 
 def _show_results(endpoint: str, secrets: Secrets, model_id: str) -> None:
+    from trainyard.domain.addresses import ANYWHERE
     from trainyard.settings import read_settings
-    from trainyard.stores.addresses import ANYWHERE
     from trainyard.stores.opening import open_store
 
     ref = StoreRef("s3", RESULTS_BUCKET, endpoint)

@@ -55,7 +55,7 @@ def object_store(folder: Path, port: int, key: str, secret: str) -> Part:
 
 
 def cluster(folder: Path, port: int) -> Part:
-    module = (sys.executable, "-m", "trainyard.local.cluster")
+    module = (sys.executable, "-m", "localkube")
     # The rest of the stack, with its secrets and the runs of others, is no business of a training.
     hidden = ("--hide", str(folder.parent))
     options = (*hidden, *_python_options(), *_gpu_options(os.environ))
@@ -74,7 +74,7 @@ def _python_options() -> tuple[str, ...]:
 
 def _gpu_options(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Tell the cluster how many GPUs to hand out: as the setting says, else the machine's own, else simulated ones."""
-    from trainyard.local.cluster.gpus import gpus_of_machine
+    from localkube.gpus import gpus_of_machine
 
     if GPUS in environ:
         return ("--gpus", environ[GPUS])

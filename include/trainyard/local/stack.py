@@ -16,7 +16,6 @@ from typing import Any
 import psutil
 
 from trainyard.errors import TrainyardError
-from trainyard.intake.limits import load_limits
 from trainyard.local import parts, processes
 from trainyard.local.environment import airflow_environment
 from trainyard.local.external import ExternalCluster, external_connection, pods_left
@@ -27,6 +26,7 @@ from trainyard.local.private import make_private, private_files
 from trainyard.local.records import Records
 from trainyard.local.secrets import Secrets
 from trainyard.local.starting import PortTakenError, Report, Starter
+from trainyard.manifest.limits import load_limits
 from trainyard.settings import read_settings
 
 _ROWS = (parts.OBJECT_STORE, parts.CLUSTER, *parts.AIRFLOW_PARTS, parts.SUPERVISOR)
@@ -66,7 +66,7 @@ class Stack:
 
         Trainings on a cluster of the caller's are left alone there: what still runs is reported.
         """
-        from trainyard.local.cluster.endpods import end_all_pods
+        from localkube.endpods import end_all_pods
 
         # It would start again what is ended here.
         self._end_supervisor()

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
+from trainyard.cluster.volumes import JOB
 from trainyard.domain.leftout import LeftOut
 from trainyard.domain.outcome import Outcome
-from trainyard.pods.volumes import JOB
 from trainyard.steps.buckets import LEARNER
 from trainyard.stores.base import StoreError, check_key
 from trainyard.stores.links import Ground, open_linked, scan_linked

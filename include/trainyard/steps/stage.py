@@ -13,7 +13,7 @@ from pathlib import Path
 from trainyard.domain.names import RunKey
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
-from trainyard.intake.archive import ArchiveRules, unpack_archive
+from trainyard.manifest.archive import ArchiveRules, unpack_archive
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER, is_training_data
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.below import Below

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from trainyard.cluster.volumes import CHECKPOINTS as CHECKPOINT_DIR
 from trainyard.domain.leftout import LeftOut
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
-from trainyard.pods.volumes import CHECKPOINTS as CHECKPOINT_DIR
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER
 from trainyard.steps.results import NOTES, Layout, escaped, layout_of, printed, told_instead_of_log
 from trainyard.stores import transfer

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
-from trainyard.intake.entryname import entry_name
-from trainyard.intake.program import missing_program
+from trainyard.manifest.entryname import entry_name
+from trainyard.manifest.program import missing_program
 from trainyard.steps.buckets import PROBE, is_training_data
 from trainyard.stores.atmost import AtMost
 from trainyard.stores.base import Store, StoreError, Why

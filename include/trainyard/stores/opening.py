@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.errors import TrainyardError
-from trainyard.stores.addresses import AddressPolicy
 from trainyard.stores.base import Store
 from trainyard.stores.network.limits import NetworkLimits
 

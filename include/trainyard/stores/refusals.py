@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
-from trainyard.stores.addresses import HINT
+from trainyard.domain.addresses import HINT
 from trainyard.stores.base import StoreError, Why
 
 _SENTENCES = {

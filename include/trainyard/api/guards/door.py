@@ -12,14 +12,14 @@ from typing import Any
 
 from fastapi import Request
 
-from trainyard.accounts import Caller
 from trainyard.api.auth import CALLER, caller_of
 from trainyard.api.guards.asgi import App, Message, Receive, Scope, Send, header, path_of, refuse
 from trainyard.api.guards.bodies import BoundedBody, Bounds, closing, has_body, read_whole, replayed
 from trainyard.api.guards.budgets import AtOnce, Budget
 from trainyard.api.guards.texts import check_address, check_body
+from trainyard.core.accounts import Caller
 from trainyard.errors import TrainyardError
-from trainyard.intake.grid import MOST_RUNS
+from trainyard.manifest.grid import MOST_RUNS
 
 log = logging.getLogger(__name__)
 # What tells nobody's business: the description of the interface, and the schemas that editors fetch.

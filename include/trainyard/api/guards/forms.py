@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from trainyard.api.guards.bodies import BodyRefused
 from trainyard.api.guards.texts import check_text
 from trainyard.errors import TrainyardError
-from trainyard.intake.grid import MOST_RUNS
+from trainyard.manifest.grid import MOST_RUNS
 
 # The manifests and the zip; and account, experiment and the values to set.
 _MAX_FILES = MOST_RUNS + 1

@@ -13,7 +13,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from trainyard.stores.addresses import HINT, Address, embedded
+from trainyard.domain.addresses import HINT, Address, embedded
 from trainyard.stores.base import Why
 from trainyard.stores.network.call import Call, current
 from trainyard.stores.network.sockets import CallSocket

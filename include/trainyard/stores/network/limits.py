@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainyard.stores.addresses import AddressPolicy
+from trainyard.domain.addresses import AddressPolicy
 
 # No answer but the data of objects is larger: a page of a thousand keys of the greatest length has 6 MiB.
 ANSWER_BYTES = 10 * 1024**2

@@ -1,0 +1,78 @@
+"""What a pod is made from: one attempt of one run, and where its workspace comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from trainyard.cluster.names import priority_class
+from trainyard.domain.names import RunKey
+from trainyard.domain.plan import Plan
+from trainyard.domain.training import TrainingSpec
+from trainyard.errors import TrainyardError
+
+_CLAIM = "claim:"
+_GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class WorkspaceVolume:
+    """The volume that pods mount as workspace: a claim of their namespace, or a folder of their node."""
+
+    claim: str | None = None
+    folder: str | None = None
+
+    @classmethod
+    def of(cls, setting: str, workspace: str) -> WorkspaceVolume:
+        """Read the setting `workspace_volume`: `claim:NAME` or a folder; empty means the workers' own folder.
+
+        Raise TrainyardError S500 for a folder that is not absolute, which no node could find.
+        """
+        if setting.startswith(_CLAIM):
+            return cls(claim=setting.removeprefix(_CLAIM))
+        folder = setting or workspace
+        if not PurePosixPath(folder).is_absolute():
+            cure = "Set TRAINYARD_WORKSPACE_VOLUME to claim:NAME or to an absolute path."
+            raise TrainyardError("S500", f"pods cannot mount {folder!r}: the path is relative.", cure)
+        return cls(folder=folder)
+
+
+@dataclass(frozen=True)
+class PodRun:
+    """One attempt of one run. The subpaths are relative to the volume and exist already.
+
+    `user` and `group` are those of the Airflow workers, so that both can write and remove in the workspace. What a run
+    may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. The
+    `priority_class` is the account's, empty where the cluster counts no quotas.
+    """
+
+    key: RunKey
+    attempt: int
+    spec: TrainingSpec
+    plan: Plan
+    namespace: str
+    volume: WorkspaceVolume
+    dataset_subpath: str
+    run_subpath: str
+    checkpoints_subpath: str
+    grace_seconds: int = 30
+    user: int = 50000
+    group: int = 0
+    scratch: int = 20 * _GIB
+    log_bytes: int = _GIB
+    read_only_root: bool = True
+    priority_class: str = ""
+
+
+def pod_options(settings: Any, account: str) -> dict[str, Any]:
+    """Return the fields of a PodRun that settings decide."""
+    return {
+        "grace_seconds": settings.grace_seconds,
+        "user": settings.pod_user,
+        "group": settings.pod_group,
+        "scratch": settings.pod_scratch_bytes,
+        "log_bytes": settings.pod_log_bytes,
+        "read_only_root": settings.pod_read_only_root,
+        "priority_class": priority_class(settings.pod_priority_prefix, account),
+    }

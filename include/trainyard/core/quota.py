@@ -1,0 +1,83 @@
+"""What the accounts own and use: GPUs held, GPUs waited for, and the GPU hours of the last days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from trainyard.core.accounts import Caller
+from trainyard.domain.limits import Account, Limits
+
+DAYS = 7
+_DAY_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one run takes of its account's GPUs.
+
+    `gpu_seconds` are those used so far, between `started_at` and `ended_at` (seconds since the epoch).
+    """
+
+    account: str
+    gpus: int
+    holding: bool = False
+    waiting: bool = False
+    gpu_seconds: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+
+    def seconds_since(self, moment: float) -> float:
+        """Return the GPU seconds that were used after a moment; a run uses its GPUs evenly."""
+        if self.started_at is None or self.ended_at is None or self.started_at >= moment:
+            return self.gpu_seconds
+        span = self.ended_at - self.started_at
+        return self.gpu_seconds * min(1.0, max(0.0, self.ended_at - moment) / span) if span > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One account: GPUs it owns and holds, the runs that wait with their GPUs, GPU hours of the last 7 days."""
+
+    account: str
+    gpus: int
+    used: int
+    waiting_runs: int
+    waiting_gpus: int
+    gpu_hours: float
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """The use case over its ports; `shares` returns what every run took that was going after a moment."""
+
+    limits: Callable[[], Limits]
+    shares: Callable[[float], Sequence[Share]]
+    prepare_pools: Callable[[Limits], None]
+    clock: Callable[[], float]
+
+    def of(self, caller: Caller) -> list[Usage]:
+        """Return the accounts that the caller is a member of, an admin all; pools are brought after quotas.yaml."""
+        limits = self.limits()
+        self.prepare_pools(limits)
+        since = self.clock() - DAYS * _DAY_SECONDS
+        accounts = limits.accounts.values() if caller.admin else limits.accounts_of(caller.name)
+        return usages(accounts, self.shares(since), since)
+
+
+def usages(accounts: Iterable[Account], shares: Iterable[Share], since: float) -> list[Usage]:
+    """Add up the shares of each account."""
+    found = list(shares)
+    return [_usage(account, [share for share in found if share.account == account.name], since) for account in accounts]
+
+
+def _usage(account: Account, shares: Sequence[Share], since: float) -> Usage:
+    waiting = [share.gpus for share in shares if share.waiting and share.gpus]
+    return Usage(
+        account=account.name,
+        gpus=account.gpus,
+        used=sum(share.gpus for share in shares if share.holding),
+        waiting_runs=len(waiting),
+        waiting_gpus=sum(waiting),
+        gpu_hours=sum(share.seconds_since(since) for share in shares) / 3600,
+    )

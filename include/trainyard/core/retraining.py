@@ -1,0 +1,222 @@
+"""Scheduled retraining: which schedules there are, pausing them, and starting what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from trainyard.core.accounts import Caller, may_see, only_admins
+from trainyard.core.audit.event import Action
+from trainyard.core.audit.recording import NO_AUDIT, Audit
+from trainyard.core.catalogue import Catalogue, Training
+from trainyard.core.schedules import Entry, Schedules
+from trainyard.domain.limits import Limits
+from trainyard.domain.schedule import Progress
+from trainyard.errors import TrainyardError
+
+_TRAINS = "it trains now: new data counts when that run has ended"
+_SAME = "the data is as it was when it was trained last"
+_STILL_GOING = "skipped: the scheduled run before it was still going"
+_WAITS = "waits for the scheduled run before it"
+_TOO_LATE = "skipped: the service did not run when it was due"
+_HELD = "skipped: its DAG is paused in Airflow"
+_UNKNOWN = "skipped: Airflow does not know the training yet"
+_NO_PAGE = 10**9
+
+
+class Standing(StrEnum):
+    """What a schedule does; an ended one does nothing ever again."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+_ACTIONS = {
+    Standing.ACTIVE: Action.RESUME_SCHEDULE,
+    Standing.PAUSED: Action.PAUSE_SCHEDULE,
+    Standing.ENDED: Action.END_SCHEDULE,
+}
+
+
+class ScheduledRuns(Protocol):
+    """The runs that schedules start."""
+
+    def going(self, training_id: str) -> bool:
+        """Say whether a run that was not triggered by a person has not ended yet."""
+
+    def held(self, training_id: str) -> bool:
+        """Say whether somebody paused the training in Airflow: what is started then would stand still."""
+
+    def release(self, training_id: str) -> None:
+        """Take back such a pause."""
+
+    def start(self, training_id: str, due: float) -> str | None:
+        """Start the run that is due at a moment and return its id; None if there is no such DAG. Twice starts one."""
+
+    def newest(self, training_id: str) -> str | None: ...
+
+    def trained_on(self, training_id: str) -> str | None:
+        """Return the version of the data that the newest run with staged data has."""
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A training with a schedule, as people see it. `next_at` is in seconds since the epoch."""
+
+    training: Training
+    entry: Entry
+    standing: Standing
+    next_at: float | None
+    last_run: str | None
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at the data of a training that is due since a moment."""
+
+    training_id: str
+    due: float
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was due: ids of the runs that were started, and the looks at data that somebody with a worker has to do."""
+
+    started: Sequence[str]
+    looks: Sequence[Look]
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """The use cases over their ports; what is due over `late_seconds` ago is not made up for."""
+
+    catalogue: Catalogue
+    schedules: Schedules
+    runs: ScheduledRuns
+    limits: Callable[[], Limits]
+    clock: Callable[[], float]
+    late_seconds: float
+    audit: Audit = NO_AUDIT
+
+    def all(self, caller: Caller, limit: int = _NO_PAGE, offset: int = 0) -> tuple[list[Retrained], int]:
+        """Return a page of the schedules that the caller may see, the next due first, and how many there are."""
+        limits = self.limits()
+        pairs = ((entry, self.catalogue.get(entry.training_id)) for entry in self.schedules.all())
+        mine = [
+            (entry, training) for entry, training in pairs if training and may_see(caller, training.account, limits)
+        ]
+        seen = sorted((self._seen(training, entry) for entry, training in mine), key=_by_time)
+        page = seen[offset : offset + limit]
+        return [replace(each, last_run=self.runs.newest(each.training.id)) for each in page], len(seen)
+
+    def one(self, training_id: str, caller: Caller) -> Retrained:
+        """Return a schedule; raise TrainyardError C107 if there is none that the caller may see."""
+        found = self.of(training_id)
+        if found is None or not may_see(caller, found.training.account, self.limits()):
+            cure = "`trainyard schedules` shows those there are; a schedule goes by the id of its first run."
+            raise TrainyardError("C107", f"there is no schedule of {training_id}", cure)
+        return found
+
+    def of(self, training_id: str) -> Retrained | None:
+        """Return the schedule of a training; None if it has none."""
+        entry, training = self.schedules.get(training_id), self.catalogue.get(training_id)
+        if entry is None or training is None:
+            return None
+        return replace(self._seen(training, entry), last_run=self.runs.newest(training_id))
+
+    def set(self, training_id: str, standing: Standing, caller: Caller) -> Retrained:
+        """Pause a schedule, go on with it, or end it for good; raise C111 if it has ended.
+
+        Runs that are going are left alone. What was due during a pause is not made up for.
+        """
+        with self.schedules.locked(), self.audit.action(caller, _ACTIONS[standing], training=training_id) as known:
+            seen, now = self.one(training_id, caller), self.clock()
+            entry, known["account"] = seen.entry, seen.training.account
+            if not entry.lives(now):
+                raise TrainyardError("C111", f"the schedule of {training_id} has ended", "Submit the training again.")
+            paused, ended = standing is Standing.PAUSED, standing is Standing.ENDED
+            # Going on with one that was never paused must not drop what is due just now.
+            settled = now if entry.progress.paused else entry.progress.settled
+            waiting = None if paused or ended else entry.progress.waiting
+            self.schedules.keep(entry.with_progress(Progress(settled, waiting, paused, ended)))
+            if standing is Standing.ACTIVE:
+                self.runs.release(training_id)
+        return self.one(training_id, caller)
+
+    def settle(self, caller: Caller) -> Settled:
+        """Start every run that is due and tell which data has to be looked at; raise C106 for anybody but an admin."""
+        self._only_the_service(caller)
+        started: list[str] = []
+        looks: list[Look] = []
+        for training_id in sorted(self.schedules.ids()):
+            with self.schedules.locked():
+                entry = self.schedules.get(training_id)
+                if entry and entry.is_due(self.clock()) and self.catalogue.get(training_id):
+                    self._settle(entry, started, looks, caller)
+        return Settled(started, looks)
+
+    def looked(self, training_id: str, due: float, version: str | None, failure: str, caller: Caller) -> str | None:
+        """Take what a look at the data found, a version or why there is none; return the run that it started.
+
+        Raise C106 for anybody but an admin.
+        """
+        self._only_the_service(caller)
+        with self.schedules.locked():
+            entry = self.schedules.get(training_id)
+            if entry is None or entry.progress.paused or entry.progress.ended:
+                return None
+            note, model_id = failure, None
+            if version is not None:
+                note = self._why_not(training_id, version)
+                model_id = None if note else self._started(training_id, due, caller)
+            self.schedules.keep(entry.with_progress(entry.progress, note))
+            return model_id
+
+    def _only_the_service(self, caller: Caller) -> None:
+        with self.audit.refusals(caller, Action.START_SCHEDULED):
+            only_admins(caller, "starts what is due", "The service does so by itself.")
+
+    def _started(self, training_id: str, due: float, caller: Caller) -> str | None:
+        with self.audit.refusals(caller, Action.START_SCHEDULED, training=training_id):
+            model_id = self.runs.start(training_id, due)
+        training = self.catalogue.get(training_id)
+        if model_id and training:
+            ids = {"account": training.account, "training": training_id, "run": model_id}
+            self.audit.record(caller, Action.START_SCHEDULED, **ids)
+        return model_id
+
+    def _settle(self, entry: Entry, started: list[str], looks: list[Look], caller: Caller) -> None:
+        now, schedule, training_id = self.clock(), entry.schedule, entry.training_id
+        going = not schedule.on_new_data and self.runs.going(training_id)
+        progress, due = entry.progress.settle(schedule, now, going, self.late_seconds)
+        note = "" if due else _WAITS if progress.waiting else _STILL_GOING if going else _TOO_LATE
+        if due and self.runs.held(training_id):
+            note = _HELD
+        elif due and schedule.on_new_data:
+            looks.append(Look(training_id, due))
+            note = entry.note
+        elif due:
+            model_id = self._started(training_id, due, caller)
+            started += [model_id] if model_id else []
+            note = "" if model_id else _UNKNOWN
+        self.schedules.keep(entry.with_progress(progress, note))
+
+    def _why_not(self, training_id: str, version: str) -> str:
+        if self.runs.going(training_id):
+            return _TRAINS
+        return _SAME if self.runs.trained_on(training_id) == version else ""
+
+    def _seen(self, training: Training, entry: Entry) -> Retrained:
+        now = self.clock()
+        paused = entry.progress.paused or self.runs.held(training.id)
+        standing = Standing.PAUSED if paused else Standing.ACTIVE
+        if not entry.lives(now):
+            standing = Standing.ENDED
+        return Retrained(training, entry, standing, entry.next_time(now), None)
+
+
+def _by_time(seen: Retrained) -> tuple[float, str]:
+    return seen.next_at or float("inf"), seen.training.id

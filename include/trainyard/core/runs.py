@@ -1,0 +1,84 @@
+"""A run as people see it, and which runs are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainyard.core.catalogue import Training
+from trainyard.domain.names import RunKey
+from trainyard.domain.outcome import Outcome
+from trainyard.domain.states import Phase, State
+from trainyard.domain.training import Framework
+from trainyard.domain.waiting import waits_for
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as people see it. Times are seconds since the epoch.
+
+    `outcome` is there once nothing can change it any more, which may be before the run's last step has ended.
+    `left_out` tells which of its files were not stored, None where all are.
+    """
+
+    model_id: str
+    training_id: str
+    name: str
+    account: str
+    framework: str
+    gpus: int
+    phase: Phase
+    submitted_at: float
+    running_at: float | None = None
+    finished_at: float | None = None
+    outcome: Outcome | None = None
+    experiment: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> RunKey:
+        return RunKey(self.training_id, self.model_id)
+
+    @property
+    def state(self) -> State:
+        if self.outcome:
+            return self.outcome.state
+        return self.phase.state or State.RUNNING
+
+    @property
+    def waiting(self) -> str:
+        return waits_for(self.phase, self.gpus)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which runs are asked for; what is not given does not matter.
+
+    `name` is a part of the run's name and `framework` a name, with its version or without, both in any case;
+    `experiment` is exact; `since` is in seconds since the epoch and includes that very moment.
+    """
+
+    states: frozenset[State] = frozenset()
+    name: str = ""
+    experiment: str = ""
+    framework: str = ""
+    since: float | None = None
+
+    def takes(self, training: Training) -> bool:
+        """Say whether the runs of a training are asked for, as far as the training alone tells."""
+        spec = training.spec
+        return (  # ten thousand trainings are asked for every page, so what is not wanted costs nothing
+            (not self.experiment or self.experiment == training.experiment)
+            and (not self.name or self.name.casefold() in spec.name.casefold())
+            and (not self.framework or self.framework.casefold() in _names(spec.framework))
+        )
+
+    @property
+    def asks_trainings(self) -> bool:
+        return bool(self.name or self.experiment or self.framework)
+
+
+def _names(framework: Framework) -> tuple[str, str]:
+    return (framework.name.casefold(), str(framework).casefold())

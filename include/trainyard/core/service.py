@@ -1,0 +1,196 @@
+"""What the service does for its callers with runs: list, show, cancel, delete. Ports come in as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from trainyard.core.accounts import Caller, may_see
+from trainyard.core.audit.event import Action, Result
+from trainyard.core.audit.recording import NO_AUDIT, Audit, about
+from trainyard.core.catalogue import Catalogue, Training
+from trainyard.core.idempotency import claimed, give_up
+from trainyard.core.registration import Registration, Vault
+from trainyard.core.runs import Filter, Run
+from trainyard.core.schedules import Schedules
+from trainyard.domain.limits import Limits
+from trainyard.domain.names import RunKey
+from trainyard.domain.states import Phase, State
+from trainyard.errors import TrainyardError
+from trainyard.stores.base import Store
+from trainyard.stores.below import Below
+
+
+class History(Protocol):
+    """The runs there are and were."""
+
+    def page(
+        self, trainings: Iterable[str] | None, limit: int, offset: int, states: frozenset[State], since: float | None
+    ) -> tuple[Sequence[Run], int]: ...
+
+    def find(self, model_id: str) -> Run | None: ...
+
+    def cancel(self, run: Run, caller: str) -> None: ...
+
+    def is_last(self, run: Run) -> bool: ...
+
+    def forget(self, run: Run) -> bool: ...
+
+
+_ANY = Filter()
+
+
+@dataclass(frozen=True)
+class Service:
+    """The use cases.
+
+    `forget_files` removes what a deleted run left in the workspace; `results_of` opens a training's results bucket;
+    `pod_waits` tells what the pod of a run waits for, empty where nobody knows; `transfer_of` tells how far the data
+    of a run has been moved, None where nothing moves.
+    """
+
+    catalogue: Catalogue
+    vault: Vault
+    history: History
+    limits: Callable[[], Limits]
+    settings: Any
+    clock: Callable[[], float]
+    prepare_pools: Callable[[Limits], None]
+    forget_files: Callable[[RunKey], None]
+    results_of: Callable[[Training], Store]
+    pod_waits: Callable[[RunKey], str]
+    transfer_of: Callable[[RunKey], Mapping[str, Any] | None]
+    audit: Audit = NO_AUDIT
+
+    @property
+    def schedules(self) -> Schedules:
+        return Schedules(self.catalogue.folder)
+
+    @property
+    def registration(self) -> Registration:
+        """What takes submissions in, over the same ports."""
+        parts = (self.catalogue, self.schedules, self.vault, self.limits, self.settings, self.clock, self.prepare_pools)
+        return Registration(*parts, self.audit)
+
+    def runs(self, caller: Caller, limit: int, offset: int, wanted: Filter = _ANY) -> tuple[Sequence[Run], int]:
+        """Return a page of the wanted runs that the caller may see, oldest first, and how many there are in all."""
+        return self.history.page(self._visible(caller, wanted), limit, offset, wanted.states, wanted.since)
+
+    def run(self, model_id: str, caller: Caller) -> Run:
+        """Return one run; raise TrainyardError C107 if there is none that the caller may see.
+
+        That somebody asked for a run of others is recorded, although the answer is as for one that does not exist.
+        """
+        try:
+            return self._run(model_id, caller)
+        except TrainyardError as error:
+            if hidden := self.history.find(model_id):
+                refused = {"result": Result.REFUSED, "code": error.code.code}
+                self.audit.record(caller, Action.READ_RUN, **about(hidden), **refused)
+            raise
+
+    def run_of_log(self, model_id: str, caller: Caller) -> Run:
+        """Return a run whose log the caller is going to read, which is recorded; raise as `run` does."""
+        with self.audit.action(caller, Action.READ_LOG, run=model_id) as known:
+            run = self._run(model_id, caller)
+            known.update(about(run))
+            return run
+
+    def _run(self, model_id: str, caller: Caller) -> Run:
+        run = self.history.find(model_id)
+        if run is None or not may_see(caller, run.account, self.limits()):
+            cure = "`trainyard list` shows the runs there are; finished ones leave it after the retention time."
+            raise TrainyardError("C107", f"there is no run {model_id}", cure)
+        return run
+
+    def waiting(self, run: Run) -> str:
+        """Say what a run waits for before its program runs; empty where it waits for nothing.
+
+        A run whose pod was taken from it waits again, for another one.
+        """
+        if run.phase is Phase.TRAINING:
+            waits = self.pod_waits(run.key)
+            return f"its pod was replaced: {waits}" if waits else ""
+        told = self.pod_waits(run.key) if run.phase is Phase.WAITING_FOR_GPU else ""
+        return told or run.waiting
+
+    def transfer(self, run: Run) -> Mapping[str, Any] | None:
+        """Tell how far the data of a run that is going has been moved; None where nothing moves."""
+        return None if run.state.terminal else self.transfer_of(run.key)
+
+    def results(self, model_id: str, caller: Caller, name: str = "") -> Store:
+        """Open a run's results as `stored` does, to list them or to read the one named, which is recorded."""
+        action = Action.READ_RESULT if name else Action.LIST_RESULTS
+        with self.audit.action(caller, action, run=model_id, details={"name": name}) as known:
+            known.update(about(self._run(model_id, caller)))
+            return self.stored(model_id, caller)
+
+    def stored(self, model_id: str, caller: Caller) -> Store:
+        """Open what a run has in its results bucket, with names below the run's folder."""
+        run = self._run(model_id, caller)
+        training = self.catalogue.get(run.training_id)
+        if training is None:
+            raise TrainyardError("C107", f"there is no run {model_id} any more", "Its results are still in the bucket.")
+        return Below(self.results_of(training), f"{run.model_id}/")
+
+    def cancel(self, model_id: str, caller: Caller) -> Run:
+        """Stop a run; raise C108 if it has ended by itself. What it has made so far is still stored.
+
+        One that was canceled already stays as it is: who asks again, since no answer came, has what was asked for.
+        """
+        with self.audit.action(caller, Action.CANCEL, run=model_id) as known:
+            run = self._run(model_id, caller)
+            known.update(about(run))
+            if run.state is State.CANCELED:
+                return run
+            if run.state.terminal:
+                message = f"{model_id} has ended already: {run.state}"
+                raise TrainyardError("C108", message, "There is nothing to cancel.")
+            self.history.cancel(run, caller.name)
+        return self._run(model_id, caller)
+
+    def delete(self, model_id: str, caller: Caller) -> None:
+        """Remove a finished run from the history; raise C108 while it is going. The bucket is left alone."""
+        with self.audit.action(caller, Action.DELETE, run=model_id) as known:
+            run = self._run(model_id, caller)
+            known.update(about(run))
+            if run.phase is not Phase.DONE:
+                hint = "It ends by itself." if run.state.terminal else "Cancel it first, then delete it."
+                raise TrainyardError("C108", f"{model_id} is still going: {run.phase}", hint)
+            self.forget(run)
+
+    def forget(self, run: Run) -> bool:
+        """Remove a run that has ended, and with its last run the training; return whether that went too.
+
+        The record goes before the history: a training with a record and without a run would be trained again. Raise
+        C111 for the only run of a training whose schedule lives.
+        """
+        last = self.history.is_last(run)
+        if last and self.schedules.lives(run.training_id, self.clock()):
+            message = f"{run.model_id} is the only run of a training with a schedule"
+            raise TrainyardError("C111", message, f"End its schedule first: `trainyard unschedule {run.training_id}`.")
+        if last:
+            self.forget_training(run.training_id)
+        self.history.forget(run)
+        self.forget_files(run.key)
+        return last
+
+    def forget_training(self, training_id: str) -> None:
+        """Remove a training; once all trainings of an idempotency key are gone, the key is free again."""
+        training = self.catalogue.get(training_id)
+        self.catalogue.remove(training_id)
+        self.vault.forget(training_id)
+        self.schedules.remove(training_id)
+        if training and training.origin:
+            with claimed(self.catalogue.folder, training.account, training.origin) as claim:
+                if not any(self.catalogue.get(other) for other in claim.ids):
+                    give_up(self.catalogue.folder, training.account, training.origin)
+
+    def _visible(self, caller: Caller, wanted: Filter) -> set[str] | None:
+        """Return the trainings whose runs may be listed, None for all: then no record has to be looked at."""
+        mine = {account.name for account in self.limits().accounts_of(caller.name)}
+        if caller.admin and not wanted.asks_trainings:
+            return None
+        records = self.catalogue.trainings()
+        return {record.id for record in records if (caller.admin or record.account in mine) and wanted.takes(record)}

@@ -1,0 +1,153 @@
+"""The doctor's checks, put together from the service's own settings, database, workspace and cluster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from trainyard.airflow.app import audit_folder_of, audit_writer_of, catalogue_of, limits_of
+from trainyard.airflow.pools import pool_sizes
+from trainyard.doctor import airflow, judging
+from trainyard.doctor.cluster import CONNECTION, DoctorCluster
+from trainyard.doctor.examining import Check, examine
+from trainyard.doctor.probe import IMAGE, WORKSPACE, Probe
+from trainyard.doctor.probepod import images_of
+from trainyard.doctor.stores import INBOX, STORE, store_finding
+from trainyard.domain.finding import Finding, fine
+from trainyard.domain.limits import Limits
+from trainyard.domain.training import Credentials
+from trainyard.errors import TrainyardError
+from trainyard.workspace.layout import Workspace
+
+WAIT_SECONDS = 120.0
+_QUICK, _REMOTE = 20.0, 30.0
+# What the probe takes besides waiting for its pod: making it, its word's way here, removing it.
+_AROUND_SECONDS, _TIDY_SECONDS = 60.0, 30.0
+_AT_ONCE = 4
+_DATABASE = "Look whether the database answers (AIRFLOW__DATABASE__SQL_ALCHEMY_CONN)."
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What to look at besides: a store (a URL as the inbox's) with its Airflow connection, and every image."""
+
+    store: str = ""
+    store_connection: str = ""
+    every_image: bool = False
+    wait_seconds: float = WAIT_SECONDS
+
+
+def findings(wishes: Wishes, settings: Any) -> Generator[Finding, None, None]:
+    """Look at everything side by side; yield a finding a line, the quick ones first. Nothing is mended."""
+    return examine(list(_checks(wishes, settings)))
+
+
+def _checks(wishes: Wishes, settings: Any) -> Iterator[Check]:
+    cluster, limits = DoctorCluster(settings.kubernetes_connection, settings.namespace), partial(limits_of, settings)
+    yield _check("api-server", lambda: [airflow.door_finding("api-server")])
+    yield _check("airflow", lambda: judging.parts(airflow.health()), _DATABASE)
+    yield _check("pools", lambda: _pools(limits(), settings), _DATABASE)
+    yield _check("tenants", lambda: judging.tenants(limits(), on_cluster=bool(settings.workspace_volume)))
+    yield _check("audit log", lambda: _audit(settings))
+    yield _check("fernet key", lambda: [airflow.fernet_finding("fernet key")], _DATABASE)
+    yield _check("cluster", lambda: _greeting(cluster), CONNECTION, _REMOTE)
+    yield _check("rights", lambda: _rights(cluster, settings), CONNECTION, _REMOTE)
+    yield _check("clocks", lambda: _clocks(cluster), CONNECTION, _REMOTE)
+    yield _check("gpus", lambda: judging.gpus(limits(), cluster.nodes()), CONNECTION, _REMOTE)
+    yield _check(INBOX, lambda: [_inbox(settings)], seconds=_REMOTE)
+    if wishes.store:
+        yield _check(STORE, lambda: [_store(STORE, wishes.store, wishes.store_connection, settings)], seconds=_REMOTE)
+    yield from _probes(wishes, settings, cluster, limits)
+
+
+_TRY = "Try again; then look at the network."
+
+
+def _check(
+    name: str,
+    look: Callable[[], list[Finding]],
+    cure: str = _TRY,
+    seconds: float = _QUICK,
+) -> Check:
+    return Check(name, lambda _: look(), seconds, cure=cure)
+
+
+def _pools(limits: Limits, settings: Any) -> list[Finding]:
+    wanted = pool_sizes(limits, settings)
+    slots = {name: number for name, (number, _) in wanted.items()}
+    return judging.pools(slots, airflow.pools_there(), unused=not catalogue_of(settings).ids())
+
+
+def _audit(settings: Any) -> list[Finding]:
+    """Write an event: a disk that is full shows in nothing less."""
+    writer, folder = audit_writer_of(settings), audit_folder_of(settings)
+    lost = writer.lost
+    return judging.audit(str(folder or "standard output"), writer.check(), lost, writer.reason)
+
+
+def _greeting(cluster: DoctorCluster) -> list[Finding]:
+    greeting = cluster.greet()
+    return [
+        fine("cluster", f"Kubernetes {greeting.version} answers at {greeting.host} (connection {cluster.connection})")
+    ]
+
+
+def _rights(cluster: DoctorCluster, settings: Any) -> list[Finding]:
+    from trainyard.cluster.rights import verbs_of
+
+    user = cluster.user()
+    verbs = verbs_of(user)
+    return judging.rights(settings.namespace, user or "the service's user", cluster.refused(verbs), verbs)
+
+
+def _clocks(cluster: DoctorCluster) -> list[Finding]:
+    skews = {"database": airflow.database_skew()}
+    ahead = cluster.greet().skew
+    return judging.clocks(skews if ahead is None else {**skews, "cluster": ahead})
+
+
+def _inbox(settings: Any) -> Finding:
+    if not settings.inbox:
+        return fine(INBOX, "none is watched (TRAINYARD_INBOX is empty)")
+    return _store(INBOX, settings.inbox, settings.inbox_connection, settings)
+
+
+def _store(check: str, url: str, connection: str, settings: Any) -> Finding:
+    from trainyard.inbox.place import open_inbox
+
+    credentials = airflow.credentials(connection) if connection else Credentials("", "")
+    return store_finding(check, lambda: open_inbox(url, credentials, settings))
+
+
+def _probes(wishes: Wishes, settings: Any, cluster: DoctorCluster, limits: Callable[[], Limits]) -> Iterator[Check]:
+    """Yield the probe of image and workspace, and those of the other images, a few of which are tried at once."""
+
+    def probe() -> Probe:
+        return Probe(cluster, Workspace(Path(settings.workspace)), limits(), settings, wishes.wait_seconds)
+
+    def first(stop: Event) -> list[Finding]:
+        return probe().whole(images_of(limits())[0], stop)
+
+    def others(share: int, stop: Event) -> Iterator[Finding]:
+        for image in images_of(limits())[1 + share :: _AT_ONCE]:
+            if not stop.is_set():
+                yield from probe().image(image, stop)
+
+    seconds = wishes.wait_seconds + _AROUND_SECONDS
+    yield Check(WORKSPACE, first, seconds, _TIDY_SECONDS, CONNECTION)
+    for share in range(_AT_ONCE if wishes.every_image else 0):
+        rounds = math.ceil(_image_count(limits) / _AT_ONCE)
+        yield Check(IMAGE, partial(others, share), rounds * seconds, _TIDY_SECONDS, CONNECTION)
+
+
+def _image_count(limits: Callable[[], Limits]) -> int:
+    """Return how many images there are; files that cannot be read are told by the checks."""
+    try:
+        return len(images_of(limits()))
+    except TrainyardError:
+        return 1

@@ -1,0 +1,118 @@
+"""Tell from its content what a file is: one of the manifest families, or a neighbour that cannot be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.document import Document
+from trainyard.manifest.words import nearest
+
+_DEFINITION_MARKS = {"training_data_reference", "training_data", "execution", "command"}
+_FFDL_MARKS = {"data_stores", "learners", "gpus", "cpus", "memory", "evaluation_metrics"}
+_MARKS = ["model_definition", "training_data_reference", "training_results_reference", "data_stores"]
+_KUBERNETES = ("a Kubernetes object", "Hand in a manifest; the service makes the Kubernetes objects itself.")
+_EXPERIMENT = (
+    "an experiment: several trainings that share one results bucket",
+    "Hand in one manifest with a model_definition for each of its training_references.",
+)
+_SEARCH = (
+    "the hyperparameter search of an experiment",
+    "Hand in one manifest for each set of values, and pass the values in its command.",
+)
+_TRAINING_CONFIG = (
+    "a training configuration of the Model Asset eXchange, which its own tool turns into a manifest",
+    "Write a manifest with model_definition, training_data_reference and training_results_reference.",
+)
+_DEFINITION = (
+    "a training definition, one part of an experiment, and names no results bucket of its own",
+    "Move name, author, description, framework and execution below model_definition and add "
+    "training_results_reference.",
+)
+
+
+_ANSWER = (
+    "an answer of the service, with the manifest inside",
+    "Hand in what stands below entity, without definition_href, with source and target for location.",
+)
+_LISTING = ("a list that the service answered with", "Hand in one manifest, with model_definition and its two stores.")
+_V4 = (
+    "a training of the v4 REST interface",
+    "Write model_definition with name, framework: {name, version} for software_spec, and execution: {command, "
+    "compute_configuration: {name}} for hardware_spec; training_data_references[0] becomes training_data_reference "
+    "with source for location, results_reference becomes training_results_reference with target for location.",
+)
+_ELSEWHERE = "Write a manifest with model_definition, training_data_reference and training_results_reference."
+# Formats of neighbours by keys that stand together in them and in no manifest.
+_OTHERS: tuple[tuple[frozenset[str], str], ...] = tuple(
+    (frozenset(keys.split()), name)
+    for keys, name in (
+        ("services version", "a Compose file"),
+        ("services volumes", "a Compose file"),
+        ("services networks", "a Compose file"),
+        ("channels dependencies", "an environment of conda"),
+        ("entry_points name", "an MLproject file"),
+        ("on jobs", "a workflow of GitHub"),
+        ("AlgorithmSpecification TrainingJobName", "a training job of SageMaker"),
+        ("trainingInput jobId", "a job of Google's AI Platform"),
+        ("workerPoolSpecs", "a job of Vertex AI"),
+        ("$schema compute", "a job of Azure Machine Learning"),
+        ("resources run", "a task of SkyPilot"),
+        ("method parameters program", "a sweep of Weights & Biases"),
+    )
+)
+
+
+def family_of(document: Document) -> str:
+    """Return `wml` or `ffdl`; raise TrainyardError C101 for a file that is something else."""
+    data = document.data
+    if not isinstance(data, dict):
+        raise _refusal(document, f"the file is {_kind(data)}, not a map with the keys of a manifest.", "")
+    if other := _neighbour(data):
+        raise _refusal(document, f"this is {other[0]}.", other[1])
+    if "model_definition" in data:
+        return "wml"
+    meant = {nearest(key[:60], _MARKS) for key in list(data)[:40]}
+    framework = data.get("framework")
+    is_ffdl = _FFDL_MARKS & data.keys() or "data_stores" in meant
+    return "ffdl" if is_ffdl or (isinstance(framework, dict) and "command" in framework) else "wml"
+
+
+def _neighbour(data: Mapping[str, Any]) -> tuple[str, str] | None:
+    if _is_v4(data):
+        return _V4
+    if "model_definition" in data:
+        return None
+    if "entity" in data and {"metadata", "status"} & data.keys():
+        return _ANSWER
+    if "resources" in data and {"limit", "first", "total_count", "count"} & data.keys():
+        return _LISTING
+    if {"training_references", "settings"} & data.keys():
+        return _EXPERIMENT
+    if "hyper_parameters_optimization" in data or "hyper_parameters" in data:
+        return _SEARCH
+    if "model_identifier" in data or {"train", "process"} & data.keys():
+        return _TRAINING_CONFIG
+    if {"apiVersion", "kind"} <= data.keys():
+        return _KUBERNETES
+    if "framework" in data and _DEFINITION_MARKS & data.keys() and not _FFDL_MARKS & data.keys():
+        return _DEFINITION
+    found = next((name for keys, name in _OTHERS if keys <= data.keys()), None)
+    return (found, _ELSEWHERE) if found else None
+
+
+def _is_v4(data: Mapping[str, Any]) -> bool:
+    model = data.get("model_definition")
+    own = {"software_spec", "hardware_spec"} & model.keys() if isinstance(model, dict) else set()
+    return bool(own or {"training_data_references", "results_reference"} <= data.keys())
+
+
+def _kind(data: Any) -> str:
+    return "a list" if isinstance(data, list) else "a single value"
+
+
+def _refusal(document: Document, message: str, cure: str) -> TrainyardError:
+    line, column = document.key_position(()) or (1, 1)
+    cure = cure or "Begin with model_definition, or with FfDL's keys."
+    return TrainyardError.refused([Problem(message, cure, line=line, column=column)])

@@ -1,0 +1,87 @@
+"""Tell of characters in a manifest's values that nobody sees: a key id with one is refused by every store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from trainyard.manifest.characters import HIDDEN, HiddenCharacter, character_name
+from trainyard.manifest.document import Path
+from trainyard.manifest.masking import brief
+from trainyard.manifest.nodes import Scalar
+from trainyard.manifest.shell import UncertainError, shell_tokens
+from trainyard.manifest.values import Values
+
+# Emoji and the scripts of many languages are joined by these; a name may have them.
+_JOINERS = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
+_LAYOUT = re.compile(r"[\t\n\r]")
+_REMOVE = "Remove it, or write a plain blank."
+_QUOTES = re.compile(r"['\"`\\$(]")
+
+
+def check_hidden(values: Values) -> None:
+    """Note every hidden character by its name and place: a fault, or a warning where it may be meant."""
+    for path, scalar in values.document.scalars():
+        if path == values.layout.command:
+            _tell_of_command(values, path, scalar)
+        elif scalar.hidden:
+            _tell(values, path, _meant_for_programs(values, path, scalar), prose=_is_prose(values, path))
+        elif "connection" in path and (found := _LAYOUT.search(scalar.text.strip("\r\n"))):
+            message = f"{_name(path)} holds {character_name(found[0])}."
+            values.faults.add(path, message, "Write it on the line of its key, without | or >.")
+
+
+def _is_prose(values: Values, path: Path) -> bool:
+    """Say whether people read a value, and no program does."""
+    layout = values.layout
+    if path in (layout.name, layout.description) or path[:1] == layout.metrics:
+        return True
+    author = layout.author
+    return (author is not None and path[: len(author)] == author) or (
+        layout.hyperparameters is not None and path[: len(layout.hyperparameters)] == layout.hyperparameters
+    )
+
+
+def _meant_for_programs(values: Values, path: Path, scalar: Scalar) -> list[HiddenCharacter]:
+    """Return the characters that are told: not those that prose needs."""
+    if not _is_prose(values, path):
+        return list(scalar.hidden)
+    if path == values.layout.name:
+        return [each for each in scalar.hidden if not _JOINERS.fullmatch(each.character)]
+    return [each for each in scalar.hidden if not each.belongs_to_prose]
+
+
+def _tell(values: Values, path: Path, found: list[HiddenCharacter], *, prose: bool) -> None:
+    if not found:
+        return
+    first = found[0]
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    message = f"{_name(path)} holds {first.name}{more}, which nobody sees"
+    if prose:
+        values.warn(path, f"{message} (column {first.column})", line=first.line)
+    else:
+        values.faults.add(path, f"{message}.", _REMOVE, place=(first.line, first.column))
+
+
+def _tell_of_command(values: Values, path: Path, scalar: Scalar) -> None:
+    """Refuse what the shell takes for a part of a word; in quotes, comments and here documents it may be meant."""
+    bare = set(_in_bare_words(scalar.text))
+    found = [match.start() for match in HIDDEN.finditer(scalar.text)]
+    placed = list(zip(found, scalar.hidden, strict=False))
+    _tell(values, path, [hidden for at, hidden in placed if at in bare], prose=False)
+    _tell(values, path, [hidden for at, hidden in placed if at not in bare], prose=True)
+
+
+def _in_bare_words(command: str) -> Iterator[int]:
+    if not HIDDEN.search(command):
+        return
+    try:
+        words = [token for token in shell_tokens(command) if not token.operator and not _QUOTES.search(token.text)]
+    except UncertainError:
+        return
+    for word in words:
+        yield from (match.start() for match in HIDDEN.finditer(command, word.start, word.end))
+
+
+def _name(path: Path) -> str:
+    return brief(next((step for step in reversed(path) if isinstance(step, str)), "the value"))

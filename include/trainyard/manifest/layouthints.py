@@ -1,0 +1,154 @@
+"""Why the text of a manifest is not YAML: what people did, and a hint that mends it when it is followed.
+
+The parser notices a fault where it can go on no more, and names what it expected there. Nothing here quotes a value,
+which may be a secret; keys are named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from trainyard.errors import Problem
+from trainyard.manifest.characters import HIDDEN, hidden_characters
+from trainyard.manifest.source import indenting_tabs
+
+NO_COLON = "a key has no colon with a space behind it"
+_KEY = re.compile(r"(?P<before> *(?:- +)*)(?P<key>[A-Za-z_][\w.-]{0,59}+) *:(?:[ \t]+(?P<value>.*)|)")
+_STUCK_KEY = re.compile(r"(?P<before> *(?:- +)*)(?P<key>[A-Za-z_]\w{0,59}+):(?P<value>[^\s:/].*)")
+_BLOCK = re.compile(r"[|>][-+0-9]{0,2}\s*(#.*)?")
+# What a value begins with that may go on below its key.
+_OPENS = tuple("|>{[&*!#")
+_HIDDEN_INDENTATION = re.compile(rf"^[ \t]*+{HIDDEN.pattern}\s*", re.MULTILINE)
+_TEMPLATE = re.compile(r"\{\{|\{%|<%|(?<!\S)(@@?|%%?|#\{)[A-Za-z_]\w*(@@?|%%?|\})(?!\S)")
+_MOST = 20
+
+
+class Line(NamedTuple):
+    """A line that begins with a key: the column of the key, from 0, and the text behind its colon."""
+
+    indent: int
+    key: str
+    value: str
+
+
+def explained(text: str, problem: Problem) -> list[Problem]:
+    """Return what the parser's problem comes from; the problem itself where that is not known."""
+    culprits = [*indenting_tabs(text), *_hidden_indentation(text)]
+    culprits.sort(key=lambda each: each.line or 0)
+    line = problem.line
+    if culprits and (line is None or line >= (culprits[0].line or 0)):
+        return culprits
+    if line is None:
+        return [problem]
+    lines = text.splitlines()
+    found = _hidden_near(lines, line) or [_cause(lines, problem, line, problem.column or 1) or problem]
+    return [*found, *culprits]
+
+
+def template_problem(lines: list[str], line: int) -> Problem | None:
+    """Return the problem of a template's marker in this line."""
+    match = _TEMPLATE.search(_line(lines, line))
+    if match is None:
+        return None
+    message = "a template's marker stands here; the template was not filled in."
+    return Problem(message, "Write the real value in the place of the marker.", line=line, column=match.start() + 1)
+
+
+def _cause(lines: list[str], problem: Problem, line: int, column: int) -> Problem | None:
+    return (
+        template_problem(lines, line)
+        or template_problem(lines, line - 1)
+        or _stuck_value(lines, line)
+        or _text_and_map(lines, line)
+        or _tab(lines, line, column)
+        or (_not_indented(lines, line) if problem.message.startswith(NO_COLON) else None)
+    )
+
+
+def _stuck_value(lines: list[str], line: int) -> Problem | None:
+    """Find a key like `name:value`, in this line or the one before, which YAML takes for text."""
+    for each in (line - 1, line):
+        match = _STUCK_KEY.fullmatch(_line(lines, each))
+        if match is None:
+            continue
+        if _has_children(lines, each, len(match["before"])):
+            message = f"{NO_COLON}: text stands right behind the colon of {match['key']}, and its keys below."
+            cure = f"Remove the text between `{match['key']}:` and the end of its line."
+        else:
+            message, cure = f"{NO_COLON}.", f"Put a blank behind `{match['key']}:`, as in `key: value`."
+        return Problem(message, cure, line=each, column=1)
+    return None
+
+
+def _text_and_map(lines: list[str], line: int) -> Problem | None:
+    own, above = _key(_line(lines, line)), _key(_line(lines, _before(lines, line)))
+    if own is None or above is None or not above.value or above.value.startswith(_OPENS) or own.indent <= above.indent:
+        return None
+    message = f"a colon stands where no key can be: {above.key} has text behind its colon and keys below it."
+    cure = f"Keep the text or the keys; a key that is not part of {above.key} lines up with it."
+    return Problem(message, cure, line=line, column=own.indent + 1)
+
+
+def _tab(lines: list[str], line: int, column: int) -> Problem | None:
+    if _line(lines, line)[column - 1 : column] != "\t":
+        return None
+    return Problem("a tab stands where only blanks may.", "Write a blank for it.", line=line, column=column)
+
+
+def _not_indented(lines: list[str], line: int) -> Problem | None:
+    """Find the lines of a value that stand no deeper than its key."""
+    own = _line(lines, line)
+    indent = len(own) - len(own.lstrip(" "))
+    above = _key(_line(lines, _before(lines, line)))
+    if above is None or indent > above.indent or _key(own):
+        return None
+    if not above.value or _BLOCK.fullmatch(above.value):
+        message = f"the lines of {above.key} are not indented deeper than their key."
+        return Problem(message, f"Indent them deeper than {above.key}.", line=line, column=indent + 1)
+    cure = f"Write `key: value`; if the line goes on with the value of {above.key}, indent it deeper than {above.key}."
+    return Problem(f"{NO_COLON}.", cure, line=line, column=indent + 1)
+
+
+def _hidden_indentation(text: str) -> Iterator[Problem]:
+    for match in islice(_HIDDEN_INDENTATION.finditer(text), _MOST):
+        line = text.count("\n", 0, match.start()) + 1
+        yield from _hidden_problems(match[0], line, "Indent with plain blanks.", 1)
+
+
+def _hidden_near(lines: list[str], line: int) -> list[Problem]:
+    found = (
+        _hidden_problems(_line(lines, each), each, "Remove it, or write a plain blank.") for each in (line - 1, line)
+    )
+    return [problem for problems in found for problem in problems]
+
+
+def _hidden_problems(text: str, line: int, cure: str, most: int = _MOST) -> Iterator[Problem]:
+    for found in islice(hidden_characters(text, line), most):
+        yield Problem(f"{found.name} stands here, which nobody sees.", cure, line=found.line, column=found.column)
+
+
+def _key(line: str) -> Line | None:
+    match = _KEY.fullmatch(line.rstrip())
+    return Line(len(match["before"]), match["key"], (match["value"] or "").strip()) if match else None
+
+
+def _has_children(lines: list[str], line: int, indent: int) -> bool:
+    below = next((text for text in lines[line:] if text.strip() and not text.lstrip().startswith("#")), "")
+    deeper = len(below) - len(below.lstrip(" ")) > indent
+    return (deeper and _key(below) is not None) or below[indent:].startswith("- ")
+
+
+def _before(lines: list[str], line: int) -> int:
+    """Return the number of the last line before this one that has a key or a value; 0 if there is none."""
+    for number in range(min(line, len(lines)) - 1, 0, -1):
+        text = lines[number - 1].strip()
+        if text and not text.startswith("#"):
+            return number
+    return 0
+
+
+def _line(lines: list[str], number: int) -> str:
+    return lines[number - 1] if 0 < number <= len(lines) else ""

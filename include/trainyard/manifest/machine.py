@@ -1,0 +1,139 @@
+"""Read the machine that a manifest asks for: a size by its name, or FfDL's amounts; a run has one machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from trainyard.domain.quantity import cpu_millis, memory_bytes
+from trainyard.domain.training import Resources
+from trainyard.manifest.document import Path
+from trainyard.manifest.masking import brief
+from trainyard.manifest.values import Values
+from trainyard.manifest.words import meaning, nearest
+
+# Below this a memory is a number whose unit was forgotten; above, no machine has it.
+_LEAST_MEMORY, _MOST_MEMORY = 2**20, 2**50
+_MOST_CPU_MILLIS = 10_000_000
+_MOST_GPUS = 64
+# What a command counts machines with.
+_COUNTS_MACHINES = re.compile(
+    r"--?(?:nnodes|node[_-]rank|num[_-]?nodes|num[_-](?:machines|workers)|world[_-]size|ps[_-]hosts|worker[_-]hosts)\b"
+    r"|\$\{?(?:NUM_LEARNERS|LEARNER_ID|LEARNER_NAME_PREFIX)\b|\b(?:PS|WORKER)_HOSTS_COUNT\b|\blauncher\.py\b"
+)
+_NAME_AND_COUNT = re.compile(r"([a-z]+\d+)[^a-z0-9]*x?[^a-z0-9]*(\d+)")
+
+
+def check_machines(values: Values) -> None:
+    """Refuse more than one machine, with what one machine for the same work is asked for with."""
+    at = values.layout.nodes
+    nodes = values.document.value(at)
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 2:
+        return
+    hint = f"{_one_machine(values, nodes)}{_command_hint(values)}"
+    values.faults.add(at, "a run has one machine.", hint, "C104")
+
+
+def read_resources(values: Values) -> Resources:
+    """Return what is asked for; what cannot be had becomes a fault."""
+    layout = values.layout
+    nodes = values.whole(layout.nodes) or 1
+    if layout.size is not None:
+        return Resources(size=_size(values, layout.size), nodes=nodes)
+    memory_hint = "Write it with its unit, such as 2GiB."
+    return Resources(
+        gpus=values.whole(layout.gpus),
+        cpu_millis=_amount(values, layout.cpus, cpu_millis, 1, _MOST_CPU_MILLIS, "cpus is a number such as 0.5."),
+        memory=_amount(values, layout.memory, memory_bytes, _LEAST_MEMORY, _MOST_MEMORY, memory_hint),
+        gpu_type=_gpu_type(values),
+        nodes=nodes,
+    )
+
+
+def gpus_of(values: Values, resources: Resources) -> int:
+    """Return how many GPUs the run has."""
+    size = values.limits.sizes.get(resources.size or "")
+    return size.gpus if size else resources.gpus or 0
+
+
+def _one_machine(values: Values, nodes: int) -> str:
+    layout = values.layout
+    if layout.size is not None:
+        return _larger_size(values, layout.size, nodes)
+    gpus, cpus = values.document.value(layout.gpus or ()), values.document.value(layout.cpus or ())
+    if isinstance(gpus, int) and 0 < gpus * nodes <= _MOST_GPUS:
+        return f"Ask for one machine with more GPUs: write gpus: {gpus * nodes} and {layout.nodes[-1]}: 1."
+    if not gpus and isinstance(cpus, int | float) and cpus > 0:
+        return f"Ask for one machine with more processors: write cpus: {cpus * nodes:g} and {layout.nodes[-1]}: 1."
+    return f"Write {layout.nodes[-1]}: 1, and more {'gpus' if gpus else 'cpus'} where one is not enough."
+
+
+def _larger_size(values: Values, at: Path, nodes: int) -> str:
+    sizes, own = values.limits.sizes, values.limits.size_name(values.text(at) or "")
+    wanted = sizes[own].gpus * nodes if own else 0
+    kind = re.sub(r"x\d+$", "", own or "")
+    enough = [name for name, size in sizes.items() if size.gpus == wanted]
+    best = next((name for name in enough if name.startswith(kind)), next(iter(enough), None))
+    if best:
+        return f"Ask for one machine with as many GPUs: write name: {best} and nodes: 1."
+    most = max(sizes, key=lambda name: sizes[name].gpus)
+    return f"Write nodes: 1; the size with the most GPUs is {most}, with {sizes[most].gpus}."
+
+
+def _command_hint(values: Values) -> str:
+    match = _COUNTS_MACHINES.search(values.text(values.layout.command) or "")
+    return f" The command counts machines ({match[0]}): write it for one, or it waits for the others." if match else ""
+
+
+def _size(values: Values, path: Path) -> str | None:
+    text = values.text(path)
+    if text is None:
+        return None
+    name = values.limits.size_name(text)
+    if name is None:
+        hint = meaning(_meant_size(values, text), f"Use one of {', '.join(values.limits.sizes)}.")
+        values.faults.add(path, f"there is no size {brief(text)}.", hint, "C104")
+    return name
+
+
+def _meant_size(values: Values, text: str) -> str | None:
+    """Find the size of a similar name; of names that count GPUs, one with as many."""
+    sizes = values.limits.sizes
+    if match := _NAME_AND_COUNT.fullmatch(text[:60].lower().strip()):
+        same = [name for name, size in sizes.items() if size.gpus == int(match[2][:4])]
+        return next((name for name in same if name.startswith(match[1])), nearest(match[1] + "x" + match[2], same))
+    meant = nearest(text, [*sizes, *values.limits.size_aliases])
+    return values.limits.size_name(meant) if meant else None
+
+
+def _amount(
+    values: Values, path: Path | None, read: Callable[[str], int], least: int, most: int, hint: str
+) -> int | None:
+    text = values.text(path)
+    if path is None or text is None:
+        return None
+    value = values.document.value(path)
+    try:
+        amount = read(text[:60] if isinstance(value, str) else str(value))
+    except ValueError:
+        amount = 0
+    if amount < least:
+        values.faults.add(path, f"{brief(text)} cannot be the {path[-1]} of a run.", hint)
+    elif amount > most:
+        values.faults.add(path, f"no machine has {path[-1]} of {brief(text)}.", "Ask for less.", "C104")
+    return amount
+
+
+def _gpu_type(values: Values) -> str | None:
+    path = values.layout.gpu_type
+    text = values.text(path)
+    if path is None or text is None:
+        return text
+    known = values.limits.gpu_nodes
+    if text.lower() not in known:
+        hint = meaning(nearest(text, known), f"Use one of {', '.join(known)}, or remove it.")
+        values.faults.add(path, f"there is no gpu_type {brief(text)}.", hint, "C104")
+        return None
+    if not values.whole(values.layout.gpus):
+        values.warn(path, "gpu_type has no effect on a run without GPUs; write gpus: 1, or remove it")
+    return text

@@ -1,0 +1,174 @@
+"""Read a manifest of any family and generation into one submission, or tell everything that is wrong with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from trainyard.domain.addresses import ANYWHERE, AddressPolicy
+from trainyard.domain.limits import Limits
+from trainyard.domain.training import Credentials, Framework, Resources, StoreRef, Submission, TrainingSpec
+from trainyard.errors import Fault, Problem, TrainyardError
+from trainyard.manifest.document import Document, join_path, read_document
+from trainyard.manifest.family import family_of
+from trainyard.manifest.faults import Faults
+from trainyard.manifest.ffdl import ffdl_layout, metrics_warnings, unused
+from trainyard.manifest.framework import read_framework, refuse_image_location, warn_of_misfits
+from trainyard.manifest.hidden import check_hidden
+from trainyard.manifest.hyperparameters import read_hyperparameters
+from trainyard.manifest.layout import Layout
+from trainyard.manifest.machine import check_machines, gpus_of, read_resources
+from trainyard.manifest.masking import masked_manifest
+from trainyard.manifest.placeholders import is_placeholder
+from trainyard.manifest.schedule import read_schedule
+from trainyard.manifest.schema import check_shape
+from trainyard.manifest.store import read_store
+from trainyard.manifest.values import Values
+from trainyard.manifest.wml import check_wml, wml_layout
+
+__all__ = ["Examined", "ManifestRead", "examine_manifest", "masked_manifest", "read_manifest"]
+
+MAX_BYTES = 1024 * 1024
+_PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
+
+
+@dataclass(frozen=True)
+class ManifestRead:
+    """A manifest without a fault. `places` maps a path of the plan to path, line and column in the manifest."""
+
+    submission: Submission
+    places: Mapping[str, tuple[str, int, int]]
+
+    def located(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Give problems of make_plan the place in the manifest that they speak of."""
+        return tuple(_located(problem, self.places) for problem in problems)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What could be read of a manifest, whatever else is wrong with it; None stands for what could not."""
+
+    problems: tuple[Problem, ...] = ()
+    read: ManifestRead | None = None
+    framework: Framework | None = None
+    resources: Resources | None = None
+    command: str | None = None
+    places: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+
+    def new(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Return the plan's problems with their places; none for a place that has a problem already."""
+        known = {problem.path for problem in self.problems}
+        located = (_located(problem, self.places) for problem in problems)
+        return [problem for problem in located if not problem.path or problem.path not in known]
+
+
+def read_manifest(
+    data: bytes,
+    limits: Limits,
+    max_bytes: int = MAX_BYTES,
+    clock: Callable[[], float] = time.time,
+    addresses: AddressPolicy = ANYWHERE,
+) -> ManifestRead:
+    """Read a manifest and check it against what there is to run on, all but the account's quota.
+
+    `addresses` are where the service lets stores be. `clock` gives seconds since the epoch: a schedule must not be over
+    already.
+    Raise TrainyardError, C101 or C104 by its first problem, with every problem in the order of the file.
+    """
+    found = examine_manifest(data, limits, max_bytes, clock, addresses)
+    if found.read is None:
+        raise TrainyardError.refused(found.problems)
+    return found.read
+
+
+def examine_manifest(
+    data: bytes,
+    limits: Limits,
+    max_bytes: int = MAX_BYTES,
+    clock: Callable[[], float] = time.time,
+    addresses: AddressPolicy = ANYWHERE,
+) -> Examined:
+    """Read a manifest as far as it can be read, with every problem in the order of the file."""
+    try:
+        document = read_document(data, max_bytes)
+        family = family_of(document)
+    except TrainyardError as error:
+        if error.fault is Fault.SERVICE:
+            raise
+        return Examined(error.problems)
+    layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
+    values = Values(document, layout, limits, Faults(document), addresses)
+    _check_placeholders(document, layout, values.faults)
+    check_hidden(values)
+    check_machines(values)
+    refuse_image_location(values)
+    check_shape(document, "manifest" if family == "wml" else family, values.faults)
+    if family == "wml":
+        check_wml(document, layout, values.faults)
+    return _examined(values, clock)
+
+
+def _check_placeholders(document: Document, layout: Layout, faults: Faults) -> None:
+    for path in layout.filled_in:
+        text = document.text(path)
+        if text and document.value(path) is not None and is_placeholder(str(path[-1]), text):
+            faults.add(path, f"{path[-1]} is not filled in.", "Replace the placeholder by the real value.")
+
+
+def _examined(values: Values, clock: Callable[[], float]) -> Examined:
+    """Read every value; what cannot be read does not hinder the others from being looked at."""
+    layout, document = values.layout, values.document
+    framework, resources, command = read_framework(values), read_resources(values), values.command()
+    hyperparameters, schedule = read_hyperparameters(values), read_schedule(values, clock)
+    data, results = read_store(values, layout.data), read_store(values, layout.results)
+    found = Examined(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
+    if values.faults.found:
+        return found
+    if framework is None or data is None or results is None:
+        raise AssertionError("a manifest that cannot be read has at least one fault")
+    warn_of_misfits(values, framework, gpus_of(values, resources), command or "")
+    _warn(values, data, results)
+    spec = TrainingSpec(
+        name=values.text(layout.name) or "",
+        description=values.text(layout.description) or "",
+        author=values.author(),
+        framework=framework,
+        command=command or "",
+        resources=resources,
+        data=data[0],
+        results=results[0],
+        family=layout.family,
+        metrics=(document.value(layout.metrics) if layout.metrics else None) or {},
+        hyperparameters=hyperparameters,
+        schedule=schedule,
+        retries=values.whole(("retries",)),
+    )
+    submission = Submission(spec, data[1], results[1], tuple(values.warnings))
+    return replace(found, read=ManifestRead(submission, found.places))
+
+
+def _warn(values: Values, data: tuple[StoreRef, Credentials], results: tuple[StoreRef, Credentials]) -> None:
+    if data[0] == results[0]:
+        values.warn(
+            values.layout.results.bucket,
+            "results go to the bucket of the data, so that the next run downloads them too",
+        )
+    if values.layout.family == "ffdl":
+        values.warnings.extend([*unused(values.document), *metrics_warnings(values.document)])
+
+
+def _located(problem: Problem, places: Mapping[str, tuple[str, int, int]]) -> Problem:
+    if problem.path not in places:
+        return problem
+    path, line, column = places[problem.path]
+    return replace(problem, path=path, line=line, column=column)
+
+
+def _places(document: Document, layout: Layout) -> dict[str, tuple[str, int, int]]:
+    found = {}
+    for name in _PLAN_PATHS:
+        path = layout.of_plan(name)
+        if path is not None:
+            found[name] = (join_path(path), *document.nearest_position(path))
+    return found

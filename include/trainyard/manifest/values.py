@@ -1,0 +1,87 @@
+"""Read the values of a manifest into the domain's terms; whatever cannot be read becomes a fault."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from trainyard.domain.addresses import ANYWHERE, AddressPolicy
+from trainyard.domain.limits import Limits
+from trainyard.domain.training import Author
+from trainyard.manifest.commandtext import command_text
+from trainyard.manifest.document import Document, Path
+from trainyard.manifest.exitcode import lost_exit_codes
+from trainyard.manifest.faults import Faults
+from trainyard.manifest.layout import Layout, first_given
+
+_AUTHOR = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>\s*")
+
+
+@dataclass(frozen=True)
+class Values:
+    """Reads one document. What a method cannot read is noted in `faults` and comes back as None."""
+
+    document: Document
+    layout: Layout
+    limits: Limits
+    faults: Faults
+    addresses: AddressPolicy = ANYWHERE
+    warnings: list[str] = field(default_factory=list)
+
+    def text(self, path: Path | None) -> str | None:
+        """Return the source text of a value; None if there is none, or a fault was told of it."""
+        if path is None or path in self.faults or self.document.value(path) is None:
+            return None
+        text = self.document.text(path)
+        return text.strip() or None if text else None
+
+    def warn(self, path: Path, sentence: str, line: int | None = None) -> None:
+        line = line or self.document.nearest_position(path)[0]
+        warning = f"line {line}: {sentence}"
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def author(self) -> Author | None:
+        path = self.layout.author
+        if path is None:
+            return None
+        if text := self.text(path):
+            match = _AUTHOR.fullmatch(text)
+            if match:
+                return Author(match["name"].strip(), match["email"].strip())
+            return Author(email=text) if "@" in text else Author(name=text)
+        # The German text of 2017 calls the keys Name and E-Mail.
+        name, email = (
+            first_given(self.document, path, "name", "Name"),
+            first_given(self.document, path, "email", "E-Mail"),
+        )
+        author = Author(self.text(name) or "", self.text(email) or "")
+        return author if str(author) else None
+
+    def keeps_its_text(self, path: Path) -> bool:
+        """Tell what YAML takes for a number: `1.5` survives that, `0.10` does not."""
+        value, text = self.document.value(path), self.document.text(path)
+        if not isinstance(value, float):
+            return True
+        if repr(value) == text:
+            self.warn(path, f'version {text} is a number to YAML; write "{text}" in quotes')
+            return True
+        message = f"version {text} is a number to YAML, which reads it as {value!r}."
+        self.faults.add(path, message, f'Write "{text}" in quotes.')
+        return False
+
+    def command(self) -> str | None:
+        """Return the command as the shell gets it, and warn of line ends that do not mean what they show."""
+        path = self.layout.command
+        if self.text(path) is None:
+            return None
+        found = command_text(self.document.text(path) or "", folded=self.document.is_folded(path))
+        if found.warning:
+            self.warn(path, found.warning)
+        for sentence in lost_exit_codes(found.text):
+            self.warn(path, sentence)
+        return found.text
+
+    def whole(self, path: Path | None) -> int | None:
+        """Return a whole number; None if there is none, or a fault was told of it."""
+        return None if path is None or self.text(path) is None else int(self.document.value(path))
