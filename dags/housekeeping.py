@@ -69,8 +69,8 @@ def sweep(params):
 
 
 @task
-def follow_quotas():
-    return housekeeping.follow_quotas()
+def sync_quotas():
+    return housekeeping.sync_quotas()
 
 
 @task
@@ -88,9 +88,9 @@ with DAG(
     sweep()
 
 with DAG(
-    "quotas", schedule=timedelta(minutes=5), description="Bring the pools after quotas.yaml", **_COMMON
+    "quotas", schedule=timedelta(minutes=5), description="Sync the pools with quotas.yaml", **_COMMON
 ) as every_five_minutes:
-    follow_quotas()
+    sync_quotas()
 
 # A DAG of its own: it alone needs the cluster, and the pools are to follow the quotas while that does not answer.
 with DAG(

@@ -22,16 +22,15 @@ catalogue may both do so.
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
+from trainyard.airflow.app import current_app
 from trainyard.inbox import task as inboxtask
 from trainyard.inbox.trigger import InboxTrigger
-from trainyard.settings import read_settings
 
-_settings = read_settings(os.environ)
+_settings = current_app().settings
 
 if _settings.inbox:
     _trigger = InboxTrigger(

@@ -23,17 +23,16 @@ for.
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from trainyard.airflow import retraintask
+from trainyard.airflow.app import current_app
 from trainyard.airflow.scheduletrigger import ScheduleTrigger
-from trainyard.settings import read_settings
 
-_settings = read_settings(os.environ)
-_trigger = ScheduleTrigger(_settings.catalogue, _settings.schedule_poll_seconds)
+_settings = current_app().settings
+_trigger = ScheduleTrigger(str(_settings.catalogue), _settings.schedule_poll_seconds)
 
 with DAG(
     "retraining",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, make_dataclass
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from trainyard.domain.quantity import memory_bytes
 from trainyard.errors import TrainyardError
+from trainyard.quantity import memory_bytes
 
 PREFIX = "TRAINYARD_"
 
@@ -92,93 +93,137 @@ def _segment_bytes(text: str) -> int:
     return size
 
 
-ROWS = (
-    Row("catalogue", str, ".trainyard/catalogue", "Folder of the registered trainings: spec and zip of each."),
-    Row("workspace", str, ".trainyard/workspace", "Folder that workers and training pods share."),
-    Row("frameworks_file", str, "", "frameworks.yaml to use; empty is the shipped one."),
-    Row("sizes_file", str, "", "sizes.yaml to use; empty is the shipped one."),
-    Row("quotas_file", str, "", "quotas.yaml to use; empty is the shipped one."),
-    Row("manifest_max_bytes", memory_bytes, "1MiB", "Largest manifest that is read."),
-    Row("zip_max_bytes", memory_bytes, "1GiB", "Largest zip that is received."),
-    Row("zip_max_unpacked", memory_bytes, "1GiB", "Most bytes a zip may hold unpacked."),
-    Row("zip_max_entries", int, "10000", "Most entries a zip may have."),
-    Row("zip_max_ratio", float, "100", "Highest ratio of unpacked to packed bytes of a zip."),
-    Row("upload_seconds", float, "3600", "Seconds that a submission may take to arrive."),
-    Row("upload_min_rate", memory_bytes, "16KiB", "Bytes a second that a submission has to arrive with on average."),
-    Row("member_submissions_per_minute", _count, "60", "Submissions a minute of one member; 0 is no limit."),
-    Row("member_streams", _count, "8", "Submissions, downloads and logs of one member at once; 0 is no limit."),
-    Row("member_bytes_per_minute", _bytes_or_none, "4GiB", "Bytes a minute of one member, both ways; 0 is no limit."),
-    Row("login_max_delay_seconds", _from_zero, "30", "Longest wait that failed logins cause; 0 is none."),
-    Row("airflow_request_max_bytes", memory_bytes, "256KiB", "Largest request that Airflow's own API and login take."),
-    Row("kubernetes_connection", str, "kubernetes_default", "Airflow connection of the cluster that trains."),
-    Row("namespace", str, "default", "Kubernetes namespace of the training pods."),
-    Row("workspace_volume", str, "", "What pods mount as workspace: `claim:NAME`, or a folder of the node's."),
-    Row("pod_poll_seconds", float, "10", "Seconds between two looks of the triggerer at a training pod."),
-    Row("grace_seconds", int, "30", "Seconds between SIGTERM and SIGKILL when a run is canceled."),
-    Row("pod_user", int, "50000", "User id of training pods: the workers' own, so that both may write the workspace."),
-    Row("pod_group", int, "0", "Group id of training pods: the workers' own."),
-    Row("pod_scratch_bytes", _from_mebibyte, "20GiB", "Most that a run may write to /tmp and HOME."),
-    Row("pod_log_bytes", _from_mebibyte, "1GiB", "Most of a run's output that its log keeps."),
-    Row("pod_read_only_root", _switch, "true", "Whether a container's root file system is read-only."),
-    Row("pod_priority_prefix", str, "", "Beginning of the names of the accounts' priority classes; empty sets none."),
-    Row("image_timeout_seconds", int, "600", "Seconds a framework image may take to arrive on its node."),
-    Row("api_outage_seconds", int, "600", "Seconds the Kubernetes API may be silent before a run is given up."),
-    Row(
-        "pod_retries",
-        int,
-        "2",
-        "Attempts after the first when the infrastructure took the pod, where the manifest has no retries.",
-    ),
-    Row("janitor_grace_seconds", _from_zero, "300", "Seconds after a run's end until the janitor takes what it left."),
-    Row("transfer_slots", int, "2", "Stagings and uploads of one account that run at the same time."),
-    Row("check_slots", int, "2", "Runs of one account whose stores are checked at the same time."),
-    Row("cpu_slots", int, "8", "Runs without a GPU that train at the same time."),
-    Row("transfer_threads", int, "16", "Objects, or parts of large ones, of one run that move at the same time."),
-    Row("transfer_stall_seconds", float, "120", "Seconds that a transfer may stand still before it is given up."),
-    Row("disk_reserve_bytes", memory_bytes, "1GiB", "Bytes of the workspace's disk that downloads leave free."),
-    Row(
-        "s3_addressing",
-        str,
-        "auto",
-        "How S3 buckets are named in URLs: `path`, `virtual`, or `auto`: virtual at AWS only.",
-    ),
-    Row(
-        "swift_segment_bytes",
-        _segment_bytes,
-        "4GiB",
-        "Size above which a file is stored in Swift in segments, none of which is larger.",
-    ),
-    Row("ca_bundle", str, "", "File of the authorities that sign the stores' certificates; empty is the usual ones."),
-    Row("store_hosts", _names, "", "Patterns of the hosts, and networks, that stores may be at; empty is all others."),
-    Row("store_internal", _hosts_with_ports, "", "Hosts with ports, `HOST:PORT`, that stores may be at though inside."),
-    Row("store_denied", _names, "", "Hosts, addresses and networks of the service, which no store may be at."),
-    Row("store_call_seconds", _more_than_zero, "300", "Seconds that one call of a store may be waited for in all."),
-    Row("store_answer_seconds", _more_than_zero, "60", "The same where an answer of the REST interface waits for it."),
-    Row("store_listing_seconds", _more_than_zero, "3600", "Seconds that all pages of a listing may be waited for."),
-    Row("store_max_keys", _at_least_one, "1000000", "Most objects that a bucket may list."),
-    Row("store_max_pages", _at_least_one, "10000", "Most pages that a listing may have."),
-    Row("store_requests", _at_least_one, "32", "Requests to the REST interface that may wait for stores at a time."),
-    Row("store_requests_per_account", _at_least_one, "4", "How many of these may be for the runs of one account."),
-    Row("retention_days", _from_zero, "7", "Days that a finished run stays in the history."),
-    Row("audit_log", str, "", "Folder of the audit log, `-` for standard output; empty is `.audit` in the catalogue."),
-    Row("audit_days", _from_zero, "365", "Days that the audit log is kept."),
-    Row("audit_max_bytes", _from_mebibyte, "1GiB", "Size above which the oldest files of the audit log are removed."),
-    Row("dataset_cache_max_bytes", memory_bytes, "100GiB", "Size above which unused datasets are evicted."),
-    Row("schedule_poll_seconds", float, "5", "Seconds between two looks of the triggerer at what schedules have due."),
-    Row("schedule_late_seconds", float, "600", "Seconds after which a scheduled run that was missed is not started."),
-    Row("inbox", str, "", "URL of the watched bucket, container or folder; empty watches none."),
-    Row("inbox_connection", str, "trainyard_inbox", "Airflow connection with the credentials of the inbox."),
-    Row("inbox_poll_seconds", float, "5", "Seconds between two looks of the triggerer at the inbox."),
-    Row("inbox_settle_seconds", float, "2", "Seconds that a drop must not have changed before it is handed over."),
-    Row("inbox_wait_seconds", float, "86400", "Seconds that a half-written drop is waited for."),
-    Row("inbox_threads", int, "8", "Drops that are handed over at the same time."),
-    Row("folder_stores", str, "", "Folder in which stores of kind `folder` may lie; empty allows none."),
-)
-
-Settings = make_dataclass("Settings", [(row.name, Any) for row in ROWS], frozen=True)
+def _setting(read: Callable[[str], Any], default: str, help_text: str) -> Any:
+    return field(metadata={"read": read, "default": default, "help": help_text})
 
 
-def read_settings(environ: Mapping[str, str]) -> Any:
+@dataclass(frozen=True)
+class Settings:
+    """All settings, in the order in which the documents list them."""
+
+    catalogue: Path = _setting(
+        Path, ".trainyard/catalogue", "Folder of the registered trainings: spec and zip of each."
+    )
+    workspace: Path = _setting(Path, ".trainyard/workspace", "Folder that workers and training pods share.")
+    frameworks_file: str = _setting(str, "", "frameworks.yaml to use; empty is the shipped one.")
+    sizes_file: str = _setting(str, "", "sizes.yaml to use; empty is the shipped one.")
+    quotas_file: str = _setting(str, "", "quotas.yaml to use; empty is the shipped one.")
+    manifest_max_bytes: int = _setting(memory_bytes, "1MiB", "Largest manifest that is read.")
+    zip_max_bytes: int = _setting(memory_bytes, "1GiB", "Largest zip that is received.")
+    zip_max_unpacked: int = _setting(memory_bytes, "1GiB", "Most bytes a zip may hold unpacked.")
+    zip_max_entries: int = _setting(int, "10000", "Most entries a zip may have.")
+    zip_max_ratio: float = _setting(float, "100", "Highest ratio of unpacked to packed bytes of a zip.")
+    upload_seconds: float = _setting(float, "3600", "Seconds that a submission may take to arrive.")
+    upload_min_rate: int = _setting(
+        memory_bytes, "16KiB", "Bytes a second that a submission has to arrive with on average."
+    )
+    member_submissions_per_minute: int = _setting(_count, "60", "Submissions a minute of one member; 0 is no limit.")
+    member_streams: int = _setting(_count, "8", "Submissions, downloads and logs of one member at once; 0 is no limit.")
+    member_bytes_per_minute: int = _setting(
+        _bytes_or_none, "4GiB", "Bytes a minute of one member, both ways; 0 is no limit."
+    )
+    login_max_delay_seconds: float = _setting(_from_zero, "30", "Longest wait that failed logins cause; 0 is none.")
+    airflow_request_max_bytes: int = _setting(
+        memory_bytes, "256KiB", "Largest request that Airflow's own API and login take."
+    )
+    kubernetes_connection: str = _setting(str, "kubernetes_default", "Airflow connection of the cluster that trains.")
+    namespace: str = _setting(str, "default", "Kubernetes namespace of the training pods.")
+    workspace_volume: str = _setting(str, "", "What pods mount as workspace: `claim:NAME`, or a folder of the node's.")
+    pod_poll_seconds: float = _setting(float, "10", "Seconds between two looks of the triggerer at a training pod.")
+    grace_seconds: int = _setting(int, "30", "Seconds between SIGTERM and SIGKILL when a run is canceled.")
+    pod_user: int = _setting(
+        int, "50000", "User id of training pods: the workers' own, so that both may write the workspace."
+    )
+    pod_group: int = _setting(int, "0", "Group id of training pods: the workers' own.")
+    pod_scratch_bytes: int = _setting(_from_mebibyte, "20GiB", "Most that a run may write to /tmp and HOME.")
+    pod_log_bytes: int = _setting(_from_mebibyte, "1GiB", "Most of a run's output that its log keeps.")
+    pod_read_only_root: bool = _setting(_switch, "true", "Whether a container's root file system is read-only.")
+    pod_priority_prefix: str = _setting(
+        str, "", "Beginning of the names of the accounts' priority classes; empty sets none."
+    )
+    image_timeout_seconds: int = _setting(int, "600", "Seconds a framework image may take to arrive on its node.")
+    api_outage_seconds: int = _setting(int, "600", "Seconds the Kubernetes API may be silent before a run is given up.")
+    pod_retries: int = _setting(
+        int, "2", "Attempts after the first when the infrastructure took the pod, where the manifest has no retries."
+    )
+    janitor_grace_seconds: float = _setting(
+        _from_zero, "300", "Seconds after a run's end until the janitor takes what it left."
+    )
+    transfer_slots: int = _setting(int, "2", "Stagings and uploads of one account that run at the same time.")
+    check_slots: int = _setting(int, "2", "Runs of one account whose stores are checked at the same time.")
+    cpu_slots: int = _setting(int, "8", "Runs without a GPU that train at the same time.")
+    transfer_threads: int = _setting(
+        int, "16", "Objects, or parts of large ones, of one run that move at the same time."
+    )
+    transfer_stall_seconds: float = _setting(
+        float, "120", "Seconds that a transfer may stand still before it is given up."
+    )
+    disk_reserve_bytes: int = _setting(memory_bytes, "1GiB", "Bytes of the workspace's disk that downloads leave free.")
+    s3_addressing: str = _setting(
+        str, "auto", "How S3 buckets are named in URLs: `path`, `virtual`, or `auto`: virtual at AWS only."
+    )
+    swift_segment_bytes: int = _setting(
+        _segment_bytes, "4GiB", "Size above which a file is stored in Swift in segments, none of which is larger."
+    )
+    ca_bundle: str = _setting(
+        str, "", "File of the authorities that sign the stores' certificates; empty is the usual ones."
+    )
+    store_hosts: tuple[str, ...] = _setting(
+        _names, "", "Patterns of the hosts, and networks, that stores may be at; empty is all others."
+    )
+    store_internal: tuple[tuple[str, int], ...] = _setting(
+        _hosts_with_ports, "", "Hosts with ports, `HOST:PORT`, that stores may be at though inside."
+    )
+    store_denied: tuple[str, ...] = _setting(
+        _names, "", "Hosts, addresses and networks of the service, which no store may be at."
+    )
+    store_call_seconds: float = _setting(
+        _more_than_zero, "300", "Seconds that one call of a store may be waited for in all."
+    )
+    store_answer_seconds: float = _setting(
+        _more_than_zero, "60", "The same where an answer of the REST interface waits for it."
+    )
+    store_listing_seconds: float = _setting(
+        _more_than_zero, "3600", "Seconds that all pages of a listing may be waited for."
+    )
+    store_max_keys: int = _setting(_at_least_one, "1000000", "Most objects that a bucket may list.")
+    store_max_pages: int = _setting(_at_least_one, "10000", "Most pages that a listing may have.")
+    store_requests: int = _setting(
+        _at_least_one, "32", "Requests to the REST interface that may wait for stores at a time."
+    )
+    store_requests_per_account: int = _setting(
+        _at_least_one, "4", "How many of these may be for the runs of one account."
+    )
+    retention_days: float = _setting(_from_zero, "7", "Days that a finished run stays in the history.")
+    audit_log: str = _setting(
+        str, "", "Folder of the audit log, `-` for standard output; empty is `.audit` in the catalogue."
+    )
+    audit_days: float = _setting(_from_zero, "365", "Days that the audit log is kept.")
+    audit_max_bytes: int = _setting(
+        _from_mebibyte, "1GiB", "Size above which the oldest files of the audit log are removed."
+    )
+    dataset_cache_max_bytes: int = _setting(memory_bytes, "100GiB", "Size above which unused datasets are evicted.")
+    schedule_poll_seconds: float = _setting(
+        float, "5", "Seconds between two looks of the triggerer at what schedules have due."
+    )
+    schedule_late_seconds: float = _setting(
+        float, "600", "Seconds after which a scheduled run that was missed is not started."
+    )
+    inbox: str = _setting(str, "", "URL of the watched bucket, container or folder; empty watches none.")
+    inbox_connection: str = _setting(str, "trainyard_inbox", "Airflow connection with the credentials of the inbox.")
+    inbox_poll_seconds: float = _setting(float, "5", "Seconds between two looks of the triggerer at the inbox.")
+    inbox_settle_seconds: float = _setting(
+        float, "2", "Seconds that a drop must not have changed before it is handed over."
+    )
+    inbox_wait_seconds: float = _setting(float, "86400", "Seconds that a half-written drop is waited for.")
+    inbox_threads: int = _setting(int, "8", "Drops that are handed over at the same time.")
+    folder_stores: str = _setting(str, "", "Folder in which stores of kind `folder` may lie; empty allows none.")
+
+
+ROWS = tuple(Row(each.name, **each.metadata) for each in fields(Settings))
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read all settings from a mapping such as os.environ.
 
     Raise TrainyardError S500 with the name and value of a setting that cannot be read.

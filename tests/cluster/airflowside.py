@@ -130,7 +130,7 @@ def _run_train(run_id: str, dies: bool) -> None:
 
 
 def _die_after_creating() -> None:
-    from trainyard.airflow.trainingpods import TrainingPods
+    from trainyard.cluster.podclient import TrainingPods
 
     create = TrainingPods.create
 
@@ -235,12 +235,10 @@ def cancel(run_id: str) -> None:
 
 def waits(run_id: str) -> str:
     """Tell what the run's pod waits for, as the api-server does."""
-    from trainyard.airflow.podwaits import PodWaits
+    from trainyard.airflow.app import current_app
     from trainyard.domain.names import RunKey
-    from trainyard.settings import read_settings
 
-    settings = read_settings(os.environ)
-    return PodWaits(settings.kubernetes_connection, settings.namespace)(RunKey.first_of(run_id))
+    return current_app().service.pod_waits(RunKey.first_of(run_id))
 
 
 def ended(pid: int) -> int | None:

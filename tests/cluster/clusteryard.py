@@ -87,7 +87,7 @@ class ClusterYard:
 
     def clean_up(self) -> None:
         """Remove what the runs made, as their cleanup does, and see that nothing of it is left."""
-        from trainyard.airflow.trainingpods import TrainingPods
+        from trainyard.cluster.podclient import TrainingPods
 
         self.airflow.kill_all()
         pods = TrainingPods(self.core, self.target.namespace)

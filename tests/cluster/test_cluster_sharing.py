@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trainyard.cluster.environment import GPU
-from trainyard.domain.quantity import quantity
+from trainyard.quantity import quantity
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 

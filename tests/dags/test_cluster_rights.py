@@ -28,10 +28,9 @@ from trainyard.workspace.layout import Workspace
 pytestmark = pytest.mark.xdist_group("airflow")
 
 hooks = Late("airflow.providers.cncf.kubernetes.hooks.kubernetes")
-trainingpods = Late("trainyard.airflow.trainingpods")
+podclient = Late("trainyard.cluster.podclient")
 trigger = Late("trainyard.airflow.trigger")
-podwaits = Late("trainyard.airflow.podwaits")
-ourpods = Late("trainyard.airflow.ourpods")
+podwaits = Late("trainyard.cluster.podwaits")
 doctorcluster = Late("trainyard.doctor.cluster")
 
 _RIGHTS = PROJECT / "deploy" / "kubernetes" / "trainings" / "rights.yaml"
@@ -95,7 +94,7 @@ def training(tmp_path, command):
 
 def pods():
     client = hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client
-    return trainingpods.TrainingPods(client, "default", 20)
+    return podclient.TrainingPods(client, "default", 20)
 
 
 def waiting():
@@ -104,7 +103,7 @@ def waiting():
 
 def _take_all(workspace):
     """Take what is nobody's, as the janitor does; it runs where the steps do."""
-    cluster = ourpods.OurPods(hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client, "default", 20)
+    cluster = podclient.TrainingPods(hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client, "default", 20)
     (left,) = cluster.all(WorkspaceVolume(folder=str(workspace)))
     cluster.remove(left, 0)
     pods().remove_all(SMALL.key)
@@ -131,7 +130,7 @@ def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path)
     assert created[0]["metadata"]["uid"] == created[1]["metadata"]["uid"]
     steps, recorded.rights = recorded.rights, set()
 
-    podwaits.PodWaits(_CONNECTION, "default")(SMALL.key)
+    podwaits.PodWaits(lambda: hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client, "default")(SMALL.key)
     api_server, recorded.rights = recorded.rights, set()
 
     mark = tmp_path / SMALL.run_subpath / "result" / "watched"
@@ -156,7 +155,7 @@ def test_nothing_else_of_the_service_speaks_to_the_cluster():
     package = PROJECT / "include" / "trainyard"
     files = [file for file in package.rglob("*.py") if "local" not in file.relative_to(package).parts]
     asking = {file.name for file in files if re.search(r"_namespaced_|Api\(\)", file.read_text("utf-8"))}
-    assert asking == {"ourpods.py", "podwaits.py", "trainingpods.py", "trigger.py"}
+    assert asking == {"podclient.py", "podwaits.py", "trigger.py"}
 
 
 def test_what_the_doctor_asks_whether_it_may_is_what_the_roles_allow():

@@ -41,7 +41,7 @@ def test_the_dags_say_what_they_do_and_can_be_run_by_hand():
     from airflow.sdk import DAG
 
     dags = [one for one in runpy.run_path(str(_FILE)).values() if isinstance(one, DAG)]
-    steps = {"housekeeping": ["sweep"], "quotas": ["follow_quotas"], "janitor": ["tidy_up"]}
+    steps = {"housekeeping": ["sweep"], "quotas": ["sync_quotas"], "janitor": ["tidy_up"]}
     assert {dag.dag_id: list(dag.task_dict) for dag in dags} == steps
     assert all("TRAINYARD_RETENTION_DAYS" in dag.doc_md and dag.max_active_runs == 1 for dag in dags)
     dry = {dag.dag_id: dict(dag.params) for dag in dags if dag.params}
@@ -88,5 +88,5 @@ def test_pools_follow_the_quotas_by_asking_for_them(door):
     asked, answers = door
     account = {"account": "vision", "gpus": 4, "used": 1, "waiting_gpus": 0}
     answers.append({"resources": [account]})
-    assert housekeeping.follow_quotas() == [account]
-    assert asked == [("GET", "/v3/quota")]
+    assert housekeeping.sync_quotas() == [account]
+    assert asked == [("POST", "/v3/quota")]

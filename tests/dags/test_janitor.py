@@ -7,6 +7,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from threading import Barrier
 from types import SimpleNamespace
 
@@ -31,7 +32,8 @@ from trainyard.workspace.layout import Workspace
 pytestmark = pytest.mark.xdist_group("airflow")
 
 janitors = Late("trainyard.airflow.janitor")
-ourpods = Late("trainyard.airflow.ourpods")
+podclient = Late("trainyard.cluster.podclient")
+apps = Late("trainyard.airflow.app")
 hooks = Late("airflow.providers.cncf.kubernetes.hooks.kubernetes")
 runs = Late("airflow.models.dagrun")
 _AGAIN, _OTHER = "training-again0000", "training-Xz81mQ0aB"
@@ -67,7 +69,7 @@ def place(yard, cluster, tmp_path, monkeypatch):  # noqa: F811
     def opened():
         yield SimpleNamespace(ask=lambda *question: there.door(*question) or _answer(root, *question))
 
-    monkeypatch.setattr("trainyard.airflow.doorclient.front_door", opened)
+    monkeypatch.setattr("trainyard.airflow.janitor.front_door", opened)
     yield there
     cluster.core.delete_collection_namespaced_pod("default", grace_period_seconds=0)
     wait_for(lambda: not cluster.core.list_namespaced_pod("default").items, "an empty cluster")
@@ -213,7 +215,7 @@ class TestOthers:
 
     def test_a_pod_that_has_got_the_name_of_one_that_was_seen_is_another_one(self, place):
         client = hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client
-        pods = ourpods.OurPods(client, "default", 10)
+        pods = podclient.TrainingPods(client, "default", 10)
         name = _trains(place, _LATER)
         (seen,) = pods.all(WorkspaceVolume(folder=str(place.workspace.root)))
         place.cluster.delete(name, 0)
@@ -253,8 +255,8 @@ class TestDoubt:
         assert _pods(place) == {name}
 
     def test_a_cluster_that_does_not_answer_takes_no_dataset_from_what_may_run_there(self, place, monkeypatch):
-        monkeypatch.setattr("trainyard.airflow.trainingpods._RETRY_PAUSE_SECONDS", 0)
-        monkeypatch.setattr(ourpods.TrainingPods.__init__, "__defaults__", (0.0,))
+        hasty = partial(podclient.TrainingPods, namespace="default", patience_seconds=0, retry_seconds=0)
+        monkeypatch.setattr(apps.App, "pods", lambda app: hasty(app.core_client))
         place.workspace.run(RUN).model.mkdir(parents=True)
         place.cluster.kill()
         try:
@@ -266,14 +268,14 @@ class TestDoubt:
 
     def test_what_cannot_be_removed_fails_the_task_is_named_and_keeps_nothing_else(self, place, caplog, monkeypatch):
         names = [_trains(place, RUN), _trains(place, _NOBODYS)]
-        as_usual = ourpods.OurPods.remove
+        as_usual = podclient.TrainingPods.remove
 
         def refused(pods, one, grace_seconds):
             if one["metadata"]["name"] == names[0]:
                 raise TrainyardError("S200", "the cluster refused the janitor: 403 Forbidden", "")
             as_usual(pods, one, grace_seconds)
 
-        monkeypatch.setattr(ourpods.OurPods, "remove", refused)
+        monkeypatch.setattr(podclient.TrainingPods, "remove", refused)
         with pytest.raises(RuntimeError, match="1 things could not be removed"):
             janitors.tidy_up(False)
         assert f"could not remove pod {names[0]}: the cluster refused the janitor: 403 Forbidden" in caplog.messages

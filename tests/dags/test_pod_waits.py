@@ -12,7 +12,7 @@ from trainyard.domain.names import RunKey
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-podwaits = Late("trainyard.airflow.podwaits")
+podwaits = Late("trainyard.cluster.podwaits")
 _LIMIT = {"limits": {"nvidia.com/gpu": "2"}}
 _POD = {
     "metadata": {"name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"},
@@ -22,7 +22,7 @@ _POD = {
 
 
 @pytest.fixture
-def cluster(monkeypatch):
+def cluster():
     """A cluster with one pod that waits; `asked` are the labels it was asked for."""
     there = SimpleNamespace(pods=[_POD], asked=[], silent=False)
 
@@ -33,36 +33,36 @@ def cluster(monkeypatch):
         return SimpleNamespace(items=there.pods)
 
     api = SimpleNamespace(list_namespaced_pod=listed, api_client=SimpleNamespace(sanitize_for_serialization=dict))
-    monkeypatch.setattr("trainyard.airflow.podwaits._core_api", lambda connection: api)
+    there.waits = podwaits.PodWaits(lambda: api, "default")
     return there
 
 
 def test_the_pod_says_what_it_waits_for_and_everybody_who_asks_at_once_asks_once(cluster):
-    waits = podwaits.PodWaits("kubernetes_default", "default")
+    waits = cluster.waits
     assert {waits(RUN) for _ in range(5)} == {"waiting for 2 GPUs"}
     assert len(cluster.asked) == 1
     assert set(cluster.asked[0].split(",")) >= {f"trainyard/training-id={MODEL_ID}", f"trainyard/model-id={MODEL_ID}"}
 
 
 def test_runs_of_two_trainings_with_one_id_are_asked_for_apart(cluster):
-    waits = podwaits.PodWaits("kubernetes_default", "default")
+    waits = cluster.waits
     waits(RUN), waits(RunKey("training-Xz81mQ0aB", MODEL_ID))
     assert len(set(cluster.asked)) == 2
 
 
 @pytest.mark.parametrize("run_id", ["manual__2026", f"x,{MODEL_ID}", "a in (b)", ""])
 def test_the_cluster_is_not_asked_about_a_run_that_has_no_model_id(cluster, run_id):
-    assert podwaits.PodWaits("kubernetes_default", "default")(RunKey(MODEL_ID, run_id)) == ""
+    assert cluster.waits(RunKey(MODEL_ID, run_id)) == ""
     assert cluster.asked == []
 
 
 def test_the_newest_pod_of_a_run_counts(cluster):
     running = {**_POD, "metadata": {"name": "q", "creationTimestamp": "2026-01-02T00:00:00Z"}}
     cluster.pods.append({**running, "status": {"phase": "Running"}})
-    assert podwaits.PodWaits("kubernetes_default", "default")(RUN) == ""
+    assert cluster.waits(RUN) == ""
 
 
 @pytest.mark.parametrize("change", [{"pods": []}, {"silent": True}])
 def test_without_a_pod_or_an_answer_nothing_is_said(cluster, change):
     vars(cluster).update(change)
-    assert podwaits.PodWaits("kubernetes_default", "default")(RUN) == ""
+    assert cluster.waits(RUN) == ""

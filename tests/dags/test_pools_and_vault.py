@@ -49,11 +49,11 @@ class TestPools:
         assert sizes == _SIZES
 
     def test_pools_that_are_missing_are_made_and_keep_the_slots_of_who_waits_deferred(self, database):
-        pools.prepare_pools(LIMITS, _SETTINGS)
+        pools.sync_pools(LIMITS, _SETTINGS)
         assert _slots(database) == {name: (slots, True) for name, slots in _SIZES.items()}
 
     def test_pools_that_another_request_makes_at_the_same_moment_are_no_fault(self, database):
-        others = iter([lambda: pools.prepare_pools(LIMITS, _SETTINGS)])
+        others = iter([lambda: pools.sync_pools(LIMITS, _SETTINGS)])
 
         def meanwhile(*_):
             other = Thread(target=next(others, lambda: None))
@@ -62,28 +62,28 @@ class TestPools:
 
         event.listen(models.Pool, "before_insert", meanwhile)
         try:
-            pools.prepare_pools(LIMITS, _SETTINGS)
+            pools.sync_pools(LIMITS, _SETTINGS)
         finally:
             event.remove(models.Pool, "before_insert", meanwhile)
         assert set(_slots(database)) == set(_SIZES)
 
     def test_a_pool_follows_its_accounts_quota(self, database):
-        pools.prepare_pools(LIMITS, _SETTINGS)
+        pools.sync_pools(LIMITS, _SETTINGS)
         vision = replace(LIMITS.accounts["vision"], gpus=16)
-        pools.prepare_pools(replace(LIMITS, accounts={**LIMITS.accounts, "vision": vision}), _SETTINGS)
+        pools.sync_pools(replace(LIMITS, accounts={**LIMITS.accounts, "vision": vision}), _SETTINGS)
         assert _slots(database)["gpus-vision"] == (16, True)
 
     def test_a_pool_that_somebody_changed_by_hand_is_put_right(self, database):
-        pools.prepare_pools(LIMITS, _SETTINGS)
+        pools.sync_pools(LIMITS, _SETTINGS)
         with database() as session:
             models.Pool.create_or_update_pool("gpus-vision", 4, "mine", include_deferred=False, session=session)
-        pools.prepare_pools(LIMITS, _SETTINGS)
+        pools.sync_pools(LIMITS, _SETTINGS)
         assert _slots(database)["gpus-vision"] == (4, True)
 
     def test_pools_of_others_are_left_alone(self, database):
         with database() as session:
             models.Pool.create_or_update_pool("theirs", 7, "", include_deferred=False, session=session)
-        pools.prepare_pools(LIMITS, _SETTINGS)
+        pools.sync_pools(LIMITS, _SETTINGS)
         assert _slots(database)["theirs"] == (7, False)
 
 

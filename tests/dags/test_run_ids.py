@@ -59,8 +59,8 @@ class TestSteps:
     def cluster(self, monkeypatch):
         """A cluster where the runs of both trainings have a pod."""
         there = FakeCluster(pod(RUNNING), pod(RUNNING, run=RunKey.first_of(_OTHER)))
-        pods = Late("trainyard.airflow.trainingpods").TrainingPods(there, "default", 0)
-        monkeypatch.setattr("trainyard.airflow.trainingpods.TrainingPods.of", lambda settings: pods)
+        pods = Late("trainyard.cluster.podclient").TrainingPods(there, "default", 0)
+        monkeypatch.setattr("trainyard.airflow.app.App.pods", lambda app: pods)
         return there
 
     @pytest.mark.parametrize("step", ["validate", "stage", "upload", "cleanup"])

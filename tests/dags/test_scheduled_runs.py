@@ -120,11 +120,11 @@ class TestRuns:
     def test_the_version_is_read_from_the_folder_of_the_run_and_one_without_a_folder_is_passed_over(
         self, world, first, tmp_path, monkeypatch
     ):
-        from trainyard.airflow.app import retraining_of, service_of
+        from trainyard.airflow.app import App
 
         monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
         monkeypatch.setenv("TRAINYARD_CATALOGUE", str(world.catalogue.folder))
-        found = retraining_of(service_of(read_settings(os.environ))).runs
+        found = App(read_settings(os.environ)).retraining.runs
         _start(world, run_id="manual__2026")
         assert found.trained_on(MODEL_ID) is None
         dataset = Workspace(tmp_path / "workspace").run(RUN).dataset
@@ -203,7 +203,7 @@ class TestTask:
         made = training()
         Catalogue(tmp_path).add(replace(made, spec=replace(made.spec, schedule=Schedule(every_seconds=900))))
         store = MemoryStore()
-        monkeypatch.setattr("trainyard.airflow.tasks.data_of", lambda training, settings: store)
+        monkeypatch.setattr("trainyard.airflow.app.App.data_store", lambda app, training: store)
         return store
 
     def test_what_is_due_is_started_by_the_front_door(self, door):

@@ -118,9 +118,7 @@ class TestStarting:
         assert _outcome(train(cluster, sdk.AirflowException, staged=False)).code == "S302"
         assert cluster.created == []
 
-    def test_a_pod_of_the_account_that_outlived_its_run_is_waited_for(self, train, monkeypatch):
-        for name in ("_RETRY_PAUSE_SECONDS", "_LOOK_SECONDS"):
-            monkeypatch.setattr(f"trainyard.airflow.trainingpods.{name}", 0)
+    def test_a_pod_of_the_account_that_outlived_its_run_is_waited_for(self, train):
         outliving = pod(RUNNING, run=RunKey("training-Xz81mQ0aB", MODEL_ID), gpus=4)
         cluster = FakeCluster(outliving)
         cluster.deleted.append((outliving["metadata"]["name"], 0))

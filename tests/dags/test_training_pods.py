@@ -15,21 +15,15 @@ from trainyard.errors import TrainyardError
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-trainingpods = Late("trainyard.airflow.trainingpods")
+podclient = Late("trainyard.cluster.podclient")
 _FIRST, _SECOND = pod_name(RUN, 1), pod_name(RUN, 2)
 _AGAIN = "training-again0000"
 # Another run of the training, and a run of another training that has the id of this one.
 _LATER, _THEIRS = RunKey(RUN.training_id, _AGAIN), RunKey("training-Xz81mQ0aB", RUN.model_id)
 
 
-@pytest.fixture(autouse=True)
-def _no_pause(monkeypatch):
-    monkeypatch.setattr("trainyard.airflow.trainingpods._RETRY_PAUSE_SECONDS", 0)
-    monkeypatch.setattr("trainyard.airflow.trainingpods._LOOK_SECONDS", 0)
-
-
 def _pods(cluster, patience_seconds=60.0):
-    return trainingpods.TrainingPods(cluster, "default", patience_seconds)
+    return podclient.TrainingPods(cluster, "default", patience_seconds, retry_seconds=0, look_seconds=0)
 
 
 def _names(pods):
@@ -40,7 +34,7 @@ class TestFinding:
     def test_a_runs_pods_come_oldest_attempt_first(self):
         attempts = [pod(EVICTED, attempt) for attempt in (10, 2, 1)]
         found = _pods(FakeCluster(*attempts)).of_run(RUN)
-        assert [trainingpods.TrainingPods.attempt(one) for one in found] == [1, 2, 10]
+        assert [podclient.TrainingPods.attempt(one) for one in found] == [1, 2, 10]
 
     @pytest.mark.parametrize("run", [RunKey.first_of("training-dOl4q2LkR"), _LATER, _THEIRS], ids=str)
     def test_pods_of_other_runs_are_not_found(self, run):

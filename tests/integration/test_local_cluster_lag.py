@@ -12,7 +12,7 @@ from local_cluster_server import ClusterServer, running_cluster, wait_for
 from samples import LIMITS
 
 from localkube.__main__ import main
-from trainyard.airflow.trainingpods import TrainingPods
+from trainyard.cluster.podclient import TrainingPods
 from trainyard.doctor.probe import Probe
 from trainyard.domain.names import RunKey
 from trainyard.settings import read_settings

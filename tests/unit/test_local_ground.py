@@ -10,6 +10,7 @@ import stat
 import subprocess
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psutil
 import pytest
@@ -111,7 +112,7 @@ class TestEnvironment:
     def test_bundle_and_front_door_look_into_the_same_catalogue(self, environment):
         bundles = json.loads(environment["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
         (trainings,) = [bundle for bundle in bundles if bundle["name"] == "trainings"]
-        assert trainings["kwargs"]["catalogue"] == read_settings(environment).catalogue
+        assert Path(trainings["kwargs"]["catalogue"]) == read_settings(environment).catalogue
 
     def test_the_admins_password_is_in_a_file_that_nobody_else_reads(self, environment, tmp_path):
         file = tmp_path / ".trainyard" / "airflow" / "passwords.json"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainyard.domain.quantity import cpu_millis, cpu_text, memory_bytes, memory_text
+from trainyard.quantity import cpu_millis, cpu_text, memory_bytes, memory_text
 
 
 @pytest.mark.parametrize(

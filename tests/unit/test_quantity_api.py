@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from trainyard.domain.quantity import quantity
+from trainyard.quantity import quantity
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from samples import LIMITS
 
-from trainyard.airflow.app import follow_quotas, limits_of
+from trainyard.airflow.app import App, follow_quotas
 from trainyard.core.accounts import Caller
 from trainyard.core.quota import Quotas, Share, usages
+from trainyard.errors import TrainyardError
 
 NOW = 1_700_000_000.0
 DAY = 24 * 3600.0
@@ -67,11 +68,20 @@ def test_of_a_run_that_began_before_the_week_only_what_lies_in_it_counts(started
     ],
 )
 def test_members_see_their_accounts_and_an_admin_all(caller, accounts):
-    asked, prepared = [], []
-    quotas = Quotas(lambda: LIMITS, lambda since: asked.append(since) or [], prepared.append, lambda: NOW)
+    asked, synced = [], []
+    quotas = Quotas(lambda: LIMITS, lambda since: asked.append(since) or [], synced.append, lambda: NOW)
     assert [usage.account for usage in quotas.of(caller)] == accounts
     assert asked == [NOW - 7 * DAY]
-    assert prepared == [LIMITS]
+    assert synced == []
+
+
+def test_an_admin_alone_syncs_the_pools_with_the_quotas():
+    synced = []
+    quotas = Quotas(lambda: LIMITS, lambda since: [], synced.append, lambda: NOW)
+    assert [usage.account for usage in quotas.sync(Caller("root", admin=True))] == ["vision", "speech"]
+    with pytest.raises(TrainyardError, match="only an admin syncs the pools"):
+        quotas.sync(Caller("ada"))
+    assert synced == [LIMITS]
 
 
 def test_pools_follow_the_quotas_at_the_first_look_and_when_these_change():
@@ -109,6 +119,6 @@ def test_a_quotas_file_that_is_edited_is_read_again_without_a_restart(tmp_path):
     def written(gpus: int, at: int) -> int:
         file.write_text(f"accounts: [{{name: vision, gpus: {gpus}, members: [ada], max_hours: 1}}]")
         os.utime(Path(file), (at, at))
-        return limits_of(settings).accounts["vision"].gpus
+        return App(settings).limits().accounts["vision"].gpus
 
     assert [written(1, 1), written(3, 2)] == [1, 3]

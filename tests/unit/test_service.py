@@ -65,7 +65,7 @@ def world(tmp_path):
         limits=lambda: LIMITS,
         settings=read_settings({}),
         clock=lambda: 1_700_000_000.0,
-        prepare_pools=there.pools.append,
+        sync_pools=there.pools.append,
         forget_files=there.files_forgotten.append,
         results_of=lambda training: MemoryStore(),
         pod_waits=lambda run: "",

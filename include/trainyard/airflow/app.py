@@ -1,14 +1,18 @@
-"""The composition root: settings in, parts out. Nothing else builds a part from a setting."""
+"""The composition root: `App(settings)` builds every part of the service; nothing else builds one from a setting."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from functools import lru_cache, partial
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from trainyard.cluster.podclient import TrainingPods
+from trainyard.cluster.podwaits import PodWaits
+from trainyard.cluster.run import WorkspaceVolume
 from trainyard.core.accounts import SERVICE
 from trainyard.core.audit.accountchanges import record_changes
 from trainyard.core.audit.event import Action
@@ -16,22 +20,233 @@ from trainyard.core.audit.files import STDOUT, AuditFiles, append_to_stdout
 from trainyard.core.audit.reading import Trail
 from trainyard.core.audit.recording import Audit, Writer
 from trainyard.core.catalogue import Catalogue, Training
+from trainyard.datafiles import data_file
 from trainyard.domain.limits import Limits
-from trainyard.domain.names import RunKey
-from trainyard.workspace.layout import Workspace
+from trainyard.domain.names import RunKey, data_connection, results_connection
+from trainyard.settings import Settings, read_settings
+from trainyard.workspace.layout import RunFolder, Workspace
+
+# What a step of a training needs is built at once; the rest, with Airflow's tables, where it is asked for.
+if TYPE_CHECKING:
+    from trainyard.airflow.connections import ConnectionVault
+    from trainyard.airflow.history import AirflowHistory
+    from trainyard.airflow.leftovers import AirflowLeftovers
+    from trainyard.core.datasets import Datasets
+    from trainyard.core.maintenance.owners import Owners
+    from trainyard.core.maintenance.retention import Housekeeper
+    from trainyard.core.quota import Quotas
+    from trainyard.core.retraining import Retraining
+    from trainyard.core.service import Service
+    from trainyard.stores.base import Store
+    from trainyard.workspace.datasets import DatasetCache
+
+T = TypeVar("T")
 
 
-def catalogue_of(settings: Any) -> Catalogue:
-    return Catalogue(Path(settings.catalogue))
+@dataclass(frozen=True)
+class App:
+    """The parts of one installation, each of which is made when it is first used."""
+
+    settings: Settings
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.settings.catalogue)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        return Workspace(self.settings.workspace)
+
+    @cached_property
+    def volume(self) -> WorkspaceVolume:
+        """What pods mount as workspace."""
+        return WorkspaceVolume.of(self.settings.workspace_volume, str(self.workspace.root.absolute()))
+
+    def limits(self) -> Limits:
+        """Read frameworks, sizes and quotas; files that did not change since are not read again."""
+        settings = self.settings
+        named = {"frameworks": settings.frameworks_file, "sizes": settings.sizes_file, "quotas": settings.quotas_file}
+        paths = [Path(path) if path else data_file(f"config/{name}.yaml") for name, path in named.items()]
+        return _limits(*((path, path.stat().st_mtime_ns) for path in paths))
+
+    @property
+    def audit_folder(self) -> Path | None:
+        """The folder of the audit log, None where it goes to standard output.
+
+        By default it lies in the catalogue's: that is the one folder that all processes which record have in common.
+        """
+        if self.settings.audit_log == STDOUT:
+            return None
+        return Path(self.settings.audit_log) if self.settings.audit_log else self.settings.catalogue / ".audit"
+
+    @cached_property
+    def audit_writer(self) -> Writer:
+        """What writes the audit log and counts the events that it could not write."""
+        folder, settings = self.audit_folder, self.settings
+        if folder is None:
+            return Writer(append_to_stdout)
+        return Writer(AuditFiles(folder, settings.audit_days, settings.audit_max_bytes).append)
+
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self.audit_writer.write)
+
+    @cached_property
+    def trail(self) -> Trail:
+        """What reads the audit log."""
+        return Trail(self.audit_folder, self.audit)
+
+    def data_store(self, training: Training) -> Store:
+        """Open a training's data bucket inside a task, with the training's own credentials."""
+        from trainyard.airflow.connections import read_credentials
+        from trainyard.stores.opening import open_store
+
+        return open_store(training.spec.data, read_credentials(data_connection(training.id)), self.settings)
+
+    def results_store(self, training: Training) -> Store:
+        """Open a training's results bucket inside a task, with the training's own credentials."""
+        from trainyard.airflow.connections import read_credentials
+        from trainyard.stores.opening import open_store
+
+        return open_store(training.spec.results, read_credentials(results_connection(training.id)), self.settings)
+
+    def served_results_store(self, training: Training) -> Store:
+        """Open a training's results bucket inside the api-server, where somebody waits for what it answers."""
+        from trainyard.airflow.connections import served_credentials
+        from trainyard.stores.opening import open_store
+
+        seconds = self.settings.store_answer_seconds
+        hasty = replace(self.settings, store_call_seconds=seconds, store_listing_seconds=seconds)
+        return open_store(training.spec.results, served_credentials(results_connection(training.id)), hasty)
+
+    def pods(self, patience_seconds: float = 60) -> TrainingPods:
+        """Reach the training pods; a call that finds no answer is tried again for so long."""
+        return TrainingPods(self.core_client, self.settings.namespace, patience_seconds)
+
+    @cached_property
+    def core_client(self) -> Any:
+        """The client of the Kubernetes core API, by the service's own connection of the cluster."""
+        from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+
+        return KubernetesHook(conn_id=self.settings.kubernetes_connection).core_v1_client
+
+    def sync_pools(self, limits: Limits) -> None:
+        """Make Airflow's pools as large as the quotas say, and record those that changed."""
+        from trainyard.airflow.pools import sync_pools
+
+        for resized in sync_pools(limits, self.settings):
+            self.audit.record(SERVICE, Action.RESIZE_POOL, details=asdict(resized))
+
+    @cached_property
+    def service(self) -> Service:
+        """The use cases about runs, over Airflow's database."""
+        from trainyard.core.service import Service
+        from trainyard.steps.cleanup import forget
+        from trainyard.workspace.transfers import transfer_of
+
+        return Service(
+            catalogue=self.catalogue,
+            vault=self._vault,
+            history=self._history,
+            limits=follow_quotas(self.limits, self.sync_pools, partial(record_changes, self.audit)),
+            settings=self.settings,
+            clock=time.time,
+            sync_pools=self.sync_pools,
+            forget_files=lambda run: forget(run, self.workspace) if run.valid else None,
+            results_of=self.served_results_store,
+            pod_waits=PodWaits(lambda: self.core_client, self.settings.namespace),
+            transfer_of=lambda run: self._of_folder(transfer_of, run),
+            audit=self.audit,
+        )
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """The use case about what the accounts own and use."""
+        from trainyard.airflow.usage import AirflowUsage
+        from trainyard.core.quota import Quotas
+
+        usage = AirflowUsage(self.catalogue, self._started, time.time)
+        return Quotas(self.limits, usage.shares, self.sync_pools, time.time)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        """The use case about the dataset cache."""
+        from trainyard.core.datasets import Datasets
+
+        return Datasets(self.catalogue, self.service.limits, self._dataset_cache.cached)
+
+    @cached_property
+    def housekeeper(self) -> Housekeeper:
+        """The use case of retention."""
+        from trainyard.core.maintenance.retention import Housekeeper
+        from trainyard.steps.cleanup import forget_training
+
+        forget_folder = partial(forget_training, workspace=self.workspace)
+        evict = self._dataset_cache.evict
+        return Housekeeper(self.service, self._leftovers, self._vault.ids, self.workspace, forget_folder, evict)
+
+    @cached_property
+    def owners(self) -> Owners:
+        """The use case that says which runs still own what they made."""
+        from trainyard.core.maintenance.owners import Owners
+
+        return Owners(self._leftovers, self.catalogue.unbegun, self.audit)
+
+    @cached_property
+    def retraining(self) -> Retraining:
+        """The use case of schedules."""
+        from trainyard.airflow.scheduledruns import AirflowScheduledRuns
+        from trainyard.core.retraining import Retraining
+        from trainyard.steps.stage import staged_version
+
+        return Retraining(
+            catalogue=self.catalogue,
+            schedules=self.service.schedules,
+            runs=AirflowScheduledRuns(lambda run: self._of_folder(staged_version, run)),
+            limits=self.service.limits,
+            clock=time.time,
+            late_seconds=self.settings.schedule_late_seconds,
+            audit=self.audit,
+        )
+
+    @cached_property
+    def _vault(self) -> ConnectionVault:
+        from trainyard.airflow.connections import ConnectionVault
+
+        return ConnectionVault()
+
+    @cached_property
+    def _history(self) -> AirflowHistory:
+        from trainyard.airflow.history import AirflowHistory
+
+        return AirflowHistory(self.catalogue, self._started)
+
+    @cached_property
+    def _leftovers(self) -> AirflowLeftovers:
+        from trainyard.airflow.leftovers import AirflowLeftovers
+
+        return AirflowLeftovers()
+
+    @cached_property
+    def _dataset_cache(self) -> DatasetCache:
+        from trainyard.workspace.datasets import DatasetCache
+
+        return DatasetCache(self.workspace)
+
+    def _started(self, run: RunKey) -> float | None:
+        from trainyard.workspace.marks import started_at
+
+        return self._of_folder(started_at, run)
+
+    def _of_folder(self, look: Callable[[RunFolder], T], run: RunKey) -> T | None:
+        """Look into a run's folder; an id that the service did not make has none."""
+        return look(self.workspace.run(run)) if run.valid else None
 
 
-def limits_of(settings: Any) -> Limits:
-    """Read frameworks, sizes and quotas; files that did not change since are not read again."""
-    from trainyard.datafiles import data_file
-
-    named = {"frameworks": settings.frameworks_file, "sizes": settings.sizes_file, "quotas": settings.quotas_file}
-    paths = [Path(path) if path else data_file(f"config/{name}.yaml") for name, path in named.items()]
-    return _limits(*((path, path.stat().st_mtime_ns) for path in paths))
+@lru_cache(maxsize=1)
+def current_app() -> App:
+    """Return the parts of this process's installation, whose settings are read from the environment once."""
+    return App(read_settings(os.environ))
 
 
 @lru_cache(maxsize=4)
@@ -41,51 +256,9 @@ def _limits(*files: tuple[Path, int]) -> Limits:
     return load_limits(*(path for path, _ in files))
 
 
-def _results_of(training: Training, settings: Any) -> Any:
-    """Open a training's results bucket inside the api-server, where somebody waits for what it answers."""
-    from trainyard.airflow.connections import served_credentials
-    from trainyard.domain.names import results_connection
-    from trainyard.stores.opening import open_store
-
-    seconds = settings.store_answer_seconds
-    hasty = replace(settings, store_call_seconds=seconds, store_listing_seconds=seconds)
-    return open_store(training.spec.results, served_credentials(results_connection(training.id)), hasty)
-
-
-def audit_writer_of(settings: Any) -> Writer:
-    """Return what writes the audit log, one for the whole process, which counts what it could not write."""
-    folder = audit_folder_of(settings)
-    return _audit_writer(folder, settings.audit_days, settings.audit_max_bytes)
-
-
-@lru_cache(maxsize=4)
-def _audit_writer(folder: Path | None, days: float, max_bytes: int) -> Writer:
-    return Writer(append_to_stdout if folder is None else AuditFiles(folder, days, max_bytes).append)
-
-
-def audit_folder_of(settings: Any) -> Path | None:
-    """Return the folder of the audit log, None where it goes to standard output.
-
-    By default it lies in the catalogue's: that is the one folder that all processes which record have in common.
-    """
-    if settings.audit_log == STDOUT:
-        return None
-    return Path(settings.audit_log) if settings.audit_log else Path(settings.catalogue) / ".audit"
-
-
-def audit_of(settings: Any) -> Audit:
-    """Build what use cases record through."""
-    return Audit(audit_writer_of(settings).write)
-
-
-def trail_of(service: Any) -> Trail:
-    """Build what reads the audit log."""
-    return Trail(audit_folder_of(service.settings), service.audit)
-
-
 def follow_quotas(
     limits: Callable[[], Limits],
-    prepare_pools: Callable[[Limits], None],
+    sync_pools: Callable[[Limits], None],
     changed: Callable[[Limits, Limits], None] = lambda _, __: None,
 ) -> Callable[[], Limits]:
     """Return `limits` such that the pools follow the files: at the first look, and whenever these have changed.
@@ -98,107 +271,10 @@ def follow_quotas(
         nonlocal seen
         found = limits()
         if found is not seen:
-            prepare_pools(found)
+            sync_pools(found)
             before, seen = seen, found
             if before is not None:
                 changed(before, found)
         return found
 
     return look
-
-
-def quotas_of(service: Any) -> Any:
-    """Build what tells the accounts' usage, over the service's own parts."""
-    from trainyard.airflow.usage import AirflowUsage
-    from trainyard.core.quota import Quotas
-
-    usage = AirflowUsage(service.catalogue, _started(service.settings), service.clock)
-    return Quotas(service.limits, usage.shares, service.prepare_pools, service.clock)
-
-
-def datasets_of(service: Any) -> Any:
-    """Build what tells of the dataset cache, over the service's own parts."""
-    from trainyard.core.datasets import Datasets
-    from trainyard.workspace.datasets import DatasetCache
-
-    cache = DatasetCache(Workspace(Path(service.settings.workspace)))
-    return Datasets(service.catalogue, service.limits, cache.cached)
-
-
-def housekeeper_of(service: Any) -> Any:
-    """Build what keeps house, over the service's own parts."""
-    from trainyard.airflow.leftovers import AirflowLeftovers
-    from trainyard.core.maintenance.retention import Housekeeper
-    from trainyard.steps.cleanup import forget_training
-    from trainyard.workspace.datasets import DatasetCache
-
-    workspace = Workspace(Path(service.settings.workspace))
-    cache = DatasetCache(workspace)
-    forget_folder = partial(forget_training, workspace=workspace)
-    return Housekeeper(service, AirflowLeftovers(), service.vault.ids, workspace, forget_folder, cache.evict)
-
-
-def owners_of(service: Any) -> Any:
-    """Build what tells whose run is going, over the service's own parts."""
-    from trainyard.airflow.leftovers import AirflowLeftovers
-    from trainyard.core.maintenance.owners import Owners
-
-    return Owners(AirflowLeftovers(), service.catalogue.unbegun, service.audit)
-
-
-def retraining_of(service: Any) -> Any:
-    """Build what trains on schedule, over the service's own parts."""
-    from trainyard.airflow.scheduledruns import AirflowScheduledRuns
-    from trainyard.core.retraining import Retraining
-    from trainyard.steps.stage import staged_version
-
-    workspace = Workspace(Path(service.settings.workspace))
-    return Retraining(
-        catalogue=service.catalogue,
-        schedules=service.schedules,
-        runs=AirflowScheduledRuns(lambda run: staged_version(workspace.run(run)) if run.valid else None),
-        limits=service.limits,
-        clock=service.clock,
-        late_seconds=service.settings.schedule_late_seconds,
-        audit=service.audit,
-    )
-
-
-def _started(settings: Any) -> Callable[[RunKey], float | None]:
-    from trainyard.workspace.marks import started_at
-
-    workspace = Workspace(Path(settings.workspace))
-    return lambda run: started_at(workspace.run(run)) if run.valid else None
-
-
-def service_of(settings: Any) -> Any:
-    """Build the service as the api-server runs it, over Airflow's database."""
-    from trainyard.airflow.connections import ConnectionVault
-    from trainyard.airflow.history import AirflowHistory
-    from trainyard.airflow.podwaits import PodWaits
-    from trainyard.airflow.pools import prepare_pools
-    from trainyard.core.service import Service
-    from trainyard.steps.cleanup import forget
-    from trainyard.workspace.transfers import transfer_of
-
-    workspace = Workspace(Path(settings.workspace))
-    catalogue, audit = catalogue_of(settings), audit_of(settings)
-
-    def pools(limits: Limits) -> None:
-        for resized in prepare_pools(limits, settings):
-            audit.record(SERVICE, Action.RESIZE_POOL, details=asdict(resized))
-
-    return Service(
-        catalogue=catalogue,
-        vault=ConnectionVault(),
-        history=AirflowHistory(catalogue, _started(settings)),
-        limits=follow_quotas(partial(limits_of, settings), pools, partial(record_changes, audit)),
-        settings=settings,
-        clock=time.time,
-        prepare_pools=pools,
-        forget_files=lambda run: forget(run, workspace) if run.valid else None,
-        results_of=partial(_results_of, settings=settings),
-        pod_waits=PodWaits(settings.kubernetes_connection, settings.namespace),
-        transfer_of=lambda run: transfer_of(workspace.run(run)) if run.valid else None,
-        audit=audit,
-    )

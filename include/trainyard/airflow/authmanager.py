@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from contextvars import ContextVar
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
@@ -17,10 +15,8 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.common.types import MenuItem
 
-from trainyard.airflow.app import catalogue_of, limits_of
+from trainyard.airflow.app import current_app
 from trainyard.airflow.knownusers import KnownUsers
-from trainyard.core.catalogue import Catalogue
-from trainyard.settings import read_settings
 
 if TYPE_CHECKING:  # a manager whose methods are not abstract, so that they may be called from here
     Narrowed = SimpleAuthManager
@@ -115,17 +111,9 @@ class OwnAccountsOnly(Narrowed):
 
     def _own(self, dag_ids: set[str], user: Any) -> set[str]:
         """Return those of the DAGs that are trainings of the user's accounts; the service's own DAGs are not."""
-        mine = {account.name for account in limits_of(self._settings).accounts_of(user.get_name())}
-        records = map(self._catalogue.get, dag_ids)
+        mine = {account.name for account in current_app().limits().accounts_of(user.get_name())}
+        records = map(current_app().catalogue.get, dag_ids)
         return {record.id for record in records if record and record.account in mine}
-
-    @cached_property
-    def _settings(self) -> Any:
-        return read_settings(os.environ)
-
-    @cached_property
-    def _catalogue(self) -> Catalogue:
-        return catalogue_of(self._settings)
 
 
 class AccountAuthManager(OwnAccountsOnly, KnownUsers):

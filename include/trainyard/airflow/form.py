@@ -12,7 +12,7 @@ from trainyard.domain.hyperparameters import COMMAND, LONGEST_TEXT, SIZE, Value
 from trainyard.domain.limits import Size
 from trainyard.domain.overrides import LONGEST_COMMAND
 from trainyard.domain.plan import amounts
-from trainyard.domain.quantity import cpu_text, memory_text
+from trainyard.quantity import cpu_text, memory_text
 
 # Where the pool and the slots of each size stand in the schema of the field `size`; JSON Schema passes it over.
 POOLS = "pools"

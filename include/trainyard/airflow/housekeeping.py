@@ -22,12 +22,12 @@ def sweep(dry_run: bool) -> dict[str, Any]:
     return report
 
 
-def follow_quotas() -> list[dict[str, Any]]:
-    """Bring the pools after quotas.yaml; return what the accounts own and use."""
+def sync_quotas() -> list[dict[str, Any]]:
+    """Sync the pools with quotas.yaml; return what the accounts own and use."""
     from trainyard.airflow.doorclient import front_door
 
     with front_door() as door:
-        accounts: list[dict[str, Any]] = door.ask("GET", "/v3/quota")["resources"]
+        accounts: list[dict[str, Any]] = door.ask("POST", "/v3/quota")["resources"]
     for account in accounts:
         log.info("%(account)s: %(used)s of %(gpus)s GPUs used, %(waiting_gpus)s waited for", account)
     return accounts

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from trainyard.airflow.app import App, current_app
+from trainyard.airflow.doorclient import front_door
+from trainyard.cluster.labels import run_of
+from trainyard.cluster.podclient import TrainingPods
 from trainyard.core.maintenance.orphans import Left, Tidied, tidy
 from trainyard.core.maintenance.owners import Owner
 from trainyard.domain.names import RunKey
-from trainyard.settings import read_settings
+from trainyard.settings import Settings
+from trainyard.steps.cleanup import cleanup
+from trainyard.workspace.traces import traces
 
 log = logging.getLogger(__name__)
 _MOST_ASKED = 500
@@ -27,42 +31,29 @@ def tidy_up(dry_run: bool) -> dict[str, Any]:
     Nothing goes unless cluster and front door both have answered: the first is asked first, so that whatever it
     lists was made by a run that the second knows by then.
     """
-    from trainyard.airflow.app import audit_of
-
-    settings = read_settings(os.environ)
-    things = list(_left(settings))
+    app = current_app()
+    things = list(_left(app))
     owners = _owners({left.run for left in things})
-    report = tidy(things, owners, time.time(), settings.janitor_grace_seconds, dry_run, audit_of(settings))
+    report = tidy(things, owners, time.time(), app.settings.janitor_grace_seconds, dry_run, app.audit)
     _tell(report, len(things))
     if report.failed:
         raise RuntimeError(f"{len(report.failed)} things could not be removed; the log above names them")
     return report.as_dict()
 
 
-def _left(settings: Any) -> Iterator[Left]:
+def _left(app: App) -> Iterator[Left]:
     """Yield all that runs have on the cluster and, of those without a pod, in the workspace."""
-    from trainyard.airflow.ourpods import OurPods
-    from trainyard.cluster.labels import run_of
-    from trainyard.cluster.run import WorkspaceVolume
-    from trainyard.steps.cleanup import cleanup
-    from trainyard.workspace.layout import Workspace
-    from trainyard.workspace.traces import traces
-
-    workspace = Workspace(Path(settings.workspace))
-    volume = WorkspaceVolume.of(settings.workspace_volume, str(workspace.root.absolute()))
-    cluster, using = OurPods.of(settings), set()
-    for pod in cluster.all(volume):
+    cluster, using = app.pods(), set()
+    for pod in cluster.all(app.volume):
         using.add(run_of(pod["metadata"]["labels"]))
-        if not _is_being_removed(pod, settings):
-            yield _of_pod(pod, cluster, settings)
-    for run, made_at in traces(workspace).items():
+        if not _is_being_removed(pod, app.settings):
+            yield _of_pod(pod, cluster, app.settings)
+    for run, made_at in traces(app.workspace).items():
         if run not in using:  # a pod reads them until it has ended: the next pass takes them
-            yield Left(run, f"workspace {run.model_id}", made_at, partial(cleanup, run, workspace))
+            yield Left(run, f"workspace {run.model_id}", made_at, partial(cleanup, run, app.workspace))
 
 
-def _of_pod(pod: dict[str, Any], cluster: Any, settings: Any) -> Left:
-    from trainyard.cluster.labels import run_of
-
+def _of_pod(pod: dict[str, Any], cluster: TrainingPods, settings: Settings) -> Left:
     metadata = pod["metadata"]
     # One that stays although it was removed is on a node that no longer answers, which cannot end it gently.
     grace = 0 if metadata.get("deletionTimestamp") else settings.grace_seconds
@@ -71,15 +62,13 @@ def _of_pod(pod: dict[str, Any], cluster: Any, settings: Any) -> Left:
     return Left(run, f"pod {metadata['name']}", made_at, partial(cluster.remove, pod, grace))
 
 
-def _is_being_removed(pod: dict[str, Any], settings: Any) -> bool:
+def _is_being_removed(pod: dict[str, Any], settings: Settings) -> bool:
     # The moment by which its grace period is over.
     deleted = pod["metadata"].get("deletionTimestamp")
     return bool(deleted) and time.time() - _moment(deleted) <= settings.janitor_grace_seconds
 
 
 def _owners(runs: Iterable[RunKey]) -> dict[RunKey, Owner]:
-    from trainyard.airflow.doorclient import front_door
-
     all_runs, found = sorted(runs), dict[RunKey, Owner]()
     if not all_runs:
         return {}

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
-from trainyard.airflow.app import catalogue_of, limits_of
+from trainyard.airflow.app import current_app
 from trainyard.airflow.canceled import check_not_canceled
 from trainyard.airflow.outcomes import end_with, outcome_of_step
 from trainyard.airflow.runkeys import run_of
-from trainyard.airflow.trainingpods import TrainingPods
 from trainyard.airflow.trigger import TrainingPodTrigger
 from trainyard.cluster.diagnose import diagnose, ended
+from trainyard.cluster.podclient import TrainingPods
 from trainyard.cluster.run import pod_options
-from trainyard.cluster.spec import PodRun, WorkspaceVolume, training_pod
+from trainyard.cluster.spec import PodRun, training_pod
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
-from trainyard.settings import read_settings
 from trainyard.steps.stage import staged_path
 from trainyard.workspace.attempts import Attempts
-from trainyard.workspace.layout import Workspace
 
 # Tries that only look for the run's pod again: after a worker's death, after an API that was silent for long.
 _LOOKS = 5
@@ -46,7 +42,7 @@ class TrainOperator(KubernetesPodOperator):
     template_fields = ()  # nothing of a manifest is a template: ${…} and {{…}} belong to the training program
 
     def __init__(self, *, training: Training, **kwargs: Any) -> None:
-        settings = read_settings(os.environ)
+        settings = current_app().settings
         super().__init__(
             kubernetes_conn_id=settings.kubernetes_connection,
             namespace=settings.namespace,
@@ -54,7 +50,7 @@ class TrainOperator(KubernetesPodOperator):
             name=training.id.lower(),
             pool=training.plan.pool,
             pool_slots=training.plan.pool_slots,
-            retries=_retries(training.spec, settings) + _LOOKS,
+            retries=_retries(training.spec) + _LOOKS,
             deferrable=True,
             do_xcom_push=False,
             get_logs=False,
@@ -77,7 +73,7 @@ class TrainOperator(KubernetesPodOperator):
             if taken and attempts.spent:
                 return end_with(context, _loss(found, training.plan, attempts), final=True)
             if taken:
-                self._pods.end_all(run, read_settings(os.environ).grace_seconds)
+                self._pods.end_all(run, current_app().settings.grace_seconds)
             pod = found if found and not taken else self._new_pod(run, training, attempts)
             if outcome := _end_of(pod, training.plan):
                 return end_with(context, outcome)
@@ -87,52 +83,51 @@ class TrainOperator(KubernetesPodOperator):
     def on_kill(self) -> None:
         """Stop the pod when the task is killed while it still runs here, before it waits in the triggerer."""
         if pod_name := getattr(self, "pod_name", None):
-            self._pods.stop(pod_name, read_settings(os.environ).grace_seconds)
+            self._pods.stop(pod_name, current_app().settings.grace_seconds)
 
     def _run(self, context: Mapping[str, Any]) -> RunKey:
-        return run_of(context, self.training.id, catalogue_of(read_settings(os.environ)))
+        return run_of(context, self.training.id, current_app().catalogue)
 
     def _of_run(self, context: Mapping[str, Any]) -> Training:
         return self.training.of_run(context["dag_run"].conf)
 
     @property
     def _pods(self) -> TrainingPods:
-        return TrainingPods(self.client, read_settings(os.environ).namespace)
+        return TrainingPods(self.client, current_app().settings.namespace)
 
     def _attempts(self, context: Mapping[str, Any], run: RunKey, training: Training) -> Attempts:
-        settings = read_settings(os.environ)
-        folder = Workspace(Path(settings.workspace)).run(run)
-        return Attempts(folder, context["ti"].max_tries, 1 + _retries(training.spec, settings))
+        folder = current_app().workspace.run(run)
+        return Attempts(folder, context["ti"].max_tries, 1 + _retries(training.spec))
 
     def _new_pod(self, run: RunKey, training: Training, attempts: Attempts) -> dict[str, Any]:
         """Create the pod of the run's next attempt, once its account has room for it."""
-        settings, number = read_settings(os.environ), attempts.last + 1
+        app, number = current_app(), attempts.last + 1
         body = training_pod(self._pod_run(run, training, number))
-        if account := limits_of(settings).accounts.get(training.account):
-            self._pods.await_room(run, training.plan, account.gpus, settings.grace_seconds)
+        if account := app.limits().accounts.get(training.account):
+            self._pods.await_room(run, training.plan, account.gpus, app.settings.grace_seconds)
         self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], training.plan.gpus)
         pod = self._pods.create(body)
         attempts.note(number)
         return pod
 
     def _pod_run(self, run: RunKey, training: Training, attempt: int) -> PodRun:
-        settings, spec = read_settings(os.environ), training.spec
-        workspace = Workspace(Path(settings.workspace))
+        app, spec = current_app(), training.spec
+        workspace = app.workspace
         return PodRun(
             key=run,
             attempt=attempt,
             spec=spec,
             plan=training.plan,
-            namespace=settings.namespace,
-            volume=WorkspaceVolume.of(settings.workspace_volume, str(workspace.root.absolute())),
+            namespace=app.settings.namespace,
+            volume=app.volume,
             dataset_subpath=workspace.subpath(staged_path(run, spec, workspace)),
             run_subpath=workspace.subpath(workspace.run(run).root),
             checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
-            **pod_options(settings, training.account),
+            **pod_options(app.settings, training.account),
         )
 
     def _wait(self, pod_name: str, plan: Plan, last: bool) -> None:
-        settings = read_settings(os.environ)
+        settings = current_app().settings
         trigger = TrainingPodTrigger(
             pod_name=pod_name,
             namespace=settings.namespace,
@@ -170,7 +165,6 @@ def _loss(pod: dict[str, Any] | None, plan: Plan, attempts: Attempts) -> Outcome
     return replace(lost, message=f"{lost.message}; this was attempt {attempts.last}")
 
 
-def _retries(spec: TrainingSpec, settings: Any) -> int:
+def _retries(spec: TrainingSpec) -> int:
     """Return how often a pod that the infrastructure took is replaced."""
-    usual: int = settings.pod_retries
-    return usual if spec.retries is None else spec.retries
+    return current_app().settings.pod_retries if spec.retries is None else spec.retries

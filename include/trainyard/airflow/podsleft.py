@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-from trainyard.airflow.ourpods import OurPods
+from trainyard.airflow.app import App, current_app
 from trainyard.cluster.diagnose import ended
 from trainyard.cluster.labels import MODEL_ID
-from trainyard.cluster.run import WorkspaceVolume
 from trainyard.errors import TrainyardError
-from trainyard.settings import read_settings
 
 _PATIENCE_SECONDS = 10
 
@@ -23,7 +19,7 @@ def main() -> int:
     """Print each pod with its run; return 1, with the reason on stderr, where the cluster does not answer."""
     logging.disable()
     try:
-        pods = _running(read_settings(os.environ))
+        pods = _running(current_app())
     except TrainyardError as error:
         print(error, file=sys.stderr)
         return 1
@@ -32,12 +28,8 @@ def main() -> int:
     return 0
 
 
-def _running(settings: Any) -> list[dict[str, Any]]:
-    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
-
-    volume = WorkspaceVolume.of(settings.workspace_volume, str(Path(settings.workspace).absolute()))
-    client = KubernetesHook(conn_id=settings.kubernetes_connection).core_v1_client
-    pods = OurPods(client, settings.namespace, _PATIENCE_SECONDS).all(volume)
+def _running(app: App) -> list[dict[str, Any]]:
+    pods = app.pods(_PATIENCE_SECONDS).all(app.volume)
     return [pod for pod in pods if not ended(pod, now=time.time())]
 
 

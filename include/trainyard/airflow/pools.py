@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from airflow.models.pool import Pool
 from airflow.utils.session import create_session
@@ -17,9 +16,10 @@ from sqlalchemy.exc import IntegrityError
 
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import CPU_POOL, account_pool, checks_pool, transfers_pool
+from trainyard.settings import Settings
 
 
-def pool_sizes(limits: Limits, settings: Any) -> dict[str, tuple[int, str]]:
+def pool_sizes(limits: Limits, settings: Settings) -> dict[str, tuple[int, str]]:
     """Return what pools there have to be: name -> slots and description."""
     wanted = {CPU_POOL: (settings.cpu_slots, "Trainings without a GPU at the same time")}
     for account in limits.accounts.values():
@@ -42,7 +42,7 @@ class Resized:
     after: int
 
 
-def prepare_pools(limits: Limits, settings: Any) -> list[Resized]:
+def sync_pools(limits: Limits, settings: Settings) -> list[Resized]:
     """Create the pools that are missing and resize those that differ from the quotas; return what was changed.
 
     A training waits deferred for its pod and owns its GPUs meanwhile, so deferred tasks keep their slots.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from trainyard.settings import read_settings
+from trainyard.airflow.app import current_app
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +32,15 @@ def retrain() -> list[str]:
 
 def _seen(training_id: str) -> Mapping[str, Any]:
     """Look at the data of a training with its own credentials; return its version, or why there is none."""
-    from trainyard.airflow.app import catalogue_of
-    from trainyard.airflow.tasks import data_of
     from trainyard.errors import TrainyardError
     from trainyard.steps.look import version_now
 
-    settings = read_settings(os.environ)
-    training = catalogue_of(settings).get(training_id)
+    app = current_app()
+    training = app.catalogue.get(training_id)
     if training is None:
         return {"failure": "the training is gone"}
     try:
-        return {"version": version_now(training.spec, data_of(training, settings))}
+        return {"version": version_now(training.spec, app.data_store(training))}
     except TrainyardError as error:
         log.warning("The data of %s cannot be looked at: %s", training_id, error)
         return {"failure": f"{error.code.code}: {error.message}"}

@@ -7,7 +7,6 @@ run that is going. The DAG `retraining` starts those runs.
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,10 +56,9 @@ class TrainingTimetable(Timetable):
 
     def _has_begun(self) -> bool:
         """Say whether the first run was made before: one that somebody deleted in Airflow is not made again."""
-        from trainyard.airflow.app import catalogue_of
-        from trainyard.settings import read_settings
+        from trainyard.airflow.app import current_app
 
-        return catalogue_of(read_settings(os.environ)).has_begun(self.first_id)
+        return current_app().catalogue.has_begun(self.first_id)
 
     def generate_run_id(
         self, *, run_type: DagRunType, run_after: pendulum.DateTime, data_interval: DataInterval | None, **extra: Any

@@ -83,7 +83,7 @@ class TrainingPodTrigger(BaseTrigger):
         from aiohttp import ClientError
         from kubernetes_asyncio.client import ApiException
 
-        from trainyard.airflow.trainingpods import refusal_of
+        from trainyard.cluster.podclient import refusal_of
 
         heard, refused = time.monotonic(), ""
         while time.monotonic() - heard < self.outage_seconds:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 from anyio import CapacityLimiter
@@ -11,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from trainyard.airflow.app import datasets_of, housekeeper_of, owners_of, quotas_of, retraining_of, service_of, trail_of
+from trainyard.airflow.app import App, current_app
 from trainyard.api import audit, datasets, doctor, housekeeping, logs, models, quota, results, schedules, schemas
 from trainyard.api.answers import documented
 from trainyard.api.guards.asgi import path_of, refusal_headers
@@ -21,25 +20,25 @@ from trainyard.api.guards.headers import SecurityHeaders, security_headers
 from trainyard.api.storerequests import StoreRequests
 from trainyard.doctor.checks import findings
 from trainyard.errors import Problem, TrainyardError
-from trainyard.settings import read_settings
 
 _SUBMISSIONS_AT_ONCE = 2
 
 
-def create_app() -> FastAPI:
-    """Build the app with its service from the process's environment."""
+def create_app(parts: App | None = None) -> FastAPI:
+    """Build the app over the service's parts, by default this process's own."""
+    parts = parts or current_app()
     app = FastAPI(title="Trainyard", version="3", description="Hand in a manifest and a zip, get back a trained model.")
-    app.state.settings = read_settings(os.environ)
-    app.state.service = service_of(app.state.settings)
-    app.state.quotas = quotas_of(app.state.service)
-    app.state.datasets = datasets_of(app.state.service)
-    app.state.housekeeper = housekeeper_of(app.state.service)
-    app.state.owners = owners_of(app.state.service)
-    app.state.retraining = retraining_of(app.state.service)
+    app.state.settings = parts.settings
+    app.state.service = parts.service
+    app.state.quotas = parts.quotas
+    app.state.datasets = parts.datasets
+    app.state.housekeeper = parts.housekeeper
+    app.state.owners = parts.owners
+    app.state.retraining = parts.retraining
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
-    app.state.trail = trail_of(app.state.service)
+    app.state.trail = parts.trail
     app.state.store_requests = StoreRequests.of(app.state.settings)
-    app.state.doctor = partial(findings, settings=app.state.settings)
+    app.state.doctor = partial(findings, app=parts)
     app.include_router(models.router)
     app.include_router(logs.router)
     app.include_router(results.router)

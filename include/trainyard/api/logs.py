@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import IO, Annotated, Any, BinaryIO, cast
 
 from fastapi import APIRouter, Query, Request
@@ -132,7 +131,7 @@ async def _closing(log: Log, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes
 async def _log_of(request: Request, run: Run, caller: Any) -> Log:
     """Choose where to read: the workspace, or the results bucket for a run whose workspace is no more."""
     state = request.app.state
-    here = _inside(Workspace(Path(state.settings.workspace)).run(run.key))
+    here = _inside(Workspace(state.settings.workspace).run(run.key))
     if not run.state.terminal or await run_in_threadpool(_is_there, here):
         return Log(here)
     if run.phase is not Phase.DONE and run.running_at is None:  # its program never started

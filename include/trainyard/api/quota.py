@@ -1,4 +1,4 @@
-"""/v3/quota: what the accounts own and use."""
+"""/v3/quota: what the accounts own and use, and the pools that hold them to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,18 @@ router = APIRouter()
 def quota(request: Request, caller: CallerDep) -> dict[str, Any]:
     """Show the caller's accounts, an admin all: GPUs owned, used and waited for, GPU hours of the last 7 days."""
     quotas: Quotas = request.app.state.quotas
-    return {"resources": [usage_json(usage) for usage in quotas.of(caller)], "days": DAYS}
+    return _answer(quotas.of(caller))
+
+
+@router.post("/quota", summary="Sync the pools with quotas.yaml", responses=refusals(403, 500))
+def sync(request: Request, caller: CallerDep) -> dict[str, Any]:
+    """Make the accounts' pools as large as quotas.yaml says, and show the accounts. For admins and the DAG `quotas`."""
+    quotas: Quotas = request.app.state.quotas
+    return _answer(quotas.sync(caller))
+
+
+def _answer(usages: list[Usage]) -> dict[str, Any]:
+    return {"resources": [usage_json(usage) for usage in usages], "days": DAYS}
 
 
 def usage_json(usage: Usage) -> dict[str, Any]:

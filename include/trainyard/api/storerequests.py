@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from fastapi import Request
 
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 from trainyard.stores.network.call import given_up_by
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class StoreRequests:
         self._taken, self._lock = Counter[str](), Lock()
 
     @classmethod
-    def of(cls, settings: Any) -> StoreRequests:
+    def of(cls, settings: Settings) -> StoreRequests:
         """Read the numbers from the settings `store_requests`, `…_per_account` and `store_answer_seconds`."""
         return cls(settings.store_requests, settings.store_requests_per_account, settings.store_answer_seconds)
 

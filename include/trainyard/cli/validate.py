@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainyard.cli.options import Output
+from trainyard.settings import Settings
 
 if TYPE_CHECKING:
     from trainyard.domain.limits import Account, Limits
@@ -52,7 +53,7 @@ def _settings() -> Any:
     return read_settings(os.environ)
 
 
-def _limits(settings: Any) -> Limits:
+def _limits(settings: Settings) -> Limits:
     from trainyard.manifest.limits import load_limits
 
     names = (settings.frameworks_file, settings.sizes_file, settings.quotas_file)

@@ -11,6 +11,7 @@ from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 
 _CLAIM = "claim:"
 _GIB = 1024**3
@@ -65,7 +66,7 @@ class PodRun:
     priority_class: str = ""
 
 
-def pod_options(settings: Any, account: str) -> dict[str, Any]:
+def pod_options(settings: Settings, account: str) -> dict[str, Any]:
     """Return the fields of a PodRun that settings decide."""
     return {
         "grace_seconds": settings.grace_seconds,

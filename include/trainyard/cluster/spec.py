@@ -10,7 +10,7 @@ from trainyard.cluster.run import PodRun, WorkspaceVolume
 from trainyard.cluster.security import container_security, pod_security
 from trainyard.cluster.volumes import mounts, volumes
 from trainyard.domain.names import pod_name
-from trainyard.domain.quantity import cpu_text, memory_text
+from trainyard.quantity import cpu_text, memory_text
 
 __all__ = ["GPU", "LEARNER", "PodRun", "WorkspaceVolume", "training_pod"]
 

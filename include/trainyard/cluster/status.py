@@ -10,7 +10,7 @@ from typing import Any
 
 from trainyard.cluster.environment import GPU, LEARNER
 from trainyard.cluster.labels import FRAMEWORK, MODEL_ID
-from trainyard.domain.quantity import memory_text, quantity
+from trainyard.quantity import memory_text, quantity
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f]")
 # What stands after an error and says nothing of it: the wrapper's own line, and pip's advice to upgrade pip.

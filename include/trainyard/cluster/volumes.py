@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainyard.cluster.run import PodRun, WorkspaceVolume
-from trainyard.domain.quantity import memory_text
+from trainyard.quantity import memory_text
 
 JOB = "/job"
 DATA, MODEL, RESULT, LOGS, STATE = f"{JOB}/data", f"{JOB}/model", f"{JOB}/result", f"{JOB}/logs", f"{JOB}/state"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from trainyard.core.accounts import Caller
+from trainyard.core.accounts import Caller, only_admins
 from trainyard.domain.limits import Account, Limits
 
 DAYS = 7
@@ -53,16 +53,24 @@ class Quotas:
 
     limits: Callable[[], Limits]
     shares: Callable[[float], Sequence[Share]]
-    prepare_pools: Callable[[Limits], None]
+    sync_pools: Callable[[Limits], None]
     clock: Callable[[], float]
 
     def of(self, caller: Caller) -> list[Usage]:
-        """Return the accounts that the caller is a member of, an admin all; pools are brought after quotas.yaml."""
+        """Return the accounts that the caller is a member of, an admin all; nothing is changed."""
         limits = self.limits()
-        self.prepare_pools(limits)
         since = self.clock() - DAYS * _DAY_SECONDS
         accounts = limits.accounts.values() if caller.admin else limits.accounts_of(caller.name)
         return usages(accounts, self.shares(since), since)
+
+    def sync(self, caller: Caller) -> list[Usage]:
+        """Make the accounts' pools as large as quotas.yaml says, and return the accounts as `of` does.
+
+        Raise TrainyardError C106 for anybody but an admin.
+        """
+        only_admins(caller, "syncs the pools with quotas.yaml")
+        self.sync_pools(self.limits())
+        return self.of(caller)
 
 
 def usages(accounts: Iterable[Account], shares: Iterable[Share], since: float) -> list[Usage]:

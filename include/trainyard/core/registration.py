@@ -27,6 +27,7 @@ from trainyard.errors import TrainyardError
 from trainyard.manifest.grid import MOST_RUNS, Grid, noted, spec_with
 from trainyard.manifest.reading import ManifestRead, masked_manifest
 from trainyard.manifest.submission import Rules, check_submission
+from trainyard.settings import Settings
 
 _LONGEST_EXPERIMENT = 80
 NO_GRID = Grid({})
@@ -63,15 +64,15 @@ class _Checked:
 
 @dataclass(frozen=True)
 class Registration:
-    """The use case over its ports; `prepare_pools` brings the accounts' pools after the quotas."""
+    """The use case over its ports; `sync_pools` makes the accounts' pools as large as the quotas say."""
 
     catalogue: Catalogue
     schedules: Schedules
     vault: Vault
     limits: Callable[[], Limits]
-    settings: Any
+    settings: Settings
     clock: Callable[[], float]
-    prepare_pools: Callable[[Limits], None]
+    sync_pools: Callable[[Limits], None]
     audit: Audit = NO_AUDIT
 
     def submit(
@@ -131,7 +132,7 @@ class Registration:
             submissions = [one.read.submission for one in checked for _ in one.points]
             if claim:
                 made, submissions = self._claimed(claim, made, submissions, origin)
-            self.prepare_pools(limits)
+            self.sync_pools(limits)
             self._register(made, zip_path, submissions)
             if claim:
                 claim.finish()

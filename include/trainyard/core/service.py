@@ -18,6 +18,7 @@ from trainyard.domain.limits import Limits
 from trainyard.domain.names import RunKey
 from trainyard.domain.states import Phase, State
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 from trainyard.stores.base import Store
 from trainyard.stores.below import Below
 
@@ -54,9 +55,9 @@ class Service:
     vault: Vault
     history: History
     limits: Callable[[], Limits]
-    settings: Any
+    settings: Settings
     clock: Callable[[], float]
-    prepare_pools: Callable[[Limits], None]
+    sync_pools: Callable[[Limits], None]
     forget_files: Callable[[RunKey], None]
     results_of: Callable[[Training], Store]
     pod_waits: Callable[[RunKey], str]
@@ -70,7 +71,7 @@ class Service:
     @property
     def registration(self) -> Registration:
         """What takes submissions in, over the same ports."""
-        parts = (self.catalogue, self.schedules, self.vault, self.limits, self.settings, self.clock, self.prepare_pools)
+        parts = (self.catalogue, self.schedules, self.vault, self.limits, self.settings, self.clock, self.sync_pools)
         return Registration(*parts, self.audit)
 
     def runs(self, caller: Caller, limit: int, offset: int, wanted: Filter = _ANY) -> tuple[Sequence[Run], int]:

@@ -6,11 +6,9 @@ import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from threading import Event
-from typing import Any
 
-from trainyard.airflow.app import audit_folder_of, audit_writer_of, catalogue_of, limits_of
+from trainyard.airflow.app import App
 from trainyard.airflow.pools import pool_sizes
 from trainyard.doctor import airflow, judging
 from trainyard.doctor.cluster import CONNECTION, DoctorCluster
@@ -22,7 +20,7 @@ from trainyard.domain.finding import Finding, fine
 from trainyard.domain.limits import Limits
 from trainyard.domain.training import Credentials
 from trainyard.errors import TrainyardError
-from trainyard.workspace.layout import Workspace
+from trainyard.settings import Settings
 
 WAIT_SECONDS = 120.0
 _QUICK, _REMOTE = 20.0, 30.0
@@ -42,18 +40,19 @@ class Wishes:
     wait_seconds: float = WAIT_SECONDS
 
 
-def findings(wishes: Wishes, settings: Any) -> Generator[Finding, None, None]:
+def findings(wishes: Wishes, app: App) -> Generator[Finding, None, None]:
     """Look at everything side by side; yield a finding a line, the quick ones first. Nothing is mended."""
-    return examine(list(_checks(wishes, settings)))
+    return examine(list(_checks(wishes, app)))
 
 
-def _checks(wishes: Wishes, settings: Any) -> Iterator[Check]:
-    cluster, limits = DoctorCluster(settings.kubernetes_connection, settings.namespace), partial(limits_of, settings)
+def _checks(wishes: Wishes, app: App) -> Iterator[Check]:
+    settings, limits = app.settings, app.limits
+    cluster = DoctorCluster(settings.kubernetes_connection, settings.namespace)
     yield _check("api-server", lambda: [airflow.door_finding("api-server")])
     yield _check("airflow", lambda: judging.parts(airflow.health()), _DATABASE)
-    yield _check("pools", lambda: _pools(limits(), settings), _DATABASE)
+    yield _check("pools", lambda: _pools(limits(), app), _DATABASE)
     yield _check("tenants", lambda: judging.tenants(limits(), on_cluster=bool(settings.workspace_volume)))
-    yield _check("audit log", lambda: _audit(settings))
+    yield _check("audit log", lambda: _audit(app))
     yield _check("fernet key", lambda: [airflow.fernet_finding("fernet key")], _DATABASE)
     yield _check("cluster", lambda: _greeting(cluster), CONNECTION, _REMOTE)
     yield _check("rights", lambda: _rights(cluster, settings), CONNECTION, _REMOTE)
@@ -62,7 +61,7 @@ def _checks(wishes: Wishes, settings: Any) -> Iterator[Check]:
     yield _check(INBOX, lambda: [_inbox(settings)], seconds=_REMOTE)
     if wishes.store:
         yield _check(STORE, lambda: [_store(STORE, wishes.store, wishes.store_connection, settings)], seconds=_REMOTE)
-    yield from _probes(wishes, settings, cluster, limits)
+    yield from _probes(wishes, app, cluster)
 
 
 _TRY = "Try again; then look at the network."
@@ -77,15 +76,15 @@ def _check(
     return Check(name, lambda _: look(), seconds, cure=cure)
 
 
-def _pools(limits: Limits, settings: Any) -> list[Finding]:
-    wanted = pool_sizes(limits, settings)
+def _pools(limits: Limits, app: App) -> list[Finding]:
+    wanted = pool_sizes(limits, app.settings)
     slots = {name: number for name, (number, _) in wanted.items()}
-    return judging.pools(slots, airflow.pools_there(), unused=not catalogue_of(settings).ids())
+    return judging.pools(slots, airflow.pools_there(), unused=not app.catalogue.ids())
 
 
-def _audit(settings: Any) -> list[Finding]:
+def _audit(app: App) -> list[Finding]:
     """Write an event: a disk that is full shows in nothing less."""
-    writer, folder = audit_writer_of(settings), audit_folder_of(settings)
+    writer, folder = app.audit_writer, app.audit_folder
     lost = writer.lost
     return judging.audit(str(folder or "standard output"), writer.check(), lost, writer.reason)
 
@@ -97,7 +96,7 @@ def _greeting(cluster: DoctorCluster) -> list[Finding]:
     ]
 
 
-def _rights(cluster: DoctorCluster, settings: Any) -> list[Finding]:
+def _rights(cluster: DoctorCluster, settings: Settings) -> list[Finding]:
     from trainyard.cluster.rights import verbs_of
 
     user = cluster.user()
@@ -111,43 +110,43 @@ def _clocks(cluster: DoctorCluster) -> list[Finding]:
     return judging.clocks(skews if ahead is None else {**skews, "cluster": ahead})
 
 
-def _inbox(settings: Any) -> Finding:
+def _inbox(settings: Settings) -> Finding:
     if not settings.inbox:
         return fine(INBOX, "none is watched (TRAINYARD_INBOX is empty)")
     return _store(INBOX, settings.inbox, settings.inbox_connection, settings)
 
 
-def _store(check: str, url: str, connection: str, settings: Any) -> Finding:
+def _store(check: str, url: str, connection: str, settings: Settings) -> Finding:
     from trainyard.inbox.place import open_inbox
 
     credentials = airflow.credentials(connection) if connection else Credentials("", "")
     return store_finding(check, lambda: open_inbox(url, credentials, settings))
 
 
-def _probes(wishes: Wishes, settings: Any, cluster: DoctorCluster, limits: Callable[[], Limits]) -> Iterator[Check]:
+def _probes(wishes: Wishes, app: App, cluster: DoctorCluster) -> Iterator[Check]:
     """Yield the probe of image and workspace, and those of the other images, a few of which are tried at once."""
 
     def probe() -> Probe:
-        return Probe(cluster, Workspace(Path(settings.workspace)), limits(), settings, wishes.wait_seconds)
+        return Probe(cluster, app.workspace, app.limits(), app.settings, wishes.wait_seconds)
 
     def first(stop: Event) -> list[Finding]:
-        return probe().whole(images_of(limits())[0], stop)
+        return probe().whole(images_of(app.limits())[0], stop)
 
     def others(share: int, stop: Event) -> Iterator[Finding]:
-        for image in images_of(limits())[1 + share :: _AT_ONCE]:
+        for image in images_of(app.limits())[1 + share :: _AT_ONCE]:
             if not stop.is_set():
                 yield from probe().image(image, stop)
 
     seconds = wishes.wait_seconds + _AROUND_SECONDS
     yield Check(WORKSPACE, first, seconds, _TIDY_SECONDS, CONNECTION)
     for share in range(_AT_ONCE if wishes.every_image else 0):
-        rounds = math.ceil(_image_count(limits) / _AT_ONCE)
+        rounds = math.ceil(_image_count(app) / _AT_ONCE)
         yield Check(IMAGE, partial(others, share), rounds * seconds, _TIDY_SECONDS, CONNECTION)
 
 
-def _image_count(limits: Callable[[], Limits]) -> int:
+def _image_count(app: App) -> int:
     """Return how many images there are; files that cannot be read are told by the checks."""
     try:
-        return len(images_of(limits()))
+        return len(images_of(app.limits()))
     except TrainyardError:
         return 1

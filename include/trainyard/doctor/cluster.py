@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import Any
 
-from trainyard.airflow.trainingpods import TrainingPods
+from trainyard.cluster.podclient import TrainingPods
 from trainyard.doctor.judging import skew
 from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError

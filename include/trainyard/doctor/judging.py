@@ -8,7 +8,7 @@ from typing import Any
 from trainyard.cluster.environment import GPU
 from trainyard.domain.finding import Finding, fine, warned, wrong
 from trainyard.domain.limits import Limits
-from trainyard.domain.quantity import quantity
+from trainyard.quantity import quantity
 
 SKEW_SECONDS = 5.0
 # As Airflow's health page names them -> as people start them.

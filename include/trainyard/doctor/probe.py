@@ -19,6 +19,7 @@ from trainyard.doctor.probepod import MOST_SECONDS, OTHER_WORKSPACE, PREFIX, WOR
 from trainyard.domain.finding import Finding, fine, wrong
 from trainyard.domain.limits import FrameworkImage, Limits
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 from trainyard.stores.tree import open_folders, remove
 from trainyard.workspace.layout import RunFolder, Workspace
 
@@ -58,7 +59,7 @@ class Probe:
     pods: Pods
     workspace: Workspace
     limits: Limits
-    settings: Any
+    settings: Settings
     seconds: float
 
     def whole(self, image: FrameworkImage, stop: Event) -> list[Finding]:

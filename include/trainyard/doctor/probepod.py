@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trainyard.cluster.run import PodRun, WorkspaceVolume, pod_options
 from trainyard.domain.limits import FrameworkImage, Limits
 from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import Framework, Resources, StoreRef, TrainingSpec
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 from trainyard.workspace.layout import Workspace
 
 PREFIX, WORD = "doctor-", "word"
@@ -23,7 +22,7 @@ _CPU_MILLIS, _MEMORY, _SCRATCH = 100, 128 * 1024**2, 64 * 1024**2
 
 
 def probe_run(
-    probe_id: str, image: FrameworkImage, limits: Limits, settings: Any, workspace: Workspace, seconds: float
+    probe_id: str, image: FrameworkImage, limits: Limits, settings: Settings, workspace: Workspace, seconds: float
 ) -> PodRun:
     """Return the run whose pod is the probe: namespace, user, volume and node as a training of the smallest size."""
     folder = workspace.subpath(workspace.probe(probe_id).root)

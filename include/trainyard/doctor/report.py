@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 
+from trainyard.airflow.app import current_app
 from trainyard.doctor.checks import WAIT_SECONDS, Wishes, findings
 from trainyard.doctor.probepod import MOST_SECONDS
 from trainyard.domain.finding import line_of
-from trainyard.settings import read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = []
     try:
-        with closing(findings(wishes, read_settings(os.environ))) as coming:
+        with closing(findings(wishes, current_app())) as coming:
             for finding in coming:
                 found.append(finding)
                 if options.output == "text":

@@ -11,6 +11,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from trainyard.settings import Settings
+
 Address: TypeAlias = IPv4Address | IPv6Address
 
 HINT = "Use the address of an object store; whoever runs the service can allow it with TRAINYARD_STORE_INTERNAL."
@@ -41,7 +43,7 @@ class AddressPolicy:
     unrestricted: bool = False
 
     @classmethod
-    def of(cls, settings: Any) -> AddressPolicy:
+    def of(cls, settings: Settings) -> AddressPolicy:
         """Read the policy from the settings `store_hosts`, `store_internal` and `store_denied`."""
         return cls(settings.store_hosts, settings.store_internal, settings.store_denied)
 

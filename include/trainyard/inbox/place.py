@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 from trainyard.stores.base import Store
 from trainyard.stores.opening import open_store
 
@@ -33,7 +33,7 @@ def inbox_ref(url: str) -> StoreRef:
     return StoreRef("bluemix_objectstore", unquote(bucket), endpoint, **named)
 
 
-def open_inbox(url: str, credentials: Credentials, settings: Any) -> Store:
+def open_inbox(url: str, credentials: Credentials, settings: Settings) -> Store:
     """Open the inbox. Whoever runs the service names it, so it may lie anywhere."""
     ref = inbox_ref(url)
     if ref.kind == "folder":

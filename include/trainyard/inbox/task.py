@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import Counter
 from functools import partial
 
-from trainyard.settings import read_settings
+from trainyard.airflow.app import current_app
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ def hand_over() -> dict[str, int]:
     from trainyard.inbox.passing import hand_all
     from trainyard.inbox.place import open_inbox
 
-    settings = read_settings(os.environ)
+    settings = current_app().settings
     store = open_inbox(settings.inbox, read_login(settings.inbox_connection), settings)
     with front_door() as door:
         hands = Hands(store, door, settings.inbox_wait_seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -62,13 +61,13 @@ class InboxTrigger(BaseEventTrigger):
     async def _open(self) -> Any:
         from airflow.sdk import BaseHook
 
+        from trainyard.airflow.app import current_app
         from trainyard.domain.training import Credentials
         from trainyard.inbox.place import open_inbox
-        from trainyard.settings import read_settings
 
         connection = await BaseHook.aget_connection(self.conn_id)
         credentials = Credentials(connection.login or "", connection.password or "")
-        return await asyncio.to_thread(open_inbox, self.url, credentials, read_settings(os.environ))
+        return await asyncio.to_thread(open_inbox, self.url, credentials, current_app().settings)
 
     def _tell(self, error: Exception) -> None:
         """Log a trouble once, not at every look."""

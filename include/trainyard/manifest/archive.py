@@ -11,11 +11,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.entryname import check_name, entry_name, name_parts
 from trainyard.manifest.zipend import archive_kind, directory_entries, directory_size
+from trainyard.settings import Settings
 
 _MIB = 1024**2
 _CHUNK = _MIB
@@ -53,7 +54,7 @@ class ArchiveRules:
     max_ratio: float = 100.0
 
     @classmethod
-    def of(cls, settings: Any) -> ArchiveRules:
+    def of(cls, settings: Settings) -> ArchiveRules:
         """Take the rules from the settings `zip_max_*`."""
         return cls(settings.zip_max_bytes, settings.zip_max_unpacked, settings.zip_max_entries, settings.zip_max_ratio)
 

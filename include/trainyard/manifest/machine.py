@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from trainyard.domain.quantity import cpu_millis, memory_bytes
 from trainyard.domain.training import Resources
 from trainyard.manifest.document import Path
 from trainyard.manifest.masking import brief
 from trainyard.manifest.values import Values
 from trainyard.manifest.words import meaning, nearest
+from trainyard.quantity import cpu_millis, memory_bytes
 
 # Below this a memory is a number whose unit was forgotten; above, no machine has it.
 _LEAST_MEMORY, _MOST_MEMORY = 2**20, 2**50

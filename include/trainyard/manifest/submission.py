@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.limits import Account, Limits
@@ -16,6 +16,7 @@ from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive
 from trainyard.manifest.program import missing_program
 from trainyard.manifest.reading import ManifestRead, examine_manifest
 from trainyard.manifest.scripts import script_problems, script_warnings
+from trainyard.settings import Settings
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class Rules:
     addresses: AddressPolicy = ANYWHERE
 
     @classmethod
-    def of(cls, settings: Any, limits: Limits, addresses: AddressPolicy | None = None) -> Rules:
+    def of(cls, settings: Settings, limits: Limits, addresses: AddressPolicy | None = None) -> Rules:
         """Read the rules from settings; `addresses` says otherwise than these where stores may be."""
         allowed = addresses or AddressPolicy.of(settings)
         return cls(limits, ArchiveRules.of(settings), settings.manifest_max_bytes, allowed)

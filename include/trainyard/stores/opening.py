@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 from trainyard.stores.base import Store
 from trainyard.stores.network.limits import NetworkLimits
 
 KINDS = ("s3", "bluemix_objectstore", "folder")
 
 
-def open_store(ref: StoreRef, credentials: Credentials, settings: Any, addresses: AddressPolicy | None = None) -> Store:
+def open_store(
+    ref: StoreRef, credentials: Credentials, settings: Settings, addresses: AddressPolicy | None = None
+) -> Store:
     """Return the store. Nothing is sent yet: wrong credentials, buckets or addresses show at the first use.
 
     It may be where the settings let the stores of manifests be, unless `addresses` says otherwise.

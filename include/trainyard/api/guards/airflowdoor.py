@@ -15,6 +15,7 @@ from trainyard.api.guards.asgi import App, Receive, Scope, Send, header, path_of
 from trainyard.api.guards.bodies import Bounds, has_body, read_whole, replayed
 from trainyard.api.guards.texts import check_address, check_body
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 
 # What tasks say to the execution API, up to here without a look at their token; XComs of other DAGs may be larger.
 _TASKS_SMALL = 64 * 1024
@@ -25,7 +26,7 @@ _SIGN_IN = "Sign in first."
 class AirflowDoor:
     """Refuses bodies beyond the bounds, before the token where there is one to look at, and unstorable texts."""
 
-    def __init__(self, app: App, settings: Any) -> None:
+    def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
         self._bounds = Bounds(settings.airflow_request_max_bytes)
         self._tasks = Bounds(max(_TASKS_BYTES, settings.airflow_request_max_bytes))

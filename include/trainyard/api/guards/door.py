@@ -8,7 +8,6 @@ import re
 import time
 from contextlib import ExitStack
 from inspect import isawaitable
-from typing import Any
 
 from fastapi import Request
 
@@ -20,6 +19,7 @@ from trainyard.api.guards.texts import check_address, check_body
 from trainyard.core.accounts import Caller
 from trainyard.errors import TrainyardError
 from trainyard.manifest.grid import MOST_RUNS
+from trainyard.settings import Settings
 
 log = logging.getLogger(__name__)
 # What tells nobody's business: the description of the interface, and the schemas that editors fetch.
@@ -40,7 +40,7 @@ class StalledClient(Exception):  # noqa: N818 - not an error of ours
 class Door:
     """ASGI middleware: address, token, Content-Length, limits of the member, then the body within its bounds."""
 
-    def __init__(self, app: App, settings: Any) -> None:
+    def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
         manifests = MOST_RUNS * settings.manifest_max_bytes
         largest = settings.zip_max_bytes + manifests + _FORM_BYTES

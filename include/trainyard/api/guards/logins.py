@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import Any
 from urllib.parse import parse_qs
 
 from trainyard.api.guards.asgi import App, Message, Receive, Scope, Send, header, path_of, refuse
@@ -13,6 +12,7 @@ from trainyard.api.guards.attempts import Attempts, network_of
 from trainyard.api.guards.bodies import Bounds, read_whole, replayed
 from trainyard.api.guards.budgets import too_many
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 
 _LOGIN = Bounds(64 * 1024)
 
@@ -20,7 +20,7 @@ _LOGIN = Bounds(64 * 1024)
 class SlowLogins:
     """Answers 429 to a login of a user name or an address that has failed too often lately."""
 
-    def __init__(self, app: App, settings: Any) -> None:
+    def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
         self._attempts = Attempts(settings.login_max_delay_seconds, time.monotonic)
 

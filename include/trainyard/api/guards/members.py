@@ -20,6 +20,7 @@ from trainyard.api.guards.asgi import App, Receive, Scope, Send, path_of, refuse
 from trainyard.api.guards.bodies import Bounds, read_whole, replayed
 from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
 
 # Mounted beside Airflow's API, each with rules of its own: task processes, signing in, the front door, files.
 _ELSEWHERE = ("/execution/", "/auth/", "/v3/", "/static/")
@@ -32,7 +33,7 @@ class MemberGuard:
     The auth manager lets a member change nothing that has not passed here: without the guard members only read.
     """
 
-    def __init__(self, app: App, settings: Any) -> None:
+    def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
         self._bounds = Bounds(settings.airflow_request_max_bytes)
 

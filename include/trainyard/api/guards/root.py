@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
+from trainyard.airflow.app import current_app
 from trainyard.api.guards.airflowdoor import AirflowDoor
 from trainyard.api.guards.connections import bound_headers
 from trainyard.api.guards.logins import SlowLogins
 from trainyard.api.guards.members import MemberGuard
-from trainyard.settings import read_settings
 
 
 def root_middlewares() -> list[dict[str, Any]]:
     """Bound the headers of connections, and return the middlewares that bound everything behind them, inner first."""
     bound_headers()
-    given = {"settings": read_settings(os.environ)}
+    given = {"settings": current_app().settings}
     return [
         {"name": "trainyard members", "middleware": MemberGuard, "args": [], "kwargs": given},
         {"name": "trainyard slow logins", "middleware": SlowLogins, "args": [], "kwargs": given},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from trainyard.settings import Settings
 from trainyard.stores.moving.standing import Standing
 
 
@@ -22,6 +22,6 @@ class Terms:
     note: Callable[[Standing], object] = _nobody
 
     @classmethod
-    def of(cls, settings: Any) -> Terms:
+    def of(cls, settings: Settings) -> Terms:
         """Read the terms from the settings `disk_reserve_bytes` and `transfer_stall_seconds`."""
         return cls(settings.disk_reserve_bytes, settings.transfer_stall_seconds)

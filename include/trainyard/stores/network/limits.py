@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from trainyard.domain.addresses import AddressPolicy
+from trainyard.settings import Settings
 
 # No answer but the data of objects is larger: a page of a thousand keys of the greatest length has 6 MiB.
 ANSWER_BYTES = 10 * 1024**2
@@ -27,7 +27,7 @@ class NetworkLimits:
     max_pages: int = 10_000
 
     @classmethod
-    def of(cls, settings: Any, addresses: AddressPolicy | None = None) -> NetworkLimits:
+    def of(cls, settings: Settings, addresses: AddressPolicy | None = None) -> NetworkLimits:
         """Read the limits from the settings whose names begin with `store_`."""
         return cls(
             addresses or AddressPolicy.of(settings),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
+from trainyard.cluster.diagnose import waiting_reason
+from trainyard.cluster.labels import run_selector
 from trainyard.domain.names import RunKey
 
 log = logging.getLogger(__name__)
@@ -20,8 +22,9 @@ class PodWaits:
     Answers are kept for two seconds: everybody who follows a run asks the same.
     """
 
-    def __init__(self, kubernetes_connection: str, namespace: str) -> None:
-        self._connection = kubernetes_connection
+    def __init__(self, client: Callable[[], Any], namespace: str) -> None:
+        """Take what returns a client of the Kubernetes core API; it is asked for when it is first needed."""
+        self._client = client
         self._namespace = namespace
         self._kept: dict[RunKey, tuple[float, str]] = {}
 
@@ -35,11 +38,8 @@ class PodWaits:
         return self._kept[run][1]
 
     def _ask(self, run: RunKey) -> str:
-        from trainyard.cluster.diagnose import waiting_reason
-        from trainyard.cluster.labels import run_selector
-
         try:
-            api = _core_api(self._connection)
+            api = self._client()
             found = api.list_namespaced_pod(
                 self._namespace, label_selector=run_selector(run), _request_timeout=_ANSWER_SECONDS
             )
@@ -49,13 +49,6 @@ class PodWaits:
             return ""
         newest = max(pods, key=_created, default=None)
         return waiting_reason(newest) if newest else ""
-
-
-@lru_cache(maxsize=1)
-def _core_api(connection: str) -> Any:
-    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
-
-    return KubernetesHook(conn_id=connection).core_v1_client
 
 
 def _created(pod: dict[str, Any]) -> str:

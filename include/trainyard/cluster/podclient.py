@@ -1,4 +1,4 @@
-"""The pods of a run on the cluster: found by label, created once, stopped, removed."""
+"""The training pods on the cluster: found by label, created once, stopped, removed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import json
 import time
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 from trainyard.cluster.diagnose import ended
-from trainyard.cluster.labels import ACCOUNT, ATTEMPT, account_selector, run_of, run_selector
+from trainyard.cluster.labels import ACCOUNT, ATTEMPT, MANAGED_BY, OURS, account_selector, run_of, run_selector
+from trainyard.cluster.run import WorkspaceVolume
 from trainyard.cluster.status import clean, gpus_of
+from trainyard.cluster.volumes import mounts_workspace
 from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan
 from trainyard.errors import TrainyardError
 
-_RETRY_PAUSE_SECONDS = 2.0
-_LOOK_SECONDS = 0.2
 _AGAIN = {409, 429}
 
 
@@ -27,18 +27,20 @@ class TrainingPods:
     _silent = "Those who run the cluster have to look at its API; submit it again after that."
     _cure = "Give the service's user of the cluster the rights it needs in the namespace of the training pods."
 
-    def __init__(self, client: Any, namespace: str, patience_seconds: float = 60) -> None:
+    def __init__(
+        self,
+        client: Any,
+        namespace: str,
+        patience_seconds: float = 60,
+        retry_seconds: float = 2.0,
+        look_seconds: float = 0.2,
+    ) -> None:
+        """Use a client of the Kubernetes core API; `patience_seconds` is how long a call is tried again."""
         self._client = client
         self._namespace = namespace
         self._patience = patience_seconds
-
-    @classmethod
-    def of(cls, settings: Any) -> Self:
-        """Reach the cluster by the service's own connection."""
-        from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
-
-        client = KubernetesHook(conn_id=settings.kubernetes_connection).core_v1_client
-        return cls(client, settings.namespace)
+        self._retry_seconds = retry_seconds
+        self._look_seconds = look_seconds
 
     @staticmethod
     def attempt(pod: dict[str, Any]) -> int:
@@ -46,13 +48,19 @@ class TrainingPods:
 
     def of_run(self, run: RunKey) -> list[dict[str, Any]]:
         """Return the pods of a run, oldest attempt first."""
-        selector = run_selector(run)
-        found = self._asked("the list of pods", "list_namespaced_pod", self._namespace, label_selector=selector)
-        return sorted((self._data(pod) for pod in found.items), key=self.attempt)
+        return sorted(self._list(run_selector(run)), key=self.attempt)
 
     def newest(self, run: RunKey) -> dict[str, Any] | None:
         pods = self.of_run(run)
         return pods[-1] if pods else None
+
+    def all(self, volume: WorkspaceVolume) -> list[dict[str, Any]]:
+        """Return the pods of all runs that carry the service's labels and mount the workspace from this volume.
+
+        Another installation in the same namespace has a workspace of its own.
+        """
+        pods = self._list(f"{MANAGED_BY}={OURS}")
+        return [pod for pod in pods if run_of(pod["metadata"]["labels"]) and mounts_workspace(pod, volume)]
 
     def await_room(self, run: RunKey, plan: Plan, quota: int, grace_seconds: int) -> None:
         """Wait until the other pods of the run's account leave it room within the account's quota of GPUs.
@@ -71,9 +79,7 @@ class TrainingPods:
 
     def _of_account(self, account: str) -> list[dict[str, Any]]:
         """Return the pods of an account's runs that hold GPUs, or wait for some."""
-        selector = account_selector(account)
-        found = self._asked("the list of pods", "list_namespaced_pod", self._namespace, label_selector=selector)
-        pods = [self._data(pod) for pod in found.items]
+        pods = self._list(account_selector(account))
         mine = [pod for pod in pods if (pod["metadata"].get("annotations") or {}).get(ACCOUNT) == account]
         return [pod for pod in mine if gpus_of(pod) and _holds_its_place(pod)]
 
@@ -94,12 +100,19 @@ class TrainingPods:
                 if not (_is_full(error) or error.status == 409) or time.monotonic() > deadline:
                     message = f"the cluster refused the training pod: {refusal_of(error)}"
                     raise TrainyardError("S101", message, "Ask whoever keeps the cluster.") from None
-            time.sleep(_RETRY_PAUSE_SECONDS)
+            time.sleep(self._retry_seconds)
 
     def stop(self, pod_name: str, grace_seconds: int) -> None:
         """Ask the cluster to end a pod; one that is gone is fine."""
         what, place = f"the end of pod {pod_name}", (pod_name, self._namespace)
         self._asked(what, "delete_namespaced_pod", *place, grace_period_seconds=grace_seconds, judged=(404,))
+
+    def remove(self, pod: dict[str, Any], grace_seconds: int) -> None:
+        """Remove this very pod, not one that has got its name by now; one that is gone is fine."""
+        metadata = pod["metadata"]
+        name, body = metadata["name"], {"gracePeriodSeconds": grace_seconds, "preconditions": {"uid": metadata["uid"]}}
+        what, place = f"the removal of pod {name}", (name, self._namespace)
+        self._asked(what, "delete_namespaced_pod", *place, body=body, judged=(404, 409))
 
     def end_all(self, run: RunKey, grace_seconds: int) -> None:
         """End every pod of a run and return when none of them runs any more.
@@ -129,11 +142,15 @@ class TrainingPods:
         """Wait until `look` finds no pod; return the names of those that it finds when patience is at its end."""
         deadline = time.monotonic() + grace_seconds + self._patience
         while (left := look()) and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(self._look_seconds)
         return ", ".join(pod["metadata"]["name"] for pod in left)
 
     def _going(self, run: RunKey) -> list[dict[str, Any]]:
         return [pod for pod in self.of_run(run) if not ended(pod, now=time.time())]
+
+    def _list(self, selector: str) -> list[dict[str, Any]]:
+        found = self._asked("the list of pods", "list_namespaced_pod", self._namespace, label_selector=selector)
+        return [self._data(pod) for pod in found.items]
 
     def _found(self, pod_name: str) -> dict[str, Any] | None:
         pod = self._asked(f"pod {pod_name}", "read_namespaced_pod", pod_name, self._namespace, judged=(404,))
@@ -173,7 +190,7 @@ class TrainingPods:
                 said = type(error).__name__
             if time.monotonic() > deadline:
                 raise TrainyardError("S200", f"the Kubernetes API does not answer: {said}", self._silent)
-            time.sleep(_RETRY_PAUSE_SECONDS)
+            time.sleep(self._retry_seconds)
 
 
 def _holds_its_place(pod: dict[str, Any]) -> bool:
