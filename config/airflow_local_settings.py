@@ -7,6 +7,7 @@ pod took 3.9 s instead of 9.6 s, and a runner's private memory fell from 146 to 
 """
 
 import importlib
+import logging
 import sys
 from typing import Any
 
@@ -44,14 +45,11 @@ _NEEDED = {
         "trainyard.cluster.diagnose",
     ),
 }
-# What these processes are taught besides.
-_TAUGHT = {
-    "dag-processor": ("trainyard.airflow.parsing",),
-    "triggerer": ("trainyard.airflow.finalfaults", "trainyard.airflow.promptevents"),
-}
 
 
 def _prepare(process: str) -> None:
+    from trainyard.airflow.patches import apply
+
     for name in _NEEDED[process]:
         importlib.import_module(name)
     if process == "scheduler":
@@ -59,16 +57,18 @@ def _prepare(process: str) -> None:
         from trainyard.stores.s3.sessions import read_ahead
 
         read_ahead()
-    for name in _TAUGHT.get(process, ()):
-        importlib.import_module(name).install()
+    apply(process)
 
 
 for _process in _NEEDED.keys() & set(sys.argv):
-    _prepare(_process)
+    try:
+        _prepare(_process)
+    except Exception:  # what is not imported ahead is imported late: the process is slower, and it starts
+        logging.getLogger(__name__).warning("The %s starts unprepared", _process, exc_info=True)
 
 
 def task_instance_mutation_hook(task_instance: Any, dag_run: Any) -> None:
     """Let a run take the pool slots of the size that it was triggered with."""
-    from trainyard.airflow.slots import follow_size
+    from trainyard.airflow.runparameters import follow_size
 
     follow_size(task_instance, dag_run)

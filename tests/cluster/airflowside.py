@@ -228,7 +228,7 @@ def _outcome(run_id: str) -> dict[str, Any] | None:
 
 
 def cancel(run_id: str) -> None:
-    from trainyard.airflow.canceling import cancel as canceled
+    from trainyard.airflow.cancel import cancel as canceled
 
     canceled(run_id, run_id, "ada")
 

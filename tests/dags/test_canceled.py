@@ -18,7 +18,7 @@ from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-canceled = Late("trainyard.airflow.canceled")
+canceled = Late("trainyard.airflow.cancel")
 runs = Late("airflow.models.dagrun")
 tasks = Late("trainyard.airflow.tasks")
 xcoms = Late("airflow.models.xcom")

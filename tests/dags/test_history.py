@@ -460,13 +460,13 @@ class TestCanceling:
             _start(world)
 
         _submit(world)
-        monkeypatch.setattr("trainyard.airflow.canceling.time", SimpleNamespace(monotonic=monotonic, sleep=meanwhile))
+        monkeypatch.setattr("trainyard.airflow.cancel.time", SimpleNamespace(monotonic=monotonic, sleep=meanwhile))
         world.history.cancel(world.history.find(MODEL_ID), "grace")
         assert _states(world)["train"] == "skipped"
 
     def test_a_run_that_airflow_never_comes_to_know_is_refused_after_a_while(self, world, monkeypatch):
         _submit(world)
-        monkeypatch.setattr("trainyard.airflow.canceling._SETUP_SECONDS", 0)
+        monkeypatch.setattr("trainyard.airflow.cancel._SETUP_SECONDS", 0)
         with pytest.raises(TrainyardError, match="just being set up") as refusal:
             world.history.cancel(world.history.find(MODEL_ID), "grace")
         assert refusal.value.code.code == "C108"

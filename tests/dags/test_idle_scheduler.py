@@ -12,8 +12,8 @@ from late import Late
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-dbwatch = Late("trainyard.airflow.dbwatch")
-executors = Late("trainyard.airflow.executor")
+dbwatch = Late("trainyard.airflow.patches.databasewatch")
+executors = Late("trainyard.airflow.patches.executor")
 _LONG = 60.0
 
 

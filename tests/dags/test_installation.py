@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from late import Late
 
+from trainyard.airflow import patches
 from trainyard.local.environment import airflow_environment, read_env_file
 from trainyard.local.secrets import Secrets
 
@@ -53,7 +54,8 @@ def test_every_setting_that_differs_says_why():
 
 def test_everything_that_is_imported_once_for_all_is_there():
     made = runpy.run_path(str(_PROJECT / "config" / "airflow_local_settings.py"))
-    needed = {*itertools.chain(*made["_NEEDED"].values(), *made["_TAUGHT"].values())}
+    patched = {f"{patches.__name__}.{name}" for name in itertools.chain(*patches.PATCHES.values())}
+    needed = {*itertools.chain(*made["_NEEDED"].values())} | patched
     assert needed
     assert [name for name in needed if importlib.util.find_spec(name) is None] == []
 
@@ -80,3 +82,11 @@ def test_the_api_server_gets_the_front_door(monkeypatch):
     (app,) = _plugin().fastapi_apps
     assert (app["name"], app["url_prefix"]) == ("trainyard", "/v3")
     assert app["app"].state.service
+
+
+def test_a_process_whose_libraries_are_not_as_expected_starts_all_the_same(monkeypatch, capsys, caplog):
+    monkeypatch.setattr(sys, "argv", ["airflow", "triggerer"])
+    monkeypatch.setitem(sys.modules, "trainyard.airflow.trigger", None)
+    made = runpy.run_path(str(_PROJECT / "config" / "airflow_local_settings.py"))
+    assert made["task_instance_mutation_hook"]
+    assert "The triggerer starts unprepared" in capsys.readouterr().out + caplog.text

@@ -8,7 +8,7 @@ import sys
 
 _STEP = """
 import fcntl, signal, sys
-from trainyard.airflow.killing import killed_at_once
+from trainyard.airflow.tasks import killed_at_once
 signal.signal(signal.SIGTERM, lambda *_: print("as Airflow does: it goes on", flush=True))
 with killed_at_once(), open(sys.argv[1], "a") as lock:
     print("waiting", flush=True)
@@ -35,7 +35,7 @@ def test_a_step_that_waits_for_another_runs_dataset_ends_at_once(tmp_path):
 def test_what_was_done_at_a_kill_before_is_done_again_afterwards():
     import signal
 
-    from trainyard.airflow.killing import killed_at_once
+    from trainyard.airflow.tasks import killed_at_once
 
     before = signal.getsignal(signal.SIGTERM)
     with killed_at_once():

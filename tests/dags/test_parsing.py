@@ -13,7 +13,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # of a library that Airflow imports with its dag-processor
 ]
 
-parsing = Late("trainyard.airflow.parsing")
+staledags = Late("trainyard.airflow.patches.staledags")
+managerrepr = Late("trainyard.airflow.patches.managerrepr")
 models = Late("airflow.models.dag")
 managers = Late("airflow.dag_processing.manager")
 
@@ -23,7 +24,8 @@ def manager(monkeypatch):
     # Put back afterwards, whatever is installed now.
     kept = managers.DagFileProcessorManager.__repr__
     monkeypatch.setattr(managers.DagFileProcessorManager, "__repr__", kept)
-    parsing.install()
+    managerrepr.install()
+    staledags.install()
     made = managers.DagFileProcessorManager(max_runs=1)
     made._bundle_versions = {f"bundle-{number}": None for number in range(1000)}
     return made

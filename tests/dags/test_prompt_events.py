@@ -11,7 +11,7 @@ from late import Late
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-promptevents = Late("trainyard.airflow.promptevents")
+promptevents = Late("trainyard.airflow.patches.promptevents")
 runners = Late("airflow.jobs.triggerer_job_runner")
 triggers = Late("airflow.triggers.base")
 

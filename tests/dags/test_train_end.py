@@ -18,7 +18,7 @@ from trainyard.domain.outcome import Outcome
 pytestmark = pytest.mark.xdist_group("airflow")
 
 executors = Late("airflow.executors.base_executor")
-finalfaults = Late("trainyard.airflow.finalfaults")
+finalfaults = Late("trainyard.airflow.patches.finalfaults")
 jobs = Late("airflow.jobs.job")
 models = Late("airflow.models")
 outcomes = Late("trainyard.airflow.outcomes")

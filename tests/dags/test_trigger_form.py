@@ -21,7 +21,7 @@ exceptions = Late("airflow.exceptions")
 histories = Late("trainyard.airflow.history")
 serialized = Late("airflow.serialization.serialized_objects")
 serialized_models = Late("airflow.models.serialized_dag")
-slots = Late("trainyard.airflow.slots")
+slots = Late("trainyard.airflow.runparameters")
 types = Late("airflow.utils.types")
 
 VALUES = {"lr": 0.1, "epochs": 3, "nesterov": True, "note": "plain", "suffix": ""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ _WORKERS = 3
 # A scheduler: it starts workers, each says its pid, then sends them what it is told to.
 _SCHEDULER = """
 import multiprocessing, os, sys, time
-from trainyard.airflow.workqueue import WorkQueue
+from trainyard.airflow.patches.workqueue import Reports, WorkQueue
 
 def work(queue, said=1):
     os.write(said, f"{os.getpid()}\\n".encode())
@@ -25,7 +26,7 @@ def work(queue, said=1):
 
 if __name__ == "__main__":
     multiprocessing.set_start_method(sys.argv[1])
-    queue = WorkQueue()
+    queue = WorkQueue(Reports(), lambda message: None)
     workers = [multiprocessing.Process(target=work, args=(queue,)) for _ in range(int(sys.argv[2]))]
     for each in workers:
         each.start()
@@ -116,7 +117,7 @@ def test_workers_that_are_killed_do_not_hold_up_the_others(scheduler):
 
 _AIRFLOWS = """
 import sys
-from trainyard.airflow.executor import LocalExecutor
+from trainyard.airflow.patches.executor import LocalExecutor
 
 executor = LocalExecutor(parallelism=int(sys.argv[1]))
 executor.start()
@@ -142,3 +143,129 @@ def test_the_executors_workers_end_with_a_scheduler_that_ends(airflows):
     airflows.send("end")
     assert airflows.process.wait(30) == 0
     assert not airflows.left()
+
+
+_STEPS = """
+import os, signal, sys, time
+from types import SimpleNamespace
+from airflow.executors import local_executor
+from airflow.models.taskinstancekey import TaskInstanceKey
+from trainyard.airflow.patches.executor import LocalExecutor
+
+def run(workload, **_):
+    print("begun", workload.key.task_id, os.getpid(), flush=True)
+    while workload.sign and not os.path.exists(workload.sign):
+        time.sleep(0.02)
+
+local_executor.BaseExecutor.run_workload = staticmethod(run)
+executor = LocalExecutor(parallelism=int(sys.argv[1]))
+executor.start()
+print(*executor.workers, sep="\\n", flush=True)
+
+def key(name):
+    return TaskInstanceKey("dag", name, "run", 1, -1)
+
+for line in sys.stdin:
+    verb, name, sign = (line.split() + ["", ""])[:3]
+    if verb == "start":
+        states = {"running_state": None, "success_state": "success", "failure_state": "failed"}
+        workload = SimpleNamespace(key=key(name), display_name=name, sign=sign, **states)
+        executor.queued_tasks[workload.key] = workload
+        executor.running.add(workload.key)
+        executor._process_workloads([workload])
+    if verb == "revoke":
+        executor.revoke_task(ti=SimpleNamespace(key=key(name)))
+    if verb == "events":
+        executor.sync()
+        events = {each.task_id: str(state) for each, (state, _) in executor.get_event_buffer().items()}
+        running = sorted(each.task_id for each in executor.running)
+        print("events", events, running, flush=True)
+"""
+
+
+class _Steps:
+    """Airflow's executor with steps that last until a file is there."""
+
+    def __init__(self, scheduler, folder):
+        self.scheduler, self.folder = scheduler, folder
+
+    def send(self, *words):
+        print(*words, file=self.scheduler.process.stdin, flush=True)
+
+    def begun(self, name):
+        """Start a step that does not end by itself; return the worker that executes it."""
+        self.send("start", name, self.folder / name)
+        _, begun, pid = self.scheduler.line().split()
+        assert begun == name
+        return psutil.Process(int(pid))
+
+    def end(self, name):
+        (self.folder / name).touch()
+
+    def events(self):
+        """The states that the executor reports since the last time, and what it takes for running."""
+        self.send("events")
+        return ast.literal_eval("(" + self.scheduler.line().removeprefix("events ").replace("} [", "}, [") + ")")
+
+    def until_events(self):
+        """The first states that it reports."""
+        found = []
+        wait_for(lambda: found.append(self.events()) or found[-1][0], 15)
+        return found[-1]
+
+
+@pytest.fixture
+def steps(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
+    return _Steps(start(_STEPS, str(_WORKERS)), tmp_path)
+
+
+def test_a_step_whose_worker_is_killed_has_failed_at_once_and_gives_its_place_back(steps):
+    steps.begun("lost").kill()
+    assert steps.until_events() == ({"lost": "failed"}, [])
+
+
+def test_the_death_of_a_worker_is_not_the_end_of_the_steps_of_others(steps):
+    lost, _ = steps.begun("lost"), steps.begun("other")
+    lost.kill()
+    assert steps.until_events() == ({"lost": "failed"}, ["other"])
+    steps.end("other")
+    assert steps.until_events() == ({"other": "success"}, [])
+
+
+def test_a_step_that_ended_before_its_worker_was_killed_has_succeeded(steps):
+    worker = steps.begun("done")
+    steps.end("done")
+    assert steps.until_events() == ({"done": "success"}, [])
+    worker.kill()
+    steps.begun("next")
+    assert steps.events() == ({}, ["next"])
+
+
+def test_a_step_that_is_executed_again_while_it_is_resumed_ends_once(steps):
+    steps.begun("twice")
+    steps.send("start", "twice", "")  # the resumption, which ends at once
+    assert steps.scheduler.line().startswith("begun twice")
+    assert steps.events() == ({}, ["twice"])
+    steps.end("twice")
+    assert steps.until_events() == ({"twice": "success"}, [])
+
+
+def test_what_a_worker_reports_of_a_revoked_step_counts_for_nothing(steps):
+    steps.begun("stuck")
+    steps.send("revoke", "stuck")
+    steps.end("stuck")
+    steps.begun("next")
+    steps.end("next")
+    assert steps.until_events() == ({"next": "success"}, [])
+
+
+def test_an_executor_of_another_shape_is_used_as_it_is(monkeypatch, caplog, capsys):
+    from airflow.executors import local_executor
+
+    from trainyard.airflow.patches.executor import fitting_executor
+
+    monkeypatch.delattr(local_executor.LocalExecutor, "_read_results")
+    assert fitting_executor() is local_executor.LocalExecutor
+    assert "LocalExecutor._read_results is not there" in caplog.text + capsys.readouterr().out

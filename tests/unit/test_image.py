@@ -148,7 +148,7 @@ class TestRunning:
         assert found["package"] == f"{folder}/opt/trainyard/include/trainyard"
         assert found["local settings"] == f"{folder}/opt/trainyard/config/airflow_local_settings.py"
         assert found["auth manager"] == "AccountAuthManager"
-        assert found["executor"] == "trainyard.airflow.executor"
+        assert found["executor"] == "trainyard.airflow.patches.executor"
         assert found["timetables"] == ["trainyard.airflow.timetable.TrainingTimetable"]
         assert found["bundles"]["dags-folder"] == f"{folder}/opt/trainyard/dags"
         assert found["bundles"]["trainings"].startswith(f"{folder}/opt/airflow/bundles/trainings")

@@ -12,11 +12,12 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
     DagDetails,
     PoolDetails,
 )
-from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager, SimpleAuthManagerRole
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.common.types import MenuItem
+from airflow.configuration import conf
 
 from trainyard.airflow.app import current_app
-from trainyard.airflow.knownusers import KnownUsers
 
 if TYPE_CHECKING:  # a manager whose methods are not abstract, so that they may be called from here
     Narrowed = SimpleAuthManager
@@ -116,6 +117,22 @@ class OwnAccountsOnly(Narrowed):
         return {record.id for record in records if record and record.account in mine}
 
 
+class KnownUsers(SimpleAuthManager):
+    """Airflow's simple auth manager for users in its list alone, with the role that they have there now."""
+
+    def deserialize_user(self, token: dict[str, Any]) -> SimpleAuthManagerUser:
+        """Return the user of a token; raise ValueError, which is a 401, for an unknown user or role."""
+        claimed = super().deserialize_user(token)
+        if conf.getboolean("core", "simple_auth_manager_all_admins"):
+            return claimed
+        found = next((user for user in self.get_users() if user.username == claimed.username), None)
+        if found is None:
+            raise ValueError("there is no such user")
+        if not _known(claimed.role) or not _known(found.role):
+            raise ValueError("there is no such role")
+        return found
+
+
 class AccountAuthManager(OwnAccountsOnly, KnownUsers):
     """Airflow's simple auth manager, narrowed and for users that there are.
 
@@ -129,3 +146,7 @@ def _of_all_dags(method: Any, access_entity: DagAccessEntity | None) -> bool:
         # Events of no DAG, such as a connection that was made, are listed to whoever may ask for all.
         return access_entity is not DagAccessEntity.AUDIT_LOG
     return access_entity is None
+
+
+def _known(role: Any) -> bool:
+    return isinstance(role, str) and role.upper() in SimpleAuthManagerRole.__members__

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, get_parsing_context, task
 
 from trainyard.airflow import tasks
-from trainyard.airflow.form import form_of
+from trainyard.airflow.runparameters import form_of
 from trainyard.airflow.timetable import TrainingTimetable
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import checks_pool, transfers_pool

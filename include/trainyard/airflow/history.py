@@ -15,8 +15,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import and_, exists, literal, select
 from sqlalchemy.orm import Session
 
-from trainyard.airflow.canceled import CANCELED, canceled_by
-from trainyard.airflow.canceling import cancel
+from trainyard.airflow.cancel import CANCELED, cancel, canceled_by
 from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, value_of
 from trainyard.airflow.tasklogs import remove_task_logs
 from trainyard.core.catalogue import Catalogue, Training

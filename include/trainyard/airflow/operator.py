@@ -10,7 +10,7 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from trainyard.airflow.app import current_app
-from trainyard.airflow.canceled import check_not_canceled
+from trainyard.airflow.cancel import check_not_canceled
 from trainyard.airflow.outcomes import end_with, outcome_of_step
 from trainyard.airflow.runkeys import run_of
 from trainyard.airflow.trigger import TrainingPodTrigger

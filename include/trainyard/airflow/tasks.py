@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from trainyard.airflow.app import App, current_app
-from trainyard.airflow.canceled import canceled_by, check_not_canceled, who_canceled
-from trainyard.airflow.killing import killed_at_once
+from trainyard.airflow.cancel import canceled_by, check_not_canceled, who_canceled
 from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, end_with, outcome_of_step, outcome_so_far, said
 from trainyard.airflow.runkeys import run_of
 from trainyard.core.catalogue import Training
@@ -19,6 +21,7 @@ from trainyard.domain.outcome import Outcome
 from trainyard.workspace.layout import Workspace
 
 log = logging.getLogger(__name__)
+_KILLED = 128 + signal.SIGTERM
 
 
 def validate(training_id: str, **context: Any) -> None:
@@ -184,3 +187,17 @@ def _account(limits: Any, training: Training) -> Any:
     if account is None:
         raise TrainyardError("C104", f"there is no account {training.account} any more", "Submit it to another one.")
     return account
+
+
+@contextmanager
+def killed_at_once() -> Iterator[None]:
+    """End the process at SIGTERM, in the midst of whatever it does; for the main thread of a step that survives that.
+
+    Airflow's own answer to SIGTERM lets a Python function run on, for five seconds until SIGKILL: a staging would go on
+    while the canceled run is being cleaned up.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: os._exit(_KILLED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

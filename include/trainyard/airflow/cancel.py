@@ -1,25 +1,64 @@
-"""Cancel a run in Airflow: no step of it starts any more, its program is ended, and what there is is still stored."""
+"""Cancel a run in Airflow, and let its steps see that it was.
+
+No step of a canceled run starts any more, its program is ended, and what there is is still stored.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from airflow.models.dagrun import DagRun
-from airflow.models.serialized_dag import SerializedDagModel
-from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom import XComModel
-from airflow.utils.session import create_session
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from trainyard.airflow.canceled import CANCELED, spare_mark
+from trainyard.airflow.outcomes import said
+from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
 
+# Steps look whether they were canceled; Airflow's tables are the api-server's, which cancels.
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+# Who canceled the run: an XCom of the validate step.
+CANCELED = "canceled"
 # Airflow knows a run a second or two after its submission, on a busy machine later.
 _SETUP_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
 _OVER = ("success", "failed", "skipped", "upstream_failed")
+
+
+def spare_mark(clear_number: int) -> str:
+    """Return the key under which the train step has the mark too, for the runs of a DAG run that was cleared so often.
+
+    A step's XComs are cleared when it starts: what validate has is lost if it starts at the moment of the cancel.
+    """
+    return f"{CANCELED}-{clear_number}"
+
+
+def who_canceled(context: Mapping[str, Any]) -> str | None:
+    """Return who canceled the run, None where nobody did."""
+    who = said(context, "validate", CANCELED)
+    return str(who) if who else None
+
+
+def canceled_by(who: str) -> Outcome:
+    return Outcome("C204", f"canceled by {who}", "Submit it again to train.")
+
+
+def check_not_canceled(context: Mapping[str, Any]) -> None:
+    """Raise TrainyardError C204 in a step of a run that was canceled.
+
+    A cancel skips the steps that have not started; a scheduler that is about to queue one does not always notice.
+    """
+    look = _who_canceled_before if context["ti"].task_id == "validate" else who_canceled
+    if who := look(context):
+        outcome = canceled_by(who)
+        raise TrainyardError("C204", outcome.message, outcome.cure)
+
+
+def _who_canceled_before(context: Mapping[str, Any]) -> str | None:
+    who = said(context, "train", spare_mark(context["dag_run"].clear_number))
+    if who:
+        context["ti"].xcom_push(key=CANCELED, value=who)
+    return str(who) if who else None
 
 
 def cancel(training_id: str, model_id: str, caller: str) -> None:
@@ -37,6 +76,10 @@ def cancel(training_id: str, model_id: str, caller: str) -> None:
 def _stopped(training_id: str, model_id: str, caller: str) -> bool:
     """Stop a run; return whether there was one."""
     from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+    from airflow.models.dagrun import DagRun
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
 
     with create_session() as session:
         dag = SerializedDagModel.get_dag(training_id, session=session)
@@ -59,17 +102,25 @@ def _trains(session: Session, run: Any) -> bool:
     """Say whether a run's program still runs or is to run; raise C108 if the run has ended."""
     if str(run.state) in ("success", "failed"):
         raise TrainyardError("C108", f"{run.run_id} has ended already", "There is nothing to cancel.")
-    task = TaskInstance
-    steps = select(task.task_id, task.state).where(task.dag_id == run.dag_id, task.run_id == run.run_id)
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import select
+
+    of_run = (TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id)
+    steps = select(TaskInstance.task_id, TaskInstance.state).where(*of_run)
     states = {row.task_id: row.state for row in session.execute(steps)}
     return states.get("train") not in _OVER and "failed" not in states.values()
 
 
 def _is_canceled(session: Session, run: Any) -> bool:
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+
     said = select(XComModel.key).where(XComModel.dag_run_id == run.id, XComModel.key == CANCELED)
     return session.scalar(said) is not None
 
 
 def _mark(session: Session, run: Any, caller: str) -> None:
+    from airflow.models.xcom import XComModel
+
     for task_id, key in (("validate", CANCELED), ("train", spare_mark(run.clear_number))):
         XComModel.set(key, caller, dag_id=run.dag_id, task_id=task_id, run_id=run.run_id, session=session)

@@ -1,4 +1,4 @@
-"""The form that triggers a run: size, command and hyperparameters, each typed, the manifest's values as defaults."""
+"""The parameters of a run: the form that triggers it, and the pool slots of the size that it was triggered with."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from airflow.sdk import Param
 from trainyard.core.catalogue import Training
 from trainyard.domain.hyperparameters import COMMAND, LONGEST_TEXT, SIZE, Value
 from trainyard.domain.limits import Size
+from trainyard.domain.names import is_model_id
 from trainyard.domain.overrides import LONGEST_COMMAND
 from trainyard.domain.plan import amounts
 from trainyard.quantity import cpu_text, memory_text
 
+_TRAIN = "train"
 # Where the pool and the slots of each size stand in the schema of the field `size`; JSON Schema passes it over.
 POOLS = "pools"
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -27,6 +29,21 @@ def form_of(training: Training) -> dict[str, Param]:
     if training.sizes:
         fields = {SIZE: _size(training), **fields}
     return fields | {name: _hyperparameter(name, value) for name, value in training.spec.hyperparameters.items()}
+
+
+def follow_size(task_instance: Any, dag_run: Any) -> None:
+    """Set pool and slots of a train task by its run's own size.
+
+    Airflow calls this in the scheduler whenever it makes or clears a task instance, in a transaction that must not be
+    disturbed: what is needed is read from the DAG's form alone, and what is not as expected leaves the task as it is.
+    """
+    given = getattr(dag_run, "conf", None)
+    if task_instance.task_id != _TRAIN or not isinstance(given, dict) or not is_model_id(task_instance.dag_id):
+        return
+    form = task_instance.task.dag.params
+    found = pool_of(form.get_param(SIZE).schema, given.get(SIZE)) if SIZE in form else None
+    if found:
+        task_instance.pool, task_instance.pool_slots = found
 
 
 def pool_of(schema: Mapping[str, Any], size: object) -> tuple[str, int] | None:

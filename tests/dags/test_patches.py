@@ -1,0 +1,58 @@
+"""Patches of Airflow fit the version that is pinned, and leave one that has another shape alone."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from late import Late
+
+from trainyard.airflow import patches
+
+pytestmark = [
+    pytest.mark.xdist_group("airflow"),
+    pytest.mark.filterwarnings("ignore"),  # of a library that Airflow imports with its dag-processor
+]
+
+runners = Late("airflow.jobs.triggerer_job_runner")
+managers = Late("airflow.dag_processing.manager")
+
+
+@pytest.fixture(autouse=True)
+def _airflow_as_it_comes(monkeypatch):
+    """Put back afterwards what a patch changes."""
+    monkeypatch.setattr(runners.TriggerRunner, "run_trigger", runners.TriggerRunner.run_trigger)
+    for name in ("deactivate_deleted_dags", "__repr__"):
+        monkeypatch.setattr(managers.DagFileProcessorManager, name, getattr(managers.DagFileProcessorManager, name))
+
+
+@pytest.fixture
+def warnings(caplog, capsys):
+    return lambda: [line for line in (caplog.text + capsys.readouterr().out).splitlines() if "left as it is" in line]
+
+
+@pytest.mark.parametrize("process", sorted(patches.PATCHES))
+def test_every_patch_fits_the_pinned_airflow(process, warnings):
+    patches.apply(process)
+    assert warnings() == []
+
+
+def test_a_part_that_is_gone_or_takes_something_else_leaves_airflow_as_it_is(monkeypatch, warnings):
+    as_usual = runners.TriggerRunner.run_trigger
+    monkeypatch.delattr(runners.TriggerRunner, "sync_state_to_supervisor")
+    monkeypatch.setattr(managers.DagFileProcessorManager, "deactivate_deleted_dags", lambda bundle: None)
+    changed = managers.DagFileProcessorManager.deactivate_deleted_dags
+    patches.apply("triggerer")
+    patches.apply("dag-processor")
+    assert runners.TriggerRunner.run_trigger is as_usual
+    assert managers.DagFileProcessorManager.deactivate_deleted_dags is changed
+    assert [line.split("patch ")[1].split()[0] for line in warnings()] == ["promptevents", "staledags"]
+
+
+def test_a_patch_that_cannot_be_imported_keeps_no_process_from_starting(monkeypatch, warnings):
+    def broken(name):
+        raise ImportError(f"no module named {name}")
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+    patches.apply("triggerer")
+    assert len(warnings()) == 2
