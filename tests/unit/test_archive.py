@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive, unpack_archive
 
 from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive, unpack_archive
 from trainyard.settings import read_settings
 
 RULES = ArchiveRules()
@@ -49,7 +49,7 @@ def problems(path: Path, rules: ArchiveRules = RULES) -> tuple[Problem, ...]:
     with pytest.raises(TrainyardError) as caught:
         check_archive(path, rules)
     assert caught.value.code.code == "C102"
-    assert all(problem.cure for problem in caught.value.problems)
+    assert all(problem.hint for problem in caught.value.problems)
     return caught.value.problems
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from intake_samples import change, limits, read, refusal
-from trainyard.manifest.document import read_document
 
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import TrainingSpec
+from trainyard.manifest.document import read_document
 
 FOLDER = Path(__file__).parents[1] / "manifests"
 VERDICTS = read_document((FOLDER / "verdicts.yaml").read_bytes(), 2**20).data
@@ -48,7 +48,7 @@ def test_a_bad_manifest_is_refused_for_the_right_reasons(name):
         assert any(words in message for message in messages), (words, messages)
     for problem in error.problems:
         assert problem.line
-        assert problem.cure
+        assert problem.hint
 
 
 S3_TEMPLATE = "CHATTG1__PredictiveModeling__nl-de-ml_dlaas_working_with_new_models-block1@b83c855d.yml"

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from samples import LIMITS, SPEC, training
-from trainyard.manifest.schema import schema_data
 
 from trainyard.core.catalogue import Training
 from trainyard.domain.overrides import LONGEST_COMMAND, overridden, overrides
 from trainyard.domain.plan import make_plan, sizes_for
 from trainyard.domain.training import Resources
 from trainyard.errors import TrainyardError
+from trainyard.manifest.schema import schema_data
 
 VALUES = {"lr": 0.1, "epochs": 3, "nesterov": True, "note": "plain"}
 TRAINING = training(hyperparameters=VALUES, sizes=sizes_for(LIMITS.accounts["vision"], LIMITS))
@@ -90,7 +90,7 @@ def test_a_wrong_value_is_refused_by_its_name(name, value):
     assert error.code.code == "C110"
     (problem,) = error.problems
     assert name in problem.message
-    assert problem.cure
+    assert problem.hint
 
 
 def test_every_wrong_value_is_told_at_once():
@@ -99,7 +99,7 @@ def test_every_wrong_value_is_told_at_once():
 
 def test_a_name_that_the_form_does_not_have_is_refused_with_those_it_has():
     (problem,) = _refusal({"learning_rate": 1}).problems
-    assert problem.cure == "Use one of size, command, lr, epochs, nesterov, note."
+    assert problem.hint == "Use one of size, command, lr, epochs, nesterov, note."
 
 
 def test_a_size_that_the_account_does_not_own_is_refused():

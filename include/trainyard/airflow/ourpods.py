@@ -15,7 +15,7 @@ _GONE, _REPLACED = 404, 409
 class OurPods(TrainingPods):
     """The pods of all runs in one namespace, as JSON data. Every call is tried again for a while."""
 
-    _cure = "Let the workers' user of the cluster list and delete pods in the namespace of the training pods."
+    _hint = "Let the workers' user of the cluster list and delete pods in the namespace of the training pods."
 
     def all(self, volume: WorkspaceVolume) -> list[dict[str, Any]]:
         """Return the pods that carry the service's labels and mount the workspace from this volume.
