@@ -38,7 +38,7 @@ def main() -> int:
         for part in parts:
             figures += PARTS[part](_say)
     except TrainyardError as error:
-        print(f"{error}. {error.cure}", file=sys.stderr)
+        print(f"{error}. {error.hint}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

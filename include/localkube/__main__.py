@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _only_server(folder):
             _serve(_config(options, folder), options.port)
     except TrainyardError as error:
-        print(f"{error} {error.cure}", file=sys.stderr)
+        print(f"{error} {error.hint}", file=sys.stderr)
         return 1
     return 0
 
@@ -120,8 +120,8 @@ def _only_server(folder: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        cure = "Stop that server first, or take another folder."
-        raise TrainyardError("S200", f"a server already runs the cluster in {folder}.", cure) from None
+        hint = "Stop that server first, or take another folder."
+        raise TrainyardError("S200", f"a server already runs the cluster in {folder}.", hint) from None
     return lock
 
 
@@ -172,8 +172,8 @@ def _listen(port: int) -> socket.socket:
     try:
         listener = socket.create_server(("127.0.0.1", port), backlog=256)
     except OSError as error:
-        cure = "Give another one with --port."
-        raise TrainyardError("S200", f"port {port} of 127.0.0.1 cannot be had: {error.strerror}.", cure) from None
+        hint = "Give another one with --port."
+        raise TrainyardError("S200", f"port {port} of 127.0.0.1 cannot be had: {error.strerror}.", hint) from None
     # Connections take it over. An answer is written as head and body, and the client's kernel acknowledges the head
     # only after 40 ms: without this every call of a connection would take that long.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -30,8 +30,8 @@ def choose_isolation(wanted: str, root: Path) -> str:
             return candidate
         refusals.append(f"{candidate}: {refusal}")
     if wanted != AUTO:
-        cure = f"Leave the choice to the cluster with {AUTO}, or take {mounts.PATHS}."
-        raise TrainyardError("S101", f"this machine does not allow the isolation {'; '.join(refusals)}.", cure)
+        hint = f"Leave the choice to the cluster with {AUTO}, or take {mounts.PATHS}."
+        raise TrainyardError("S101", f"this machine does not allow the isolation {'; '.join(refusals)}.", hint)
     return mounts.PATHS
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -64,11 +64,23 @@ _ROWS = (
     Code("S500", 500, "the service failed"),
 )
 CODES = {row.code: row for row in _ROWS}
+# What a hint was called before 0.2: written beside it until 0.3, and read where no hint is.
+_FORMER_NAME = "cure"
+
+
+def with_former_name(data: dict[str, Any]) -> dict[str, Any]:
+    """Return JSON data that also has its `hint` under the name that it had before 0.2."""
+    return {**data, _FORMER_NAME: data["hint"]}
+
+
+def hint_of(data: Mapping[str, Any]) -> Any:
+    """Return the hint in JSON data, of whatever version wrote it; None where there is none."""
+    return data.get("hint", data.get(_FORMER_NAME))
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault of a submission: where it is, what was seen there, and the cure.
+    """One fault of a submission: where it is, what was seen there, and the hint.
 
     `path` is dotted with list indices (`training_data_reference[0].source.type`); `line` and `column`
     count from 1; `seen` is the value as text, masked where it is a credential. `file` is the manifest's name where
@@ -76,7 +88,7 @@ class Problem:
     """
 
     message: str
-    cure: str
+    hint: str
     path: str = ""
     line: int | None = None
     column: int | None = None
@@ -85,11 +97,14 @@ class Problem:
     file: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("message", "cure", "path", "seen", "file"):
+        for name in ("message", "hint", "path", "seen", "file"):
             object.__setattr__(self, name, _on_one_line(getattr(self, name)))
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.place, self.message, self.cure) if part)
+        return " ".join(part for part in (self.place, self.message, self.hint) if part)
+
+    def as_dict(self) -> dict[str, Any]:
+        return with_former_name(asdict(self))
 
     @property
     def place(self) -> str:
@@ -106,13 +121,13 @@ def _on_one_line(text: str | None) -> str | None:
 
 
 class TrainyardError(Exception):
-    """Anything that Trainyard refuses or fails at, with its code, the sentence and the cure."""
+    """Anything that Trainyard refuses or fails at, with its code, the sentence and the hint."""
 
-    def __init__(self, code: str, message: str, cure: str = "", problems: Iterable[Problem] = ()) -> None:
+    def __init__(self, code: str, message: str, hint: str = "", problems: Iterable[Problem] = ()) -> None:
         super().__init__(message)
         self.code = CODES[code]
         self.message = message
-        self.cure = cure
+        self.hint = hint
         self.problems = tuple(problems)
         # Whole seconds after which the same request may be let through; None where waiting does not help.
         self.retry_after: int | None = None
@@ -127,13 +142,8 @@ class TrainyardError(Exception):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the error as JSON data, as REST answers and `--output json` show it."""
-        return {
-            "code": self.code.code,
-            "fault": self.fault.value,
-            "message": self.message,
-            "cure": self.cure,
-            "problems": [asdict(problem) for problem in self.problems],
-        }
+        told = {"code": self.code.code, "fault": self.fault.value, "message": self.message, "hint": self.hint}
+        return {**with_former_name(told), "problems": [problem.as_dict() for problem in self.problems]}
 
     @classmethod
     def refused(cls, problems: Iterable[Problem]) -> TrainyardError:

@@ -105,9 +105,9 @@ class ClusterProbe:
         if pod.status.phase == "Succeeded":
             return
         said = self._core.read_namespaced_pod_log(name, self._target.namespace, _preload_content=False).data.decode()
-        cure = f"Pods have to be allowed to write in {self._target.workspace}, and the image needs sh and python3."
+        hint = f"Pods have to be allowed to write in {self._target.workspace}, and the image needs sh and python3."
         raise UnfitClusterError(
-            f"the first pod failed: {said.strip() or pod.status.reason or 'it said nothing'}. {cure}"
+            f"the first pod failed: {said.strip() or pod.status.reason or 'it said nothing'}. {hint}"
         )
 
 

@@ -24,7 +24,7 @@ def test_a_missing_bucket_is_refused_with_its_name_and_endpoint(bucket: Bucket, 
     error = refused(bucket.missing(), deed)
     assert (error.why, error.code.code) == (Why.NO_BUCKET, "C103")
     assert error.message == f"there is no bucket no-such-bucket at {bucket.ref.endpoint}"
-    assert error.cure
+    assert error.hint
 
 
 @pytest.mark.parametrize("deed", DEEDS)
@@ -57,7 +57,7 @@ def test_an_unreachable_endpoint_fails_in_seconds_with_a_sentence(remote: Bucket
     assert time.monotonic() - began < 15
     assert (error.why, error.code.code, error.code.retried) == (Why.UNREACHABLE, "S302", True)
     assert "cannot be reached" in error.message
-    assert error.cure
+    assert error.hint
 
 
 def test_a_user_and_password_in_an_endpoint_are_not_told(remote: Bucket) -> None:
@@ -88,7 +88,7 @@ def test_a_plain_web_page_is_told_from_a_store(remote: Bucket) -> None:
         finally:
             server.shutdown()
     assert error.why in (Why.NO_BUCKET, Why.BROKEN)
-    assert error.cure.startswith("Check ")
+    assert error.hint.startswith("Check ")
 
 
 def test_a_read_only_bucket_is_not_deleted_from(remote: Bucket) -> None:

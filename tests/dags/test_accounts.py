@@ -111,12 +111,12 @@ class TestMembers:
         assert root.delete(f"/models/{_OTHER}").status_code == 204
         assert yard.catalogue.ids() == {MODEL_ID}
 
-    def test_a_token_that_has_run_out_is_refused_with_the_cure(self, yard):
+    def test_a_token_that_has_run_out_is_refused_with_the_hint(self, yard):
         answer = yard.client("ada", expiration_time_in_seconds=-60).get("/models")
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (401, "C105")
         assert error["message"] == "the token has run out"
-        assert "trainyard login" in error["cure"]
+        assert "trainyard login" in error["hint"]
 
 
 class TestQuota:

@@ -111,7 +111,7 @@ class TestAirflow:
         finally:
             crypto.get_fernet.cache_clear()
         assert not found.ok
-        assert "AIRFLOW__CORE__FERNET_KEY" in found.cure
+        assert "AIRFLOW__CORE__FERNET_KEY" in found.hint
 
 
 def _use_key(monkeypatch, key):
@@ -154,7 +154,7 @@ class TestCluster:
         with served(lambda *_: (403, {})) as url, pytest.raises(TrainyardError) as caught:
             cluster(url).nodes()
         assert "not allowed to list nodes" in caught.value.message
-        assert "deploy/kubernetes/examples/doctor.yaml" in caught.value.cure
+        assert "deploy/kubernetes/examples/doctor.yaml" in caught.value.hint
 
     def test_verbs_that_are_refused_are_named_and_no_pod_is_asked_for(self, cluster):
         asked = []

@@ -99,8 +99,8 @@ def _fault_of(answer, caller):
 def _fault_of_error(answer):
     with suppress(ValueError, KeyError, TypeError):
         error = answer.json()["error"]
-        whole = all(error[name] for name in ("code", "message", "cure")) and error["fault"] == "client"
-        return "" if whole and all(problem["cure"] for problem in error["problems"]) else "has no cure"
+        whole = all(error[name] for name in ("code", "message", "hint")) and error["fault"] == "client"
+        return "" if whole and all(problem["hint"] for problem in error["problems"]) else "has no hint"
     return "is no error as described"
 
 

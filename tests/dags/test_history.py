@@ -79,7 +79,7 @@ class TestOutcomes:
     def test_results_that_were_not_stored_fail_a_run_that_was_trained_and_is_billed(self):
         ends = {"train": _TRAINED.as_dict(), "upload": _FULL.as_dict()}
         outcome = histories.outcome_of("failed", {**_ALL, "upload": "failed"}, ends)
-        assert outcome == Outcome("S303", _FULL.message, _FULL.cure, 0, **_BILLED)
+        assert outcome == Outcome("S303", _FULL.message, _FULL.hint, 0, **_BILLED)
 
     def test_the_first_step_that_failed_is_the_reason(self):
         ends = {"train": _CRASHED.as_dict(), "upload": _FULL.as_dict()}
@@ -552,7 +552,7 @@ _HOSTILE = [
     {"gpu_seconds": float("nan"), "started_at": float("nan"), "finished_at": float("inf")},
     {"gpu_seconds": -1e9, "started_at": -5, "finished_at": -7.5},
     {"gpu_seconds": True, "started_at": False},
-    {"code": "C999", "message": None, "cure": 7},
+    {"code": "C999", "message": None, "hint": 7},
     {"code": None, "message": ["a"], "gpu_seconds": None},
     {"__class__": "os.system", "__data__": "true"},
     {"__classname__": "os.system", "__data__": "true", "__version__": 1},

@@ -102,7 +102,7 @@ class _Door(BaseHTTPRequestHandler):
             return self._say(201 if right else 401, {"access_token": f"token-{server.signed_in}"})
         server.seen.append((self.path, self.headers["Idempotency-Key"], body))
         if self.headers["Authorization"] != f"Bearer token-{server.valid_token}":
-            error = {"code": "C105", "message": "not valid", "cure": "", "problems": []}
+            error = {"code": "C105", "message": "not valid", "hint": "", "problems": []}
             return self._say(401, {"error": error})
         if server.pauses:
             return self._say(429, {"error": {"code": "C120"}}, server.pauses.pop())
@@ -168,8 +168,8 @@ class TestFrontDoor:
         assert (refusal.value.fault, server.pauses) == (Fault.SERVICE, [])
 
     def test_a_refusal_keeps_its_problems(self, submit, server):
-        problem = {"message": "no name.", "cure": "Add it.", "line": 3, "code": "C101", "of a later version": 1}
-        server.answer = 400, {"error": {"code": "C101", "message": "1", "cure": "2", "problems": [problem]}}
+        problem = {"message": "no name.", "hint": "Add it.", "line": 3, "code": "C101", "of a later version": 1}
+        server.answer = 400, {"error": {"code": "C101", "message": "1", "hint": "2", "problems": [problem]}}
         with pytest.raises(TrainyardError) as refusal:
             submit()
         assert refusal.value.fault is Fault.CLIENT
@@ -188,7 +188,7 @@ class TestFrontDoor:
             with pytest.raises(TrainyardError) as refusal:
                 submit(password)
             assert refusal.value.fault is Fault.SERVICE
-            assert password not in refusal.value.message + refusal.value.cure
+            assert password not in refusal.value.message + refusal.value.hint
 
     def test_a_front_door_that_is_down_is_the_services_fault(self, submit, server):
         with pytest.raises(TrainyardError, match="does not answer") as refusal:

@@ -42,7 +42,7 @@ class TestRefusals:
         with pytest.raises(TrainyardError) as refusal:
             runkeys.run_of({"run_id": run_id}, MODEL_ID, catalogue)
         assert (refusal.value.code.code, refusal.value.code.retried) == ("C110", False)
-        assert refusal.value.cure == "Start the run without an id of your own."
+        assert refusal.value.hint == "Start the run without an id of your own."
         assert len(refusal.value.message) < 200
 
     def test_a_training_of_an_id_of_another_form_has_no_run(self, catalogue):

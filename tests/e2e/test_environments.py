@@ -98,7 +98,7 @@ def test_a_program_that_removes_its_result_folder_is_told_that_it_is_a_mount_poi
     outcome = yard.finished(removing)["outcome"]
     if outcome["code"] is not None:  # where containers have no mounts, the folder is one like any other
         assert "mount point" in outcome["message"]
-        assert "inside" in outcome["cure"]
+        assert "inside" in outcome["hint"]
 
 
 def test_a_completed_run_says_what_its_end_cut_off(yard: Yard, leaving: str) -> None:

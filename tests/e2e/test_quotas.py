@@ -65,7 +65,7 @@ def test_more_gpus_than_the_account_owns_are_refused_at_the_door(yard: Yard) -> 
     (problem,) = refusal["problems"]
     assert (refusal["code"], problem["path"]) == ("C104", "model_definition.execution.resource")
     assert problem["line"]
-    assert "small" in problem["cure"]
+    assert "small" in problem["hint"]
 
 
 def test_every_fault_of_a_submission_is_told_at_once_and_nothing_is_registered(yard: Yard) -> None:

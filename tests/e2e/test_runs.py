@@ -84,7 +84,7 @@ def test_a_program_that_fails_leaves_its_exit_code_its_reason_and_its_log(yard: 
     shown = yard.trainyard("show", failing).stdout
     assert "Reason " in shown
     assert "exit code 3" in shown
-    assert "Cure " in shown
+    assert "Hint " in shown
     assert "giving up" in yard.stored(failing, "learner-1/training-log.txt")
 
 

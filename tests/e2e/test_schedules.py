@@ -85,7 +85,7 @@ def test_new_data_trains_again_and_the_same_data_does_not(yard: Yard) -> None:
 def test_a_run_with_a_schedule_cannot_be_deleted_with_its_training(yard: Yard) -> None:
     first = _submit(yard, "'@yearly'")
     refused = yard.data("delete", first, "--yes", fails=True)["error"]
-    assert (refused["code"], f"trainyard unschedule {first}" in refused["cure"]) == ("C111", True)
+    assert (refused["code"], f"trainyard unschedule {first}" in refused["hint"]) == ("C111", True)
     yard.trainyard("unschedule", first, "--yes")
     yard.trainyard("delete", first, "--yes")
     assert yard.data("show", first, fails=True)["error"]["code"] == "C107"

@@ -1,4 +1,4 @@
-"""What every refusal of a submission has to be: ours, the submitter's fault, placed, with a cure, without a secret."""
+"""What every refusal of a submission has to be: ours, the submitter's fault, placed, with a hint, without a secret."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def judged_refusal(
 def _faults(error: TrainyardError, codes: Collection[str], secrets: Collection[str]) -> Iterator[str]:
     if error.code.code not in codes or error.fault is not Fault.CLIENT:
         yield f"code {error.code.code}"
-    if not error.problems or not error.message or not error.cure:
-        yield "no problem, message or cure"
+    if not error.problems or not error.message or not error.hint:
+        yield "no problem, message or hint"
     if len(error.problems) > _MOST_PROBLEMS:
         yield f"{len(error.problems)} problems"
     told = f"{error} {error!r} {json.dumps(error.as_dict(), allow_nan=False, ensure_ascii=False)}"
@@ -44,8 +44,8 @@ def _faults(error: TrainyardError, codes: Collection[str], secrets: Collection[s
 
 def _untold(problem: Problem, codes: Collection[str], lines: int | None) -> Iterator[str]:
     told = str(problem)
-    if problem.code not in codes or not problem.message or not problem.cure:
-        yield f"no code, message or cure: {problem!r:.300}"
+    if problem.code not in codes or not problem.message or not problem.hint:
+        yield f"no code, message or hint: {problem!r:.300}"
     if len(told) > _LONGEST_PROBLEM or len(problem.seen or "") > _LONGEST_PROBLEM:
         yield f"a problem of {len(told)} characters: {told[:300]}"
     if any(not character.isprintable() for character in told):

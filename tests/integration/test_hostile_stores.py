@@ -176,7 +176,7 @@ class TestSwiftRefusals:
         assert error.code.code == code
         assert word in error.message
         assert status[:3] in error.message
-        assert error.cure
+        assert error.hint
 
 
 class TestAddresses:

@@ -89,7 +89,7 @@ def test_a_refusal_names_the_stores_own_code_and_says_what_it_means(
     assert error.code.code == fault
     assert (code or str(status)) in error.message
     assert word in error.message
-    assert "Give them the right" not in error.cure
+    assert "Give them the right" not in error.hint
     assert SECRET not in str(error.as_dict())
 
 

@@ -81,7 +81,7 @@ def refusal_of(store: Store) -> str:
     with pytest.raises(StoreError) as caught:
         list(store.list())
     assert caught.value.why is Why.UNREACHABLE
-    return f"{caught.value.message} {caught.value.cure}"
+    return f"{caught.value.message} {caught.value.hint}"
 
 
 def test_an_untrusted_certificate_is_told_with_the_setting_that_trusts_it(ref: StoreRef) -> None:

@@ -59,12 +59,12 @@ def test_objects_of_many_pages_move_in_both_directions(swift: Bucket, tmp_path: 
     assert len(list(store.list("ünï 3/"))) == 23
 
 
-def test_a_full_container_is_told_with_its_cure(swift: Bucket, swift_hands: Any) -> None:
+def test_a_full_container_is_told_with_its_hint(swift: Bucket, swift_hands: Any) -> None:
     swift_hands.post_container(swift.ref.bucket, {"X-Container-Meta-Quota-Bytes": "1000"})
     error = refused(swift, "large", bytes(2000))
     assert (error.why, error.code.code) == (Why.UNABLE, "C103")
     assert "quota" in error.message
-    assert "quota" in error.cure
+    assert "quota" in error.hint
 
 
 def test_what_is_too_large_for_the_store_is_told(swift: Bucket) -> None:

@@ -61,7 +61,7 @@ def test_a_wrong_domain_or_project_is_refused_as_wrong_credentials(swift: Bucket
     for wrong in wrongs:
         error = refused(swift, replace(swift.ref, **wrong))  # type: ignore[arg-type]
         assert (error.why, error.code.code) == (Why.CREDENTIALS, "C103"), wrong
-        assert "domain and project" in error.cure
+        assert "domain and project" in error.hint
 
 
 @pytest.mark.parametrize("region", ["atlantis", EMPTY_REGION])
@@ -69,7 +69,7 @@ def test_a_region_without_an_object_store_is_named(swift: Bucket, region: str) -
     error = refused(swift, replace(swift.ref, region=region))
     assert (error.why, error.code.code) == (Why.NO_BUCKET, "C103")
     assert f"there is no object store for region {region}" in error.message
-    assert "region" in error.cure
+    assert "region" in error.hint
 
 
 def test_without_a_region_the_first_one_is_taken(swift: Bucket) -> None:
@@ -81,7 +81,7 @@ def test_an_address_without_keystone_is_refused(swift: Bucket, swiftcloud: Swift
         error = refused(swift, replace(swift.ref, endpoint=elsewhere))
         assert (error.why, error.code.code) == (Why.NO_BUCKET, "C103")
         assert "no Keystone v3 answers there" in error.message
-        assert "auth_url" in error.cure
+        assert "auth_url" in error.hint
 
 
 def test_keystones_address_may_end_with_its_version(swift: Bucket) -> None:

@@ -106,7 +106,7 @@ class TestDownload:
             error = refused(lambda: bring(proxy.url, target, Terms(stall_seconds=1.5)))
         assert (error.why, error.code.code) == (Why.STALLED, "S302")
         assert "stands still: less than 1024 bytes a second for 1.5 seconds" in error.message
-        assert error.cure == "Look at the store and the network; what has arrived is kept."
+        assert error.hint == "Look at the store and the network; what has arrived is kept."
         assert "large" not in digests_in(target)
         bring(server.endpoint, target)
         assert digests_in(target) == digests(contents)

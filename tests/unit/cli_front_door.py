@@ -37,8 +37,8 @@ class Answer:
     kind: str = "application/json"
 
 
-def refusal(status: int, code: str, message: str, cure: str = "", problems: tuple[dict[str, Any], ...] = ()) -> Answer:
-    error = {"code": code, "fault": "client", "message": message, "cure": cure, "problems": list(problems)}
+def refusal(status: int, code: str, message: str, hint: str = "", problems: tuple[dict[str, Any], ...] = ()) -> Answer:
+    error = {"code": code, "fault": "client", "message": message, "hint": hint, "problems": list(problems)}
     return Answer(status, {"error": error})
 
 
@@ -228,8 +228,8 @@ class Handler(BaseHTTPRequestHandler):
     def _schedule(self, training_id: str, body: bytes) -> Answer:
         found = self.world.schedules.get(training_id)
         if found is None:
-            cure = "`trainyard schedules` shows those there are; a schedule goes by the id of its first run."
-            return refusal(404, "C107", f"there is no schedule of {training_id}", cure)
+            hint = "`trainyard schedules` shows those there are; a schedule goes by the id of its first run."
+            return refusal(404, "C107", f"there is no schedule of {training_id}", hint)
         if self.command == "PATCH":
             self.world.bodies.append(json.loads(body))
             if found["state"] == "ended":

@@ -17,7 +17,7 @@ _KEY = RunKey(MODEL_ID, "training-Xz81mQ0aB")
 def _code(method, path, body=None):
     with pytest.raises(TrainyardError) as refused:
         member_permit(method, path, body or {})
-    assert refused.value.cure
+    assert refused.value.hint
     return refused.value.code.code
 
 

@@ -151,5 +151,5 @@ def test_a_manifest_hears_of_it_at_the_door_with_line_and_hint():
         read_manifest(manifest.encode(), limits(), addresses=AddressPolicy())
     problems = refused.value.problems
     assert [problem.line for problem in problems] == [15, 23]
-    assert all("link-local" in problem.message and "TRAINYARD_STORE_INTERNAL" in problem.cure for problem in problems)
+    assert all("link-local" in problem.message and "TRAINYARD_STORE_INTERNAL" in problem.hint for problem in problems)
     assert problems[0].path == "training_data_reference[0].connection.endpoint_url"

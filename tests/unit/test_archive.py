@@ -49,7 +49,7 @@ def problems(path: Path, rules: ArchiveRules = RULES) -> tuple[Problem, ...]:
     with pytest.raises(TrainyardError) as caught:
         check_archive(path, rules)
     assert caught.value.code.code == "C102"
-    assert all(problem.cure for problem in caught.value.problems)
+    assert all(problem.hint for problem in caught.value.problems)
     return caught.value.problems
 
 

@@ -71,18 +71,18 @@ class TestOrder:
         access = find_access(None, environ, tmp_path)
         assert (access.token, access.username, access.can_sign_in) == (None, "grace", True)
 
-    def test_without_any_service_the_cure_names_both_ways_to_one(self, tmp_path, environ):
+    def test_without_any_service_the_hint_names_both_ways_to_one(self, tmp_path, environ):
         with pytest.raises(WrongUsageError) as caught:
             find_access(None, environ, tmp_path)
-        assert "`trainyard up`" in caught.value.cure
-        assert "`trainyard login --url URL`" in caught.value.cure
+        assert "`trainyard up`" in caught.value.hint
+        assert "`trainyard login --url URL`" in caught.value.hint
 
     def test_a_file_that_cannot_be_read_is_named_without_what_it_holds(self, tmp_path, environ):
         stack(tmp_path, "http://ada:hunter2@127.0.0.1:1")
         with pytest.raises(WrongUsageError) as caught:
             find_access(None, environ, tmp_path)
         assert "client.json" in caught.value.message
-        assert "hunter2" not in caught.value.message + caught.value.cure
+        assert "hunter2" not in caught.value.message + caught.value.hint
 
     @pytest.mark.skipif(os.getuid() != 0, reason="only root may give a file away")
     def test_another_person_s_stack_in_an_open_folder_is_passed_over(self, tmp_path, environ):
@@ -107,7 +107,7 @@ class TestUrl:
     def test_a_url_with_a_password_is_refused_and_not_repeated(self):
         with pytest.raises(WrongUsageError) as caught:
             service_url("https://ada:hunter2@train.example")
-        assert "hunter2" not in caught.value.message + caught.value.cure
+        assert "hunter2" not in caught.value.message + caught.value.hint
 
     @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.9.9.9", "http://[::1]:80", "http://a.localhost"])
     def test_loopback_is_known_and_not_warned_of(self, url):
@@ -140,7 +140,7 @@ class TestSignIn:
         assert done.code == 1
         assert len(front_door.paths("GET")) == 2
 
-    def test_a_token_without_a_password_ends_in_the_cure(self, cli, monkeypatch):
+    def test_a_token_without_a_password_ends_in_the_hint(self, cli, monkeypatch):
         monkeypatch.setenv("TRAINYARD_TOKEN", "stale")
         done = cli("list")
         assert done.code == 1

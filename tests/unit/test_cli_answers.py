@@ -14,7 +14,7 @@ pytest_plugins = ["cli_front_door"]
 URL = "https://train.example"
 
 
-def test_no_service_at_the_url_names_it_and_both_cures(cli, monkeypatch):
+def test_no_service_at_the_url_names_it_and_both_hints(cli, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     monkeypatch.setenv("TRAINYARD_URL", url)
@@ -36,7 +36,7 @@ def test_an_error_is_json_on_stdout_in_json_mode(cli):
     done = cli("show", "training-unknown01", "-o", "json")
     assert (done.code, done.err) == (1, "")
     assert done.data["error"]["code"] == "C107"
-    assert set(done.data["error"]) == {"code", "fault", "message", "cure", "problems"}
+    assert set(done.data["error"]) == {"code", "fault", "message", "hint", "cure", "problems"}
 
 
 def test_wrong_usage_is_json_too(cli):
@@ -96,10 +96,16 @@ def test_every_kind_of_answer_becomes_a_sentence_with_a_code(status, body, code,
     assert words in error.message
 
 
+def test_the_hints_of_an_older_service_are_read():
+    body = {"error": {"code": "C101", "message": "no", "cure": "one", "problems": [{"message": "m", "cure": "two"}]}}
+    error = error_of(URL, 400, json.dumps(body).encode())
+    assert (error.hint, error.problems[0].hint) == ("one", "two")
+
+
 def test_a_problem_of_a_newer_service_is_read_as_far_as_it_is_known():
     body = {"error": {"code": "C101", "message": "no", "problems": [{"message": "m", "severity": 3}, "odd"]}}
     (problem,) = error_of(URL, 400, json.dumps(body).encode()).problems
-    assert (problem.message, problem.cure) == ("m", "")
+    assert (problem.message, problem.hint) == ("m", "")
 
 
 @pytest.mark.parametrize(("status", "sent"), [(504, True), (502, True), (404, False), (307, False)])

@@ -6,8 +6,15 @@ import json
 
 pytest_plugins = ["cli_front_door"]
 
-WELL = {"check": "pools", "ok": True, "state": "ok", "message": "4 pools", "cure": ""}
-ILL = {"check": "gpus", "ok": False, "state": "wrong", "message": "too few\x1b[2J", "cure": "Add nodes."}
+WELL = {"check": "pools", "ok": True, "state": "ok", "message": "4 pools", "hint": "", "cure": ""}
+ILL = {
+    "check": "gpus",
+    "ok": False,
+    "state": "wrong",
+    "message": "too few\x1b[2J",
+    "hint": "Add nodes.",
+    "cure": "Add nodes.",
+}
 
 
 def _answer_with(front_door, *lines):
@@ -23,7 +30,7 @@ def test_all_well_is_0(cli, front_door):
     assert (done.code, done.out) == (0, "pools          ok     4 pools\n")
 
 
-def test_something_wrong_is_1_and_its_cure_stands_below_it(cli, front_door):
+def test_something_wrong_is_1_and_its_hint_stands_below_it(cli, front_door):
     _answer_with(front_door, WELL, ILL, {"done": True})
     done = cli("doctor")
     assert done.code == 1

@@ -121,7 +121,7 @@ class TestCommand:
     @pytest.mark.parametrize("words", [("show", ID), ("list",), ("quota",), ("datasets",), ("schedules",)])
     def test_no_text_of_a_submission_steers_the_terminal_that_lists_it(self, terminal, front_door, words):
         evil = "\x1b]0;owned\x07\u202eevil\nOK"
-        outcome = {"code": "C201", "message": evil, "cure": evil, "exit_code": 1}
+        outcome = {"code": "C201", "message": evil, "hint": evil, "exit_code": 1}
         front_door.add(ID, name=evil, state="error", outcome=outcome, waiting=evil, experiment=evil)
         front_door.schedule(ID, name=evil, note=evil)
         reader = terminal(*words)

@@ -12,7 +12,7 @@ _VISION = {
     "waiting_gpus": 5,
     "gpu_hours": 12.5,
 }
-_OUTCOME = {"code": None, "message": "", "cure": "", "exit_code": 0, "gpu_seconds": 40.5, "fault": None}
+_OUTCOME = {"code": None, "message": "", "hint": "", "exit_code": 0, "gpu_seconds": 40.5, "fault": None}
 
 
 def _answer_with(front_door, *accounts):

@@ -15,11 +15,11 @@ OUTCOME = {
     "code": "C201",
     "fault": "client",
     "message": "the program ended with exit code 3",
-    "cure": "Look at its log: `trainyard logs`.",
+    "hint": "Look at its log: `trainyard logs`.",
     "exit_code": 3,
     "gpu_seconds": 12.5,
 }
-COMPLETED = {"code": None, "message": "", "cure": "", "exit_code": 0}
+COMPLETED = {"code": None, "message": "", "hint": "", "exit_code": 0}
 
 
 class TestList:
@@ -139,18 +139,18 @@ class TestShow:
         front_door.add(ID, state=phase.state, phase=phase, **changes)
         labels = [line.split()[0] for line in cli("show", ID).out.splitlines()]
         assert labels[1:6] == ["ModelId", "url", "Name", "State", "Submitted_at"]
-        assert labels[6:-2] == ["Phase", "Overrides", "Reason", "Cure", "Exit_code", "GPU_seconds"]
+        assert labels[6:-2] == ["Phase", "Overrides", "Reason", "Hint", "Exit_code", "GPU_seconds"]
 
     def test_a_run_whose_pod_was_replaced_says_what_it_waits_for(self, cli, front_door):
         front_door.add(ID, state="running", phase="training", waiting="its pod was replaced: waiting for 2 GPUs")
         assert "Phase          training: its pod was replaced: waiting for 2 GPUs\nOK\n" in cli("show", ID).out
 
-    def test_a_failed_run_tells_reason_cure_and_exit_code(self, cli, front_door):
+    def test_a_failed_run_tells_reason_hint_and_exit_code(self, cli, front_door):
         front_door.add(ID, state="error", phase="done", outcome=OUTCOME)
         assert (
             "Submitted_at   2017-10-26T11:16:51Z\n"
             "Reason         the program ended with exit code 3 (C201)\n"
-            "Cure           Look at its log: `trainyard logs`.\n"
+            "Hint           Look at its log: `trainyard logs`.\n"
             "Exit_code      3\n"
             "GPU_seconds    12.5\n"
             "OK\n"
@@ -158,7 +158,7 @@ class TestShow:
 
     def test_a_reason_of_several_lines_stays_in_its_column(self, cli, front_door):
         ended = {"state": "error", "phase": "done"}
-        front_door.add(ID, **ended, outcome={**OUTCOME, "message": "one\ntwo", "cure": "", "exit_code": None})
+        front_door.add(ID, **ended, outcome={**OUTCOME, "message": "one\ntwo", "hint": "", "exit_code": None})
         assert "Reason         one\n               two (C201)\nGPU_seconds" in cli("show", ID).out
 
     def test_a_completed_run_has_the_rows_of_2017_and_what_it_took_of_gpus(self, cli, front_door):
@@ -217,7 +217,7 @@ class TestShow:
     def test_an_unknown_run_is_code_1_with_the_service_s_words(self, cli):
         done = cli("show", "training-unknown01")
         assert done.code == 1
-        assert done.err == "error C107: there is no such run\n  cure: `trainyard list` shows the runs.\n"
+        assert done.err == "error C107: there is no such run\n  hint: `trainyard list` shows the runs.\n"
 
     def test_an_id_cannot_leave_its_place_in_the_path(self, cli, front_door):
         cli("show", "../frameworks?x=1#y")

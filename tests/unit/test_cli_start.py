@@ -63,11 +63,11 @@ def test_without_a_command_the_help_is_shown_as_wrong_usage(run):
         (["list"], "no service is known"),
     ],
 )
-def test_wrong_usage_is_exit_code_2_with_a_cure(run, words, said):
+def test_wrong_usage_is_exit_code_2_with_a_hint(run, words, said):
     done = run(*words)
     assert (done.code, done.out) == (2, "")
     assert said in done.err
-    assert "cure:" in done.err
+    assert "hint:" in done.err
 
 
 def test_the_middle_word_shows_in_the_usage(run):

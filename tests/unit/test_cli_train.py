@@ -98,7 +98,7 @@ class TestSeveralRuns:
         from cli_front_door import refusal
 
         (home / "other.yaml").write_text("x: 1\n")
-        fault = {"message": "no name.", "cure": "Add it.", "path": "name", "line": 3, "column": 1, "file": "other.yaml"}
+        fault = {"message": "no name.", "hint": "Add it.", "path": "name", "line": 3, "column": 1, "file": "other.yaml"}
         front_door.force("POST", "/v3/models", refusal(400, "C101", "1 problem", "mend", ({**fault, "code": "C101"},)))
         done = cli("train", *submission, "other.yaml")
         assert done.err.startswith("other.yaml:3:1: name: no name.\n")
@@ -108,14 +108,14 @@ class TestRefusal:
     PROBLEMS = (
         {
             "message": "tensorflow has no version 9.9.",
-            "cure": "Use one of 1.2-py3, 1.3-py3.",
+            "hint": "Use one of 1.2-py3, 1.3-py3.",
             "path": "model_definition.framework.version",
             "line": 4,
             "column": 14,
             "seen": "9.9",
             "code": "C101",
         },
-        {"message": "the zip holds no train.py.", "cure": "Pack it too.", "path": "train.py", "code": "C102"},
+        {"message": "the zip holds no train.py.", "hint": "Pack it too.", "path": "train.py", "code": "C102"},
     )
 
     def refuse(self, front_door):
@@ -124,18 +124,18 @@ class TestRefusal:
         answer = refusal(400, "C101", "the submission has 2 problems", "mend what is listed", self.PROBLEMS)
         front_door.force("POST", "/v3/models", answer)
 
-    def test_every_problem_is_listed_with_its_place_value_and_cure(self, cli, submission, front_door):
+    def test_every_problem_is_listed_with_its_place_value_and_hint(self, cli, submission, front_door):
         self.refuse(front_door)
         done = cli("train", *submission)
         assert (done.code, done.out) == (1, "Starting to train ...\n")
         assert done.err == (
             "job.yaml:4:14: model_definition.framework.version: tensorflow has no version 9.9.\n"
             "  seen: 9.9\n"
-            "  cure: Use one of 1.2-py3, 1.3-py3.\n"
+            "  hint: Use one of 1.2-py3, 1.3-py3.\n"
             "tf-model.zip: train.py: the zip holds no train.py.\n"
-            "  cure: Pack it too.\n"
+            "  hint: Pack it too.\n"
             "error C101: the submission has 2 problems\n"
-            "  cure: mend what is listed\n"
+            "  hint: mend what is listed\n"
         )
 
     def test_json_carries_the_same_with_the_file_of_each_problem(self, cli, submission, front_door):

@@ -64,13 +64,13 @@ def test_a_manifest_may_come_from_stdin(run, home):
     assert "<stdin>:9:15: model_definition.execution.resource:" in done.err
 
 
-def test_problems_of_both_files_come_together_each_with_its_file_place_and_cure(run, files):
+def test_problems_of_both_files_come_together_each_with_its_file_place_and_hint(run, files):
     done = run("validate", *files(version="9.9", resource="huge", program="other.py"))
     assert done.code == 1
     assert done.out == "Validating job.yaml and tf-model.zip ...\n"
     assert "job.yaml:4:14: model_definition.framework.version:" in done.err
     assert "job.yaml:9:15: model_definition.execution.resource:" in done.err
-    assert done.err.count("  cure: ") >= 2
+    assert done.err.count("  hint: ") >= 2
     assert done.err.splitlines()[-2].startswith("error C1")
 
 

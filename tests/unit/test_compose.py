@@ -195,6 +195,6 @@ class TestDocs:
         assert self.rows("Variables") == variables_used(_TEXT)
 
 
-def test_a_missing_env_file_is_told_with_its_cure():
+def test_a_missing_env_file_is_told_with_its_hint():
     told = re.findall(r"\$\{\w+([^}]*)\}", _TEXT)
     assert set(told) == {":?run make compose-env", "?run make compose-env"}

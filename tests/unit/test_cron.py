@@ -62,16 +62,16 @@ def test_the_usual_crons_are_taken(cron):
     ],
 )
 def test_a_field_that_cannot_be_is_named_with_its_value(cron, field, value):
-    message, cure = fault_of_cron(cron)
+    message, hint = fault_of_cron(cron)
     assert message == f"the {field} of the cron cannot be {value}."
-    assert cure.startswith("Use ")
+    assert hint.startswith("Use ")
 
 
 @pytest.mark.parametrize(("cron", "count"), [("", "0 fields"), ("daily", "1 field"), ("0 * * *", "4 fields")])
 def test_a_cron_without_five_fields_is_refused(cron, count):
-    message, cure = fault_of_cron(cron)
+    message, hint = fault_of_cron(cron)
     assert message == f"a cron has five fields, this has {count}."
-    assert "minute, hour" in cure
+    assert "minute, hour" in hint
 
 
 @pytest.mark.parametrize("cron", ["0 30 2 * * *", "0 0 1 1 * 2030", "0 0 0 1 1 * 2030"])

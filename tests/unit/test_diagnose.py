@@ -25,7 +25,7 @@ def test_every_way_to_end_has_its_code_and_a_sentence(case: tuple[str, Json | No
     assert outcome is not None
     assert outcome.code == code
     assert said in outcome.message
-    assert bool(outcome.cure) == bool(code)
+    assert bool(outcome.hint) == bool(code)
 
 
 def test_no_row_is_without_a_case() -> None:
@@ -37,19 +37,19 @@ def test_every_row_has_a_name_of_its_own_a_reason_and_a_known_code() -> None:
     assert all(row.why and (row.code is None or row.code in CODES) for row in ROWS)
 
 
-def test_messages_are_parts_of_sentences_and_cures_are_sentences() -> None:
+def test_messages_are_parts_of_sentences_and_hints_are_sentences() -> None:
     for _, status, code, _ in CASES:
         outcome = diagnose(status, 1, GIB, now=OVERDUE)
         assert outcome is not None
         if code:
             assert outcome.message[0].islower()
             assert not outcome.message.endswith(".")
-            assert outcome.cure[0].isupper()
-            assert outcome.cure.endswith(".")
+            assert outcome.hint[0].isupper()
+            assert outcome.hint.endswith(".")
 
 
 def test_no_hint_promises_another_attempt_and_that_of_a_failed_program_names_the_command_for_its_log() -> None:
-    hints = {case[0]: found.cure for case in CASES if (found := diagnose(case[1], 1, GIB, now=OVERDUE)) and found.code}
+    hints = {case[0]: found.hint for case in CASES if (found := diagnose(case[1], 1, GIB, now=OVERDUE)) and found.code}
     assert [row for row, hint in hints.items() if "by itself" in hint or "tried again" in hint] == []
     assert f"`trainyard logs {MODEL_ID}`" in hints["exit-code"]
 

@@ -55,14 +55,14 @@ class TestExamining:
         assert "secret" not in str(found)
         assert found[1] == Finding("b", False, "the cluster sleeps", "Wake it.")
 
-    def test_a_check_that_hangs_is_a_line_with_its_limit_and_its_cure(self):
+    def test_a_check_that_hangs_is_a_line_with_its_limit_and_its_hint(self):
         for_ever = threading.Event()
 
         def hangs(_):
             for_ever.wait(PATIENCE)
             return []
 
-        found = list(examine([Check("cluster", hangs, seconds=0.1, cure="Shake it."), Check("x", lambda _: [])]))
+        found = list(examine([Check("cluster", hangs, seconds=0.1, hint="Shake it."), Check("x", lambda _: [])]))
         for_ever.set()
         assert found == [Finding("cluster", False, "there was no answer within 0.1 seconds", "Shake it.")]
 
@@ -93,7 +93,7 @@ class TestParts:
         scheduler, triggerer, processor = judging.parts(health)
         assert scheduler == fine("scheduler", f"alive, last heartbeat {beat}")
         assert (triggerer.ok, triggerer.message) == (False, f"not alive, last heartbeat {beat}")
-        assert "no training ends" in triggerer.cure
+        assert "no training ends" in triggerer.hint
         assert (processor.check, processor.message) == ("dag-processor", "not alive, never seen")
 
 
@@ -113,7 +113,7 @@ class TestPools:
     def test_a_pool_that_differs_is_named_with_its_difference(self, there, said):
         (found,) = judging.pools({"gpus-a": 4}, there)
         assert (found.ok, found.message) == (False, said)
-        assert "trainyard quota" in found.cure
+        assert "trainyard quota" in found.hint
 
     def test_a_service_that_was_just_installed_has_none_and_is_well(self):
         others = {"default_pool": (128, False)}
@@ -129,11 +129,11 @@ class TestTenants:
         (found,) = judging.tenants(self._EVERYBODY, on_cluster=True)
         assert (found.ok, found.state) == (True, "warn")
         assert found.message.endswith("everybody is one tenant")
-        assert "quotas.yaml" in found.cure
+        assert "quotas.yaml" in found.hint
 
     def test_on_one_machine_it_is_as_it_should_be(self):
         (found,) = judging.tenants(self._EVERYBODY, on_cluster=False)
-        assert (found.state, found.cure) == ("ok", "")
+        assert (found.state, found.hint) == ("ok", "")
         assert "everybody is one tenant" in found.message
 
     @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ class TestStores:
         assert store_finding("inbox", refuses) == Finding("inbox", False, "there is no bucket x", "Make it.")
 
 
-def test_a_finding_is_a_line_in_columns_with_its_cure_below():
+def test_a_finding_is_a_line_in_columns_with_its_hint_below():
     lines = [line_of(fine("dag-processor", "alive")), *line_of(Finding("gpus", False, "none", "Add.")).splitlines()]
     assert lines == [
         "dag-processor  ok     alive",

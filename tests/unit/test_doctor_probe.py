@@ -119,7 +119,7 @@ def test_a_pod_that_sees_another_workspace_is_told_so(tmp_path, monkeypatch, sta
     found = look(OnePod(tmp_path, status, shares=False))
     assert found[IMAGE].ok
     assert found[WORKSPACE].message == "pods see another workspace than the service"
-    assert "TRAINYARD_WORKSPACE_VOLUME" in found[WORKSPACE].cure
+    assert "TRAINYARD_WORKSPACE_VOLUME" in found[WORKSPACE].hint
 
 
 def test_a_pod_that_may_not_write_is_told_with_its_end(tmp_path):
@@ -151,11 +151,11 @@ def test_a_pod_that_could_not_be_created_is_removed_all_the_same_in_case_it_was(
     assert len(pods.removed) == 1
 
 
-def test_a_cluster_that_lets_the_service_make_no_pods_is_told_with_its_cure_and_leaves_no_folder(tmp_path):
+def test_a_cluster_that_lets_the_service_make_no_pods_is_told_with_its_hint_and_leaves_no_folder(tmp_path):
     pods = OnePod(tmp_path, permits=False)
     found = look(pods)
     assert (pods.made, pods.removed) == ([], [])
-    assert (found[WORKSPACE].message, found[WORKSPACE].cure) == ("not allowed to create pods here", "Allow it.")
+    assert (found[WORKSPACE].message, found[WORKSPACE].hint) == ("not allowed to create pods here", "Allow it.")
     assert "was not tried" in found[IMAGE].message
     assert list(tmp_path.iterdir()) == []
 

@@ -75,7 +75,7 @@ def test_a_tab_after_a_value_or_before_a_comment_harms_nothing():
 def test_every_line_that_is_indented_with_a_tab_is_told():
     text = "a:\n\tb: 1\n  \tc: 2\n\t# comment\n"
     assert [(p.line, p.column) for p in problems(text)] == [(2, 1), (3, 3)]
-    assert {p.cure for p in problems(text)} == {"Use spaces."}
+    assert {p.hint for p in problems(text)} == {"Use spaces."}
 
 
 def test_every_repeated_key_is_told_with_the_line_of_the_first():
@@ -116,7 +116,7 @@ def test_text_that_is_no_manifest_is_refused_with_line_and_sentence(text, line, 
     found = problems(text)
     assert found[0].line == line
     assert words in found[0].message
-    assert all(problem.cure for problem in found)
+    assert all(problem.hint for problem in found)
 
 
 def test_a_key_that_is_no_text_is_taken_by_its_source():
@@ -138,7 +138,7 @@ def test_no_message_quotes_a_value_that_may_be_a_secret():
         "password:sEcReT\nb: 1",
         "a: 'sEcReT",
     ):
-        assert "sEcReT" not in str([(p.message, p.cure, p.seen) for p in problems(text)])
+        assert "sEcReT" not in str([(p.message, p.hint, p.seen) for p in problems(text)])
 
 
 def test_a_file_beyond_the_limit_is_refused_unread():

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from trainyard.errors import CODES, Fault, Problem, TrainyardError
+from trainyard.errors import CODES, Fault, Problem, TrainyardError, hint_of
 
 
 def test_a_code_says_whose_fault_it_is():
@@ -38,7 +38,7 @@ def test_an_unknown_code_cannot_be_raised():
         TrainyardError("C999", "no such thing")
 
 
-def test_a_problem_reads_as_a_sentence_with_its_place_and_its_cure():
+def test_a_problem_reads_as_a_sentence_with_its_place_and_its_hint():
     problem = Problem("there is no size huge.", "Use small.", "execution.resource", line=7, column=3)
     assert str(problem) == "line 7, column 3: execution.resource: there is no size huge. Use small."
 
@@ -73,10 +73,12 @@ def test_an_error_is_json_data():
         "code": "C101",
         "fault": "client",
         "message": "it cannot be read",
+        "hint": "Mend it.",
         "cure": "Mend it.",
         "problems": [
             {
                 "message": "no name.",
+                "hint": "Add it.",
                 "cure": "Add it.",
                 "path": "name",
                 "line": 1,
@@ -87,3 +89,11 @@ def test_an_error_is_json_data():
             }
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [({"hint": "new"}, "new"), ({"cure": "old"}, "old"), ({"hint": "", "cure": "old"}, ""), ({}, None)],
+)
+def test_a_hint_is_read_under_its_name_of_before_0_2_too(data, hint):
+    assert hint_of(data) == hint

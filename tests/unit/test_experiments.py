@@ -74,7 +74,7 @@ class TestGrids:
             grid.points(spec_with(SPEC, _KNOWN))
         told = {problem.path: problem for problem in refusal.value.problems}
         assert set(told) == {"set.rate", "set.batch", "set.augment", "set.lr"}
-        assert told["set.rate"].cure == "Set one of lr, batch, net, augment."
+        assert told["set.rate"].hint == "Set one of lr, batch, net, augment."
         assert "whole number" in told["set.batch"].message
 
     @pytest.mark.parametrize("field", ["lr", "=1", "lr=", "lr=1,,2", "lr=1,1"])
@@ -103,7 +103,7 @@ class TestGrids:
     def test_quotes_that_make_no_values_are_refused_with_the_form(self, field):
         with pytest.raises(TrainyardError) as refusal:
             read_grid([field])
-        assert "in double quotes: --set" in refusal.value.problems[0].cure
+        assert "in double quotes: --set" in refusal.value.problems[0].hint
 
     def test_a_name_that_is_set_twice_is_refused(self):
         with pytest.raises(TrainyardError, match="1 problem"):

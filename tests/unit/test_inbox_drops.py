@@ -60,10 +60,10 @@ def test_an_empty_file_is_waited_for():
         (("m.yml", "sub/model.zip"), "neither the manifest nor the zip"),
     ],
 )
-def test_anything_else_is_a_fault_with_a_cure(names, said):
+def test_anything_else_is_a_fault_with_a_hint(names, said):
     (fault,) = _drop(*names).faults
     assert said in fault.message
-    assert fault.cure.endswith(".")
+    assert fault.hint.endswith(".")
 
 
 @pytest.mark.parametrize(("key", "account"), [("vision/m.yml", "vision"), ("m.yml", "")])

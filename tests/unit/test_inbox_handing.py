@@ -102,7 +102,7 @@ def test_a_drop_that_breaks_its_handing_does_not_hold_up_the_others(bucket, door
     assert len(bucket.below("inbox/")) == 2
 
 
-def test_a_refused_drop_is_told_every_fault_with_its_cure(bucket, door):
+def test_a_refused_drop_is_told_every_fault_with_its_hint(bucket, door):
     door.failure = TrainyardError.refused(
         [
             Problem("it is missing.", "Add it.", "model_definition.name", 3, 5),

@@ -101,8 +101,8 @@ class TestPlaces:
         with pytest.raises(TrainyardError) as refusal:
             inbox_ref(url)
         assert "TRAINYARD_INBOX" in refusal.value.message
-        assert "swift+https://" in refusal.value.cure
-        assert "5b1c0ffee" not in refusal.value.message + refusal.value.cure
+        assert "swift+https://" in refusal.value.hint
+        assert "5b1c0ffee" not in refusal.value.message + refusal.value.hint
 
     def test_a_folder_is_open_without_being_open_to_trainings(self, tmp_path):
         (tmp_path / "drops" / "inbox" / "vision" / "one").mkdir(parents=True)

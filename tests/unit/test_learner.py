@@ -199,7 +199,7 @@ def test_the_start_is_marked_before_the_program_runs(learner: Learner) -> None:
     assert [path.name for path in learner.state.iterdir()] == ["started"]
 
 
-def test_a_program_that_lost_its_exec_bit_is_told_the_cure(learner: Learner) -> None:
+def test_a_program_that_lost_its_exec_bit_is_told_the_hint(learner: Learner) -> None:
     (learner.model / "train.sh").write_text("#!/bin/sh\necho never\n")
     code, shown = learner.run("./train.sh")
     assert code == 126

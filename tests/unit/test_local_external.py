@@ -57,7 +57,7 @@ def test_a_stack_that_runs_does_not_change_its_cluster(stack: Stack, before: str
     external.remember(before, runs=False)
     with pytest.raises(TrainyardError, match="the stack runs, and its trainings are on") as refused:
         external.remember(now, runs=True)
-    assert "trainyard down" in refused.value.cure
+    assert "trainyard down" in refused.value.hint
     assert external.variable == before
     external.remember(now, runs=False)
     assert external.variable == now

@@ -76,4 +76,4 @@ def test_a_part_that_ends_at_once_is_refused_with_the_end_of_its_log(starter: St
     part = Part("server", ("sh", "-c", "echo no room left"), lambda _: False, limit_seconds=10)
     with pytest.raises(TrainyardError, match="server did not become ready") as refused:
         starter.ensure(part, print)
-    assert "no room left" in refused.value.cure
+    assert "no room left" in refused.value.hint

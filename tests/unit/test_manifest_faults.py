@@ -1,4 +1,4 @@
-"""Everything wrong with a manifest is told at once, each fault with its place, the value seen and a cure."""
+"""Everything wrong with a manifest is told at once, each fault with its place, the value seen and a hint."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_all_faults_are_told_in_the_order_of_the_file():
         (26, "training_results_reference.target.bucket"),
         (27, "training_results_reference.target.type"),
     ]
-    assert all(problem.message and problem.cure for problem in error.problems)
+    assert all(problem.message and problem.hint for problem in error.problems)
     assert error.message == "the submission has 7 problems"
 
 
@@ -59,13 +59,13 @@ def test_all_faults_are_told_in_the_order_of_the_file():
 def test_an_unknown_key_is_told_with_the_nearest_known_one(old, new, path, line, meant):
     problem = problems(MANIFEST.replace(old, new, 1))[path]
     assert problem.line == line
-    assert problem.cure == f"Did you mean {meant}?"
+    assert problem.hint == f"Did you mean {meant}?"
 
 
 def test_a_key_like_no_other_is_told_with_all_that_are_known():
     problem = only_problem(change(MANIFEST, "  description: Digits.", "  zzz: 1"))
     assert problem.message == "there is no key zzz."
-    assert problem.cure == "Known here: name, description, author, framework, execution."
+    assert problem.hint == "Known here: name, description, author, framework, execution."
 
 
 def test_the_value_of_a_misspelt_secret_is_masked():
@@ -134,14 +134,14 @@ def test_a_version_that_survives_being_a_number_is_read(version, warned):
 def test_a_version_that_a_number_does_not_keep_is_refused(version):
     problem = only_problem(change(MANIFEST, "1.2-py3", version))
     assert (problem.path, problem.line, problem.seen) == (VERSION, 9, version)
-    assert problem.cure == f'Write "{version}" in quotes.'
+    assert problem.hint == f'Write "{version}" in quotes.'
 
 
 def test_an_unknown_framework_is_told_with_the_known_ones():
     problem = only_problem(change(MANIFEST, "name: tensorflow", "name: cntk"))
     assert (problem.path, problem.seen, problem.code) == (NAME, "cntk", "C101")
-    assert "pytorch, " in problem.cure
-    assert "scikit-learn, " in problem.cure
+    assert "pytorch, " in problem.hint
+    assert "scikit-learn, " in problem.hint
 
 
 @pytest.mark.parametrize("name", ["scikit-learn", "sklearn"])
@@ -150,7 +150,7 @@ def test_an_unknown_version_is_told_with_the_known_ones(name):
         change(MANIFEST, "name: tensorflow\n    version: 1.2-py3", f'name: {name}\n    version: "9.9"')
     )
     assert (problem.path, problem.seen) == (VERSION, "9.9")
-    assert problem.cure == "Use one of 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 0.24, 0.23, 0.22, 0.21, 0.20, 0.19, 0.18, 0.17."
+    assert problem.hint == "Use one of 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 0.24, 0.23, 0.22, 0.21, 0.20, 0.19, 0.18, 0.17."
 
 
 def test_an_unknown_size_is_told_with_the_known_ones():
@@ -158,7 +158,7 @@ def test_an_unknown_size_is_told_with_the_known_ones():
     assert error.code.code == "C104"
     (problem,) = error.problems
     assert (problem.path, problem.line, problem.seen) == (SIZE, 12, "huge")
-    assert problem.cure == "Use one of small, medium, large, k80, k80x2, k80x4, p100, p100x2, v100, v100x2."
+    assert problem.hint == "Use one of small, medium, large, k80, k80x2, k80x4, p100, p100x2, v100, v100x2."
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_swift_account_of_the_old_login_is_refused_with_a_sentence():
     ):
         for problem in refusal(text).problems:
             assert "only Keystone v3" in problem.message
-            assert "project_id" in problem.cure
+            assert "project_id" in problem.hint
 
 
 def test_a_swift_store_needs_project_and_domain():
@@ -277,7 +277,7 @@ def test_a_swift_store_needs_project_and_domain():
 def test_folders_of_the_host_are_refused_with_a_sentence(kind):
     problem = only_problem(change(FFDL, "mount_cos", kind))
     assert "folders of the host are not mounted" in problem.message
-    assert "bucket" in problem.cure
+    assert "bucket" in problem.hint
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_folders_of_the_host_are_refused_with_a_sentence(kind):
 def test_what_ffdl_may_not_ask_for_is_refused_and_never_replaced(old, new, path, code):
     problem = only_problem(change(FFDL, old, new))
     assert (problem.path, problem.code) == (path, code)
-    assert problem.cure
+    assert problem.hint
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_a_file_that_is_something_else_is_told_what_it_is(text, words):
     problem = only_problem(text)
     assert words in problem.message
     assert problem.line == 1
-    assert problem.cure
+    assert problem.hint
 
 
 def test_a_map_of_nothing_known_is_told_what_is_missing():

@@ -21,7 +21,7 @@ def test_text_between_a_key_and_the_keys_below_it_is_removed(stuck):
     text = change(MANIFEST, "training_results_reference:\n", f"training_results_reference:{stuck}\n")
     problem = only_problem(text)
     assert "behind the colon of training_results_reference" in problem.message
-    assert problem.cure.startswith("Remove the text between `training_results_reference:`")
+    assert problem.hint.startswith("Remove the text between `training_results_reference:`")
     lines = text.splitlines(keepends=True)
     lines[(problem.line or 0) - 1] = "training_results_reference:\n"
     assert accepted("".join(lines))
@@ -35,7 +35,7 @@ def test_text_between_a_key_and_the_list_below_it_is_removed():
 def test_a_blank_is_put_behind_a_colon_that_has_none():
     text = change(MANIFEST, "  name: tf-mnist", "  name:tf-mnist")
     problem = only_problem(text)
-    assert problem.cure.startswith("Put a blank behind `name:`")
+    assert problem.hint.startswith("Put a blank behind `name:`")
     assert accepted(text.replace("name:tf", "name: tf"))
 
 
@@ -44,7 +44,7 @@ def test_a_key_with_text_and_keys_below_it_keeps_one_of_them(value):
     text = change(MANIFEST, "  author:\n", f"  author: {value}\n")
     problem = only_problem(text)
     assert "author has text behind its colon and keys below it" in problem.message
-    assert problem.cure.startswith("Keep the text or the keys;")
+    assert problem.hint.startswith("Keep the text or the keys;")
     assert accepted(text.replace(AUTHOR.replace("author:", f"author: {value}"), f"  author: {value}\n"))
     assert accepted(MANIFEST)
 
@@ -55,7 +55,7 @@ def test_a_key_that_is_indented_too_deep_lines_up_with_the_one_above():
     )
     text = change(text, "  name: tf-mnist\n", "")
     problem = only_problem(text)
-    assert "lines up with it" in problem.cure
+    assert "lines up with it" in problem.hint
     assert accepted(text.replace("    description", "  description"))
 
 
@@ -65,7 +65,7 @@ def test_the_lines_of_a_value_are_indented_deeper_than_its_key(sign, indent):
     body = ["pip install --user keras &&", "python3 train.py"]
     text = change(MANIFEST, COMMAND, f"    command:{sign}\n" + "".join(f"{indent}{line}\n" for line in body))
     problem = only_problem(text)
-    assert problem.cure == "Indent them deeper than command."
+    assert problem.hint == "Indent them deeper than command."
     assert (problem.line, problem.column) == (12, len(indent) + 1)
     for line in body:
         text = text.replace(f"{indent}{line}\n", f"      {line}\n")
@@ -75,7 +75,7 @@ def test_the_lines_of_a_value_are_indented_deeper_than_its_key(sign, indent):
 def test_a_line_that_goes_on_with_a_value_is_indented_deeper_or_becomes_a_key():
     text = change(MANIFEST, COMMAND, f"{COMMAND}    --epochs 3\n")
     problem = only_problem(text)
-    assert "indent it deeper than command" in problem.cure
+    assert "indent it deeper than command" in problem.hint
     assert accepted(text.replace("    --epochs", "      --epochs"))
 
 
@@ -99,7 +99,7 @@ def test_a_tab_behind_a_colon_is_read(old, new):
 def test_a_tab_where_only_blanks_may_stand_is_replaced_by_one():
     text = change(MANIFEST, "- connection:", "-\tconnection:")
     problem = only_problem(text)
-    assert (problem.line, problem.column, problem.cure) == (14, 2, "Write a blank for it.")
+    assert (problem.line, problem.column, problem.hint) == (14, 2, "Write a blank for it.")
     assert accepted(text.replace("-\t", "- "))
 
 

@@ -45,7 +45,7 @@ class TestFrameworks:
     )
     def test_a_misspelt_framework_is_answered_with_the_one_that_was_meant(self, name, meant):
         found = problems(with_framework(name, "99"))
-        assert found["model_definition.framework.name"].cure.startswith(f"Did you mean {meant}? Use one of ")
+        assert found["model_definition.framework.name"].hint.startswith(f"Did you mean {meant}? Use one of ")
         assert found["model_definition.framework.version"].message == f"{meant} has no version 99."
 
     @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ class TestFrameworks:
         ],
     )
     def test_an_unknown_version_is_answered_with_the_one_that_was_meant(self, name, version, meant):
-        assert only_problem(with_framework(name, version)).cure.startswith(f"Did you mean {meant}")
+        assert only_problem(with_framework(name, version)).hint.startswith(f"Did you mean {meant}")
 
     @pytest.mark.parametrize(
         ("name", "version", "python"),
@@ -74,12 +74,12 @@ class TestFrameworks:
     def test_a_python_that_the_image_does_not_have_is_refused(self, name, version, python):
         problem = only_problem(with_framework(name, version, runtimes(python)))
         assert problem.path == "model_definition.framework.runtimes.version"
-        assert "Remove runtimes" in problem.cure
+        assert "Remove runtimes" in problem.hint
         assert read(with_framework(name, version))
 
     def test_the_version_with_the_other_python_is_named(self):
         problem = only_problem(with_framework("tensorflow", "1.5-py3", runtimes("2.7")))
-        assert '"1.5-py2"' in problem.cure
+        assert '"1.5-py2"' in problem.hint
         assert read(with_framework("tensorflow", "1.5-py2", runtimes("2.7")))
 
     @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ class TestFrameworks:
             FFDL, 'name: tensorflow\n  version: "1.5.0-gpu-py3"\n', f'name: custom\n  version: "mine:1"\n{location}'
         )
         problem = only_problem(text)
-        assert "write version: registry.example.com/ns/mine:1" in problem.cure
+        assert "write version: registry.example.com/ns/mine:1" in problem.hint
         assert "sEcReT" not in str(refusal(text).as_dict())
         followed = text.replace(location, "").replace('"mine:1"', "registry.example.com/ns/mine:1")
         assert read(followed).submission.spec.framework.version == "registry.example.com/ns/mine:1"
@@ -177,8 +177,8 @@ class TestMachines:
         ],
     )
     def test_a_misspelt_size_is_answered_with_one_that_has_as_many_gpus(self, text, meant):
-        cure = only_problem(change(MANIFEST, SIZE, f"    resource: {text}")).cure
-        assert cure.startswith(f"Did you mean {meant}? " if meant else "Use one of ")
+        hint = only_problem(change(MANIFEST, SIZE, f"    resource: {text}")).hint
+        assert hint.startswith(f"Did you mean {meant}? " if meant else "Use one of ")
 
     @pytest.mark.parametrize(
         ("name", "nodes", "better"),
@@ -188,7 +188,7 @@ class TestMachines:
         text = change(MANIFEST, SIZE, f"    compute_configuration: {{name: {name}, nodes: {nodes}}}")
         problem = only_problem(text)
         assert problem.code == "C104"
-        assert f"write name: {better} and nodes: 1." in problem.cure
+        assert f"write name: {better} and nodes: 1." in problem.hint
         assert (
             read(change(text, f"{name}, nodes: {nodes}", f"{better}, nodes: 1")).submission.spec.resources.size
             == better
@@ -196,13 +196,13 @@ class TestMachines:
 
     def test_more_nodes_than_any_size_has_gpus_name_the_largest(self):
         problem = only_problem(change(MANIFEST, SIZE, "    compute_configuration: {name: v100x2, nodes: 9}"))
-        assert problem.cure == "Write nodes: 1; the size with the most GPUs is large, with 4."
+        assert problem.hint == "Write nodes: 1; the size with the most GPUs is large, with 4."
 
     @pytest.mark.parametrize(("gpus", "wanted"), [(1, "gpus: 3"), (2, "gpus: 6"), (0, "cpus: 1.5")])
     def test_several_learners_become_one_with_as_much(self, gpus, wanted):
         text = change(change(FFDL, "learners: 1", "learners: 3"), "gpus: 1", f"gpus: {gpus}")
         problem = only_problem(text)
-        assert f"write {wanted} and learners: 1." in problem.cure
+        assert f"write {wanted} and learners: 1." in problem.hint
         key = wanted.partition(":")[0]
         old = f"gpus: {gpus}" if key == "gpus" else "cpus: 0.5"
         assert read(change(change(text, old, wanted), "learners: 3", "learners: 1"))
@@ -212,7 +212,7 @@ class TestMachines:
     )
     def test_a_command_that_counts_machines_is_named(self, part):
         text = change(change(FFDL, "learners: 1", "learners: 2"), "convolutional_network.py", f"train.py {part}")
-        assert "The command counts machines (" in only_problem(text).cure
+        assert "The command counts machines (" in only_problem(text).hint
 
     def test_amounts_that_are_left_out_are_those_of_the_documentation(self):
         text = change(change(change(FFDL, "cpus: 0.5\n", ""), "memory: 1GiB\n", ""), "gpus: 1\n", "").replace(
@@ -281,12 +281,12 @@ class TestNeighbours:
         indent = at[: len(at) - len(at.lstrip())]
         problem = only_problem(change(sample, at, f"{indent}{key}: {{method: {{name: random}}}}\n{at}"))
         assert problem.message == "searches for hyperparameters are not run."
-        assert "--set NAME=1,2,3" in problem.cure
+        assert "--set NAME=1,2,3" in problem.hint
 
     def test_the_keys_of_the_rest_interface_are_told_with_those_of_a_manifest(self):
         text = change(MANIFEST, "  source:", "  location:").replace("  target:", "  location:")
         text = change(text, "  execution:", "  definition_href: https://ml.example.com/v3/1\n  execution:")
-        assert [problem.cure.split(",")[0] for problem in refusal(text).problems] == [
+        assert [problem.hint.split(",")[0] for problem in refusal(text).problems] == [
             "Remove it", "Write source in its place.", "Write target in its place.",
         ]  # fmt: skip
         followed = text.replace("  definition_href: https://ml.example.com/v3/1\n", "").replace(
@@ -311,7 +311,7 @@ class TestNeighbours:
     def test_another_format_is_told_in_one_sentence_with_what_to_write(self, data, words):
         problem = only_problem(json.dumps(data))
         assert words in problem.message
-        assert "model_definition" in problem.cure or "entity" in problem.cure
+        assert "model_definition" in problem.hint or "entity" in problem.hint
 
     @pytest.mark.parametrize(
         ("place", "kind", "warned"),

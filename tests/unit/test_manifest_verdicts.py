@@ -48,7 +48,7 @@ def test_a_bad_manifest_is_refused_for_the_right_reasons(name):
         assert any(words in message for message in messages), (words, messages)
     for problem in error.problems:
         assert problem.line
-        assert problem.cure
+        assert problem.hint
 
 
 S3_TEMPLATE = "CHATTG1__PredictiveModeling__nl-de-ml_dlaas_working_with_new_models-block1@b83c855d.yml"

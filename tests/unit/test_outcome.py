@@ -54,7 +54,7 @@ _NO_AMOUNTS = ["9", [], {}, None, True, -1, -0.5, 1e308, 10**400, float("nan"), 
 _HOSTILE = {
     "code": ["C999", "", None, 7, True, ["C201"], {}, "c201", "C201 "],
     "message": [None, 7, True, ["text"], {}],
-    "cure": [None, 7, True, ["text"], {}],
+    "hint": [None, 7, True, ["text"], {}],
     "exit_code": ["3", True, 3.0, [], {}, 2**31, -(2**31), 10**400, float("nan")],
     "gpu_seconds": _NO_AMOUNTS,
     "started_at": [value for value in _NO_AMOUNTS if value is not None],
@@ -79,14 +79,19 @@ def test_whatever_somebody_wrote_makes_an_outcome_that_can_be_shown_and_added_up
     for name in _HOSTILE:
         found = Outcome.from_dict({name: value})
         json.dumps(found.as_dict(), allow_nan=False)
-        assert isinstance(found.message + found.cure, str)
+        assert isinstance(found.message + found.hint, str)
         assert 0 <= found.gpu_seconds < 1e12
+
+
+def test_an_outcome_that_an_earlier_version_wrote_keeps_its_hint():
+    written = {"code": "C201", "message": "the program failed", "cure": "Read its log.", "exit_code": 3}
+    assert Outcome.from_dict(written) == Outcome("C201", "the program failed", "Read its log.", 3)
 
 
 def test_a_long_reason_is_cut():
     outcome = Outcome.of(TrainyardError("C103", "m" * 10**6, "c" * 10**6))
     told = outcome.as_dict()
-    assert (len(told["message"]), len(told["cure"])) == (MAX_TEXT, MAX_TEXT)
+    assert (len(told["message"]), len(told["hint"])) == (MAX_TEXT, MAX_TEXT)
 
 
 def test_an_error_becomes_an_outcome_with_its_problems_in_the_message():
@@ -96,7 +101,7 @@ def test_an_error_becomes_an_outcome_with_its_problems_in_the_message():
     assert outcome.message == (
         "the stores are not ready: source.bucket: no such bucket. Name another.; empty. Fill it."
     )
-    assert outcome.cure == "Mend it."
+    assert outcome.hint == "Mend it."
 
 
 def test_an_error_without_problems_keeps_its_sentence():

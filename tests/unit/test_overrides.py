@@ -90,7 +90,7 @@ def test_a_wrong_value_is_refused_by_its_name(name, value):
     assert error.code.code == "C110"
     (problem,) = error.problems
     assert name in problem.message
-    assert problem.cure
+    assert problem.hint
 
 
 def test_every_wrong_value_is_told_at_once():
@@ -99,7 +99,7 @@ def test_every_wrong_value_is_told_at_once():
 
 def test_a_name_that_the_form_does_not_have_is_refused_with_those_it_has():
     (problem,) = _refusal({"learning_rate": 1}).problems
-    assert problem.cure == "Use one of size, command, lr, epochs, nesterov, note."
+    assert problem.hint == "Use one of size, command, lr, epochs, nesterov, note."
 
 
 def test_a_size_that_the_account_does_not_own_is_refused():

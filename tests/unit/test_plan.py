@@ -75,32 +75,32 @@ def test_a_custom_image_is_refused_where_the_account_may_not_bring_one():
     error = _refusal(_SPEECH, framework=Framework("Custom", "registry.example.com/mine:1"))
     assert error.code.code == "C101"
     assert "speech may not bring its own image" in error.problems[0].message
-    assert "pytorch, tensorflow" in error.problems[0].cure
+    assert "pytorch, tensorflow" in error.problems[0].hint
 
 
 def test_a_version_that_is_not_there_is_refused_with_those_that_are():
     problem = _refusal(framework=Framework("tensorflow", "0.1")).problems[0]
     assert (problem.path, problem.seen) == ("framework.version", "0.1")
-    assert problem.cure == "Use one of 2.16, 1.3-py2."
+    assert problem.hint == "Use one of 2.16, 1.3-py2."
 
 
 def test_a_framework_that_is_not_there_is_refused_with_those_that_are():
     problem = _refusal(framework=Framework("caffe", "1.0")).problems[0]
     assert (problem.path, problem.seen) == ("framework.name", "caffe")
-    assert problem.cure == "Use one of pytorch, tensorflow."
+    assert problem.hint == "Use one of pytorch, tensorflow."
 
 
 def test_a_size_that_is_not_there_is_refused_with_those_that_are():
     error = _refusal(resources=Resources(size="huge"))
     assert error.code.code == "C104"
-    assert error.problems[0].cure == "Use one of small, large, tiny."
+    assert error.problems[0].hint == "Use one of small, large, tiny."
 
 
 def test_more_gpus_than_the_account_owns_are_refused_with_the_sizes_that_fit():
     error = _refusal(_SPEECH, resources=Resources(size="large"))
     assert error.code.code == "C104"
     assert error.problems[0].message == "4 GPUs are asked for and account speech owns 1."
-    assert error.problems[0].cure == "Use a size that fits (small, tiny) or another account."
+    assert error.problems[0].hint == "Use a size that fits (small, tiny) or another account."
     assert error.problems[0].seen == "large"
 
 

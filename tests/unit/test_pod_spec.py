@@ -230,7 +230,7 @@ def test_the_workspace_volume_is_read_from_its_setting(setting: str, volume: Wor
 def test_a_workspace_that_no_node_could_find_is_refused() -> None:
     with pytest.raises(TrainyardError, match="relative") as caught:
         WorkspaceVolume.of("", ".trainyard/workspace")
-    assert "TRAINYARD_WORKSPACE_VOLUME" in caught.value.cure
+    assert "TRAINYARD_WORKSPACE_VOLUME" in caught.value.hint
 
 
 @pytest.mark.parametrize(

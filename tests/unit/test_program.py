@@ -97,7 +97,7 @@ def test_a_script_with_windows_line_ends_that_the_command_starts_is_refused(comm
     (problem,) = script_problems(command, WINDOWS)
     assert (problem.code, problem.path) == ("C102", "run.sh")
     assert "Windows line ends (CRLF)" in problem.message
-    assert "sed -i" in problem.cure
+    assert "sed -i" in problem.hint
 
 
 def test_such_a_script_that_is_given_to_a_shell_is_warned_of_and_no_other_is_told():
@@ -111,14 +111,14 @@ def test_such_a_script_that_is_given_to_a_shell_is_warned_of_and_no_other_is_tol
 
 def test_a_program_whose_name_holds_a_hidden_character_is_found_nevertheless():
     (problem,) = missing_program("python3 train.py", ["tra\u200bin.py"])
-    assert "Did you mean tra\\u200bin.py?" in problem.cure
+    assert "Did you mean tra\\u200bin.py?" in problem.hint
 
 
 def test_a_missing_program_is_told_with_where_it_lies():
     (problem,) = missing_program("python3 train.py", ["model/train.py", "README"])
     assert problem.code == "C102"
     assert "train.py, which is not in the zip" in problem.message
-    assert "Did you mean model/train.py?" in problem.cure
+    assert "Did you mean model/train.py?" in problem.hint
 
 
 def test_a_program_that_is_there_or_uncertain_is_no_problem():

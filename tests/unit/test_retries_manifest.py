@@ -17,7 +17,7 @@ class TestReading:
         assert read(f"{manifest}retries: {number}\n").submission.spec.retries == number
 
     @pytest.mark.parametrize("text", ["-1", "11", "two", "1.5", "true", "[1]"])
-    def test_anything_else_is_refused_with_its_line_and_a_cure(self, manifest: str, text: str) -> None:
+    def test_anything_else_is_refused_with_its_line_and_a_hint(self, manifest: str, text: str) -> None:
         problem = only_problem(f"{manifest}retries: {text}\n")
         assert (problem.path, problem.line) == ("retries", manifest.count("\n") + 1)
-        assert problem.cure.startswith("Write a whole number")
+        assert problem.hint.startswith("Write a whole number")

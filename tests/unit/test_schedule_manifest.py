@@ -131,7 +131,7 @@ class TestRefusals:
             "schedule.overlap": (LINE + 3, 12, "queue", "C101"),
             "schedule.untill": (LINE + 4, 3, None, "C101"),
         }
-        assert found["schedule.untill"].cure == "Did you mean until?"
+        assert found["schedule.untill"].hint == "Did you mean until?"
 
     def test_faults_of_the_schedule_stand_beside_those_of_the_rest(self):
         found = problems(with_schedule('cron: "61 * * * *"').replace("small", "enormous"))
@@ -151,7 +151,7 @@ class TestRefusals:
     def test_overlap_does_not_belong_to_on(self):
         problem = only_problem(with_schedule("on: new-data", "overlap: wait"))
         assert problem.path == "schedule.overlap"
-        assert problem.cure == "Remove it: new data waits by itself until the run before it has ended."
+        assert problem.hint == "Remove it: new data waits by itself until the run before it has ended."
 
     def test_a_time_zone_without_effect_is_refused(self):
         assert only_problem(with_schedule("on: new-data", "timezone: Asia/Tokyo")).path == "schedule.timezone"
@@ -162,7 +162,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("text", ["15", "hourly", "1h30m", "-1h", "1.5h", "1w", "9999999999d"])
     def test_another_time_between_two_looks_is_refused(self, text):
-        assert "such as 15m" in only_problem(with_schedule("on: new-data", f"every: {text}")).cure
+        assert "such as 15m" in only_problem(with_schedule("on: new-data", f"every: {text}")).hint
 
     @pytest.mark.parametrize(
         ("text", "meant"),
@@ -187,15 +187,15 @@ class TestRefusals:
     def test_an_unknown_time_zone_is_refused_with_the_one_that_was_meant(self, text, meant):
         problem = only_problem(with_schedule('cron: "@daily"', f"timezone: {text}"))
         assert (problem.path, problem.seen) == ("schedule.timezone", text)
-        assert problem.cure.startswith(f"Did you mean {meant}? ")
+        assert problem.hint.startswith(f"Did you mean {meant}? ")
 
     @pytest.mark.parametrize(
         ("text", "zone"),
         [("UTC+2", "Etc/GMT-2"), ("GMT-5", "Etc/GMT+5"), ("+01:00", "Etc/GMT-1"), ("utc+14", "Etc/GMT-14")],
     )
     def test_an_offset_is_answered_with_the_zone_that_has_it(self, text, zone):
-        cure = only_problem(with_schedule('cron: "@daily"', f"timezone: {text}")).cure
-        assert cure.endswith(f"is {zone}.")
+        hint = only_problem(with_schedule('cron: "@daily"', f"timezone: {text}")).hint
+        assert hint.endswith(f"is {zone}.")
         hours = datetime(2027, 1, 1, tzinfo=ZoneInfo(zone)).utcoffset()
         assert hours is not None
         assert f"{hours.total_seconds() / 3600:+03.0f}"[-2:].lstrip("0") in text
@@ -203,7 +203,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("text", ["XYZ", "CXST", "QQT", "UTC+5:30", "Nowhere/Land"])
     def test_no_zone_is_guessed_by_its_letters(self, text):
-        assert "Did you mean" not in only_problem(with_schedule('cron: "@daily"', f"timezone: {text}")).cure
+        assert "Did you mean" not in only_problem(with_schedule('cron: "@daily"', f"timezone: {text}")).hint
 
     @pytest.mark.parametrize(("zone", "words"), [("Etc/GMT+2", "2 hours behind UTC"), ("EST", "no summer time")])
     def test_a_zone_that_is_not_what_it_looks_like_is_warned_of(self, zone, words):
@@ -237,7 +237,7 @@ class TestRefusals:
     def test_a_word_that_is_no_schedule_is_refused_with_those_there_are(self, text):
         problem = only_problem(f"{MANIFEST}schedule: {text}\n")
         assert (problem.path, problem.line, problem.column) == ("schedule", LINE, 11)
-        assert "new-data" in problem.cure
+        assert "new-data" in problem.hint
 
     @pytest.mark.parametrize("text", ["true", "5", "[new-data]", "[{cron: '@daily'}]"])
     def test_another_kind_of_value_is_refused(self, text):
@@ -250,9 +250,9 @@ class TestRefusals:
         assert only_problem(with_schedule(*lines)).path == f"schedule.{key}"
 
     @pytest.mark.parametrize("cron", ["*/5 * * * *", "* * * * *"])
-    def test_a_cron_that_yaml_takes_for_an_alias_is_refused_with_quotes_as_the_cure(self, cron):
+    def test_a_cron_that_yaml_takes_for_an_alias_is_refused_with_quotes_as_the_hint(self, cron):
         found = problems(with_schedule(f"cron: {cron}")).values()
-        assert all("in quotes" in problem.cure for problem in found)
+        assert all("in quotes" in problem.hint for problem in found)
         assert {problem.line for problem in found} == {LINE + 1}
 
     def test_the_old_place_of_another_service_is_refused(self):

@@ -58,7 +58,7 @@ def test_every_rule_that_a_submitter_can_break_has_its_sentence(name):
         for rule in rules:
             if not isinstance(schema[rule], dict) or rule == "not":
                 assert told.get(rule, {}).get("message"), (rule, schema)
-                assert told[rule].get("cure")
+                assert told[rule].get("hint")
 
 
 @pytest.mark.parametrize("name", ["manifest", "ffdl"])

@@ -218,7 +218,7 @@ class TestAccounts:
     def test_an_account_of_others_is_refused_with_the_callers_own(self):
         with pytest.raises(TrainyardError, match="ada is no member of an account speech") as refusal:
             account_for(ADA, "speech", LIMITS)
-        assert (refusal.value.code.code, refusal.value.cure) == ("C106", "Use one of vision.")
+        assert (refusal.value.code.code, refusal.value.hint) == ("C106", "Use one of vision.")
 
     def test_an_account_of_others_and_one_that_does_not_exist_are_refused_alike(self):
         with pytest.raises(TrainyardError) as others:
@@ -237,7 +237,7 @@ class TestAccounts:
     def test_an_admin_is_told_of_an_account_that_does_not_exist(self):
         with pytest.raises(TrainyardError, match="nobody") as refusal:
             account_for(ROOT, "nobody", LIMITS)
-        assert refusal.value.cure == "Use one of vision, speech."
+        assert refusal.value.hint == "Use one of vision, speech."
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ class TestLooking:
         with pytest.raises(TrainyardError) as nobodys:
             world.service.run("training-000000000", ADA)
         assert others.value.message.replace(MODEL_ID, "training-000000000") == nobodys.value.message
-        assert others.value.cure == nobodys.value.cure
+        assert others.value.hint == nobodys.value.hint
 
     def test_an_admin_sees_every_run(self, world, going):
         assert world.service.runs(ROOT, 10, 0) == ([going], 1)
@@ -338,7 +338,7 @@ class TestDeleting:
         world.service.schedules.keep(hourly)
         with pytest.raises(TrainyardError, match="the only run of a training with a schedule") as refusal:
             world.service.delete(MODEL_ID, GRACE)
-        assert (refusal.value.code.code, f"trainyard unschedule {MODEL_ID}" in refusal.value.cure) == ("C111", True)
+        assert (refusal.value.code.code, f"trainyard unschedule {MODEL_ID}" in refusal.value.hint) == ("C111", True)
         assert (world.catalogue.ids(), set(world.vault.kept), set(world.history.runs)) == ({MODEL_ID},) * 3
         world.service.schedules.keep(hourly.with_progress(Progress(0.0, ended=True)))
         world.service.delete(MODEL_ID, GRACE)

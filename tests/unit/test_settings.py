@@ -43,7 +43,7 @@ def test_a_value_that_cannot_be_read_is_refused_with_its_name_and_the_default(va
     assert refusal.value.code.code == "S500"
     assert variable in refusal.value.message
     assert repr(value) in refusal.value.message
-    assert repr(row.default) in refusal.value.cure
+    assert repr(row.default) in refusal.value.hint
 
 
 def test_settings_do_not_change_once_read():

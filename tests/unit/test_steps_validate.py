@@ -126,7 +126,7 @@ def test_a_program_that_the_zip_lacks_is_refused_with_its_name(
     error = refused(spec, data, results, model, sha256(model))
     assert error.code.code == "C102"
     assert "code/train.py" in str(error.problems[0])
-    assert "train.py?" in error.problems[0].cure
+    assert "train.py?" in error.problems[0].hint
 
 
 def test_all_faults_come_at_once(data: MemoryStore, results: MemoryStore, model: Path) -> None:

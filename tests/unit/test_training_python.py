@@ -11,11 +11,11 @@ from trainyard.errors import TrainyardError
 from trainyard.local.training import prefix
 
 
-def test_a_folder_that_cannot_be_made_is_named_with_the_cure(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_named_with_the_hint(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainyardError, match=r"could not be installed: .*file") as refused:
         prefix.ensure(tmp_path / "file" / "training")
-    assert "make setup" in refused.value.cure
+    assert "make setup" in refused.value.hint
 
 
 def test_the_installers_last_words_are_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def check_not_canceled(context: Mapping[str, Any]) -> None:
     look = _who_canceled_before if context["ti"].task_id == "validate" else who_canceled
     if who := look(context):
         outcome = canceled_by(who)
-        raise TrainyardError("C204", outcome.message, outcome.cure)
+        raise TrainyardError("C204", outcome.message, outcome.hint)
 
 
 def _who_canceled_before(context: Mapping[str, Any]) -> str | None:

@@ -65,8 +65,8 @@ def served_credentials(name: str) -> Credentials:
     try:
         connection = Connection.get_connection_from_secrets(name)
     except AirflowNotFoundException:
-        cure = "What the run has stored is still in its bucket."
-        raise TrainyardError("C107", "the credentials of the run's bucket are not kept any more", cure) from None
+        hint = "What the run has stored is still in its bucket."
+        raise TrainyardError("C107", "the credentials of the run's bucket are not kept any more", hint) from None
     return _credentials(connection)
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 
 from trainyard.domain.training import Credentials
-from trainyard.errors import CODES, Problem, TrainyardError
+from trainyard.errors import CODES, Problem, TrainyardError, hint_of
 
 CONNECTION = "trainyard_front_door"
 # The first sweep of a service that never kept house may take a minute for each of its batches.
 _TIMEOUT = httpx.Timeout(10, read=600, write=300, pool=300)
 _PAUSE_SECONDS = 180
-_CURE = "Look at the api-server; nothing is lost, and it is tried again."
+_HINT = "Look at the api-server; nothing is lost, and it is tried again."
 _SIGN_IN = "Check login and password of the connection; its user has to be an admin."
 
 
@@ -46,7 +46,7 @@ class HttpDoor:
         """Send JSON data and return the answer's; raise TrainyardError S500 for any answer that is not a good one."""
         answer = self._answer(lambda token: self._client.request(method, place, json=data, headers=_bearer(token)))
         if not answer.is_success:
-            raise TrainyardError("S500", f"the front door answers {answer.status_code}: {answer.text[:500]}", _CURE)
+            raise TrainyardError("S500", f"the front door answers {answer.status_code}: {answer.text[:500]}", _HINT)
         found: dict[str, Any] = answer.json()
         return found
 
@@ -59,7 +59,7 @@ class HttpDoor:
                 renewed = self._signed_in(token)
                 answer = _patiently(lambda: send(renewed))
         except httpx.HTTPError as error:
-            raise TrainyardError("S500", f"the front door does not answer: {type(error).__name__}", _CURE) from None
+            raise TrainyardError("S500", f"the front door does not answer: {type(error).__name__}", _HINT) from None
         return answer
 
     def _post(self, account: str, manifest: Path, archive: Path, key: str, token: str) -> httpx.Response:
@@ -125,15 +125,16 @@ def _refusal(answer: httpx.Response) -> TrainyardError:
         code = str(error["code"])
         problems = [Problem(**_known(problem)) for problem in error["problems"]]
         if code in CODES and code not in _NOT_THE_SUBMISSIONS:
-            return TrainyardError(code, error["message"], error["cure"], problems)
+            return TrainyardError(code, error["message"], hint_of(error), problems)
         message = f"the front door refuses the service's user: {error['message']}"
         return TrainyardError("S500", message, _SIGN_IN)
     except (ValueError, LookupError, TypeError):
-        return TrainyardError("S500", f"the front door answered {answer.status_code}", _CURE)
+        return TrainyardError("S500", f"the front door answered {answer.status_code}", _HINT)
 
 
 def _known(problem: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in problem.items() if name in Problem.__dataclass_fields__}
+    known = {name: value for name, value in problem.items() if name in Problem.__dataclass_fields__}
+    return {**known, "hint": hint_of(problem)}
 
 
 # Not signed in; requests too many or too slow; and a key used for something else, which a drop's key cannot be.

@@ -199,7 +199,7 @@ def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]
     """Tell how a run ended: canceled, the first step that failed, or completed; GPU time is the train step's."""
     trained = Outcome.from_dict(ends.get("train") or ends.get(USED))
     if run_state == "success" and not _was_canceled(steps, ends):
-        return replace(trained, code=None, cure="")
+        return replace(trained, code=None, hint="")
     end = _unsuccessful(steps, ends)
     return replace(
         end,

@@ -47,7 +47,7 @@ def sentence(outcome: Outcome) -> str:
     if outcome.code is None:
         warning = f" Warning: {outcome.message}." if outcome.message else ""
         return f"The program ended with exit code 0 after {outcome.gpu_seconds:.0f} GPU seconds.{warning}"
-    return f"{outcome.code}: {outcome.message}. {outcome.cure}"
+    return f"{outcome.code}: {outcome.message}. {outcome.hint}"
 
 
 def said(context: Mapping[str, Any], step: str, key: str) -> Any:

@@ -131,8 +131,8 @@ def cleanup(training_id: str, **context: Any) -> None:
             place = app.workspace.run(run).result
             message = f"results are not in the bucket; they are kept in {place}"
             # For good: the upload step has had its tries.
-            cure = "Clear the upload step in Airflow once the store works again."
-            end_with(context, Outcome("S305", message, cure), final=True)
+            hint = "Clear the upload step in Airflow once the store works again."
+            end_with(context, Outcome("S305", message, hint), final=True)
 
 
 def undo_if_canceled(context: Any, run: RunKey, workspace: Workspace) -> None:

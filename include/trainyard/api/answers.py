@@ -10,10 +10,11 @@ from trainyard.errors import CODES
 
 
 class ProblemAnswer(BaseModel):
-    """One fault of a submission: where it is, what was seen there, and the cure."""
+    """One fault of a submission: where it is, what was seen there, and the hint."""
 
     code: str
     message: str
+    hint: str
     cure: str
     path: str
     line: int | None
@@ -23,11 +24,12 @@ class ProblemAnswer(BaseModel):
 
 
 class ErrorInside(BaseModel):
-    """What went wrong: a stable code, whose fault it is, the sentence, the cure, and every problem of a submission."""
+    """What went wrong: a stable code, whose fault it is, the sentence, the hint, and every problem of a submission."""
 
     code: str
     fault: str
     message: str
+    hint: str
     cure: str
     problems: list[ProblemAnswer]
 

@@ -14,7 +14,7 @@ from trainyard.errors import TrainyardError
 
 # Where in a request's scope the guard leaves who is calling.
 CALLER = "trainyard.caller"
-_CURE = "Sign in with `trainyard login`."
+_HINT = "Sign in with `trainyard login`."
 
 
 async def caller_of(request: Request) -> Caller:
@@ -24,7 +24,7 @@ async def caller_of(request: Request) -> Caller:
         return known
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise TrainyardError("C105", "the request carries no token", _CURE)
+        raise TrainyardError("C105", "the request carries no token", _HINT)
     user = await _user(token.strip())
     address = request.client.host if request.client else ""
     return Caller(user.get_name(), _is_admin(user), address)
@@ -34,16 +34,16 @@ async def _user(token: str) -> Any:
     try:
         return await get_auth_manager().get_user_from_token(token)
     except ExpiredSignatureError:
-        raise TrainyardError("C105", "the token has run out", _CURE) from None
+        raise TrainyardError("C105", "the token has run out", _HINT) from None
     except InvalidTokenError as error:
-        raise TrainyardError("C105", f"the token is not valid: {error}", _CURE) from None
+        raise TrainyardError("C105", f"the token is not valid: {error}", _HINT) from None
 
 
 def _is_admin(user: Any) -> bool:
     try:
         return is_admin(get_auth_manager(), user)
     except KeyError:  # an auth manager that looks roles up only now
-        raise TrainyardError("C105", "the token's role is not known", _CURE) from None
+        raise TrainyardError("C105", "the token's role is not known", _HINT) from None
 
 
 CallerDep = Annotated[Caller, Depends(caller_of)]

@@ -39,7 +39,7 @@ class Look(BaseModel):
 def doctor(request: Request, caller: CallerDep, look: Look) -> StreamingResponse:
     """Start a probe pod, look at everything side by side, send a line of JSON for each finding as it comes.
 
-    For admins. Each line has `check`, `ok`, `state`, `message`, `cure`; the last one is `{"done": true}`.
+    For admins. Each line has `check`, `ok`, `state`, `message`, `hint`; the last one is `{"done": true}`.
     """
     with request.app.state.trail.audit.action(caller, Action.DOCTOR):
         only_admins(caller, "looks after the service")

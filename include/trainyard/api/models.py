@@ -190,6 +190,6 @@ def _receive(upload: UploadFile, target: Path, limit: int) -> None:
         while chunk := upload.file.read(_CHUNK):
             received += len(chunk)
             if received > limit:
-                cure = "Leave data out of the zip: it belongs in the training bucket."
-                raise TrainyardError("C109", f"the zip is larger than {limit} bytes", cure)
+                hint = "Leave data out of the zip: it belongs in the training bucket."
+                raise TrainyardError("C109", f"the zip is larger than {limit} bytes", hint)
             file.write(chunk)

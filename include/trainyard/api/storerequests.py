@@ -24,7 +24,7 @@ Fill = Callable[[BinaryIO], object]
 _LOOK_SECONDS = 0.5
 _PIECE = 64 * 1024
 _AHEAD = 8  # pieces that are kept for a client which reads more slowly than the store sends
-_CURE = "Try again when the others have been answered."
+_HINT = "Try again when the others have been answered."
 
 
 class Place:
@@ -71,9 +71,9 @@ class StoreRequests:
         with self._lock:
             if self._taken[account] >= self._per_account:
                 message = f"{self._per_account} requests of account {account} wait for its object stores already"
-                raise TrainyardError("C115", message, _CURE)
+                raise TrainyardError("C115", message, _HINT)
             if self._taken.total() >= self._most:
-                raise TrainyardError("S306", "too many requests wait for object stores", _CURE)
+                raise TrainyardError("S306", "too many requests wait for object stores", _HINT)
             self._taken[account] += 1
         return Place(partial(self._give_back, account))
 

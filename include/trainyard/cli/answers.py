@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from trainyard.cli.errors import UnreachableError
-from trainyard.errors import CODES, Problem, TrainyardError
+from trainyard.errors import CODES, Problem, TrainyardError, hint_of
 
 _BY_STATUS = {401: "C105", 403: "C106", 404: "C107", 409: "C108", 413: "C109", 429: "C120"}
 _SIGN_IN = "Sign in with `trainyard login`, or set TRAINYARD_TOKEN."
@@ -38,21 +38,21 @@ def error_of(url: str, status: int, body: bytes) -> TrainyardError:
     if status == 413:
         return TrainyardError("C109", f"{url} refuses an upload of this size", "Leave out of the zip what is data.")
     if status in (502, 503, 504):
-        cure = "Try again in a moment; if it stays so, tell who runs the service."
-        return UnreachableError(f"the service behind {url} is not there (status {status}{_detail(data)})", cure)
+        hint = "Try again in a moment; if it stays so, tell who runs the service."
+        return UnreachableError(f"the service behind {url} is not there (status {status}{_detail(data)})", hint)
     return TrainyardError(_code("", status), f"{url} answers with status {status}{_detail(data)}", _NO_TRAINYARD)
 
 
 def _own(error: dict[str, Any], status: int) -> TrainyardError:
-    message, cure = (str(error.get(key) or "") for key in ("message", "cure"))
+    message, hint = str(error.get("message") or ""), str(hint_of(error) or "")
     problems = [_problem(problem) for problem in error.get("problems") or () if isinstance(problem, dict)]
     code = _code(str(error.get("code")), status)
-    return TrainyardError(code, message or CODES[code].title, cure or (_SIGN_IN if code == "C105" else ""), problems)
+    return TrainyardError(code, message or CODES[code].title, hint or (_SIGN_IN if code == "C105" else ""), problems)
 
 
 def _problem(data: dict[str, Any]) -> Problem:
     known = {key: value for key, value in data.items() if key in Problem.__dataclass_fields__}
-    return Problem(**{"message": "", "cure": "", **known})
+    return Problem(**{"message": "", **known, "hint": hint_of(data) or ""})
 
 
 def _code(code: str, status: int) -> str:

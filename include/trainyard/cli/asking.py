@@ -11,7 +11,7 @@ from trainyard.errors import TrainyardError
 def ask(question: str, unasked: tuple[str, str], declined: str) -> None:
     """Return if the person says yes; raise TrainyardError C108 with `declined` if not.
 
-    Raise WrongUsageError with `unasked`, a message and its cure, where nobody is there to answer.
+    Raise WrongUsageError with `unasked`, a message and its hint, where nobody is there to answer.
     """
     if not sys.stdin.isatty():
         raise WrongUsageError(*unasked)

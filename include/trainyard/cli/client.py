@@ -52,8 +52,8 @@ class FrontDoor:
         self._token = None
         answer = self._patiently("POST", "/auth/token", json={"username": username, "password": password})
         if answer.status_code == 401:
-            cure = "Check both; `trainyard login` asks for them again."
-            raise TrainyardError("C105", f"{self.url} does not know this user name with this password", cure)
+            hint = "Check both; `trainyard login` asks for them again."
+            raise TrainyardError("C105", f"{self.url} does not know this user name with this password", hint)
         self._token = str(data_of(self.url, answer.status_code, answer.content, "access_token")["access_token"])
         return self._token
 

@@ -39,8 +39,8 @@ def find_access(url: str | None, environ: Mapping[str, str], folder: Path) -> Ac
     wanted = url or environ.get(URL)
     access = _named(service_url(wanted), environ, folder) if wanted else next(_kept(environ, folder), None)
     if access is None:
-        cure = "Start one with `trainyard up`, or sign in to one with `trainyard login --url URL`."
-        raise WrongUsageError("no service is known", cure)
+        hint = "Start one with `trainyard up`, or sign in to one with `trainyard login --url URL`."
+        raise WrongUsageError("no service is known", hint)
     return _with_environment(access, environ)
 
 
@@ -132,5 +132,5 @@ def _read(path: Path) -> Access:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
         return Access(service_url(data["url"]), *(data.get(key) for key in ("token", "username", "password")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, WrongUsageError):
-        cure = "Write it anew with `trainyard up` or `trainyard login`, or remove it."
-        raise WrongUsageError(f"{path} cannot be read as the access to a service", cure) from None
+        hint = "Write it anew with `trainyard up` or `trainyard login`, or remove it."
+        raise WrongUsageError(f"{path} cannot be read as the access to a service", hint) from None

@@ -35,7 +35,7 @@ def doctor(
 ) -> None:
     """Look after the service, for admins: cluster, rights, GPUs, workspace, images, stores, Airflow, pools, clocks.
 
-    A line for each check, with the cure where something is wrong. Exit with 1 unless all is well.
+    A line for each check, with the hint where something is wrong. Exit with 1 unless all is well.
     """
     from trainyard.cli.client import open_door
     from trainyard.cli.output import Screen
@@ -73,7 +73,7 @@ def _found(door: FrontDoor, wishes: dict[str, str | bool | int]) -> Iterator[Fin
     try:
         yield from door.doctor(wishes)
     except UnreachableError as error:
-        yield wrong("api-server", error.message, f"{error.cure} {_INSIDE}")
+        yield wrong("api-server", error.message, f"{error.hint} {_INSIDE}")
 
 
 def _lines(finding: Finding) -> list[str]:

@@ -49,5 +49,5 @@ def _check_stored(door: FrontDoor, model_id: str) -> None:
 
     run = door.run(model_id)
     if not has_ended(run):
-        cure = f"Follow it with `trainyard logs --follow {model_id}`, then download."
-        raise TrainyardError("C108", f"{model_id} is {run['phase']}; its results are stored when it ends", cure)
+        hint = f"Follow it with `trainyard logs --follow {model_id}`, then download."
+        raise TrainyardError("C108", f"{model_id} is {run['phase']}; its results are stored when it ends", hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from trainyard.errors import Problem, TrainyardError
@@ -13,15 +13,15 @@ from trainyard.errors import Problem, TrainyardError
 class WrongUsageError(TrainyardError):
     """The command was called wrongly; the shell sees exit code 2."""
 
-    def __init__(self, message: str, cure: str = "") -> None:
-        super().__init__("C110", message, cure)
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__("C110", message, hint)
 
 
 class UnreachableError(TrainyardError):
     """No usable answer came from the service. `sent` says whether it may have received the request."""
 
-    def __init__(self, message: str, cure: str, sent: bool = True) -> None:
-        super().__init__("S500", message, cure)
+    def __init__(self, message: str, hint: str, sent: bool = True) -> None:
+        super().__init__("S500", message, hint)
         self.sent = sent
 
 
@@ -49,11 +49,11 @@ class RefusedError(TrainyardError):
     """A submission with problems, each with its file."""
 
     def __init__(self, error: TrainyardError, files: Files) -> None:
-        super().__init__(error.code.code, error.message, error.cure, error.problems)
+        super().__init__(error.code.code, error.message, error.hint, error.problems)
         self.files = files
 
     def as_dict(self) -> dict[str, Any]:
-        located = [{**asdict(problem), "file": self.files.of(problem)} for problem in self.problems]
+        located = [{**problem.as_dict(), "file": self.files.of(problem)} for problem in self.problems]
         return {**super().as_dict(), "problems": located}
 
 

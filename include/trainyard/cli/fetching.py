@@ -68,8 +68,8 @@ def _missing(files: Mapping[str, int], target: Target, force: bool) -> dict[str,
     in_the_way = [paths[name] for name in missing if os.path.lexists(paths[name])]
     folders = [path for path in in_the_way if path.is_dir() and not path.is_symlink()]
     if folders or (in_the_way and not force):
-        cure = "Name another folder." if folders else "Replace them with --force, or name another folder."
-        raise WrongUsageError(f"{_told(folders or in_the_way)} would be written over", cure)
+        hint = "Name another folder." if folders else "Replace them with --force, or name another folder."
+        raise WrongUsageError(f"{_told(folders or in_the_way)} would be written over", hint)
     return missing
 
 

@@ -64,10 +64,10 @@ def _is_zip(name: str) -> bool:
     return name != STDIN and Path(name).is_file() and _start_of(name, "zip", "").startswith(_ZIP_STARTS)
 
 
-def _start_of(name: str, what: str, cure: str) -> bytes:
+def _start_of(name: str, what: str, hint: str) -> bytes:
     path = Path(name)
     if path.is_dir():
-        raise WrongUsageError(f"the {what} {name} is a folder", cure)
+        raise WrongUsageError(f"the {what} {name} is a folder", hint)
     try:
         with path.open("rb") as file:
             return file.read(4)

@@ -48,8 +48,8 @@ def moment(text: str, now: datetime, option: str = "--since") -> datetime:
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
-        cure = "Use 30m, 12h, 7d, 2026-01-31 or 2026-01-31T08:00:00Z."
-        raise WrongUsageError(f"{option} cannot be {text!r}", cure) from None
+        hint = "Use 30m, 12h, 7d, 2026-01-31 or 2026-01-31T08:00:00Z."
+        raise WrongUsageError(f"{option} cannot be {text!r}", hint) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

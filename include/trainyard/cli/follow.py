@@ -13,7 +13,7 @@ from trainyard.cli.errors import UnreachableError
 from trainyard.cli.output import one_line, remark
 from trainyard.cli.waiting import pauses, wait_for
 from trainyard.domain.states import State
-from trainyard.errors import CODES, TrainyardError
+from trainyard.errors import CODES, TrainyardError, hint_of
 
 # With the pauses between them, longer than a service takes to start again.
 _ATTEMPTS = 20
@@ -92,7 +92,7 @@ def failure_of(run: dict[str, Any]) -> TrainyardError | None:
     canceled = run["state"] == State.CANCELED
     code = outcome.get("code") if outcome.get("code") in CODES else ("C204" if canceled else "S500")
     message = outcome.get("message") or ("the run was canceled" if canceled else "the run ended in error")
-    return TrainyardError(str(code), str(message), str(outcome.get("cure") or ""))
+    return TrainyardError(str(code), str(message), str(hint_of(outcome) or ""))
 
 
 def patient(look: Any) -> Any:

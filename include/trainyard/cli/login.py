@@ -10,7 +10,7 @@ import typer
 
 from trainyard.cli.options import Output
 
-_CURE = "Give --username NAME and TRAINYARD_PASSWORD or --password-stdin where nobody can be asked."
+_HINT = "Give --username NAME and TRAINYARD_PASSWORD or --password-stdin where nobody can be asked."
 
 
 def login(
@@ -72,4 +72,4 @@ def _need_terminal() -> None:
     from trainyard.cli.errors import WrongUsageError
 
     if not sys.stdin.isatty():
-        raise WrongUsageError("there is no terminal to ask on", _CURE)
+        raise WrongUsageError("there is no terminal to ask on", _HINT)

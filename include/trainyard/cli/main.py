@@ -113,9 +113,9 @@ def _misused(error: TyperException, words: Sequence[str]) -> int:
 
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "trainyard"
-    cure = f"`{command} --help` shows how it is used."
+    hint = f"`{command} --help` shows how it is used."
     usage = context.get_usage().removeprefix("Usage: ") if context else ""
-    return _failed(WrongUsageError(error.format_message().rstrip("."), f"{cure}\n{usage}".strip()), words)
+    return _failed(WrongUsageError(error.format_message().rstrip("."), f"{hint}\n{usage}".strip()), words)
 
 
 def _wants_json(words: Sequence[str]) -> bool:

@@ -17,17 +17,17 @@ def report(error: TrainyardError, screen: Screen) -> None:
 
 
 def error_lines(error: TrainyardError) -> list[str]:
-    """Write every problem with its place, the value seen and the cure; the error itself comes last, as the summary."""
+    """Write every problem with its place, the value seen and the hint; the error itself comes last, as the summary."""
     code = "" if isinstance(error, WrongUsageError) else f" {error.code.code}"
     head = f"{paint(f'error{code}:', 'red', sys.stderr)} {printable(error.message)}"
     problems = [line for problem in error.problems for line in _problem_lines(problem, error)]
-    return [*problems, head, *_labelled("cure", error.cure)]
+    return [*problems, head, *_labelled("hint", error.hint)]
 
 
 def _problem_lines(problem: Problem, error: TrainyardError) -> list[str]:
     file = error.files.of(problem) if isinstance(error, RefusedError) else problem.file
     head = f"{_place(file, problem)}{printable(problem.message)}"
-    return [head, *_labelled("seen", problem.seen or ""), *_labelled("cure", problem.cure)]
+    return [head, *_labelled("seen", problem.seen or ""), *_labelled("hint", problem.hint)]
 
 
 def _place(file: str, problem: Problem) -> str:

@@ -6,7 +6,7 @@ from trainyard.cli.options import ModelId, Output, Url
 
 
 def show(model_id: ModelId, url: Url = None, output: Output = "text") -> None:
-    """Show one run; of one that failed, also the reason and the cure."""
+    """Show one run; of one that failed, also the reason and the hint."""
     from trainyard.cli.client import open_door
     from trainyard.cli.output import Screen
     from trainyard.cli.tables import run_rows

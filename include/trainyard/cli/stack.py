@@ -74,6 +74,6 @@ def _stack(folder: str) -> Any:
     try:
         from trainyard.local.stack import Stack
     except ImportError as error:
-        cure = "Run it from a checkout after `make setup`."
-        raise TrainyardError("S500", f"the one-machine stack is not installed: {error.name} is missing", cure) from None
+        hint = "Run it from a checkout after `make setup`."
+        raise TrainyardError("S500", f"the one-machine stack is not installed: {error.name} is missing", hint) from None
     return Stack(Path(folder))

@@ -9,6 +9,7 @@ from typing import Any
 from trainyard.cli.output import one_line, printable
 from trainyard.domain.hyperparameters import as_text
 from trainyard.domain.states import Phase
+from trainyard.errors import hint_of
 
 Row = Sequence[str]
 Paint = Callable[[str], str]
@@ -223,11 +224,11 @@ def _transfer_rows(transfer: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _outcome_rows(outcome: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not outcome.get("code"):
-        return [("Warning", _lines(outcome, "message"))] if outcome.get("message") else []
+        return [("Warning", _lines(outcome.get("message")))] if outcome.get("message") else []
     exit_code = outcome.get("exit_code")
     rows = [
-        ("Reason", f"{_lines(outcome, 'message')} ({outcome['code']})".strip()),
-        ("Cure", _lines(outcome, "cure")),
+        ("Reason", f"{_lines(outcome.get('message'))} ({outcome['code']})".strip()),
+        ("Hint", _lines(hint_of(outcome))),
         ("Exit_code", "" if exit_code is None else str(exit_code)),
     ]
     return [row for row in rows if row[1]]
@@ -255,5 +256,5 @@ def _size(size: Any) -> str:
     return f"{size / 1024**power:.{1 if power else 0}f} {_SIZES[power]}"
 
 
-def _lines(data: Mapping[str, Any], key: str) -> str:
-    return "\n".join(printable(line.rstrip()) for line in str(data.get(key) or "").strip().splitlines())
+def _lines(text: Any) -> str:
+    return "\n".join(printable(line.rstrip()) for line in str(text or "").strip().splitlines())

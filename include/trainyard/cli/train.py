@@ -68,8 +68,8 @@ def _check_one(handed: Handed, settings: list[str]) -> None:
     from trainyard.manifest.grid import read_grid
 
     if len(handed.manifests) > 1 or read_grid(settings).size > 1:
-        cure = "Leave --follow out, and look with `trainyard list --experiment NAME --watch`."
-        raise WrongUsageError("--follow shows the log of one run, and these are several", cure)
+        hint = "Leave --follow out, and look with `trainyard list --experiment NAME --watch`."
+        raise WrongUsageError("--follow shows the log of one run, and these are several", hint)
 
 
 def _submit(door: FrontDoor, handed: Handed, fields: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _submit(door: FrontDoor, handed: Handed, fields: dict[str, Any]) -> dict[str
             raise
         except UnreachableError as error:
             unsure = error.sent and upload.whole
-            raise UnreachableError(error.message, _UNSURE if unsure else error.cure) from None
+            raise UnreachableError(error.message, _UNSURE if unsure else error.hint) from None
 
 
 def _follow(door: FrontDoor, answer: dict[str, Any], screen: Screen) -> None:

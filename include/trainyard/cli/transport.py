@@ -41,8 +41,8 @@ def http_client(url: str) -> httpx.Client:
             trust_env=not is_loopback(url),
         )
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-        cure = "Look at HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
-        raise WrongUsageError(f"the environment's proxy or certificates cannot be used: {error}", cure) from None
+        hint = "Look at HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
+        raise WrongUsageError(f"the environment's proxy or certificates cannot be used: {error}", hint) from None
 
 
 def pause_asked(answer: httpx.Response) -> int:
@@ -68,6 +68,6 @@ def _unreachable(url: str, error: httpx.HTTPError) -> UnreachableError:
     if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         return UnreachableError(f"the connection to {url} broke: {reason}", "Try again.")
     if "SSL" in reason:
-        cure = "Check the URL; for a certificate authority of your own, set SSL_CERT_FILE to its certificate."
-        return UnreachableError(f"there is no safe connection to {url}: {reason}", cure, sent=False)
+        hint = "Check the URL; for a certificate authority of your own, set SSL_CERT_FILE to its certificate."
+        return UnreachableError(f"there is no safe connection to {url}: {reason}", hint, sent=False)
     return UnreachableError(f"no service answers at {url}: {reason}", _START, sent=False)

@@ -25,7 +25,7 @@ def diagnose(pod: Mapping[str, Any] | None, gpus: int, memory: int, now: float |
     return Outcome(
         code=row.code,
         message="; ".join(filter(None, (row.message.format(f=facts), facts.warnings))),
-        cure=row.cure.format(f=facts),
+        hint=row.hint.format(f=facts),
         exit_code=facts.exit_code,
         gpu_seconds=facts.gpu_seconds,
         started_at=facts.started_at,

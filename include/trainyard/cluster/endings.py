@@ -45,7 +45,7 @@ class Row:
     matches: Sign
     code: str | None
     message: str = ""
-    cure: str = ""
+    hint: str = ""
     final: bool = True
 
 

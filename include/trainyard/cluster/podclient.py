@@ -25,7 +25,7 @@ class TrainingPods:
 
     _lost = "The cluster does not end them: those who run it have to look at the node."
     _silent = "Those who run the cluster have to look at its API; submit it again after that."
-    _cure = "Give the service's user of the cluster the rights it needs in the namespace of the training pods."
+    _hint = "Give the service's user of the cluster the rights it needs in the namespace of the training pods."
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class TrainingPods:
             if error.status in judged:
                 return None
             message = f"the cluster refused {what}: {refusal_of(error)}"
-            raise TrainyardError("S200", message, self._cure) from None
+            raise TrainyardError("S200", message, self._hint) from None
 
     def _call(self, verb: str, *args: Any, judged: Collection[int] = (), **kwargs: Any) -> Any:
         """Call the API; silence, 409, 429 and 5xx are tried again, unless `judged`: these and all others are raised."""

@@ -34,8 +34,8 @@ class WorkspaceVolume:
             return cls(claim=setting.removeprefix(_CLAIM))
         folder = setting or workspace
         if not PurePosixPath(folder).is_absolute():
-            cure = "Set TRAINYARD_WORKSPACE_VOLUME to claim:NAME or to an absolute path."
-            raise TrainyardError("S500", f"pods cannot mount {folder!r}: the path is relative.", cure)
+            hint = "Set TRAINYARD_WORKSPACE_VOLUME to claim:NAME or to an absolute path."
+            raise TrainyardError("S500", f"pods cannot mount {folder!r}: the path is relative.", hint)
         return cls(folder=folder)
 
 

@@ -207,11 +207,11 @@ def _checked(grid: Grid, manifest: bytes, read: ManifestRead, plan: Plan) -> _Ch
 
 def _check_experiment(name: str, runs: int) -> None:
     if not 1 <= runs <= MOST_RUNS:
-        cure = f"Hand in 1 to {MOST_RUNS} runs at a time."
-        raise TrainyardError("C110", f"manifests and values to set make {runs} runs", cure)
+        hint = f"Hand in 1 to {MOST_RUNS} runs at a time."
+        raise TrainyardError("C110", f"manifests and values to set make {runs} runs", hint)
     if len(name) > _LONGEST_EXPERIMENT or not name.isprintable() or name != name.strip():
-        cure = f"Use at most {_LONGEST_EXPERIMENT} characters that can be printed, no blank at either end."
-        raise TrainyardError("C110", "no experiment can have this name", cure)
+        hint = f"Use at most {_LONGEST_EXPERIMENT} characters that can be printed, no blank at either end."
+        raise TrainyardError("C110", "no experiment can have this name", hint)
 
 
 def _sha256(path: Path) -> str:

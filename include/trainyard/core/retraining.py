@@ -116,8 +116,8 @@ class Retraining:
         """Return a schedule; raise TrainyardError C107 if there is none that the caller may see."""
         found = self.of(training_id)
         if found is None or not may_see(caller, found.training.account, self.limits()):
-            cure = "`trainyard schedules` shows those there are; a schedule goes by the id of its first run."
-            raise TrainyardError("C107", f"there is no schedule of {training_id}", cure)
+            hint = "`trainyard schedules` shows those there are; a schedule goes by the id of its first run."
+            raise TrainyardError("C107", f"there is no schedule of {training_id}", hint)
         return found
 
     def of(self, training_id: str) -> Retrained | None:

@@ -101,8 +101,8 @@ class Service:
     def _run(self, model_id: str, caller: Caller) -> Run:
         run = self.history.find(model_id)
         if run is None or not may_see(caller, run.account, self.limits()):
-            cure = "`trainyard list` shows the runs there are; finished ones leave it after the retention time."
-            raise TrainyardError("C107", f"there is no run {model_id}", cure)
+            hint = "`trainyard list` shows the runs there are; finished ones leave it after the retention time."
+            raise TrainyardError("C107", f"there is no run {model_id}", hint)
         return run
 
     def waiting(self, run: Run) -> str:

@@ -41,11 +41,11 @@ def door_finding(check: str) -> Finding:
     try:
         answer = httpx.get(f"{address}/api/v2/monitor/health", timeout=_ANSWER_SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        cure = f"Start it or look at its log; or mend the host of the connection {CONNECTION}."
-        return wrong(check, f"it does not answer at {_shown(address)}: {type(error).__name__}", cure)
+        hint = f"Start it or look at its log; or mend the host of the connection {CONNECTION}."
+        return wrong(check, f"it does not answer at {_shown(address)}: {type(error).__name__}", hint)
     if answer.status_code != httpx.codes.OK:
-        cure = f"Look whether the connection {CONNECTION} names the api-server, and at the api-server's log."
-        return wrong(check, f"{_shown(address)} answers with status {answer.status_code}", cure)
+        hint = f"Look whether the connection {CONNECTION} names the api-server, and at the api-server's log."
+        return wrong(check, f"{_shown(address)} answers with status {answer.status_code}", hint)
     return fine(check, f"it answers at {_shown(address)}")
 
 
@@ -54,8 +54,8 @@ def credentials(connection: str) -> Credentials:
     try:
         found = Connection.get_connection_from_secrets(connection)
     except AirflowNotFoundException:
-        cure = "Make it in Airflow's page, with the store's key and secret as login and password."
-        raise TrainyardError("S500", f"there is no connection {connection}", cure) from None
+        hint = "Make it in Airflow's page, with the store's key and secret as login and password."
+        raise TrainyardError("S500", f"there is no connection {connection}", hint) from None
     return Credentials(found.login or "", found.password or "")
 
 

@@ -70,10 +70,10 @@ _TRY = "Try again; then look at the network."
 def _check(
     name: str,
     look: Callable[[], list[Finding]],
-    cure: str = _TRY,
+    hint: str = _TRY,
     seconds: float = _QUICK,
 ) -> Check:
-    return Check(name, lambda _: look(), seconds, cure=cure)
+    return Check(name, lambda _: look(), seconds, hint=hint)
 
 
 def _pools(limits: Limits, app: App) -> list[Finding]:

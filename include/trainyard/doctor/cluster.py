@@ -36,7 +36,7 @@ class Greeting:
 
 
 class DoctorCluster:
-    """Every method raises TrainyardError S200 with a cure where the cluster does not answer or refuses."""
+    """Every method raises TrainyardError S200 with a hint where the cluster does not answer or refuses."""
 
     def __init__(self, connection: str, namespace: str) -> None:
         self.connection = connection

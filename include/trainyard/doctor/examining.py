@@ -27,7 +27,7 @@ class Check:
     look: Callable[[Event], Iterable[Finding]]
     seconds: float = 20
     tidy_seconds: float = 0
-    cure: str = "Find out what it waits for; a network that drops packets looks like this."
+    hint: str = "Find out what it waits for; a network that drops packets looks like this."
 
 
 class _Looking:
@@ -45,7 +45,7 @@ class _Looking:
             return self._found.get(timeout=max(0.0, self._deadline - time.monotonic()))
         except Empty:
             message = f"there was no answer within {self._check.seconds:g} seconds"
-            return [wrong(self._check.name, message, self._check.cure)]
+            return [wrong(self._check.name, message, self._check.hint)]
 
     def tidy(self) -> None:
         self._thread.join(self._check.tidy_seconds)
@@ -54,7 +54,7 @@ class _Looking:
         try:
             self._found.put(list(self._check.look(stop)))
         except TrainyardError as error:
-            self._found.put([wrong(self._check.name, error.message, error.cure)])
+            self._found.put([wrong(self._check.name, error.message, error.hint)])
         except Exception as error:
             # Whatever it is, it is one line. Its text is left out: it might hold a URL with a password.
             log.exception("The check %s broke down", self._check.name)

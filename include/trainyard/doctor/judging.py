@@ -30,8 +30,8 @@ def _part(key: str, said: Mapping[str, Any]) -> Finding:
     last = f"last heartbeat {beat}" if beat else "never seen"
     if said.get("status") == "healthy":
         return fine(name, f"alive, {last}")
-    cure = f"Start it, or look at its log: until then {_MEANWHILE[key]}."
-    return wrong(name, f"not alive, {last}", cure)
+    hint = f"Start it, or look at its log: until then {_MEANWHILE[key]}."
+    return wrong(name, f"not alive, {last}", hint)
 
 
 def pools(wanted: Mapping[str, int], there: Mapping[str, tuple[int, bool]], unused: bool = False) -> list[Finding]:
@@ -43,8 +43,8 @@ def pools(wanted: Mapping[str, int], there: Mapping[str, tuple[int, bool]], unus
         return [fine("pools", "none is there yet: the first submission makes them")]
     faults = [fault for name, slots in wanted.items() if (fault := _pool_fault(name, slots, there.get(name)))]
     if faults:
-        cure = "Run `trainyard quota` as an admin: it brings the pools after quotas.yaml."
-        return [wrong("pools", "; ".join(faults), cure)]
+        hint = "Run `trainyard quota` as an admin: it brings the pools after quotas.yaml."
+        return [wrong("pools", "; ".join(faults), hint)]
     return [fine("pools", f"{len(wanted)} pools are as quotas.yaml and the settings say")]
 
 
@@ -66,17 +66,17 @@ def tenants(limits: Limits, on_cluster: bool) -> list[Finding]:
     seen = 'every user is a member of every account (members: ["*"]): everybody is one tenant'
     if not on_cluster:
         return [fine("tenants", f"{seen}, as on a machine of one's own")]
-    cure = "Name the members of each account in quotas.yaml: until then every user reads, cancels and deletes all runs."
-    return [warned("tenants", seen, cure)]
+    hint = "Name the members of each account in quotas.yaml: until then every user reads, cancels and deletes all runs."
+    return [warned("tenants", seen, hint)]
 
 
 def audit(where: str, written: bool, lost: int, reason: str) -> list[Finding]:
     """Tell whether an event could be written just now, and how many could not since the process started."""
-    cure = "Look at the folder's disk and its rights (TRAINYARD_AUDIT_LOG); what was lost is in the api-server's log."
+    hint = "Look at the folder's disk and its rights (TRAINYARD_AUDIT_LOG); what was lost is in the api-server's log."
     if not written:
-        return [wrong("audit log", f"{where} cannot be written: {reason}", cure)]
+        return [wrong("audit log", f"{where} cannot be written: {reason}", hint)]
     if lost:
-        return [wrong("audit log", f"{where} is written again; {lost} events before were lost: {reason}", cure)]
+        return [wrong("audit log", f"{where} is written again; {lost} events before were lost: {reason}", hint)]
     return [fine("audit log", f"{where} is written")]
 
 
@@ -87,11 +87,11 @@ def gpus(limits: Limits, nodes: Sequence[Mapping[str, Any]]) -> list[Finding]:
     seen = f"{sum(having)} GPUs on {len(having)} of {len(nodes)} nodes, and the accounts own {owned}"
     if owned <= sum(having):
         return [fine("gpus", seen)]
-    cure = (
+    hint = (
         "Give accounts fewer in quotas.yaml, or add nodes. Nodes that are cordoned or not ready do not count; a node "
         "with GPUs and none in its `allocatable` lacks the device plugin."
     )
-    return [wrong("gpus", f"the quotas are larger than the cluster: {seen}", cure)]
+    return [wrong("gpus", f"the quotas are larger than the cluster: {seen}", hint)]
 
 
 def _takes_pods(node: Mapping[str, Any]) -> bool:
@@ -118,8 +118,8 @@ def clocks(skews: Mapping[str, float]) -> list[Finding]:
     told = ", ".join(f"{name} {skew:+.0f} s" for name, skew in skews.items())
     if all(abs(skew) <= SKEW_SECONDS for skew in skews.values()):
         return [fine("clocks", f"they agree with this process's: {told}")]
-    cure = "Let all machines take their time from one server (NTP): deadlines, schedules and tokens go by it."
-    return [wrong("clocks", f"they differ from this process's clock: {told}", cure)]
+    hint = "Let all machines take their time from one server (NTP): deadlines, schedules and tokens go by it."
+    return [wrong("clocks", f"they differ from this process's clock: {told}", hint)]
 
 
 def rights(namespace: str, who: str, refused: Iterable[str], asked: Sequence[str]) -> list[Finding]:
@@ -127,5 +127,5 @@ def rights(namespace: str, who: str, refused: Iterable[str], asked: Sequence[str
     lacking = ", ".join(refused)
     if not lacking:
         return [fine("rights", f"{who} may {', '.join(asked)} pods in {namespace}")]
-    cure = "Apply deploy/kubernetes/trainings, and look at the subjects in its rights.yaml."
-    return [wrong("rights", f"{who} may not {lacking} pods in {namespace}", cure)]
+    hint = "Apply deploy/kubernetes/trainings, and look at the subjects in its rights.yaml."
+    return [wrong("rights", f"{who} may not {lacking} pods in {namespace}", hint)]

@@ -87,9 +87,9 @@ class Probe:
             _lay_out(folder, word)
             found = self._in_pod(probe_id, image, word, stop)
         except OSError as error:
-            cure = f"Let user {self.settings.pod_user} write there, and look whether it is mounted and has room."
+            hint = f"Let user {self.settings.pod_user} write there, and look whether it is mounted and has room."
             message = f"the service cannot use its workspace {self.workspace.root}: {error.strerror}"
-            found = [_untried(image), wrong(WORKSPACE, message, cure)]
+            found = [_untried(image), wrong(WORKSPACE, message, hint)]
         finally:
             left = _left(str(folder.root), partial(remove, folder.root)) if folder.root.exists() else []
             _remove_empty(folder.root.parent)
@@ -107,7 +107,7 @@ class Probe:
             finally:  # also where creating it failed: the cluster may have made it all the same
                 left = self._removed(probe_id)
         except TrainyardError as error:
-            return [_untried(image), wrong(WORKSPACE, error.message, error.cure), *(left if made else ())]
+            return [_untried(image), wrong(WORKSPACE, error.message, error.hint), *(left if made else ())]
         arrived = self._arrived(self.workspace.probe(probe_id), word, pod)
         return [_image_finding(pod, image.image), _workspace_finding(pod, arrived, self.seconds), *left]
 
@@ -140,8 +140,8 @@ def _left(name: str, remove_it: Callable[[], None]) -> list[Finding]:
         remove_it()
     except (TrainyardError, OSError) as error:
         said = error.message if isinstance(error, TrainyardError) else error.strerror
-        cure = "Remove it by hand. Workers and pods have to be the same user (TRAINYARD_POD_USER)."
-        return [wrong(WORKSPACE, f"{name} is left behind: {said}", cure)]
+        hint = "Remove it by hand. Workers and pods have to be the same user (TRAINYARD_POD_USER)."
+        return [wrong(WORKSPACE, f"{name} is left behind: {said}", hint)]
     return []
 
 
@@ -190,13 +190,13 @@ def _workspace_finding(pod: dict[str, Any], arrived: bool, seconds: float) -> Fi
     if read_status(pod).exit_code == OTHER_WORKSPACE or succeeded(pod):
         return wrong(WORKSPACE, "pods see another workspace than the service", _SAME)
     if outcome := diagnose(pod, 0, 0, time.time()):
-        return wrong(WORKSPACE, f"the probe pod failed: {outcome.message}", _SAME if _ran(pod) else outcome.cure)
+        return wrong(WORKSPACE, f"the probe pod failed: {outcome.message}", _SAME if _ran(pod) else outcome.hint)
     waits = waiting_reason(pod) or "it still runs"
-    cure = (
+    hint = (
         "A claim without a volume, a folder that the node lacks or a full cluster look like this; --wait gives it more "
         "time, and `kubectl describe pod` tells meanwhile."
     )
-    return wrong(WORKSPACE, f"the probe pod did not end within {seconds:g} seconds: {waits}", cure)
+    return wrong(WORKSPACE, f"the probe pod did not end within {seconds:g} seconds: {waits}", hint)
 
 
 def _ran(pod: dict[str, Any]) -> bool:

@@ -17,5 +17,5 @@ def store_finding(check: str, opened: Callable[[], Store]) -> Finding:
         store = opened()
         next(iter(store.list()), None)
     except TrainyardError as error:
-        return wrong(check, error.message, error.cure)
+        return wrong(check, error.message, error.hint)
     return fine(check, f"{store.place} lets the service in")

@@ -37,7 +37,7 @@ def five_fields(text: str) -> str:
 
 
 def fault_of_cron(text: str) -> tuple[str, str] | None:
-    """Say what is wrong with the fields of a cron, as a message and its cure; None where nothing is.
+    """Say what is wrong with the fields of a cron, as a message and its hint; None where nothing is.
 
     The library that reads crons takes more than is documented here (seconds, L, #, random times), so it is not asked
     about what no field of ours may hold.

@@ -30,10 +30,10 @@ _OURS = re.compile(
 
 
 def fault_of_name(name: str) -> tuple[str, str] | None:
-    """Return what hinders a name from being a hyperparameter's, and the cure; None if nothing does."""
+    """Return what hinders a name from being a hyperparameter's, and the hint; None if nothing does."""
     if not _NAME.fullmatch(name):
-        cure = "Use letters, digits and underscores, at most 100, and no digit in front."
-        return f"{name[:60]} cannot be the name of an environment variable.", cure
+        hint = "Use letters, digits and underscores, at most 100, and no digit in front."
+        return f"{name[:60]} cannot be the name of an environment variable.", hint
     if name in _FIELDS:
         return f"{name} is a field of every training.", "Use another name."
     if _OURS.fullmatch(name):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from trainyard.domain.states import State
-from trainyard.errors import CODES, Fault, TrainyardError
+from trainyard.errors import CODES, Fault, TrainyardError, hint_of, with_former_name
 
 # Outcomes are XComs, and many of them are listed at once.
 MAX_TEXT = 16 * 1024
@@ -30,7 +30,7 @@ def _is_moment(value: Any) -> bool:
 _FITTING: Mapping[str, Callable[[Any], bool]] = {
     "code": lambda value: isinstance(value, str) and value in CODES,
     "message": _is_text,
-    "cure": _is_text,
+    "hint": _is_text,
     "exit_code": lambda value: value is None or (type(value) is int and abs(value) < 2**31),
     "gpu_seconds": _is_amount,
     "started_at": _is_moment,
@@ -47,7 +47,7 @@ class Outcome:
 
     code: str | None = None
     message: str = ""
-    cure: str = ""
+    hint: str = ""
     exit_code: int | None = None
     gpu_seconds: float = 0.0
     started_at: float | None = None
@@ -69,8 +69,9 @@ class Outcome:
         return State.CANCELED if self.code == "C204" else State.ERROR
 
     def as_dict(self) -> dict[str, Any]:
-        cut = {"message": self.message[:MAX_TEXT], "cure": self.cure[:MAX_TEXT]}
-        return {**asdict(self), **cut, "fault": self.fault.value if self.fault else None}
+        cut = {"message": self.message[:MAX_TEXT], "hint": self.hint[:MAX_TEXT]}
+        told = {**asdict(self), **cut, "fault": self.fault.value if self.fault else None}
+        return with_former_name(told)
 
     @classmethod
     def from_dict(cls, data: Any) -> Outcome:
@@ -80,10 +81,11 @@ class Outcome:
         """
         if not isinstance(data, Mapping):
             return cls()
-        return cls(**{name: data[name] for name, fits in _FITTING.items() if name in data and fits(data[name])})
+        found = {**data, "hint": hint_of(data)}
+        return cls(**{name: found[name] for name, fits in _FITTING.items() if name in found and fits(found[name])})
 
     @classmethod
     def of(cls, error: TrainyardError) -> Outcome:
         """Turn an error into the outcome of the run that met it; its problems go into the message."""
         details = "; ".join(str(problem) for problem in error.problems)
-        return cls(error.code.code, f"{error.message}: {details}" if details else error.message, error.cure)
+        return cls(error.code.code, f"{error.message}: {details}" if details else error.message, error.hint)

@@ -54,7 +54,7 @@ def fields(spec: TrainingSpec) -> dict[str, Value | None]:
 def _problems(spec: TrainingSpec, sizes: Mapping[str, Size], given: Mapping[str, Any]) -> list[Problem]:
     own = fields(spec)
     found = (_problem(name, value, own, sizes) for name, value in given.items() if value is not None)
-    return [Problem(message, cure, code="C110") for message, cure in filter(None, found)]
+    return [Problem(message, hint, code="C110") for message, hint in filter(None, found)]
 
 
 def _problem(

@@ -93,38 +93,38 @@ def _framework_problems(framework: Framework, account: Account, limits: Limits) 
     if name.lower() == CUSTOM:
         if account.custom_images:
             return [] if _IMAGE.fullmatch(version) else [_no_image(version)]
-        cure = f"Use one of {', '.join(limits.framework_names())}, or an account with custom_images."
-        return [Problem(f"account {account.name} may not bring its own image.", cure, "framework.name", seen=name)]
+        hint = f"Use one of {', '.join(limits.framework_names())}, or an account with custom_images."
+        return [Problem(f"account {account.name} may not bring its own image.", hint, "framework.name", seen=name)]
     if limits.framework(name, version):
         return []
     if versions := limits.versions_of(name):
-        cure = f"Use one of {', '.join(versions)}."
-        return [Problem(f"{name} has no version {version}.", cure, "framework.version", seen=version)]
-    cure = f"Use one of {', '.join(limits.framework_names())}."
-    return [Problem(f"there is no framework {name}.", cure, "framework.name", seen=name)]
+        hint = f"Use one of {', '.join(versions)}."
+        return [Problem(f"{name} has no version {version}.", hint, "framework.version", seen=version)]
+    hint = f"Use one of {', '.join(limits.framework_names())}."
+    return [Problem(f"there is no framework {name}.", hint, "framework.name", seen=name)]
 
 
 def _no_image(version: str) -> Problem:
-    cure = "Write it as name:tag or name@digest."
-    return Problem("the image of a custom framework has no such name.", cure, "framework.version", seen=version)
+    hint = "Write it as name:tag or name@digest."
+    return Problem("the image of a custom framework has no such name.", hint, "framework.version", seen=version)
 
 
 def _resource_problems(wanted: Resources, account: Account, limits: Limits) -> list[Problem]:
-    def problem(message: str, cure: str, path: str, seen: object) -> Problem:
-        return Problem(message, cure, path, seen=str(seen), code="C104")
+    def problem(message: str, hint: str, path: str, seen: object) -> Problem:
+        return Problem(message, hint, path, seen=str(seen), code="C104")
 
     if wanted.size is not None and wanted.size not in limits.sizes:
-        cure = f"Use one of {', '.join(limits.sizes)}."
-        return [problem(f"there is no size {wanted.size}.", cure, "resources.size", wanted.size)]
+        hint = f"Use one of {', '.join(limits.sizes)}."
+        return [problem(f"there is no size {wanted.size}.", hint, "resources.size", wanted.size)]
     found = []
     if wanted.nodes > 1:
-        cure = "Ask for one machine with more GPUs."
-        found.append(problem("a run has one machine.", cure, "resources.nodes", wanted.nodes))
+        hint = "Ask for one machine with more GPUs."
+        found.append(problem("a run has one machine.", hint, "resources.nodes", wanted.nodes))
     gpus = _size(wanted, limits).gpus
     if gpus > account.gpus:
-        cure = f"Use a size that fits ({', '.join(sizes_for(account, limits))}) or another account."
+        hint = f"Use a size that fits ({', '.join(sizes_for(account, limits))}) or another account."
         message = f"{gpus} GPUs are asked for and account {account.name} owns {account.gpus}."
-        found.append(problem(message, cure, "resources", wanted.size or gpus))
+        found.append(problem(message, hint, "resources", wanted.size or gpus))
     return found
 
 

@@ -73,20 +73,20 @@ class Drop:
         if not self.manifest:
             yield Problem("there is no manifest.", "Put one file ending in .yml, .yaml or .json beside the zip.")
         if not self.archive:
-            cure = "Put one file ending in .zip beside the manifest."
-            yield Problem("there is no zip with the program.", cure, code="C102")
+            hint = "Put one file ending in .zip beside the manifest."
+            yield Problem("there is no zip with the program.", hint, code="C102")
 
     def _faults(self) -> Iterator[Problem]:
         if not self.name:
             yield Problem("the files lie in no folder of their own.", "Drop them into inbox/<account>/<any name>/.")
         for entry in self._others:
-            cure = "One folder is one submission: one manifest and one zip, nothing else; the program is in the zip."
-            yield Problem("it is neither the manifest nor the zip.", cure, self.inside(entry))
+            hint = "One folder is one submission: one manifest and one zip, nothing else; the program is in the zip."
+            yield Problem("it is neither the manifest nor the zip.", hint, self.inside(entry))
         for what, found in (("manifest", self._ending(_MANIFESTS)), ("zip", self._ending((_ZIP,)))):
             if len(found) > 1 and self.name:
                 names = ", ".join(self.inside(entry) for entry in found)
-                cure = "Drop each submission into a folder of its own."
-                yield Problem(f"there is more than one {what}: {names}.", cure)
+                hint = "Drop each submission into a folder of its own."
+                yield Problem(f"there is more than one {what}: {names}.", hint)
 
     @property
     def _files(self) -> tuple[Entry, ...]:

@@ -154,9 +154,9 @@ def refused_place(drop: Drop, moment: int) -> str:
 def _problems(error: TrainyardError, drop: Drop) -> tuple[Problem, ...]:
     if error.code.code == "C106":
         # The front door speaks to whoever calls it; here that is a service user, who says nothing to the dropper.
-        cure = f"Drop it into inbox/<account>/{drop.name}/ of an account that there is."
-        return (Problem(f"there is no account {drop.account}.", cure, code="C106"),)
-    return error.problems or (Problem(error.message, error.cure, code=error.code.code),)
+        hint = f"Drop it into inbox/<account>/{drop.name}/ of an account that there is."
+        return (Problem(f"there is no account {drop.account}.", hint, code="C106"),)
+    return error.problems or (Problem(error.message, error.hint, code=error.code.code),)
 
 
 def _cut_off(archive: Path) -> bool:

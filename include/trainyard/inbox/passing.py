@@ -62,10 +62,10 @@ def _hand(hands: Hands, drop: Drop, marks: tuple[Mark, ...]) -> Handed | None:
         # Another pass was faster, or its owner took the drop back.
         if error.why is Why.NO_KEY:
             return Handed(drop.place, "changed")
-        log.warning("%s stays: %s. %s", drop.place, error, error.cure)
+        log.warning("%s stays: %s. %s", drop.place, error, error.hint)
         return None
     except TrainyardError as error:
-        log.warning("%s stays: %s. %s", drop.place, error, error.cure)
+        log.warning("%s stays: %s. %s", drop.place, error, error.hint)
         return None
     except Exception:
         # One drop that breaks its handing must not hold up the others.

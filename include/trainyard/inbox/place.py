@@ -12,7 +12,7 @@ from trainyard.stores.base import Store
 from trainyard.stores.opening import open_store
 
 _SWIFT = "swift+"
-_CURE = (
+_HINT = (
     "Write https://<s3 endpoint>/<bucket>, swift+https://<keystone>/v3/<container>?region=…&domain=…&project=… "
     "or file:///<folder>."
 )
@@ -25,7 +25,7 @@ def inbox_ref(url: str) -> StoreRef:
     before, _, bucket = parts.path.rstrip("/").rpartition("/")
     kind = {"http": "s3", "https": "s3", "file": "folder"}.get(parts.scheme, "")
     if not (kind and bucket) or bool(parts.netloc) == (kind == "folder") or parts.username or (swift and kind != "s3"):
-        raise TrainyardError("S500", "the setting TRAINYARD_INBOX names no bucket", _CURE)
+        raise TrainyardError("S500", "the setting TRAINYARD_INBOX names no bucket", _HINT)
     endpoint = f"{parts.scheme}://{parts.netloc}{before}"
     if not swift:
         return StoreRef(kind, unquote(bucket), endpoint, region=dict(parse_qsl(parts.query)).get("region"))

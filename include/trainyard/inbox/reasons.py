@@ -9,10 +9,10 @@ from trainyard.inbox.drops import Drop
 
 
 def reasons_text(drop: Drop, problems: Iterable[Problem]) -> str:
-    """Return every fault with its place and cure, and what to do next."""
+    """Return every fault with its place and hint, and what to do next."""
     found = list(problems)
     count = "one reason" if len(found) == 1 else f"{len(found)} reasons"
-    faults = "\n".join(f"{problem.code}  {_told(problem)}\n      {problem.cure}" for problem in found)
+    faults = "\n".join(f"{problem.code}  {_told(problem)}\n      {problem.hint}" for problem in found)
     return (
         f"{drop.place} was not trained, for {count}:\n\n{faults}\n\n"
         "The files beside this one are as they were dropped. Mend them and drop both into a folder\n"

@@ -40,8 +40,8 @@ class ExternalCluster:
         """Note the cluster; raise TrainyardError S500 where the stack `runs` and its trainings are on another one."""
         if runs and variable != self.variable:
             there = f"the cluster of {self.variable}" if self.variable else "the local cluster"
-            cure = f"Run `trainyard down` first, or {'set' if self.variable else 'unset'} {self.variable or variable}."
-            raise TrainyardError("S500", f"the stack runs, and its trainings are on {there}", cure)
+            hint = f"Run `trainyard down` first, or {'set' if self.variable else 'unset'} {self.variable or variable}."
+            raise TrainyardError("S500", f"the stack runs, and its trainings are on {there}", hint)
         if variable:
             self._mark.write_text(variable)
         else:

@@ -34,8 +34,8 @@ def make_private(folder: Path) -> None:
     try:
         found = os.fstat(opened)
         if found.st_uid != os.geteuid():
-            cure = "Run it as that user, or choose another folder with --folder."
-            raise TrainyardError("S500", f"{folder} belongs to another user (uid {found.st_uid})", cure)
+            hint = "Run it as that user, or choose another folder with --folder."
+            raise TrainyardError("S500", f"{folder} belongs to another user (uid {found.st_uid})", hint)
         if found.st_mode & _OTHERS:
             os.fchmod(opened, 0o700)
             # An older version left it open: who has linked or opened something below keeps it otherwise.

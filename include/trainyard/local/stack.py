@@ -236,4 +236,4 @@ def _provide_training_python(report: Report) -> None:
         if prefix.ensure(prefix.usual_prefix()):
             report("training Python installed")
     except TrainyardError as error:
-        report(f"{error.message}\n{error.cure} Until then trainings find this machine's Python, without a framework")
+        report(f"{error.message}\n{error.hint} Until then trainings find this machine's Python, without a framework")

@@ -103,6 +103,6 @@ class Starter:
 
     def _failure(self, part: Part) -> TrainyardError:
         if self.is_taken(part):
-            cure = "Stop that program, or run `trainyard up` again: the stack then takes other ports."
-            return PortTakenError("S500", f"port {part.port} of {part.name} is taken by another program", cure)
+            hint = "Stop that program, or run `trainyard up` again: the stack then takes other ports."
+            return PortTakenError("S500", f"port {part.port} of {part.name} is taken by another program", hint)
         return TrainyardError("S500", f"{part.name} did not become ready", self.last_words(part.name))

@@ -257,8 +257,8 @@ def _too_much(rules: ArchiveRules) -> Problem:
     return _problem(message, "Put data into the bucket, not into the zip.")
 
 
-def _problem(message: str, cure: str, name: str = "") -> Problem:
-    return Problem(message, cure, path=name[:200], code="C102")
+def _problem(message: str, hint: str, name: str = "") -> Problem:
+    return Problem(message, hint, path=name[:200], code="C102")
 
 
 def _refused(*problems: Problem) -> TrainyardError:

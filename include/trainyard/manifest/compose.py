@@ -173,8 +173,8 @@ class Composer:
     def _check_tag(self, event: Any) -> None:
         if event.tag not in _TAGS_THAT_SAY_NOTHING:
             line, column = _place(event)
-            cure = "Remove it; put a value that begins with ! in quotes."
-            self._problem(Scalar("", False, line, column), "a YAML tag is not read here.", cure)
+            hint = "Remove it; put a value that begins with ! in quotes."
+            self._problem(Scalar("", False, line, column), "a YAML tag is not read here.", hint)
 
     def _count(self, event: Any, values: int) -> None:
         self._values += values
@@ -182,8 +182,8 @@ class Composer:
             message = f"the file unfolds to over {MOST_VALUES} values."
             raise _unreadable(event, message, "A manifest has some dozens; write it without anchors.")
 
-    def _problem(self, node: Node, message: str, cure: str) -> None:
-        self.problems.append(Problem(message, cure, line=node.line, column=node.column))
+    def _problem(self, node: Node, message: str, hint: str) -> None:
+        self.problems.append(Problem(message, hint, line=node.line, column=node.column))
 
 
 class _BoundedScanner(Scanner):
@@ -231,9 +231,9 @@ def _place(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _unreadable(event: Any, message: str, cure: str) -> Unreadable:
+def _unreadable(event: Any, message: str, hint: str) -> Unreadable:
     line, column = _place(event)
-    return Unreadable(Problem(message, cure, line=line, column=column))
+    return Unreadable(Problem(message, hint, line=line, column=column))
 
 
 def _joined(text: str) -> str:

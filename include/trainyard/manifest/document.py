@@ -152,12 +152,12 @@ def _distinct(problems: list[Problem]) -> list[Problem]:
 
 def _parser_problem(error: Exception) -> Problem:
     said = getattr(error, "problem", None) or ""
-    part, message, cure = next((row for row in _SENTENCES if row[0] in said), _UNKNOWN)
+    part, message, hint = next((row for row in _SENTENCES if row[0] in said), _UNKNOWN)
     marks = ("context_mark", "problem_mark") if part in _BEGAN_BEFORE else ("problem_mark", "context_mark")
     mark = next((found for name in marks if (found := getattr(error, name, None))), None)
     if mark is None:
-        return Problem(message, cure)
-    return Problem(message, cure, line=mark.line + 1, column=mark.column + 1)
+        return Problem(message, hint)
+    return Problem(message, hint, line=mark.line + 1, column=mark.column + 1)
 
 
 def _child(node: Node, step: str | int) -> Pair | None:

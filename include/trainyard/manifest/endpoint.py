@@ -32,7 +32,7 @@ class Endpoint:
 
 
 def read_endpoint(text: str, addresses: AddressPolicy = ANYWHERE) -> Endpoint | tuple[str, str]:
-    """Return the endpoint, `https://` added where the scheme is missing, or message and cure of a refusal.
+    """Return the endpoint, `https://` added where the scheme is missing, or message and hint of a refusal.
 
     Of the policy of addresses is checked what shows without a resolver.
     """

@@ -63,7 +63,7 @@ def name_parts(name: str) -> list[str]:
 
 
 def check_name(name: str) -> tuple[str, str] | None:
-    """Return message and cure if a name may not be unpacked."""
+    """Return message and hint if a name may not be unpacked."""
     if "\0" in name or not name_parts(name):
         return "its name is empty or cut.", "Rename it."
     if name.startswith("/") or _DRIVE.match(name):

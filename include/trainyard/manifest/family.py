@@ -112,7 +112,7 @@ def _kind(data: Any) -> str:
     return "a list" if isinstance(data, list) else "a single value"
 
 
-def _refusal(document: Document, message: str, cure: str) -> TrainyardError:
+def _refusal(document: Document, message: str, hint: str) -> TrainyardError:
     line, column = document.key_position(()) or (1, 1)
-    cure = cure or "Begin with model_definition, or with FfDL's keys."
-    return TrainyardError.refused([Problem(message, cure, line=line, column=column)])
+    hint = hint or "Begin with model_definition, or with FfDL's keys."
+    return TrainyardError.refused([Problem(message, hint, line=line, column=column)])

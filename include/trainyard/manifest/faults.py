@@ -36,7 +36,7 @@ class Faults:
         self,
         path: Path,
         message: str,
-        cure: str,
+        hint: str,
         code: str = "C101",
         *,
         at_key: bool = False,
@@ -54,7 +54,7 @@ class Faults:
             return
         place = place or self.document.nearest_position(path, at_key=at_key)
         told = mask_url(join_path(path))
-        self.found[path] = Problem(mask_url(message), cure, told, *place, None if at_key else self._seen(path), code)
+        self.found[path] = Problem(mask_url(message), hint, told, *place, None if at_key else self._seen(path), code)
 
     def __contains__(self, path: Path) -> bool:
         return path in self.found

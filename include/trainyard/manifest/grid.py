@@ -103,15 +103,15 @@ def _typed(name: str, text: str, spec: TrainingSpec, faults: list[Problem]) -> V
     try:
         return read(text)
     except (ValueError, KeyError):
-        message, cure = f"{name} is {kind} in the manifest.", f"Give {kind}, such as {as_text(known[name])}."
-        faults.append(Problem(message, cure, path=f"set.{name}", seen=text))
+        message, hint = f"{name} is {kind} in the manifest.", f"Give {kind}, such as {as_text(known[name])}."
+        faults.append(Problem(message, hint, path=f"set.{name}", seen=text))
         return text
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> Problem:
     message = f"the manifest has no hyperparameter {name}."
-    cure = f"Set one of {', '.join(known)}." if known else "Give the manifest hyperparameters first."
-    return Problem(message, cure, path=f"set.{name}")
+    hint = f"Set one of {', '.join(known)}." if known else "Give the manifest hyperparameters first."
+    return Problem(message, hint, path=f"set.{name}")
 
 
 def _finite(text: str) -> float:

@@ -76,10 +76,10 @@ def _stuck_value(lines: list[str], line: int) -> Problem | None:
             continue
         if _has_children(lines, each, len(match["before"])):
             message = f"{NO_COLON}: text stands right behind the colon of {match['key']}, and its keys below."
-            cure = f"Remove the text between `{match['key']}:` and the end of its line."
+            hint = f"Remove the text between `{match['key']}:` and the end of its line."
         else:
-            message, cure = f"{NO_COLON}.", f"Put a blank behind `{match['key']}:`, as in `key: value`."
-        return Problem(message, cure, line=each, column=1)
+            message, hint = f"{NO_COLON}.", f"Put a blank behind `{match['key']}:`, as in `key: value`."
+        return Problem(message, hint, line=each, column=1)
     return None
 
 
@@ -88,8 +88,8 @@ def _text_and_map(lines: list[str], line: int) -> Problem | None:
     if own is None or above is None or not above.value or above.value.startswith(_OPENS) or own.indent <= above.indent:
         return None
     message = f"a colon stands where no key can be: {above.key} has text behind its colon and keys below it."
-    cure = f"Keep the text or the keys; a key that is not part of {above.key} lines up with it."
-    return Problem(message, cure, line=line, column=own.indent + 1)
+    hint = f"Keep the text or the keys; a key that is not part of {above.key} lines up with it."
+    return Problem(message, hint, line=line, column=own.indent + 1)
 
 
 def _tab(lines: list[str], line: int, column: int) -> Problem | None:
@@ -108,8 +108,8 @@ def _not_indented(lines: list[str], line: int) -> Problem | None:
     if not above.value or _BLOCK.fullmatch(above.value):
         message = f"the lines of {above.key} are not indented deeper than their key."
         return Problem(message, f"Indent them deeper than {above.key}.", line=line, column=indent + 1)
-    cure = f"Write `key: value`; if the line goes on with the value of {above.key}, indent it deeper than {above.key}."
-    return Problem(f"{NO_COLON}.", cure, line=line, column=indent + 1)
+    hint = f"Write `key: value`; if the line goes on with the value of {above.key}, indent it deeper than {above.key}."
+    return Problem(f"{NO_COLON}.", hint, line=line, column=indent + 1)
 
 
 def _hidden_indentation(text: str) -> Iterator[Problem]:
@@ -125,9 +125,9 @@ def _hidden_near(lines: list[str], line: int) -> list[Problem]:
     return [problem for problems in found for problem in problems]
 
 
-def _hidden_problems(text: str, line: int, cure: str, most: int = _MOST) -> Iterator[Problem]:
+def _hidden_problems(text: str, line: int, hint: str, most: int = _MOST) -> Iterator[Problem]:
     for found in islice(hidden_characters(text, line), most):
-        yield Problem(f"{found.name} stands here, which nobody sees.", cure, line=found.line, column=found.column)
+        yield Problem(f"{found.name} stands here, which nobody sees.", hint, line=found.line, column=found.column)
 
 
 def _key(line: str) -> Line | None:

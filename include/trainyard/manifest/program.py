@@ -121,10 +121,10 @@ def missing_program(command: str, names: Iterable[str]) -> list[Problem]:
     if program is None or program in known:
         return []
     elsewhere = [name for name in known if posixpath.basename(HIDDEN.sub("", name)) == posixpath.basename(program)]
-    cure = f"Did you mean {min(elsewhere)}? " if elsewhere else ""
-    cure += "Paths in the command are relative to the top of the zip."
+    hint = f"Did you mean {min(elsewhere)}? " if elsewhere else ""
+    hint += "Paths in the command are relative to the top of the zip."
     return [
         Problem(
-            f"the command runs {program}, which is not in the zip.", cure, seen=shown("command", command), code="C102"
+            f"the command runs {program}, which is not in the zip.", hint, seen=shown("command", command), code="C102"
         )
     ]

@@ -38,8 +38,8 @@ def _short(values: Values, clock: Callable[[], float]) -> Schedule | None:
     if text == NEW_DATA:
         return Schedule(every_seconds=_DEFAULT_EVERY)
     if len(text.split()) == 1 and not text.startswith("@"):
-        cure = f'Write a cron such as "{EXAMPLE}", "@daily", or {NEW_DATA}.'
-        values.faults.add(_AT, "this is no schedule.", cure)
+        hint = f'Write a cron such as "{EXAMPLE}", "@daily", or {NEW_DATA}.'
+        values.faults.add(_AT, "this is no schedule.", hint)
         return None
     return _with_cron(values, _AT, Schedule(cron=five_fields(text)), clock)
 
@@ -106,8 +106,8 @@ def _until(values: Values, zone: str, clock: Callable[[], float]) -> float | Non
         return None
     until = _moment(text, ZoneInfo(zone))
     if until is None:
-        cure = "Write a date, or a date and a time: 2027-01-31, 2027-01-31T18:00 or 2027-01-31T18:00+01:00."
-        values.faults.add(path, f"until cannot be {brief(text)}.", cure)
+        hint = "Write a date, or a date and a time: 2027-01-31, 2027-01-31T18:00 or 2027-01-31T18:00+01:00."
+        values.faults.add(path, f"until cannot be {brief(text)}.", hint)
     elif until <= clock():
         values.faults.add(path, "until is in the past.", "Write a later date, or remove it.")
     return until

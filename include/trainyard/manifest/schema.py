@@ -1,7 +1,7 @@
 """Check a document's shape by its JSON schema and say in plain sentences what is wrong.
 
 Three annotations in the schemas carry sentences that fit better than the general ones. `x-refusal` maps a keyword of
-the same subschema to `{message, cure, code}`; `x-values` maps a value that is not in `enum` to the same, and `x-keys` a
+the same subschema to `{message, hint, code}`; `x-values` maps a value that is not in `enum` to the same, and `x-keys` a
 key of another format, with the key that `replaces` it where there is one.
 """
 
@@ -70,12 +70,12 @@ def _tell_unknown_keys(error: ValidationError, faults: Faults) -> None:
     special = error.schema.get("x-keys", {})
     for key in islice((key for key in error.instance if key not in known), MOST_PROBLEMS):
         if key in special:
-            faults.add((*_path(error), key), special[key]["message"], special[key]["cure"], at_key=True)
+            faults.add((*_path(error), key), special[key]["message"], special[key]["hint"], at_key=True)
             continue
         meant = nearest(key, known)
-        cure = f"Did you mean {meant}?" if meant else f"Known here: {', '.join(known)}."
+        hint = f"Did you mean {meant}?" if meant else f"Known here: {', '.join(known)}."
         path = (*_path(error), key)
-        faults.add(path, f"there is no key {brief(key)}.", cure, at_key=True)
+        faults.add(path, f"there is no key {brief(key)}.", hint, at_key=True)
 
 
 def _tell_missing(error: ValidationError, faults: Faults) -> None:
@@ -94,9 +94,9 @@ def _tell_alternatives(error: ValidationError, faults: Faults) -> None:
         _tell_absent(_path(error), names, faults)
         return
     for name in present[1:]:
-        general = {"message": f"{name} and {present[0]} are both given and mean the same.", "cure": "Keep one of them."}
+        general = {"message": f"{name} and {present[0]} are both given and mean the same.", "hint": "Keep one of them."}
         refusal = error.schema.get("x-refusal", {}).get(str(error.validator), general)
-        faults.add((*_path(error), name), refusal["message"], refusal["cure"], at_key=True)
+        faults.add((*_path(error), name), refusal["message"], refusal["hint"], at_key=True)
 
 
 def _tell_absent(parent: Path, names: list[str], faults: Faults) -> None:
@@ -121,19 +121,19 @@ def _tell_choice(error: ValidationError, faults: Faults) -> None:
         _refuse(error, special, faults)
         return
     meant = nearest(str(error.instance)[:60], known)
-    cure = f"Use one of {', '.join(known)}." if len(known) > 1 else f"Use {known[0]}."
-    cure = f"Did you mean {meant}? {cure}" if meant and len(known) > 1 else cure
-    faults.add(_path(error), f"{_name(error)} cannot be this.", cure)
+    hint = f"Use one of {', '.join(known)}." if len(known) > 1 else f"Use {known[0]}."
+    hint = f"Did you mean {meant}? {hint}" if meant and len(known) > 1 else hint
+    faults.add(_path(error), f"{_name(error)} cannot be this.", hint)
 
 
 def _tell_other(error: ValidationError, faults: Faults) -> None:
     keyword = str(error.validator)
-    general = {"message": f"{_name(error)} breaks the rule {keyword} {error.validator_value}.", "cure": "Change it."}
+    general = {"message": f"{_name(error)} breaks the rule {keyword} {error.validator_value}.", "hint": "Change it."}
     _refuse(error, error.schema.get("x-refusal", {}).get(keyword, general), faults)
 
 
 def _refuse(error: ValidationError, refusal: Mapping[str, str], faults: Faults) -> None:
-    faults.add(_path(error), refusal["message"], refusal["cure"], refusal.get("code", "C101"))
+    faults.add(_path(error), refusal["message"], refusal["hint"], refusal.get("code", "C101"))
 
 
 def _required_names(alternatives: list[Any]) -> Iterator[str]:

@@ -27,8 +27,8 @@ _AS_TEXT = "Save the manifest as plain text and remove it."
 def decode(data: bytes, max_bytes: int) -> tuple[str, list[Problem]]:
     """Return the text of a file and what forbids to read on."""
     if len(data) > max_bytes:
-        cure = f"Put what is not part of the manifest into the zip; a manifest may have {max_bytes} bytes."
-        return "", [Problem(f"the file has {len(data)} bytes.", cure)]
+        hint = f"Put what is not part of the manifest into the zip; a manifest may have {max_bytes} bytes."
+        return "", [Problem(f"the file has {len(data)} bytes.", hint)]
     mark, encoding = next((row for row in _MARKS if data.startswith(row[0])), (b"", "utf-8"))
     body = data[len(mark) :]
     try:

@@ -106,5 +106,5 @@ def _gather(faults: list[Problem], check: Callable[[], T]) -> T | None:
     except TrainyardError as error:
         if error.fault is Fault.SERVICE:
             raise
-        faults += error.problems or (Problem(error.message, error.cure, code=error.code.code),)
+        faults += error.problems or (Problem(error.message, error.hint, code=error.code.code),)
         return None

@@ -59,5 +59,5 @@ def _remove(folder: Path) -> None:
     try:
         tree.remove(folder)
     except OSError as error:
-        cure = "Let workers and training pods run as the same user, or remove the folder by hand."
-        raise TrainyardError("S500", f"{folder} cannot be removed: {error.strerror}", cure) from None
+        hint = "Let workers and training pods run as the same user, or remove the folder by hand."
+        raise TrainyardError("S500", f"{folder} cannot be removed: {error.strerror}", hint) from None

@@ -125,7 +125,7 @@ def told(outcome: Outcome) -> str:
     if outcome.code is None:
         return "\n".join([f"completed{outcome.message and f'; warning: {outcome.message}'}", ""])
     exit_code = [] if outcome.exit_code is None else [f"exit code {outcome.exit_code}"]
-    return "\n".join([f"{outcome.state}: {outcome.message} ({outcome.code})", *exit_code, outcome.cure, ""])
+    return "\n".join([f"{outcome.state}: {outcome.message} ({outcome.code})", *exit_code, outcome.hint, ""])
 
 
 def told_instead_of_log(run: RunFolder, outcome: Outcome) -> str:

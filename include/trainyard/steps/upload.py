@@ -121,8 +121,8 @@ def _all_of(parts: tuple[tuple[str, Callable[[], Transferred]], ...]) -> Transfe
             failures.append(_as(code, error))
         except OSError as error:
             message = f"{error.filename or 'a file of the run'} cannot be read: {error.strerror}"
-            cure = "Let workers and training pods run as the same user, or share a group."
-            failures.append(TrainyardError(code, message, cure))
+            hint = "Let workers and training pods run as the same user, or share a group."
+            failures.append(TrainyardError(code, message, hint))
     if failures:
         raise failures[0]
     return Transferred(*(sum(values) for values in zip(*(_figures(one) for one in done), strict=True)))
@@ -131,7 +131,7 @@ def _all_of(parts: tuple[tuple[str, Callable[[], Transferred]], ...]) -> Transfe
 def _as(code: str, error: TrainyardError) -> TrainyardError:
     if error.code.code in ("C103", "C114", "S305"):
         return error
-    return TrainyardError(code, error.message, error.cure)
+    return TrainyardError(code, error.message, error.hint)
 
 
 def _figures(one: Transferred) -> tuple[float, ...]:

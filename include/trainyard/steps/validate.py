@@ -57,7 +57,7 @@ def _fault_of(check: Callable[[], None]) -> TrainyardError | None:
 
 
 def _problems(path: str, error: TrainyardError) -> tuple[Problem, ...]:
-    return error.problems or (Problem(f"{error.message}.", error.cure, path, code=error.code.code),)
+    return error.problems or (Problem(f"{error.message}.", error.hint, path, code=error.code.code),)
 
 
 def _check_data(spec: TrainingSpec, data: Store) -> None:

@@ -79,8 +79,8 @@ _CODES = {
 class StoreError(TrainyardError):
     """A refusal or failure of an object store. Unreachable and broken stores are the service's fault, worth a retry."""
 
-    def __init__(self, why: Why, message: str, cure: str) -> None:
-        super().__init__(why.code, message, cure)
+    def __init__(self, why: Why, message: str, hint: str) -> None:
+        super().__init__(why.code, message, hint)
         self.why = why
 
 
@@ -185,8 +185,8 @@ def check_key(key: str) -> str:
     """Return the key if it can be a path below a folder on any machine; raise StoreError BAD_KEY if not."""
     fault = _fault(key)
     if fault:
-        cure = "Rename the object: the parts of a key become folders and a file name."
-        raise StoreError(Why.BAD_KEY, f"the key {key!r} cannot be a file: it {fault}", cure)
+        hint = "Rename the object: the parts of a key become folders and a file name."
+        raise StoreError(Why.BAD_KEY, f"the key {key!r} cannot be a file: it {fault}", hint)
     return key
 
 

@@ -58,9 +58,9 @@ class ListingCheck:
             raise self.wrong("its listing comes back to where it was")
         self._tokens.add(hash(token))
 
-    def wrong(self, detail: str, cure: str = "") -> StoreError:
+    def wrong(self, detail: str, hint: str = "") -> StoreError:
         """Return what is to be raised for a listing that cannot be relied on."""
-        return refusal(Why.UNTRUSTED, self._place, "list", detail=detail, cure=cure)
+        return refusal(Why.UNTRUSTED, self._place, "list", detail=detail, hint=hint)
 
     def _check(self, entry: Entry) -> None:
         size = len(entry.key) if entry.key.isascii() else len(entry.key.encode(errors="surrogatepass"))

@@ -1,4 +1,4 @@
-"""What is said when a store does not do what was asked: one sentence and one cure for each reason."""
+"""What is said when a store does not do what was asked: one sentence and one hint for each reason."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ _SENTENCES = {
 
 @dataclass(frozen=True)
 class Reason:
-    """What one code of a store means. `sentence` and `cure` take the place of what is said of `why` otherwise.
+    """What one code of a store means. `sentence` and `hint` take the place of what is said of `why` otherwise.
 
     `sentence` may name `{place}`, `{key}` and `{doing}`.
     """
 
     why: Why
     sentence: str = ""
-    cure: str = ""
+    hint: str = ""
 
 
 # What S3 and Swift stores refuse alike.
@@ -80,13 +80,13 @@ def place_of(bucket: str, endpoint: str) -> str:
     return f"bucket {bucket} at {urlunsplit(url._replace(netloc=url.netloc.rpartition('@')[2]))}"
 
 
-def refusal(why: Why, place: str, doing: str, key: str = "", detail: str = "", cure: str = "") -> StoreError:
+def refusal(why: Why, place: str, doing: str, key: str = "", detail: str = "", hint: str = "") -> StoreError:
     """Build the error. `doing` is a verb (`read from`), `detail` what the store said, free of secrets."""
-    return refusal_for(Reason(why, cure=cure), place, doing, key, detail)
+    return refusal_for(Reason(why, hint=hint), place, doing, key, detail)
 
 
 def refusal_for(reason: Reason, place: str, doing: str, key: str = "", detail: str = "") -> StoreError:
-    """Build the error for a reason that has a sentence or a cure of its own; the rest is as for `refusal`."""
-    sentence, cure = _SENTENCES[reason.why]
+    """Build the error for a reason that has a sentence or a hint of its own; the rest is as for `refusal`."""
+    sentence, hint = _SENTENCES[reason.why]
     message = (reason.sentence or sentence).format(place=place, doing=doing, key=key)
-    return StoreError(reason.why, f"{message}: {detail}" if detail else message, reason.cure or cure)
+    return StoreError(reason.why, f"{message}: {detail}" if detail else message, reason.hint or hint)

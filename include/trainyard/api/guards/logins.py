@@ -36,7 +36,7 @@ class SlowLogins:
             self._check(name, address)
         except TrainyardError as error:
             # Airflow's login page shows `detail`.
-            return await refuse(send, error, detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.cure}")
+            return await refuse(send, error, detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}")
         return await self._app(scope, replayed(body, receive), self._judging(name, address, send))
 
     def _check(self, name: str, address: str) -> None:

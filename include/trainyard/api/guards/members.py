@@ -46,7 +46,7 @@ class MemberGuard:
             return await self._app(scope, receive, send)
         except TrainyardError as error:
             # In the shape of Airflow's own refusals, too, which its pages show.
-            return await refuse(send, error, detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.cure}")
+            return await refuse(send, error, detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}")
         finally:
             CHANGE_PERMITTED.reset(permitted)
 

@@ -62,8 +62,8 @@ class Trail:
         with self.audit.refusals(caller, Action.READ_AUDIT):
             only_admins(caller, "reads the audit log")
             if self.folder is None:
-                cure = "It goes to the standard output of the service's processes: look where their output is kept."
-                raise TrainyardError("C107", "this service keeps no audit log in files", cure)
+                hint = "It goes to the standard output of the service's processes: look where their output is kept."
+                raise TrainyardError("C107", "this service keeps no audit log in files", hint)
             found = list(islice(newest(self.folder, query), offset, offset + limit + 1))
             return found[:limit], len(found) > limit
 

@@ -51,8 +51,8 @@ class Owners:
         with self.audit.refusals(caller, Action.ASK_OWNERS):
             only_admins(caller, "keeps house")
         if runs and not self.runs.has_runs():
-            cure = "Check that it is the right database; what is left over then has to be removed by hand."
-            raise TrainyardError("S500", "Airflow's database has no run of any training", cure)
+            hint = "Check that it is the right database; what is left over then has to be removed by hand."
+            raise TrainyardError("S500", "Airflow's database has no run of any training", hint)
         ends, registered = self.runs.ends(runs), self.registered()
         return [asdict(_owner(run, ends, registered)) for run in runs]
 

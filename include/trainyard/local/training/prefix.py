@@ -132,8 +132,8 @@ def _compile(packages: Path) -> None:
 
 
 def _failure(why: str) -> TrainyardError:
-    cure = "Run `make setup` where the package index can be reached."
-    return TrainyardError("S500", f"the Python of trainings could not be installed: {why}", cure)
+    hint = "Run `make setup` where the package index can be reached."
+    return TrainyardError("S500", f"the Python of trainings could not be installed: {why}", hint)
 
 
 @contextmanager
@@ -149,7 +149,7 @@ def main() -> int:
     try:
         ensure(usual_prefix())
     except TrainyardError as error:
-        print(f"{error} {error.cure}", file=sys.stderr)
+        print(f"{error} {error.hint}", file=sys.stderr)
         return 1
     return 0
 

@@ -144,8 +144,8 @@ class Arriving:
             raise self._broken(listed, "arrived changed")
 
     def _broken(self, listed: Entry, fault: str) -> StoreError:
-        cure = "Try again while nobody writes to the bucket."
-        return StoreError(Why.BROKEN, f"{listed.key!r} from {self.store.place} {fault}", cure)
+        hint = "Try again while nobody writes to the bucket."
+        return StoreError(Why.BROKEN, f"{listed.key!r} from {self.store.place} {fault}", hint)
 
 
 class _Counted:

@@ -11,7 +11,7 @@ from threading import Lock
 
 from trainyard.errors import TrainyardError
 
-_CURE = "Make room in the workspace, or use a smaller dataset."
+_HINT = "Make room in the workspace, or use a smaller dataset."
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -30,7 +30,7 @@ class Room:
             kept = f" beside the {self._reserve} that stay free" if self._reserve else ""
             room = max(free - self._reserve, 0)
             message = f"{needed} bytes are to be downloaded and the workspace has room for {room}{kept}"
-            raise TrainyardError("S302", message, _CURE)
+            raise TrainyardError("S302", message, _HINT)
 
     @contextmanager
     def claimed(self, size: int) -> Iterator[None]:
@@ -43,7 +43,7 @@ class Room:
         except OSError as error:
             if error.errno not in _FULL:
                 raise
-            raise TrainyardError("S302", "the workspace's disk is full", _CURE) from None
+            raise TrainyardError("S302", "the workspace's disk is full", _HINT) from None
         finally:
             with self._lock:
                 self._claimed -= size

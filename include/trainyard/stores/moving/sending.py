@@ -145,7 +145,7 @@ class Sending:
             if error.why is not Why.NO_UPLOAD:
                 raise
             self._forgotten = True
-            raise StoreError(Why.BROKEN, error.message, error.cure) from None
+            raise StoreError(Why.BROKEN, error.message, error.hint) from None
 
     def _send_again(self, stop: Event) -> None:
         self._multipart = self._again()

@@ -21,9 +21,9 @@ _MOST_REDIRECTS = 2
 class CallError(Exception):
     """Raised out of a connection that has to end; the call that it belongs to knows it too, whatever wraps it."""
 
-    def __init__(self, why: Why, detail: str, cure: str = "") -> None:
+    def __init__(self, why: Why, detail: str, hint: str = "") -> None:
         super().__init__(detail)
-        self.why, self.detail, self.cure = why, detail, cure
+        self.why, self.detail, self.hint = why, detail, hint
 
 
 class Call:
@@ -73,8 +73,8 @@ class Call:
         if self._redirects > _MOST_REDIRECTS:
             self.fail(Why.ADDRESS, REDIRECTED)
 
-    def fail(self, why: Why, detail: str, cure: str = "") -> NoReturn:
-        self.failure = CallError(why, detail, cure)
+    def fail(self, why: Why, detail: str, hint: str = "") -> NoReturn:
+        self.failure = CallError(why, detail, hint)
         raise self.failure
 
 

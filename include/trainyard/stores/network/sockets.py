@@ -11,7 +11,7 @@ from trainyard.stores.base import Why
 from trainyard.stores.network.call import LOOK_SECONDS, current
 from trainyard.stores.network.limits import ANSWER_BYTES
 
-_CURE = "Tell whoever runs the store: it does not keep to its protocol."
+_HINT = "Tell whoever runs the store: it does not keep to its protocol."
 
 
 class CallSocket:
@@ -80,7 +80,7 @@ class CallReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if self._left <= 0:
-            current().fail(Why.UNTRUSTED, "its answer has no end", _CURE)
+            current().fail(Why.UNTRUSTED, "its answer has no end", _HINT)
         with memoryview(buffer).cast("B") as view:
             read = self._sock.recv_into(view[: self._left])
         self._left -= read

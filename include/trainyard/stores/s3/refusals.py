@@ -33,8 +33,8 @@ class S3Refusals:
 
     def no_s3(self, why: Why, doing: str) -> StoreError:
         """Return what is to be raised where something else than S3 answers."""
-        cure = "Check the endpoint: it must be the store's S3 endpoint, not a web page."
-        return refusal(why, self._place, doing, detail="what answers there does not speak S3", cure=cure)
+        hint = "Check the endpoint: it must be the store's S3 endpoint, not a web page."
+        return refusal(why, self._place, doing, detail="what answers there does not speak S3", hint=hint)
 
     @contextmanager
     def during(self, doing: str, key: str = "", size: int | None = None, moving: bool = False) -> Iterator[Call]:
@@ -50,7 +50,7 @@ class S3Refusals:
         try:
             yield
         except CallError as error:
-            raise refusal(error.why, self._place, doing, key, error.detail, error.cure) from None
+            raise refusal(error.why, self._place, doing, key, error.detail, error.hint) from None
         except boto.ClientError as error:
             raise self._refusal(error, doing, key) from None
         except _NOT_REACHED as error:
@@ -72,8 +72,8 @@ class S3Refusals:
         code, status, headers = str(told.get("Code")), meta["HTTPStatusCode"], meta["HTTPHeaders"]
         # The one-machine server is rclone, which answers 500 to every change that its folder refuses.
         if status == 500 and headers.get("x-served-by") == "rclone" and doing in _CHANGES:
-            cure = "Make the folder writable and see that the disk has room, or that no file has the name of a folder."
-            return refusal(Why.FORBIDDEN, self._place, doing, key, "its folder refuses it", cure)
+            hint = "Make the folder writable and see that the disk has room, or that no file has the name of a folder."
+            return refusal(Why.FORBIDDEN, self._place, doing, key, "its folder refuses it", hint)
         if status in (302, 303, 307, 308) and not is_known(code):
             return refusal(Why.ADDRESS, self._place, doing, key, REDIRECTED)
         if code == "500":
@@ -81,9 +81,9 @@ class S3Refusals:
             return self.no_s3(Why.BROKEN, doing)
         region = told.get("Region") or headers.get("x-amz-bucket-region")
         if code in ELSEWHERE and region:
-            cure = "Use that region's endpoint, or name the region in the manifest."
+            hint = "Use that region's endpoint, or name the region in the manifest."
             detail = f"it is in region {shown(region)} ({code})"
-            return refusal(Why.NO_BUCKET, self._place, doing, detail=detail, cure=cure)
+            return refusal(Why.NO_BUCKET, self._place, doing, detail=detail, hint=hint)
         reason = reason_of(code, status, str(told.get("Message", "")), key)
         return refusal_for(reason, self._place, doing, key, _detail(reason, code, status, told))
 
@@ -92,8 +92,8 @@ class S3Refusals:
         if isinstance(error, boto.ConnectTimeoutError):
             detail = f"no answer in {CONNECT_SECONDS} seconds"
         elif "CERTIFICATE_VERIFY_FAILED" in text:
-            cure = "Let TRAINYARD_CA_BUNDLE name a file with the certificate of the authority that signed it."
-            return refusal(Why.UNREACHABLE, self._place, doing, detail="its certificate is not trusted", cure=cure)
+            hint = "Let TRAINYARD_CA_BUNDLE name a file with the certificate of the authority that signed it."
+            return refusal(Why.UNREACHABLE, self._place, doing, detail="its certificate is not trusted", hint=hint)
         elif isinstance(error, boto.SSLError):
             detail = "there is no TLS at the endpoint"
         else:

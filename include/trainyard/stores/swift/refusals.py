@@ -91,7 +91,7 @@ class SwiftRefusals:
 
     def _of(self, error: BaseException, doing: str, key: str, call: Call) -> StoreError | None:
         if isinstance(error, CallError):
-            return refusal(error.why, self._place, doing, key, error.detail, error.cure)
+            return refusal(error.why, self._place, doing, key, error.detail, error.hint)
         if isinstance(error, ClientException):
             return self._of_swift(error, doing, key)
         if isinstance(error, keystone.ClientException):
@@ -124,23 +124,23 @@ class SwiftRefusals:
         if isinstance(error, keystone.CatalogException):
             where = f"region {self._ref.region}" if self._ref.region else "this project"
             detail = f"there is no object store for {where}"
-            return refusal(Why.NO_BUCKET, self._place, doing, detail=detail, cure="Check region and project.")
+            return refusal(Why.NO_BUCKET, self._place, doing, detail=detail, hint="Check region and project.")
         if isinstance(error, keystone.SSLError):
             return self._not_trusted(doing)
         if isinstance(error, keystone.ConnectionError):
             return self._not_reached("Keystone", doing, call)
         if isinstance(error, keystone.HttpServerError):
             return refusal(Why.BROKEN, self._place, doing, detail="Keystone fails")
-        cure = "Check auth_url: it must be the address of a Keystone with its version 3 API."
-        return refusal(Why.NO_BUCKET, self._place, doing, detail="no Keystone v3 answers there", cure=cure)
+        hint = "Check auth_url: it must be the address of a Keystone with its version 3 API."
+        return refusal(Why.NO_BUCKET, self._place, doing, detail="no Keystone v3 answers there", hint=hint)
 
     def _not_reached(self, what: str, doing: str, call: Call) -> StoreError:
         known = f" ({call.not_connected})" if call.not_connected else ""
         return refusal(Why.UNREACHABLE, self._place, doing, detail=f"no connection to {what}{known}")
 
     def _not_trusted(self, doing: str) -> StoreError:
-        cure = "Let TRAINYARD_CA_BUNDLE name a file with the certificate of the authority that signed it."
-        return refusal(Why.UNREACHABLE, self._place, doing, detail="its certificate is not trusted", cure=cure)
+        hint = "Let TRAINYARD_CA_BUNDLE name a file with the certificate of the authority that signed it."
+        return refusal(Why.UNREACHABLE, self._place, doing, detail="its certificate is not trusted", hint=hint)
 
     def _has_container(self) -> bool:
         """Ask Swift: it answers 404 for a missing object and for a missing container."""
