@@ -6,7 +6,8 @@ import subprocess
 import time
 
 import pytest
-from intake_samples import FFDL, MANIFEST, change, read
+from manifest_samples import FFDL, MANIFEST, change, read
+
 from trainyard.manifest.commandtext import command_text
 
 COMMAND = "    command: python3 convolutional_network.py --data ${DATA_DIR}\n"

@@ -11,12 +11,12 @@ from pod_samples import SMALL
 from typer.main import get_command
 
 from localkube import auth, logfile, records, store
-from trainyard.core import registration
-from trainyard.core.maintenance import retention
 from trainyard.cli.main import app
 from trainyard.cluster import spec
 from trainyard.cluster.environment import environment
+from trainyard.core import registration
 from trainyard.core.audit import event, files
+from trainyard.core.maintenance import retention
 from trainyard.domain import hyperparameters, plan
 from trainyard.domain.states import Phase, State
 from trainyard.inbox import drops
@@ -45,18 +45,18 @@ def _text(page: str) -> str:
 _FACTS = [
     ("settings", f"and {parts._SIMULATED_GPUS} on a machine without any, as many as the shipped accounts own together"),
     ("settings", f"and {_OWNED} on a machine without any, as many as the shipped accounts own together"),
-    ("cli", f"or up to {grid.MOST_RUNS} trainings at once"),
-    ("rest", f"submits 1 to {grid.MOST_RUNS} trainings"),
+    ("cli", f"or up to {grid.MAX_RUNS} trainings at once"),
+    ("rest", f"submits 1 to {grid.MAX_RUNS} trainings"),
     ("cli", f"At most {registration._LONGEST_EXPERIMENT} characters."),
     ("accounts", f"a sweep removes at most {retention._MOST_A_SWEEP} runs"),
     ("audit", f"a line has at most {event.MAX_LINE_BYTES:,} bytes"),
     ("audit", f"up to {event._MAX_DETAILS} values, {event._MAX_VALUE} bytes each"),
     ("audit", f"After {files._FILE_BYTES // _MIB} MiB, or a quarter of"),
-    ("manifest", f"over {compose.MOST_VALUES:,} values (anchors unfolded), {compose.MOST_LEVELS} levels"),
-    ("manifest", f"or a key over {compose.LONGEST_KEY} characters"),
+    ("manifest", f"over {compose.MAX_VALUES:,} values (anchors unfolded), {compose.MAX_DEPTH} levels"),
+    ("manifest", f"or a key over {compose.MAX_KEY_LENGTH} characters"),
     ("manifest", f"that the service or a shell gives a meaning; at most {hyperparameters.MOST}."),
     ("manifest", f"text (at most {hyperparameters.LONGEST_TEXT:,} characters)"),
-    ("manifest", f"from `{schedule._LEAST_EVERY // 60}m` to `{schedule._MOST_EVERY // 86400}d`"),
+    ("manifest", f"from `{schedule._MIN_EVERY // 60}m` to `{schedule._MAX_EVERY // 86400}d`"),
     ("manifest", f"default `{schedule._DEFAULT_EVERY // 60}m`"),
     ("manifest", f"or `500m`; default {plan.DEFAULT_CPU_MILLIS // 1000}."),
     ("manifest", f"Default `{plan.DEFAULT_MEMORY // 1024**3}GiB`."),

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from intake_samples import FFDL, MANIFEST, SWIFT, change, limits, only_problem, problems, read
-from trainyard.manifest.document import read_document
+from manifest_samples import FFDL, MANIFEST, SWIFT, change, limits, only_problem, problems, read
 
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import Author, Credentials, Framework, Resources, StoreRef
 from trainyard.errors import TrainyardError
+from trainyard.manifest.document import read_document
 
 
 def spec(text: str):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from intake_samples import change, limits, read, refusal
-from trainyard.manifest.document import read_document
+from manifest_samples import change, limits, read, refusal
 
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import TrainingSpec
+from trainyard.manifest.document import read_document
 
 FOLDER = Path(__file__).parents[1] / "manifests"
 VERDICTS = read_document((FOLDER / "verdicts.yaml").read_bytes(), 2**20).data

@@ -8,8 +8,8 @@ from trainyard.domain.limits import FrameworkImage
 from trainyard.domain.plan import CUSTOM
 from trainyard.domain.training import Framework
 from trainyard.manifest.masking import brief
+from trainyard.manifest.suggestions import did_you_mean, nearest
 from trainyard.manifest.values import Values
-from trainyard.manifest.words import meaning, nearest
 
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 _PATCH = re.compile(r"(\d+\.\d+)\.\d+")
@@ -29,10 +29,12 @@ def read_framework(values: Values) -> Framework | None:
     meant = known or _meant_name(values, name)
     if known is None:
         otherwise = f"Use one of {', '.join(values.limits.framework_names())}, or custom with an image as version."
-        values.faults.add(layout.framework_name, f"there is no framework {brief(name)}.", meaning(meant, otherwise))
+        values.faults.add(
+            layout.framework_name, f"there is no framework {brief(name)}.", did_you_mean(meant, otherwise)
+        )
     found = _build(values, meant, version) if meant else None
     if found is None and meant:
-        hint = meaning(_meant_version(values, meant, version), f"Use one of {_versions(values, meant)}.")
+        hint = did_you_mean(_meant_version(values, meant, version), f"Use one of {_versions(values, meant)}.")
         values.faults.add(layout.framework_version, f"{meant} has no version {brief(version)}.", hint)
     if known is None or found is None:
         return None

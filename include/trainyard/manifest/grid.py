@@ -11,7 +11,7 @@ from trainyard.domain.hyperparameters import LONGEST_TEXT, Value, as_text, is_te
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import Problem, TrainyardError
 
-MOST_RUNS = 100
+MAX_RUNS = 100
 _FORM = "Write it as --set lr=0.1,0.01; a value with a comma goes in double quotes: --set 'layers=\"128,64\",256'."
 # As in a file of comma-separated values.
 _QUOTED = re.compile(r'\s*"((?:[^"]|"")*+)"\s*(?=,|$)')

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
+from trainyard.domain.hyperparameters import Value, fault_of_name
 from trainyard.domain.limits import Limits
 from trainyard.domain.training import Author
 from trainyard.manifest.commandtext import command_text
@@ -13,6 +14,7 @@ from trainyard.manifest.document import Document, Path
 from trainyard.manifest.exitcode import lost_exit_codes
 from trainyard.manifest.faults import Faults
 from trainyard.manifest.layout import Layout, first_given
+from trainyard.manifest.masking import is_credential
 
 _AUTHOR = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>\s*")
 
@@ -85,3 +87,20 @@ class Values:
     def whole(self, path: Path | None) -> int | None:
         """Return a whole number; None if there is none, or a fault was told of it."""
         return None if path is None or self.text(path) is None else int(self.document.value(path))
+
+    def hyperparameters(self) -> dict[str, Value]:
+        """Return the hyperparameters in the order of the file; a name without a value counts as not given."""
+        path = self.layout.hyperparameters
+        given = self.document.value(path) if path else None
+        if path is None or not isinstance(given, dict):
+            return {}
+        found = {name: value for name, value in given.items() if value is not None}
+        for name, value in found.items():
+            place = (*path, name)
+            if fault := fault_of_name(name):
+                self.faults.add(place, *fault, at_key=True)
+            elif isinstance(value, str) and is_credential(name):
+                self.warn(
+                    place, f"everybody who may see the run sees the value of {name[:60]}; it must not be a secret"
+                )
+        return found
