@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,39 @@ def test_a_number_is_masked_like_text():
 def test_a_connection_shared_by_an_anchor_is_masked_wherever_it_is_used():
     text = "a: &c {password: sEcReT}\nb: *c\nd: {<<: *c}\n"
     assert masked(text).count("****") == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e3",
+        "5",
+        "-0",
+        "1.",
+        "true",
+        "NULL",
+        "~",
+        "",
+        "<<",
+        "on",
+        "0123",
+        "1:30",
+        "=",
+        "a: b",
+        "\N{GRINNING FACE}",
+        "x\ny\n",
+    ],
+)
+def test_a_text_stays_a_text_and_its_key_the_same(text):
+    written = json.dumps({text: {"value": text}})
+    assert read_document(masked(written).encode(), 2**20).data == {text: {"value": text}}
+
+
+@pytest.mark.parametrize("value", [True, False, None, 5, -5, 10**17, 0.1, 1e20, 1.5e-7])
+def test_other_values_keep_their_type(value):
+    document = read_document(masked(json.dumps({"a": [value]})).encode(), 2**20)
+    assert document.data == {"a": [value]}
+    assert type(document.value("a[0]")) is type(value)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name[:60])

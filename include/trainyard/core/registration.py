@@ -24,7 +24,7 @@ from trainyard.domain.plan import Plan, sizes_for
 from trainyard.domain.schedule import Progress
 from trainyard.domain.training import Submission
 from trainyard.errors import TrainyardError
-from trainyard.manifest.grid import MAX_RUNS, Grid, noted, spec_with
+from trainyard.manifest.grid import MAX_RUNS, Grid, annotated, spec_with
 from trainyard.manifest.reading import ManifestRead
 from trainyard.manifest.submission import Rules, check_submission
 
@@ -55,7 +55,7 @@ class _Checked:
             submitted_at=submitted_at,
             spec=spec_with(self.read.submission.spec, point),
             plan=self.plan,
-            manifest=noted(self.text, point),
+            manifest=annotated(self.text, point),
             warnings=self.read.submission.warnings,
             **common,
         )

@@ -152,7 +152,7 @@ class Composer:
     def _alias(self, event: Any) -> Node:
         node = self._anchors.get(event.anchor)
         if node is None:
-            # Its name is not told: a password that begins with * is read as an alias.
+            # Its name is not shown: a password that begins with * is read as an alias.
             node = Scalar("", False, *_place(event))
             message = "* refers to an anchor that is not defined before."
             self._problem(node, message, "Put a value that begins with * in quotes.")

@@ -12,9 +12,7 @@ from yaml.scanner import Scanner, ScannerError
 
 
 class PurePythonParser(Reader, Scanner, Parser):
-    """PyYAML's own parser, which reads what libyaml reads: tabs between tokens and in text, and `\\'`."""
-
-    ESCAPE_REPLACEMENTS = {**Scanner.ESCAPE_REPLACEMENTS, "'": "'"}  # noqa: RUF012 - as the class above has it
+    """PyYAML's own parser, which reads what libyaml reads: tabs between tokens and between the words of a text."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)

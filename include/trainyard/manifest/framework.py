@@ -21,7 +21,7 @@ def read_framework(values: Values) -> Framework | None:
     """Return the framework by the name and version that the catalogue gives it; None if there are faults."""
     layout = values.layout
     name, version = values.text(layout.framework_name), values.text(layout.framework_version)
-    if name is None or version is None or not values.keeps_its_text(layout.framework_version):
+    if name is None or version is None or not values.keeps_its_digits(layout.framework_version):
         return None
     if name.lower() == CUSTOM:
         return _custom(values, version)
@@ -43,7 +43,7 @@ def read_framework(values: Values) -> Framework | None:
     return Framework(found.name, found.version)
 
 
-def warn_of_misfits(values: Values, framework: Framework, gpus: int, command: str) -> None:
+def warn_of_mismatches(values: Values, framework: Framework, gpus: int, command: str) -> None:
     """Warn of a build that cannot use the run's GPUs, or not run without, and of processes that are not started."""
     build = values.limits.framework(framework.name, framework.version)
     if build is None:
@@ -64,7 +64,7 @@ def warn_of_misfits(values: Values, framework: Framework, gpus: int, command: st
 
 
 def refuse_image_location(values: Values) -> None:
-    """Say what FfDL's private registry becomes here. Its access token is not told."""
+    """Say what FfDL's private registry becomes here. Its access token is not shown."""
     at = (*values.layout.framework_name[:-1], "image_location")
     if not values.document.has(at):
         return

@@ -64,7 +64,7 @@ def spec_with(spec: TrainingSpec, values: Mapping[str, Value]) -> TrainingSpec:
     return replace(spec, hyperparameters={**spec.hyperparameters, **values}) if values else spec
 
 
-def noted(manifest: str, values: Mapping[str, Value]) -> str:
+def annotated(manifest: str, values: Mapping[str, Value]) -> str:
     """Return the manifest's text for people, headed by what was set in the place of its own values."""
     texts = {name: " ".join(as_text(value).split()) for name, value in values.items()}
     lines = [f"# {name}: {text} (set with the submission)\n" for name, text in texts.items()]

@@ -25,7 +25,7 @@ def check_hidden(values: Values) -> None:
         if path == values.layout.command:
             _report_command(values, path, scalar)
         elif scalar.hidden:
-            _report(values, path, _meant_for_programs(values, path, scalar), prose=_is_prose(values, path))
+            _report(values, path, _reported_characters(values, path, scalar), prose=_is_prose(values, path))
         elif "connection" in path and (found := _LAYOUT.search(scalar.text.strip("\r\n"))):
             message = f"{_name(path)} holds {character_name(found[0])}."
             values.faults.add(path, message, "Write it on the line of its key, without | or >.")
@@ -42,7 +42,7 @@ def _is_prose(values: Values, path: Path) -> bool:
     )
 
 
-def _meant_for_programs(values: Values, path: Path, scalar: Scalar) -> list[HiddenCharacter]:
+def _reported_characters(values: Values, path: Path, scalar: Scalar) -> list[HiddenCharacter]:
     """Return the characters that are reported: not those that prose needs."""
     if not _is_prose(values, path):
         return list(scalar.hidden)

@@ -9,7 +9,7 @@ from trainyard.manifest.document import Document, Path
 from trainyard.manifest.masking import shown
 
 _DEFINITION = ("model_definition",)
-# What is accepted and has no effect, with the reason that the submitter is told.
+# What is accepted and has no effect, with the reason that the submitter gets.
 _NOT_USED = {
     "storage": "results go to the bucket without a limit of their own",
     "image_tag": "the framework's version says which image is used",
@@ -23,7 +23,7 @@ _EXTRACTING = {"regex_extractor", "optivist", "emetrics_file", "file"}
 
 @dataclass(frozen=True)
 class StoreLayout:
-    """The places of one object store. `at` is its reference, where what is missing altogether is told."""
+    """The places of one object store. `at` is its reference, where what is missing altogether is reported."""
 
     at: Path
     kind: Path
@@ -75,7 +75,7 @@ class Layout:
     hyperparameters: Path | None = None
 
     @property
-    def filled_in(self) -> tuple[Path, ...]:
+    def placeholder_paths(self) -> tuple[Path, ...]:
         """Every place where a template's filler would be taken for a value."""
         own = (self.name, self.framework_name, self.framework_version, self.command, self.size, self.memory)
         return (*(path for path in own if path), *self.data.paths, *self.results.paths)

@@ -37,12 +37,12 @@ def check_machines(values: Values) -> None:
 def read_resources(values: Values) -> Resources:
     """Return what is asked for; what cannot be had becomes a fault."""
     layout = values.layout
-    nodes = values.whole(layout.nodes) or 1
+    nodes = values.integer(layout.nodes) or 1
     if layout.size is not None:
         return Resources(size=_size(values, layout.size), nodes=nodes)
     memory_hint = "Write it with its unit, such as 2GiB."
     return Resources(
-        gpus=values.whole(layout.gpus),
+        gpus=values.integer(layout.gpus),
         cpu_millis=_amount(values, layout.cpus, cpu_millis, 1, _MAX_CPU_MILLIS, "cpus is a number such as 0.5."),
         memory=_amount(values, layout.memory, memory_bytes, _MIN_MEMORY, _MAX_MEMORY, memory_hint),
         gpu_type=_gpu_type(values),
@@ -134,6 +134,6 @@ def _gpu_type(values: Values) -> str | None:
         hint = did_you_mean(nearest(text, known), f"Use one of {', '.join(known)}, or remove it.")
         values.faults.add(path, f"there is no gpu_type {brief(text)}.", hint, "C104")
         return None
-    if not values.whole(values.layout.gpus):
+    if not values.integer(values.layout.gpus):
         values.warn(path, "gpu_type has no effect on a run without GPUs; write gpus: 1, or remove it")
     return text

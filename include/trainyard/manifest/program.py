@@ -1,4 +1,4 @@
-"""Find the program file that a command needs, as far as that can be told without running a shell."""
+"""Find the program file that a command needs, as far as that can be found without running a shell."""
 
 from __future__ import annotations
 

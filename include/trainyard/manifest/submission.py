@@ -81,7 +81,7 @@ def _check_manifest(
     """Check one manifest; what is wrong with one part of it hides nothing of the others."""
     found = examine_manifest(manifest, rules.limits, rules.manifest_bytes, addresses=rules.addresses)
     ours = plan_problems(found.framework, found.resources, account, rules.limits)
-    faults = [*found.problems, *found.new(ours), *_program_problems(found.command, entries)]
+    faults = [*found.problems, *found.unreported(ours), *_program_problems(found.command, entries)]
     if faults or found.read is None:
         raise TrainyardError.refused(faults)
     read = found.read

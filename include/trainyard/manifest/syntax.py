@@ -1,4 +1,4 @@
-"""Why the text of a manifest is not YAML: what people did, and a hint that mends it when it is followed.
+"""Why the text of a manifest is not YAML: what people did, and the hint that repairs it.
 
 The parser notices a fault where it can go on no more, and names what it expected there. Nothing here quotes a value,
 which may be a secret; keys are named.
@@ -34,6 +34,7 @@ _SENTENCES = tuple(
         ("found unknown escape|invalid Unicode character escape|expected hexdecimal|escape sequence of", *_BACKSLASH),
         (r"chr\(\) arg not in range|too large to convert|signed integer", *_BACKSLASH),
         ("expected alphabetic or numeric", "a value begins with * or & and is neither alias nor anchor.", _QUOTES),
+        ("sequence entries are not allowed", "a list begins on the line of its key.", "Begin it on the next line."),
         (
             "expected '?<document start>",
             "the text goes on behind the end of the manifest.",

@@ -31,7 +31,7 @@ class Values:
     warnings: list[str] = field(default_factory=list)
 
     def text(self, path: Path | None) -> str | None:
-        """Return the source text of a value; None if there is none, or a fault was told of it."""
+        """Return the source text of a value; None if there is none, or it has a fault."""
         if path is None or path in self.faults or self.document.value(path) is None:
             return None
         text = self.document.text(path)
@@ -60,8 +60,8 @@ class Values:
         author = Author(self.text(name) or "", self.text(email) or "")
         return author if str(author) else None
 
-    def keeps_its_text(self, path: Path) -> bool:
-        """Tell what YAML takes for a number: `1.5` survives that, `0.10` does not."""
+    def keeps_its_digits(self, path: Path) -> bool:
+        """Say whether a version is the same once YAML has taken it for a number: `1.5` is, `0.10` is not."""
         value, text = self.document.value(path), self.document.text(path)
         if not isinstance(value, float):
             return True
@@ -84,8 +84,8 @@ class Values:
             self.warn(path, sentence)
         return found.text
 
-    def whole(self, path: Path | None) -> int | None:
-        """Return a whole number; None if there is none, or a fault was told of it."""
+    def integer(self, path: Path | None) -> int | None:
+        """Return a whole number; None if there is none, or it has a fault."""
         return None if path is None or self.text(path) is None else int(self.document.value(path))
 
     def hyperparameters(self) -> dict[str, Value]:
