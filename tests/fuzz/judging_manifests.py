@@ -20,14 +20,14 @@ from trainyard.manifest.document import read_document
 from trainyard.manifest.limits import load_limits
 from trainyard.manifest.placeholders import is_filler
 from trainyard.manifest.program import program_of
-from trainyard.manifest.reading import MAX_BYTES, ManifestRead, masked_manifest
+from trainyard.manifest.reading import MAX_BYTES, ManifestRead
 from trainyard.manifest.submission import Rules, check_submission
 
 _CODES = ("C101", "C104")
 _ACCOUNT = Account("vision", 4, ("ada",), 24, custom_images=True)
 _SECRET_KEYS = re.compile("secret|password", re.IGNORECASE)
 _LEAST_SECRET = 8
-_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_LINE_END = re.compile("\r\n|[\n\r]")
 
 
 class Accepted(NamedTuple):
@@ -63,10 +63,10 @@ def judge_manifest(data: bytes, found: Accepted | TrainyardError) -> Verdict:
 MANIFESTS = Kind(hostile_manifest, run_manifest, judge_manifest, ".yaml")
 
 
-def _accepted(manifest: bytes, read: ManifestRead, plan: Plan) -> Accepted:
+def _accepted(read: ManifestRead, plan: Plan) -> Accepted:
     program_of(read.submission.spec.command)
     spec = json.dumps(read.submission.spec.as_dict(), allow_nan=False, ensure_ascii=False)
-    return Accepted(spec, json.dumps(plan.as_dict(), allow_nan=False), read, masked_manifest(manifest))
+    return Accepted(spec, json.dumps(plan.as_dict(), allow_nan=False), read, read.masked)
 
 
 def _judged_acceptance(spec: str, plan: str, read: ManifestRead, masked: str) -> Verdict:

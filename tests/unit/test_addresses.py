@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
-from intake_samples import MANIFEST, limits
+from manifest_samples import MANIFEST, limits
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy, literal
 from trainyard.errors import TrainyardError

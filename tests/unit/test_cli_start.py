@@ -16,7 +16,7 @@ pytest_plugins = ["cli_front_door"]
 
 DOC = Path(__file__).parents[2] / "docs" / "cli.md"
 SERVICE = ("airflow", "boto3", "botocore", "kubernetes", "swiftclient", "fastapi", "starlette", "sqlalchemy")
-LATER = ("httpx", "rich", "jsonschema", "ruamel", "croniter", "pydantic")
+LATER = ("httpx", "rich", "jsonschema", "yaml", "croniter", "pydantic")
 
 
 def modules_after(code: str) -> set[str]:

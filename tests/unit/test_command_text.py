@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from intake_samples import FFDL, MANIFEST, change, read
+from manifest_samples import FFDL, MANIFEST, change, read
 
 from trainyard.manifest.commandtext import command_text
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from intake_samples import MANIFEST, change, read
+from manifest_samples import MANIFEST, change, read
 
 from trainyard.cluster.environment import learner_text
 from trainyard.domain.pipelines import suits_pipefail

@@ -17,7 +17,7 @@ from trainyard.core.runs import Filter
 from trainyard.core.service import Service
 from trainyard.domain.training import Framework
 from trainyard.errors import TrainyardError
-from trainyard.manifest.grid import Grid, noted, read_grid, spec_with
+from trainyard.manifest.grid import Grid, annotated, read_grid, spec_with
 from trainyard.settings import read_settings
 
 ADA = Caller("ada")
@@ -41,7 +41,7 @@ def world(tmp_path):
         limits=lambda: LIMITS,
         settings=read_settings({}),
         clock=lambda: 1_700_000_000.0,
-        sync_pools=lambda limits: None,
+        prepare_pools=lambda limits: None,
         forget_files=lambda run: None,
         results_of=lambda training: MemoryStore(),
         pod_waits=lambda run: "",
@@ -110,7 +110,7 @@ class TestGrids:
             read_grid(["lr=1", "lr=2"])
 
     def test_what_was_set_heads_the_manifest_and_stays_on_its_line(self):
-        assert noted("name: x\n", {"net": "a\nb: c"}) == "# net: a b: c (set with the submission)\nname: x\n"
+        assert annotated("name: x\n", {"net": "a\nb: c"}) == "# net: a b: c (set with the submission)\nname: x\n"
 
 
 class TestSubmittingSeveral:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from intake_samples import FFDL, MANIFEST, change, only_problem, problems, read, refusal
+from manifest_samples import FFDL, MANIFEST, change, only_problem, problems, read, refusal
 
 from trainyard.manifest.characters import character_name, hidden_characters
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from intake_samples import FFDL, MANIFEST, change, only_problem, problems, read
+from manifest_samples import FFDL, MANIFEST, change, only_problem, problems, read
 from pod_samples import SMALL, expanded
 
 from trainyard.cluster.environment import environment

@@ -202,7 +202,7 @@ def test_the_command_line_imports_the_stack_only_when_it_is_asked_for():
 
 
 def test_the_command_line_needs_nothing_that_its_package_does_not_declare():
-    declared = {"typer", "click", "rich", "httpx", "jsonschema", "ruamel", "croniter", "trainyard"}
+    declared = {"typer", "click", "rich", "httpx", "jsonschema", "yaml", "croniter", "trainyard"}
     needed = (
         one
         for one in _imports()

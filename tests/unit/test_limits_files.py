@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from intake_samples import limits
+from manifest_samples import limits
 
 from trainyard.datafiles import data_file
 from trainyard.domain.limits import Account, FrameworkImage, Size

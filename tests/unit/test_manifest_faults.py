@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from intake_samples import FFDL, MANIFEST, SWIFT, change, only_problem, problems, read, refusal
+from manifest_samples import FFDL, MANIFEST, SWIFT, change, only_problem, problems, read, refusal
 
-from trainyard.manifest.endpoint import Endpoint, read_endpoint
 from trainyard.manifest.placeholders import is_placeholder
+from trainyard.manifest.store import Endpoint, read_endpoint
 
 COMPUTE = "model_definition.execution.compute_configuration"
 SOURCE = "training_data_reference[0].source"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from intake_samples import FFDL, MANIFEST, SWIFT, change, limits, only_problem, problems, read
+from manifest_samples import FFDL, MANIFEST, SWIFT, change, limits, only_problem, problems, read
 
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import Author, Credentials, Framework, Resources, StoreRef

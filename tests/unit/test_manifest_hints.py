@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from intake_samples import MANIFEST, change, only_problem, problems, read, refusal
+from manifest_samples import MANIFEST, change, only_problem, problems, read, refusal
 
 NBSP, ZWSP = "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH SPACE}"
 COMMAND = "    command: python3 convolutional_network.py --data ${DATA_DIR}\n"

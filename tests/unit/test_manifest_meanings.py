@@ -6,7 +6,7 @@ import json
 import zipfile
 
 import pytest
-from intake_samples import FFDL, MANIFEST, change, limits, only_problem, problems, read, refusal
+from manifest_samples import FFDL, MANIFEST, change, limits, only_problem, problems, read, refusal
 
 from trainyard.domain.limits import Account
 from trainyard.domain.plan import DEFAULT_CPU_MILLIS, DEFAULT_MEMORY, make_plan

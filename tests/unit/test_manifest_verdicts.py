@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from intake_samples import change, limits, read, refusal
+from manifest_samples import change, limits, read, refusal
 
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import TrainingSpec

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from intake_samples import FFDL, MANIFEST, SWIFT, change
+from manifest_samples import FFDL, MANIFEST, SWIFT, change, masked
 
 from trainyard.manifest.document import read_document
 from trainyard.manifest.masking import is_credential, mask_url, shown
-from trainyard.manifest.reading import masked_manifest
 
 NO_YAML = "IBM__audioset-classification__training-runs@cbffefba.yml"
 FILES = [path for path in sorted((Path(__file__).parents[1] / "manifests").glob("*.yml")) if path.name != NO_YAML]
@@ -31,44 +31,77 @@ def differences(before, after, path=()):
     [(MANIFEST, {"aws_access_key_id", "aws_secret_access_key"}), (FFDL, {"user_name", "password"})],
 )
 def test_only_the_credentials_are_hidden(text, hidden):
-    before, after = (read_document(each.encode(), 2**20).data for each in (text, masked_manifest(text.encode())))
+    before, after = (read_document(each.encode(), 2**20).data for each in (text, masked(text)))
     assert set(differences(before, after)) == {(key, "****") for key in hidden}
 
 
 def test_nothing_secret_is_left_in_comments_anchors_or_urls():
     text = change(MANIFEST, "AKIAEXAMPLE", "&key AKIAEXAMPLE # old: AKIAOLD")
     text = change(text, "description: Digits.", "description: see https://ada:sEcReT2@example.com/x")
-    masked = masked_manifest(text.encode())
-    assert not {"AKIAEXAMPLE", "AKIAOLD", "sEcReT"} & set(masked.replace("/", " ").split())
-    assert "sEcReT2" not in masked
-    assert "https://****@example.com/x" in masked
+    shown_text = masked(text.encode())
+    assert not {"AKIAEXAMPLE", "AKIAOLD", "sEcReT"} & set(shown_text.replace("/", " ").split())
+    assert "sEcReT2" not in shown_text
+    assert "https://****@example.com/x" in shown_text
 
 
 def test_the_command_stays_as_it_is():
     command = "python3 x.py --token abc --url https://a:b@example.com"
     text = change(MANIFEST, "python3 convolutional_network.py --data ${DATA_DIR}", command)
-    assert command in masked_manifest(text.encode())
+    assert command in masked(text)
 
 
 def test_names_in_any_script_stay_readable():
-    assert "Größe 東京" in masked_manifest(change(MANIFEST, "Digits.", "Größe 東京").encode())
+    assert "Größe 東京" in masked(change(MANIFEST, "Digits.", "Größe 東京"))
 
 
 def test_a_number_is_masked_like_text():
     text = change(MANIFEST, "sEcReT/1", "12345678")
-    assert "12345678" not in masked_manifest(text.encode())
+    assert "12345678" not in masked(text)
 
 
 def test_a_connection_shared_by_an_anchor_is_masked_wherever_it_is_used():
     text = "a: &c {password: sEcReT}\nb: *c\nd: {<<: *c}\n"
-    assert masked_manifest(text.encode()).count("****") == 3
+    assert masked(text).count("****") == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e3",
+        "5",
+        "-0",
+        "1.",
+        "true",
+        "NULL",
+        "~",
+        "",
+        "<<",
+        "on",
+        "0123",
+        "1:30",
+        "=",
+        "a: b",
+        "\N{GRINNING FACE}",
+        "x\ny\n",
+    ],
+)
+def test_a_text_stays_a_text_and_its_key_the_same(text):
+    written = json.dumps({text: {"value": text}})
+    assert read_document(masked(written).encode(), 2**20).data == {text: {"value": text}}
+
+
+@pytest.mark.parametrize("value", [True, False, None, 5, -5, 10**17, 0.1, 1e20, 1.5e-7])
+def test_other_values_keep_their_type(value):
+    document = read_document(masked(json.dumps({"a": [value]})).encode(), 2**20)
+    assert document.data == {"a": [value]}
+    assert type(document.value("a[0]")) is type(value)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name[:60])
 def test_every_real_manifest_that_can_be_read_can_be_masked(path):
-    masked = masked_manifest(path.read_bytes())
-    assert "REDACTED" not in masked
-    assert read_document(masked.encode(), 2**20).data
+    shown_text = masked(path.read_bytes())
+    assert "REDACTED" not in shown_text
+    assert read_document(shown_text.encode(), 2**20).data
 
 
 @pytest.mark.parametrize(
@@ -94,7 +127,7 @@ def test_what_a_message_shows_is_short_and_on_one_line():
 
 
 def test_swift_credentials_are_masked_too():
-    masked = masked_manifest(("connection:\n" + SWIFT).encode())
-    assert "ada" not in masked
-    assert "sEcReT" not in masked
-    assert "dallas" in masked
+    shown_text = masked("connection:\n" + SWIFT)
+    assert "ada" not in shown_text
+    assert "sEcReT" not in shown_text
+    assert "dallas" in shown_text

@@ -12,8 +12,8 @@ import kubernetes_validate
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
-from intake_samples import FFDL as FFDL_TEXT
-from intake_samples import MANIFEST, limits, read
+from manifest_samples import FFDL as FFDL_TEXT
+from manifest_samples import MANIFEST, limits, read
 from pod_samples import FFDL, SMALL
 from pod_standard import violations
 from test_manifest_verdicts import RUNNING, source

@@ -7,8 +7,7 @@ import time
 import pytest
 
 from trainyard.manifest.archive import ArchiveEntry
-from trainyard.manifest.program import missing_program, program_of
-from trainyard.manifest.scripts import script_problems, script_warnings
+from trainyard.manifest.program import missing_program, program_of, script_problems, script_warnings
 
 
 @pytest.mark.parametrize(

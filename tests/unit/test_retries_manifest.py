@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from intake_samples import FFDL, MANIFEST, only_problem, read
+from manifest_samples import FFDL, MANIFEST, only_problem, read
 
 
 @pytest.mark.parametrize("manifest", [MANIFEST, FFDL], ids=["wml", "ffdl"])

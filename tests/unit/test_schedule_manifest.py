@@ -7,11 +7,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from intake_samples import FFDL, MANIFEST, limits, only_problem, problems, read
+from manifest_samples import FFDL, MANIFEST, limits, masked, only_problem, problems, read
 
 from trainyard.domain.schedule import Overlap, Schedule
 from trainyard.errors import TrainyardError
-from trainyard.manifest.reading import masked_manifest, read_manifest
+from trainyard.manifest.reading import read_manifest
 from trainyard.manifest.schema import schema_data
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -116,9 +116,7 @@ class TestReading:
         assert warning == f"line {LINE + 2}: until comes before the cron is due for the first time"
 
     def test_the_masked_manifest_shows_it(self):
-        assert "schedule:\n  on: new-data\n  every: 1h\n" in masked_manifest(
-            with_schedule("on: new-data", "every: 1h").encode()
-        )
+        assert "schedule:\n  on: new-data\n  every: 1h\n" in masked(with_schedule("on: new-data", "every: 1h"))
 
 
 class TestRefusals:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from intake_samples import FFDL, MANIFEST
 from jsonschema import Draft202012Validator
+from manifest_samples import FFDL, MANIFEST
 
 from trainyard.datafiles import data_file
 from trainyard.manifest.document import read_document

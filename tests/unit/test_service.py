@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, RUN, training
 from service_fakes import History, Vault
@@ -165,6 +166,13 @@ class TestSubmitting:
         error = _refused(world, packed(trian="x"))
         assert error.code.code == "C102"
         assert "train.py" in str(error.problems[0])
+
+    def test_a_manifest_is_parsed_once(self, world, packed, monkeypatch):
+        parsed, parse = [], yaml.parse
+        monkeypatch.setattr("yaml.parse", lambda text, **options: parsed.append(text) or parse(text, **options))
+        training = _submit(world, packed())
+        assert "****" in training.manifest
+        assert parsed.count(_MANIFEST) == 1
 
     def test_a_manifest_larger_than_allowed_is_refused(self, world, packed):
         error = _refused(world, packed(), manifest=_MANIFEST + "#" * 1024**2)

@@ -38,7 +38,7 @@ def validate(
     with naming(files):
         # Where stores may be is the service's to say, which is another machine's.
         rules = Rules.of(settings, limits, ANYWHERE)
-        (found,) = check_submission([("", text)], packed, payer, rules, lambda _, *checked: checked)
+        (found,) = check_submission([("", text)], packed, payer, rules, lambda *checked: checked)
     read, plan = found
     warnings = list(read.submission.warnings)
     screen.warn(warnings)

@@ -24,8 +24,8 @@ from trainyard.domain.plan import Plan, sizes_for
 from trainyard.domain.schedule import Progress
 from trainyard.domain.training import Submission
 from trainyard.errors import TrainyardError
-from trainyard.manifest.grid import MOST_RUNS, Grid, noted, spec_with
-from trainyard.manifest.reading import ManifestRead, masked_manifest
+from trainyard.manifest.grid import MAX_RUNS, Grid, annotated, spec_with
+from trainyard.manifest.reading import ManifestRead
 from trainyard.manifest.submission import Rules, check_submission
 from trainyard.settings import Settings
 
@@ -56,7 +56,7 @@ class _Checked:
             submitted_at=submitted_at,
             spec=spec_with(self.read.submission.spec, point),
             plan=self.plan,
-            manifest=noted(self.text, point),
+            manifest=annotated(self.text, point),
             warnings=self.read.submission.warnings,
             **common,
         )
@@ -201,13 +201,13 @@ class Registration:
             self.schedules.keep(Entry(training.id, training.spec.schedule, Progress(training.submitted_at)))
 
 
-def _checked(grid: Grid, manifest: bytes, read: ManifestRead, plan: Plan) -> _Checked:
-    return _Checked(read, plan, masked_manifest(manifest), grid.points(read.submission.spec))
+def _checked(grid: Grid, read: ManifestRead, plan: Plan) -> _Checked:
+    return _Checked(read, plan, read.masked, grid.points(read.submission.spec))
 
 
 def _check_experiment(name: str, runs: int) -> None:
-    if not 1 <= runs <= MOST_RUNS:
-        hint = f"Hand in 1 to {MOST_RUNS} runs at a time."
+    if not 1 <= runs <= MAX_RUNS:
+        hint = f"Hand in 1 to {MAX_RUNS} runs at a time."
         raise TrainyardError("C110", f"manifests and values to set make {runs} runs", hint)
     if len(name) > _LONGEST_EXPERIMENT or not name.isprintable() or name != name.strip():
         hint = f"Use at most {_LONGEST_EXPERIMENT} characters that can be printed, no blank at either end."

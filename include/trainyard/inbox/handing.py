@@ -20,6 +20,7 @@ from trainyard.inbox.door import FrontDoor
 from trainyard.inbox.drops import Drop
 from trainyard.inbox.marks import Kind, Mark, delete_moved, mark_of, moved_text, read_marks
 from trainyard.inbox.reasons import reasons_text
+from trainyard.manifest.document import read_document
 from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.zipend import archive_kind, directory_size
 from trainyard.stores.base import Store
@@ -101,7 +102,8 @@ class Hands:
         assert drop.archive
         target = f"{ACCEPTED}{drop.account}/{model_id}/"
         masked = manifest.with_name("masked")
-        masked.write_text(masked_manifest(manifest.read_bytes()), encoding="utf-8")
+        data = manifest.read_bytes()
+        masked.write_text(masked_manifest(read_document(data, len(data))), encoding="utf-8")
         stem = drop.inside(drop.manifest).rpartition(".")[0]
         put_file(self.store, masked, f"{target}{stem}.yml")
         put_file(self.store, archive, target + drop.inside(drop.archive))

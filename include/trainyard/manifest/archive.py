@@ -21,7 +21,7 @@ from trainyard.settings import Settings
 _MIB = 1024**2
 _CHUNK = _MIB
 _WINDOWS_SCRIPT = re.compile(rb"#![^\r\n]{1,250}\r")
-_MOST_PROBLEMS = 100
+_MAX_PROBLEMS = 100
 # An honest log or CSV of zeros packs 1000:1. Below this size it harms nobody, so that the ratio counts only above.
 _RATIO_FLOOR = 16 * _MIB
 # The directory has 46 bytes and the name for each entry; ten times that leaves room for extra fields.
@@ -160,7 +160,7 @@ def _files(archive: zipfile.ZipFile, rules: ArchiveRules) -> list[zipfile.ZipInf
     if not files:
         problems.append(_problem("the zip has no files.", "Pack the program and what it needs."))
     if problems:
-        raise _refused(*problems[:_MOST_PROBLEMS])
+        raise _refused(*problems[:_MAX_PROBLEMS])
     return files
 
 

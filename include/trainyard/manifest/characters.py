@@ -24,7 +24,7 @@ SYNCHRONOUS IDLE,END OF TRANSMISSION BLOCK,CANCEL,END OF MEDIUM,SUBSTITUTE,ESCAP
 INFORMATION SEPARATOR THREE,INFORMATION SEPARATOR TWO,INFORMATION SEPARATOR ONE""".split(",")  # noqa: SIM905
 _CONTROLS = {chr(code): name for code, name in enumerate(_ALIASES)} | {"\x7f": "DELETE", "\x85": "NEXT LINE"}
 # A file of nothing else must not become a list of a million.
-_MOST = 20
+_MAX_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def hidden_characters(text: str, line: int = 1, column: int = 1) -> Iterator[Hid
     """Yield the first hidden characters of a text that begins at this place."""
     at = 0
     for count, match in enumerate(HIDDEN.finditer(text)):
-        if count == _MOST:
+        if count == _MAX_LISTED:
             return
         skipped = text[at : match.start()]
         at = match.start()
@@ -71,4 +71,6 @@ def hidden_in(value: str, source: str, line: int, column: int) -> tuple[HiddenCh
     if not HIDDEN.search(value):
         return ()
     written = tuple(hidden_characters(source, line, column))
-    return written or tuple(HiddenCharacter(character, line, column) for character in HIDDEN.findall(value)[:_MOST])
+    return written or tuple(
+        HiddenCharacter(character, line, column) for character in HIDDEN.findall(value)[:_MAX_LISTED]
+    )

@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import (
+from yaml.events import (
     AliasEvent,
     DocumentEndEvent,
     DocumentStartEvent,
@@ -19,21 +17,20 @@ from ruamel.yaml.events import (
     StreamEndEvent,
     StreamStartEvent,
 )
-from ruamel.yaml.scanner import Scanner, ScannerError
 
 from trainyard.errors import Problem
 from trainyard.manifest.characters import HiddenCharacter, character_name, hidden_in
+from trainyard.manifest.events import PARSER, yaml_events
 from trainyard.manifest.nodes import Mapping, Node, Pair, Scalar, Sequence
+from trainyard.manifest.source import as_written, as_yaml
 
 # A real manifest has 60 values, 6 levels and keys of 30 characters.
-MOST_VALUES = 10_000
-MOST_LEVELS = 40
-LONGEST_KEY = 200
-NO_WORD = "a key is not a word."
-_LONGEST_TAG = 200
+MAX_VALUES = 10_000
+MAX_DEPTH = 40
+MAX_KEY_LENGTH = 200
+INVALID_KEY = "a key is not a word."
 _TAGS_THAT_SAY_NOTHING = {None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))}
-_TORN = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufdd0-\ufdef]")
 _END = (DocumentEndEvent, StreamStartEvent, StreamEndEvent)
 
 
@@ -48,8 +45,9 @@ class Unreadable(Exception):  # noqa: N818 - carries a problem out of the recurs
 class Composer:
     """Build the nodes of one document; `problems` fills with what does not hinder reading on."""
 
-    def __init__(self) -> None:
+    def __init__(self, parser: Any = PARSER) -> None:
         self.problems: list[Problem] = []
+        self._parser = parser
         self._anchors: dict[str, Node | None] = {}
         self._values = 0
         self._text = ""
@@ -59,7 +57,7 @@ class Composer:
 
         Raise Unreadable, or whatever the parser raises on text that is not YAML.
         """
-        events = _events(text)
+        events = yaml_events(as_yaml(text), self._parser)
         self._text = text
         root: Node | None = None
         documents = 0
@@ -72,40 +70,40 @@ class Composer:
                 root = self._node(event, events, 1)
         return root
 
-    def _node(self, event: Any, events: Iterator[Any], level: int) -> Node:
+    def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         self._count(event, 1)
-        if level > MOST_LEVELS:
-            raise _unreadable(event, f"the values are nested over {MOST_LEVELS} deep.", "A manifest needs 6 levels.")
+        if depth > MAX_DEPTH:
+            raise _unreadable(event, f"the values are nested over {MAX_DEPTH} deep.", "A manifest needs 6 levels.")
         if isinstance(event, AliasEvent):
             return self._alias(event)
         self._check_tag(event)
         if isinstance(event, ScalarEvent):
             return self._anchored(event, self._scalar(event))
-        return self._container(event, events, level)
+        return self._container(event, events, depth)
 
-    def _container(self, event: Any, events: Iterator[Any], level: int) -> Node:
+    def _container(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         line, column = _place(event)
         if event.anchor:
             self._anchors[event.anchor] = None
         before = self._values
         node: Sequence | Mapping
         if isinstance(event, SequenceStartEvent):
-            node = Sequence(line, column, self._items(events, level))
+            node = Sequence(line, column, self._items(events, depth))
         else:
-            node = Mapping(line, column, self._pairs(events, level))
+            node = Mapping(line, column, self._pairs(events, depth))
         node.size = self._values - before + 1
         self._anchored(event, node)
         return node
 
-    def _items(self, events: Iterator[Any], level: int) -> list[Node]:
-        return [self._node(event, events, level + 1) for event in _until(SequenceEndEvent, events)]
+    def _items(self, events: Iterator[Any], depth: int) -> list[Node]:
+        return [self._node(event, events, depth + 1) for event in _until(SequenceEndEvent, events)]
 
-    def _pairs(self, events: Iterator[Any], level: int) -> dict[str, Pair]:
+    def _pairs(self, events: Iterator[Any], depth: int) -> dict[str, Pair]:
         pairs: dict[str, Pair] = {}
         merged: list[Node] = []
         for event in _until(MappingEndEvent, events):
-            key = self._node(event, events, level + 1)
-            value = self._node(next(events), events, level + 1)
+            key = self._node(event, events, depth + 1)
+            value = self._node(next(events), events, depth + 1)
             if isinstance(key, Scalar) and key.bare and key.text == "<<":
                 merged.append(value)
             else:
@@ -115,8 +113,8 @@ class Composer:
         return pairs
 
     def _add(self, pairs: dict[str, Pair], key: Node, value: Node) -> None:
-        if not isinstance(key, Scalar) or len(key.text) > LONGEST_KEY:
-            self._problem(key, NO_WORD, f"Keys are words of at most {LONGEST_KEY} characters.")
+        if not isinstance(key, Scalar) or len(key.text) > MAX_KEY_LENGTH:
+            self._problem(key, INVALID_KEY, f"Keys are words of at most {MAX_KEY_LENGTH} characters.")
         elif key.hidden:
             self._hidden_in_key(key, key.hidden[0])
         elif key.text in pairs:
@@ -143,25 +141,22 @@ class Composer:
     def _scalar(self, event: Any) -> Scalar:
         line, column = _place(event)
         bare = not event.style and event.tag is None
-        text = _joined(event.value)
+        text = as_written(event.value, escaped=event.style == '"')
         hidden = hidden_in(text, self._text[event.start_mark.index : event.end_mark.index], line, column)
         node = Scalar(text, bare, line, column, folded=event.style == ">", hidden=hidden)
-        if found := _CONTROL.search(node.text) or _TORN.search(node.text):
+        if found := _NO_TEXT.search(text):
             message = f"a value holds a character that is not text: {character_name(found[0])}."
             self._problem(node, message, "Remove its escape sequence.")
         return node
 
     def _alias(self, event: Any) -> Node:
-        line, column = _place(event)
         node = self._anchors.get(event.anchor)
         if node is None:
-            # Its name is not told: a password that begins with * is read as an alias.
-            self._problem(
-                Scalar("", False, line, column),
-                "* refers to an anchor that is not defined before.",
-                "Put a value that begins with * in quotes.",
-            )
-            return Scalar("", False, line, column)
+            # Its name is not shown: a password that begins with * is read as an alias.
+            node = Scalar("", False, *_place(event))
+            message = "* refers to an anchor that is not defined before."
+            self._problem(node, message, "Put a value that begins with * in quotes.")
+            return node
         self._count(event, node.size)
         return node
 
@@ -174,50 +169,16 @@ class Composer:
         if event.tag not in _TAGS_THAT_SAY_NOTHING:
             line, column = _place(event)
             hint = "Remove it; put a value that begins with ! in quotes."
-            self._problem(Scalar("", False, line, column), "a YAML tag is not read here.", hint)
+            self.problems.append(Problem("a YAML tag is not read here.", hint, line=line, column=column))
 
     def _count(self, event: Any, values: int) -> None:
         self._values += values
-        if self._values > MOST_VALUES:
-            message = f"the file unfolds to over {MOST_VALUES} values."
+        if self._values > MAX_VALUES:
+            message = f"the file unfolds to over {MAX_VALUES} values."
             raise _unreadable(event, message, "A manifest has some dozens; write it without anchors.")
 
     def _problem(self, node: Node, message: str, hint: str) -> None:
         self.problems.append(Problem(message, hint, line=node.line, column=node.column))
-
-
-class _BoundedScanner(Scanner):
-    """The parser's scanner, mended: it takes 15 s for a tag of a megabyte, and no tab behind a colon."""
-
-    def scan_to_next_token(self) -> Any:
-        """Skip what separates tokens, tabs behind a colon included, which YAML allows and the parser does not."""
-        while True:
-            super().scan_to_next_token()
-            if self.allow_simple_key or self.reader.peek() != "\t":
-                return
-            while self.reader.peek() in " \t":
-                self.reader.forward()
-
-    def scan_tag(self) -> Any:
-        if not re.search(r"\s|\0", self.reader.prefix(_LONGEST_TAG)):
-            mark = self.reader.get_mark()
-            raise ScannerError(None, None, "found a tag without end", mark)
-        return super().scan_tag()
-
-    def fetch_more_tokens(self) -> Any:
-        """Read on; what is raised without a place, as of an escape sequence beyond Unicode, gets one."""
-        try:
-            return super().fetch_more_tokens()
-        except YAMLError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the text's
-            raise ScannerError(None, None, str(error), self.reader.get_mark()) from None
-
-
-def _events(text: str) -> Iterator[Any]:
-    parser = YAML(typ="safe", pure=True)
-    parser.Scanner = _BoundedScanner
-    return iter(parser.parse(text))
 
 
 def _until(end: type, events: Iterator[Any]) -> Iterator[Any]:
@@ -234,13 +195,3 @@ def _place(event: Any) -> tuple[int, int]:
 def _unreadable(event: Any, message: str, hint: str) -> Unreadable:
     line, column = _place(event)
     return Unreadable(Problem(message, hint, line=line, column=column))
-
-
-def _joined(text: str) -> str:
-    r"""JSON writes one character beyond U+FFFF as two escapes, `\ud83d\ude00`."""
-    if not _TORN.search(text):
-        return text
-    try:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-    except UnicodeDecodeError:
-        return text

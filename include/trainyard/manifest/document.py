@@ -8,41 +8,16 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from trainyard.errors import Problem, TrainyardError
-from trainyard.manifest.compose import NO_WORD, Composer, Unreadable
-from trainyard.manifest.layouthints import NO_COLON, explained, template_problem
+from trainyard.manifest.compose import Composer, Unreadable
+from trainyard.manifest.events import PARSER
 from trainyard.manifest.nodes import Mapping, Node, Pair, Scalar, Sequence, Value
-from trainyard.manifest.source import as_yaml, decode, is_json
+from trainyard.manifest.source import decode
+from trainyard.manifest.syntax import name_templates, syntax_problems
 
 Path: TypeAlias = "tuple[str | int, ...]"
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _EMPTY = Problem("the file is empty.", "Hand in a manifest.")
-_MOST_PROBLEMS = 100
-_QUOTES = "Put the value in quotes."
-_LAYOUT = "Line it up with its neighbours, with spaces."
-# What the parser says, and what people understand. Its own texts quote the file, which may hold a secret.
-_SENTENCES = (
-    ("could not find expected ':'", f"{NO_COLON}.", "Write `key: value`."),
-    ("mapping values are not allowed", "a colon stands where no key can be.", f"{_LAYOUT} {_QUOTES}"),
-    ("found unexpected end of stream", "a quote is opened and never closed.", "Close it."),
-    ("expected <block end>", "a line is indented unlike its neighbours.", _LAYOUT),
-    ("expected ',' or", "a bracket or brace is opened and not closed rightly.", "Close it, with commas between."),
-    ("expected the node content", "a value is missing, or a bracket stands where none can be.", _QUOTES),
-    ("cannot start any token", "a value begins with a character that YAML keeps for itself.", _QUOTES),
-    ("found unknown escape", "a backslash in double quotes escapes nothing known.", "Use single quotes."),
-    ("chr() arg not in range", "a backslash in double quotes escapes nothing known.", "Use single quotes."),
-    ("too large to convert", "a backslash in double quotes escapes nothing known.", "Use single quotes."),
-    ("signed integer", "a backslash in double quotes escapes nothing known.", "Use single quotes."),
-    ("expected alphabetic or numeric", "a value begins with * or & and is neither alias nor anchor.", _QUOTES),
-    ("found a tag without end", "a value begins with ! and is no YAML tag.", _QUOTES),
-)
-_UNKNOWN = ("", "the text is not YAML.", "Check the indentation, the quotes and the colons.")
-# These are noticed at some later place; they began where the context did.
-_BEGAN_BEFORE = {
-    "could not find expected ':'",
-    "found unexpected end of stream",
-    "expected ',' or",
-    "expected alphabetic or numeric",
-}
+_MAX_PROBLEMS = 100
 
 
 class Document:
@@ -101,14 +76,14 @@ class Document:
         return found
 
 
-def read_document(data: bytes, max_bytes: int) -> Document:
+def read_document(data: bytes, max_bytes: int, parser: Any = PARSER) -> Document:
     """Read a YAML or JSON file; raise TrainyardError C101 with everything that is wrong with its text."""
     text, problems = decode(data, max_bytes)
     if problems:
         raise TrainyardError.refused(problems)
-    root, problems = _parse(text)
+    root, problems = _parse(text, parser)
     if root is None or problems:
-        raise TrainyardError.refused(problems[:_MOST_PROBLEMS] or [_EMPTY])
+        raise TrainyardError.refused(problems[:_MAX_PROBLEMS] or [_EMPTY])
     return Document(root)
 
 
@@ -122,42 +97,19 @@ def join_path(path: Iterable[str | int]) -> str:
     return joined.removeprefix(".")
 
 
-def _parse(text: str) -> tuple[Node | None, list[Problem]]:
-    composer = Composer()
+def _parse(text: str, parser: Any) -> tuple[Node | None, list[Problem]]:
+    composer = Composer(parser)
     try:
-        return composer.compose(as_yaml(text)), _templates_told(text, composer.problems)
+        return composer.compose(text), name_templates(text, composer.problems)
     except Unreadable as error:
-        return None, [*_templates_told(text, composer.problems), error.problem]
+        return None, [*name_templates(text, composer.problems), error.problem]
     except Exception as error:  # noqa: BLE001 - hostile text makes the parser raise more than its own family
-        return None, _distinct([*_templates_told(text, composer.problems), *_parser_problems(text, error)])
-
-
-def _parser_problems(text: str, error: Exception) -> list[Problem]:
-    problem = _parser_problem(error)
-    return [problem] if is_json(text) else explained(text, problem)
-
-
-def _templates_told(text: str, problems: list[Problem]) -> list[Problem]:
-    """Say of a key that is a map in braces that it is a template's marker, `{{ name }}`."""
-    if not any(problem.message == NO_WORD for problem in problems):
-        return problems
-    lines = text.splitlines()
-    return [(template_problem(lines, each.line or 0) or each) if each.message == NO_WORD else each for each in problems]
+        return None, _distinct([*name_templates(text, composer.problems), *syntax_problems(text, error)])
 
 
 def _distinct(problems: list[Problem]) -> list[Problem]:
     """Leave out what was noticed twice: by its key, and by the parser that could not go on behind it."""
     return list({(each.line, each.column): each for each in reversed(problems)}.values())[::-1]
-
-
-def _parser_problem(error: Exception) -> Problem:
-    said = getattr(error, "problem", None) or ""
-    part, message, hint = next((row for row in _SENTENCES if row[0] in said), _UNKNOWN)
-    marks = ("context_mark", "problem_mark") if part in _BEGAN_BEFORE else ("problem_mark", "context_mark")
-    mark = next((found for name in marks if (found := getattr(error, name, None))), None)
-    if mark is None:
-        return Problem(message, hint)
-    return Problem(message, hint, line=mark.line + 1, column=mark.column + 1)
 
 
 def _child(node: Node, step: str | int) -> Pair | None:

@@ -12,8 +12,8 @@ _FIELD = struct.Struct("<HH")
 _UNICODE_PATH = 0x7075
 _PATH_HEAD = struct.Struct("<BL")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_LONGEST_PART = 255
-_LONGEST_NAME = 1024
+_MAX_PART = 255
+_MAX_NAME = 1024
 _RELATIVE = "Pack from inside the folder, so that names are relative."
 
 
@@ -72,6 +72,6 @@ def check_name(name: str) -> tuple[str, str] | None:
         return "its path has backslashes.", "Pack with a tool that writes /, as zip and Windows' Explorer do."
     if ".." in name_parts(name):
         return "its path leaves the folder with `..`.", _RELATIVE
-    if len(name.encode()) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in name_parts(name)):
-        return "its name is too long.", f"Keep it below {_LONGEST_PART} bytes, the whole path below {_LONGEST_NAME}."
+    if len(name.encode()) > _MAX_NAME or any(len(part.encode()) > _MAX_PART for part in name_parts(name)):
+        return "its name is too long.", f"Keep it below {_MAX_PART} bytes, the whole path below {_MAX_NAME}."
     return None

@@ -1,7 +1,7 @@
 """Find commands whose exit code is not their program's, so that a run that failed would count as completed.
 
-Only what is certain is told: compound commands, and whatever the shell makes up, are passed over. What the pod's
-wrapper (cluster/learner.sh) mends by itself is not told: pipelines that `pipefail` suits, and an & at the end.
+Only what is certain is reported: compound commands, and whatever the shell makes up, are passed over. What the pod's
+wrapper (cluster/learner.sh) mends by itself is not reported: pipelines that `pipefail` suits, and an & at the end.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FAILING = {"exit", "false", "return", "[", "test"}
 _SEPARATORS = {";", "\n", "&", "&&", "||"}
 _PIPES = {"|", "|&"}
 _SHOWN = 40
-_MOST_JOBS = 200
+_MAX_JOBS = 200
 
 
 @dataclass
@@ -160,7 +160,7 @@ def _jobs(tokens: Sequence[Token]) -> list[Job]:
             job.commands.append([])
         else:
             _into(job, token, open_)
-    if open_ or len(jobs) > _MOST_JOBS:
+    if open_ or len(jobs) > _MAX_JOBS:
         raise UncertainError
     return [*jobs, job] if job.commands != [[]] else jobs
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.document import Document
-from trainyard.manifest.words import nearest
+from trainyard.manifest.suggestions import nearest
 
 _DEFINITION_MARKS = {"training_data_reference", "training_data", "execution", "command"}
 _FFDL_MARKS = {"data_stores", "learners", "gpus", "cpus", "memory", "evaluation_metrics"}

@@ -10,7 +10,7 @@ from trainyard.manifest.masking import MASK, mask_url, shown
 from trainyard.manifest.placeholders import is_filler
 
 # More than this nobody reads, and a hostile file could have ten thousand.
-MOST_PROBLEMS = 100
+MAX_PROBLEMS = 100
 _ADDRESSES = {"endpoint_url", "auth_url"}
 _HARMLESS = _ADDRESSES | {"region", "domain_name", "project_id", "type", "path", "name", "bucket", "container", "id"}
 # Below these a value is shown only where it is surely no secret: text in the place of a map may be all of the map.
@@ -26,7 +26,7 @@ _STORES = {
 
 @dataclass
 class Faults:
-    """The problems found in one document. The first problem told of a place is the one that counts."""
+    """The problems found in one document. Only the first problem of a place is kept."""
 
     document: Document
     found: dict[Path, Problem] = field(default_factory=dict)
@@ -45,16 +45,18 @@ class Faults:
         """Note a problem of the value at a path, or of its key where the value is not the point.
 
         `place` is line and column where they are known more exactly than those of the value. The value of an unknown
-        key is not told: it may be a secret whose key was torn.
+        key is not shown: it may be a secret whose key was torn.
         """
         if path in self.found:
             return
-        if len(self.found) >= MOST_PROBLEMS:
+        if len(self.found) >= MAX_PROBLEMS:
             self.more += 1
             return
         place = place or self.document.nearest_position(path, at_key=at_key)
-        told = mask_url(join_path(path))
-        self.found[path] = Problem(mask_url(message), hint, told, *place, None if at_key else self._seen(path), code)
+        shown_path = mask_url(join_path(path))
+        self.found[path] = Problem(
+            mask_url(message), hint, shown_path, *place, None if at_key else self._seen(path), code
+        )
 
     def __contains__(self, path: Path) -> bool:
         return path in self.found

@@ -8,8 +8,8 @@ from trainyard.domain.limits import FrameworkImage
 from trainyard.domain.plan import CUSTOM
 from trainyard.domain.training import Framework
 from trainyard.manifest.masking import brief
+from trainyard.manifest.suggestions import did_you_mean, nearest
 from trainyard.manifest.values import Values
-from trainyard.manifest.words import meaning, nearest
 
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 _PATCH = re.compile(r"(\d+\.\d+)\.\d+")
@@ -21,7 +21,7 @@ def read_framework(values: Values) -> Framework | None:
     """Return the framework by the name and version that the catalogue gives it; None if there are faults."""
     layout = values.layout
     name, version = values.text(layout.framework_name), values.text(layout.framework_version)
-    if name is None or version is None or not values.keeps_its_text(layout.framework_version):
+    if name is None or version is None or not values.keeps_its_digits(layout.framework_version):
         return None
     if name.lower() == CUSTOM:
         return _custom(values, version)
@@ -29,10 +29,12 @@ def read_framework(values: Values) -> Framework | None:
     meant = known or _meant_name(values, name)
     if known is None:
         otherwise = f"Use one of {', '.join(values.limits.framework_names())}, or custom with an image as version."
-        values.faults.add(layout.framework_name, f"there is no framework {brief(name)}.", meaning(meant, otherwise))
+        values.faults.add(
+            layout.framework_name, f"there is no framework {brief(name)}.", did_you_mean(meant, otherwise)
+        )
     found = _build(values, meant, version) if meant else None
     if found is None and meant:
-        hint = meaning(_meant_version(values, meant, version), f"Use one of {_versions(values, meant)}.")
+        hint = did_you_mean(_meant_version(values, meant, version), f"Use one of {_versions(values, meant)}.")
         values.faults.add(layout.framework_version, f"{meant} has no version {brief(version)}.", hint)
     if known is None or found is None:
         return None
@@ -41,7 +43,7 @@ def read_framework(values: Values) -> Framework | None:
     return Framework(found.name, found.version)
 
 
-def warn_of_misfits(values: Values, framework: Framework, gpus: int, command: str) -> None:
+def warn_of_mismatches(values: Values, framework: Framework, gpus: int, command: str) -> None:
     """Warn of a build that cannot use the run's GPUs, or not run without, and of processes that are not started."""
     build = values.limits.framework(framework.name, framework.version)
     if build is None:
@@ -62,7 +64,7 @@ def warn_of_misfits(values: Values, framework: Framework, gpus: int, command: st
 
 
 def refuse_image_location(values: Values) -> None:
-    """Say what FfDL's private registry becomes here. Its access token is not told."""
+    """Say what FfDL's private registry becomes here. Its access token is not shown."""
     at = (*values.layout.framework_name[:-1], "image_location")
     if not values.document.has(at):
         return

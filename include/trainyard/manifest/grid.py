@@ -11,7 +11,7 @@ from trainyard.domain.hyperparameters import LONGEST_TEXT, Value, as_text, is_te
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import Problem, TrainyardError
 
-MOST_RUNS = 100
+MAX_RUNS = 100
 _FORM = "Write it as --set lr=0.1,0.01; a value with a comma goes in double quotes: --set 'layers=\"128,64\",256'."
 # As in a file of comma-separated values.
 _QUOTED = re.compile(r'\s*"((?:[^"]|"")*+)"\s*(?=,|$)')
@@ -64,7 +64,7 @@ def spec_with(spec: TrainingSpec, values: Mapping[str, Value]) -> TrainingSpec:
     return replace(spec, hyperparameters={**spec.hyperparameters, **values}) if values else spec
 
 
-def noted(manifest: str, values: Mapping[str, Value]) -> str:
+def annotated(manifest: str, values: Mapping[str, Value]) -> str:
     """Return the manifest's text for people, headed by what was set in the place of its own values."""
     texts = {name: " ".join(as_text(value).split()) for name, value in values.items()}
     lines = [f"# {name}: {text} (set with the submission)\n" for name, text in texts.items()]

@@ -1,4 +1,4 @@
-"""Tell of characters in a manifest's values that nobody sees: a key id with one is refused by every store."""
+"""Report characters in a manifest's values that nobody sees: a key id with one is refused by every store."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def check_hidden(values: Values) -> None:
     """Note every hidden character by its name and place: a fault, or a warning where it may be meant."""
     for path, scalar in values.document.scalars():
         if path == values.layout.command:
-            _tell_of_command(values, path, scalar)
+            _report_command(values, path, scalar)
         elif scalar.hidden:
-            _tell(values, path, _meant_for_programs(values, path, scalar), prose=_is_prose(values, path))
+            _report(values, path, _reported_characters(values, path, scalar), prose=_is_prose(values, path))
         elif "connection" in path and (found := _LAYOUT.search(scalar.text.strip("\r\n"))):
             message = f"{_name(path)} holds {character_name(found[0])}."
             values.faults.add(path, message, "Write it on the line of its key, without | or >.")
@@ -42,8 +42,8 @@ def _is_prose(values: Values, path: Path) -> bool:
     )
 
 
-def _meant_for_programs(values: Values, path: Path, scalar: Scalar) -> list[HiddenCharacter]:
-    """Return the characters that are told: not those that prose needs."""
+def _reported_characters(values: Values, path: Path, scalar: Scalar) -> list[HiddenCharacter]:
+    """Return the characters that are reported: not those that prose needs."""
     if not _is_prose(values, path):
         return list(scalar.hidden)
     if path == values.layout.name:
@@ -51,7 +51,7 @@ def _meant_for_programs(values: Values, path: Path, scalar: Scalar) -> list[Hidd
     return [each for each in scalar.hidden if not each.belongs_to_prose]
 
 
-def _tell(values: Values, path: Path, found: list[HiddenCharacter], *, prose: bool) -> None:
+def _report(values: Values, path: Path, found: list[HiddenCharacter], *, prose: bool) -> None:
     if not found:
         return
     first = found[0]
@@ -63,13 +63,13 @@ def _tell(values: Values, path: Path, found: list[HiddenCharacter], *, prose: bo
         values.faults.add(path, f"{message}.", _REMOVE, place=(first.line, first.column))
 
 
-def _tell_of_command(values: Values, path: Path, scalar: Scalar) -> None:
+def _report_command(values: Values, path: Path, scalar: Scalar) -> None:
     """Refuse what the shell takes for a part of a word; in quotes, comments and here documents it may be meant."""
     bare = set(_in_bare_words(scalar.text))
     found = [match.start() for match in HIDDEN.finditer(scalar.text)]
     placed = list(zip(found, scalar.hidden, strict=False))
-    _tell(values, path, [hidden for at, hidden in placed if at in bare], prose=False)
-    _tell(values, path, [hidden for at, hidden in placed if at not in bare], prose=True)
+    _report(values, path, [hidden for at, hidden in placed if at in bare], prose=False)
+    _report(values, path, [hidden for at, hidden in placed if at not in bare], prose=True)
 
 
 def _in_bare_words(command: str) -> Iterator[int]:

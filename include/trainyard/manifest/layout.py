@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from trainyard.manifest.document import Document, Path
+from trainyard.manifest.masking import shown
+
+_DEFINITION = ("model_definition",)
+# What is accepted and has no effect, with the reason that the submitter gets.
+_NOT_USED = {
+    "storage": "results go to the bucket without a limit of their own",
+    "image_tag": "the framework's version says which image is used",
+}
+# The folders that are stored, as FfDL's manifests name them; a logger's file is the log, which is stored anyway.
+_STORED = re.compile(
+    r"(\$\{?JOB_STATE_DIR\}?/logs/tb|\$\{?LOG_DIR\}?|\$\{?JOB_STATE_DIR\}?/logs/training-log\.txt|\$\{?RESULT_DIR\}?)(/.*)?$"
+)
+_EXTRACTING = {"regex_extractor", "optivist", "emetrics_file", "file"}
 
 
 @dataclass(frozen=True)
 class StoreLayout:
-    """The places of one object store. `at` is its reference, where what is missing altogether is told."""
+    """The places of one object store. `at` is its reference, where what is missing altogether is reported."""
 
     at: Path
     kind: Path
@@ -61,7 +75,7 @@ class Layout:
     hyperparameters: Path | None = None
 
     @property
-    def filled_in(self) -> tuple[Path, ...]:
+    def placeholder_paths(self) -> tuple[Path, ...]:
         """Every place where a template's filler would be taken for a value."""
         own = (self.name, self.framework_name, self.framework_version, self.command, self.size, self.memory)
         return (*(path for path in own if path), *self.data.paths, *self.results.paths)
@@ -75,6 +89,56 @@ class Layout:
             "resources.size": self.size,
             "resources.nodes": self.nodes,
         }.get(path)
+
+
+def wml_layout(document: Document) -> Layout:
+    """Find every value, in whichever of the generations' spellings it is given."""
+    execution = (*_DEFINITION, "execution")
+    size = first_given(document, execution, "resource", "resourceType", "compute_configuration")
+    return Layout(
+        family="wml",
+        name=(*_DEFINITION, "name"),
+        description=(*_DEFINITION, "description"),
+        author=(*_DEFINITION, "author"),
+        framework_name=(*_DEFINITION, "framework", "name"),
+        framework_version=(*_DEFINITION, "framework", "version"),
+        python=(*_first_entry(document, (*_DEFINITION, "framework", "runtimes")), "version"),
+        command=(*execution, "command"),
+        hyperparameters=(*execution, "hyperparameters"),
+        size=(*size, "name") if size[-1] == "compute_configuration" else size,
+        nodes=(*execution, "compute_configuration", "nodes"),
+        data=_wml_store(document, ("training_data_reference", "training_data"), "source"),
+        results=_wml_store(document, ("training_results_reference", "training_results"), "target"),
+    )
+
+
+def ffdl_layout(document: Document) -> Layout:
+    """Find every value; data and results share the one data store and its connection."""
+    at = ("data_stores", 0)
+    data = store_layout(document, at, (*at, "training_data", "container"), (*at, "type"))
+    return Layout(
+        family="ffdl",
+        name=("name",),
+        description=("description",),
+        framework_name=("framework", "name"),
+        framework_version=("framework", "version"),
+        image_tag=("framework", "image_tag"),
+        command=("framework", "command"),
+        hyperparameters=("framework", "hyperparameters"),
+        data=data,
+        results=replace(data, bucket=(*at, "training_results", "container")),
+        nodes=("learners",),
+        gpus=("gpus",),
+        cpus=("cpus",),
+        memory=("memory",),
+        gpu_type=("gpu_type",),
+        metrics=("evaluation_metrics",),
+    )
+
+
+def ffdl_warnings(document: Document) -> list[str]:
+    """Warn of keys that have no effect, of metrics that nobody reads, and of summaries that are not stored."""
+    return [*_unused(document), *_metrics_warnings(document)]
 
 
 def first_given(document: Document, at: Path, *names: str) -> Path:
@@ -99,3 +163,44 @@ def store_layout(document: Document, at: Path, bucket: Path, kind: Path) -> Stor
         domain=(*connection, "domain_name"),
         project=(*connection, "project_id"),
     )
+
+
+def _wml_store(document: Document, spellings: tuple[str, ...], side: str) -> StoreLayout:
+    at = _first_entry(document, first_given(document, (), *spellings))
+    outer, inner = (*at, "type"), (*at, side, "type")
+    kind = inner if document.text(inner) else outer
+    return store_layout(document, at, first_given(document, (*at, side), "bucket", "container"), kind)
+
+
+def _first_entry(document: Document, path: Path) -> Path:
+    """Return the path of the map itself, which some generations put into a list of one."""
+    return (*path, 0) if document.has((*path, 0)) else path
+
+
+def _metrics_warnings(document: Document) -> list[str]:
+    """Warn of metrics that nobody reads, and of summaries that are written where nothing is stored."""
+    at = ("evaluation_metrics",)
+    kind, place = document.text((*at, "type")), (document.text((*at, "in")) or "").strip()
+    found = []
+    if place and not _STORED.match(place):
+        line = document.nearest_position((*at, "in"))[0]
+        found.append(
+            f"line {line}: what is written to {shown('in', place)} is not stored; "
+            "write TensorBoard summaries to $JOB_STATE_DIR/logs/tb, other files to $LOG_DIR"
+        )
+    if kind in _EXTRACTING:
+        line = document.nearest_position((*at, "type"))[0]
+        found.append(
+            f"line {line}: evaluation_metrics of the type {kind} are kept as they are; no values are extracted"
+        )
+    return found
+
+
+def _unused(document: Document) -> list[str]:
+    """Return a warning for every key that is read and has no effect."""
+    found = []
+    for path in (("storage",), ("framework", "image_tag")):
+        place = document.key_position(path)
+        if place and not (path[-1] == "image_tag" and document.text(("framework", "name")) == "custom"):
+            found.append(f"line {place[0]}: {path[-1]} has no effect: {_NOT_USED[path[-1]]}")
+    return found

@@ -97,8 +97,8 @@ def _images(frameworks: Any) -> Iterator[FrameworkImage]:
     for framework in frameworks:
         for row in framework["versions"]:
             python = row.get("python") or ("3" if row["interpreter"].startswith("python3") else "")
-            told = {key: row.get(key, "") for key in ("devices", "launcher")}
-            yield FrameworkImage(framework["name"], row["version"], row["image"], row["interpreter"], python, **told)
+            extra = {key: row.get(key, "") for key in ("devices", "launcher")}
+            yield FrameworkImage(framework["name"], row["version"], row["image"], row["interpreter"], python, **extra)
 
 
 def _aliases(frameworks: Any) -> dict[tuple[str, str], tuple[str, str]]:

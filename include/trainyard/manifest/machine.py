@@ -8,14 +8,14 @@ from collections.abc import Callable
 from trainyard.domain.training import Resources
 from trainyard.manifest.document import Path
 from trainyard.manifest.masking import brief
+from trainyard.manifest.suggestions import did_you_mean, nearest
 from trainyard.manifest.values import Values
-from trainyard.manifest.words import meaning, nearest
 from trainyard.quantity import cpu_millis, memory_bytes
 
 # Below this a memory is a number whose unit was forgotten; above, no machine has it.
-_LEAST_MEMORY, _MOST_MEMORY = 2**20, 2**50
-_MOST_CPU_MILLIS = 10_000_000
-_MOST_GPUS = 64
+_MIN_MEMORY, _MAX_MEMORY = 2**20, 2**50
+_MAX_CPU_MILLIS = 10_000_000
+_MAX_GPUS = 64
 # What a command counts machines with.
 _COUNTS_MACHINES = re.compile(
     r"--?(?:nnodes|node[_-]rank|num[_-]?nodes|num[_-](?:machines|workers)|world[_-]size|ps[_-]hosts|worker[_-]hosts)\b"
@@ -37,14 +37,14 @@ def check_machines(values: Values) -> None:
 def read_resources(values: Values) -> Resources:
     """Return what is asked for; what cannot be had becomes a fault."""
     layout = values.layout
-    nodes = values.whole(layout.nodes) or 1
+    nodes = values.integer(layout.nodes) or 1
     if layout.size is not None:
         return Resources(size=_size(values, layout.size), nodes=nodes)
     memory_hint = "Write it with its unit, such as 2GiB."
     return Resources(
-        gpus=values.whole(layout.gpus),
-        cpu_millis=_amount(values, layout.cpus, cpu_millis, 1, _MOST_CPU_MILLIS, "cpus is a number such as 0.5."),
-        memory=_amount(values, layout.memory, memory_bytes, _LEAST_MEMORY, _MOST_MEMORY, memory_hint),
+        gpus=values.integer(layout.gpus),
+        cpu_millis=_amount(values, layout.cpus, cpu_millis, 1, _MAX_CPU_MILLIS, "cpus is a number such as 0.5."),
+        memory=_amount(values, layout.memory, memory_bytes, _MIN_MEMORY, _MAX_MEMORY, memory_hint),
         gpu_type=_gpu_type(values),
         nodes=nodes,
     )
@@ -61,7 +61,7 @@ def _one_machine(values: Values, nodes: int) -> str:
     if layout.size is not None:
         return _larger_size(values, layout.size, nodes)
     gpus, cpus = values.document.value(layout.gpus or ()), values.document.value(layout.cpus or ())
-    if isinstance(gpus, int) and 0 < gpus * nodes <= _MOST_GPUS:
+    if isinstance(gpus, int) and 0 < gpus * nodes <= _MAX_GPUS:
         return f"Ask for one machine with more GPUs: write gpus: {gpus * nodes} and {layout.nodes[-1]}: 1."
     if not gpus and isinstance(cpus, int | float) and cpus > 0:
         return f"Ask for one machine with more processors: write cpus: {cpus * nodes:g} and {layout.nodes[-1]}: 1."
@@ -91,7 +91,7 @@ def _size(values: Values, path: Path) -> str | None:
         return None
     name = values.limits.size_name(text)
     if name is None:
-        hint = meaning(_meant_size(values, text), f"Use one of {', '.join(values.limits.sizes)}.")
+        hint = did_you_mean(_meant_size(values, text), f"Use one of {', '.join(values.limits.sizes)}.")
         values.faults.add(path, f"there is no size {brief(text)}.", hint, "C104")
     return name
 
@@ -131,9 +131,9 @@ def _gpu_type(values: Values) -> str | None:
         return text
     known = values.limits.gpu_nodes
     if text.lower() not in known:
-        hint = meaning(nearest(text, known), f"Use one of {', '.join(known)}, or remove it.")
+        hint = did_you_mean(nearest(text, known), f"Use one of {', '.join(known)}, or remove it.")
         values.faults.add(path, f"there is no gpu_type {brief(text)}.", hint, "C104")
         return None
-    if not values.whole(values.layout.gpus):
+    if not values.integer(values.layout.gpus):
         values.warn(path, "gpu_type has no effect on a run without GPUs; write gpus: 1, or remove it")
     return text

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
-from typing import Any
+from typing import Any, ClassVar
 
-from ruamel.yaml import YAML
+import yaml
 
-from trainyard.manifest.document import read_document
+from trainyard.manifest.document import Document
+from trainyard.manifest.nodes import BOOLEAN, FLOAT, INTEGER, NULL
 
 MASK = "****"
 # Wide on purpose: a misspelt key of a secret must not show its value either.
@@ -17,9 +17,26 @@ _CREDENTIAL = re.compile(r"key|secret|pass|token|cred|user|login|auth$", re.IGNO
 _USER_IN_URL = re.compile(r"(://)(?:(?:(?!://)[^\s@])*+@)+")
 # The same without a scheme: it takes both, so that a mail address is none.
 _USER_AND_HOST = re.compile(r"(?<!\S)[^\s@/:]++:(?!//)(?:[^\s@]*+@)+")
-_LONGEST_SEEN = 80
-_BRIEF = 60
-_LONGEST_URL = 4096
+_MAX_SHOWN = 80
+_MAX_BRIEF = 60
+_MAX_URL = 4096
+
+
+_TAGS = (
+    ("tag:yaml.org,2002:null", NULL),
+    ("tag:yaml.org,2002:bool", BOOLEAN),
+    ("tag:yaml.org,2002:int", INTEGER),
+    ("tag:yaml.org,2002:float", FLOAT),
+    ("tag:yaml.org,2002:merge", re.compile("<<")),
+)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the texts that the reader of manifests takes for something else, and not those of YAML 1.1, as `on`."""
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {
+        None: [(tag, re.compile(f"(?:{bare.pattern})$")) for tag, bare in _TAGS]
+    }
 
 
 def is_credential(key: str) -> bool:
@@ -34,31 +51,24 @@ def mask_url(text: str) -> str:
 
 def brief(text: str) -> str:
     """Return the beginning of a value as a sentence may quote it."""
-    return mask_url(text[:_LONGEST_URL])[:_BRIEF]
+    return mask_url(text[:_MAX_URL])[:_MAX_BRIEF]
 
 
 def shown(key: str, text: str) -> str:
     """Return a value as a message may show it: masked, on one line, not too long."""
     if is_credential(key):
         return MASK
-    line = " ".join(mask_url(text[:_LONGEST_URL]).split())
-    return line if len(line) <= _LONGEST_SEEN else line[:_LONGEST_SEEN] + "…"
+    line = " ".join(mask_url(text[:_MAX_URL]).split())
+    return line if len(line) <= _MAX_SHOWN else line[:_MAX_SHOWN] + "…"
 
 
-def masked_manifest(data: bytes) -> str:
+def masked_manifest(document: Document) -> str:
     """Return a manifest as YAML for people: credentials replaced by `****`, comments left out.
 
-    Comments go because people leave old keys in them. The command stays as it is. Raise TrainyardError for what
-    read_manifest would not have accepted.
+    Comments go because people leave old keys in them. The command stays as it is.
     """
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.allow_unicode = True
-    yaml.width = 1_000_000
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    text = io.StringIO()
-    yaml.dump(_masked("", read_document(data, len(data)).data), text)
-    return text.getvalue()
+    masked = _masked("", document.data)
+    return yaml.dump(masked, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=1_000_000)
 
 
 def _masked(key: str, value: Any) -> Any:

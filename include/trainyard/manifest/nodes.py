@@ -9,14 +9,13 @@ from typing import TypeAlias
 
 from trainyard.manifest.characters import HiddenCharacter
 
-_WORDS = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
+# What a bare scalar means: null, booleans and numbers of YAML 1.2's core schema, in decimal. YAML 1.1, and PyYAML's own
+# resolver with it, also takes yes, on, 0123, 1_000, 12:30:45 and 2017-11-16 for something else than their text.
+NULL = re.compile("|~|null|Null|NULL")
+BOOLEAN = re.compile("true|True|TRUE|false|False|FALSE")
 # Eighteen digits fit every machine's integer; a longer number, like one with leading zeros, is kept as its text.
-_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
-_FLOAT = re.compile(r"[+-]?(\d{1,30}\.\d{0,30}|\.\d{1,30})([eE][+-]?\d{1,4})?|[+-]?\d{1,30}[eE][+-]?\d{1,4}")
+INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
+FLOAT = re.compile(r"[+-]?(\d{1,30}\.\d{0,30}|\.\d{1,30})([eE][+-]?\d{1,4})?|[+-]?\d{1,30}[eE][+-]?\d{1,4}")
 
 Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | float | bool | None"
 
@@ -78,10 +77,12 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 def _bare_value(text: str) -> Value:
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.fullmatch(text):
+    if NULL.fullmatch(text):
+        return None
+    if BOOLEAN.fullmatch(text):
+        return text.lower() == "true"
+    if INTEGER.fullmatch(text):
         return int(text)
-    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
+    if FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text

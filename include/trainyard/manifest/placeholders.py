@@ -57,13 +57,13 @@ _TEMPLATE_NOUNS = frozenset(
 )
 _TEMPLATE_NAME = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
 _PROSE = {"command", "name"}
-_LONGEST = 200
+_MAX_LENGTH = 200
 
 
 def is_placeholder(key: str, text: str) -> bool:
     """Say whether a value is a template's filler: `<username>`, `xxx`, `PUT_KEY_HERE`, the name of its own key."""
     bare = text.strip()
-    if len(bare) > _LONGEST or is_filler(bare):
+    if len(bare) > _MAX_LENGTH or is_filler(bare):
         return is_filler(bare)
     return key not in _PROSE and bool(
         _INSTRUCTION.fullmatch(bare)
@@ -80,4 +80,4 @@ def _is_template_name(text: str) -> bool:
 
 def is_filler(text: str) -> bool:
     """Say whether a text can be nothing but filler, so that it may be shown even where a secret belongs."""
-    return len(text) <= _LONGEST and _FILLER.fullmatch(text.strip()) is not None
+    return len(text) <= _MAX_LENGTH and _FILLER.fullmatch(text.strip()) is not None

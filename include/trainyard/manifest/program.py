@@ -1,4 +1,4 @@
-"""Find the program file that a command needs, as far as that can be told without running a shell."""
+"""Find the program file that a command needs, as far as that can be found without running a shell."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from trainyard.errors import Problem
+from trainyard.manifest.archive import ArchiveEntry
 from trainyard.manifest.characters import HIDDEN
 from trainyard.manifest.masking import shown
 
@@ -22,14 +23,16 @@ _PREFIXES = {"exec", "nohup", "time", "env"}
 # What may run before the program without making, moving or fetching its file.
 _HARMLESS = {"pip", "pip3", "export", "echo", "mkdir", "chmod", "ls", "pwd", "date", "nvidia-smi", "set"}
 _STARTS = ("./", "$MODEL_DIR/", "${MODEL_DIR}/")
-_LONGEST = 8192
+_MAX_COMMAND = 8192
 _MODEL_DIR = re.compile(r"^\$(MODEL_DIR|\{MODEL_DIR\})/")
 _SHELLS_BUSINESS = re.compile(r"[`*?\[\]{}<>~!$()#]")
+# A carriage return behind `#!/bin/bash` names no interpreter.
+_UNIX_LINE_ENDS = "Save it with Unix line ends (LF), as with `sed -i 's/\\r$//' {}` or dos2unix, and pack it again."
 
 
 def program_of(command: str) -> str | None:
     """Return the path in the zip of the first program that a command runs, None where that is not certain."""
-    if len(command) > _LONGEST:
+    if len(command) > _MAX_COMMAND:
         return None
     for words, fallback in _commands(command):
         if any(">" in word for word in words[1:]) and words[0] in _HARMLESS:
@@ -56,7 +59,7 @@ def shell_scripts(command: str) -> Iterator[str]:
 
 def _in_model_dir(command: str) -> Iterator[list[str]]:
     """Yield the words of each command until one changes the folder."""
-    for words, _ in _commands(command) if len(command) <= _LONGEST else ():
+    for words, _ in _commands(command) if len(command) <= _MAX_COMMAND else ():
         if words and words[0] in ("cd", "pushd"):
             return
         if words:
@@ -128,3 +131,32 @@ def missing_program(command: str, names: Iterable[str]) -> list[Problem]:
             f"the command runs {program}, which is not in the zip.", hint, seen=shown("command", command), code="C102"
         )
     ]
+
+
+def script_problems(command: str, entries: Iterable[ArchiveEntry]) -> list[Problem]:
+    """Return the problems of scripts that the command starts and the system cannot start."""
+    windows = _windows_scripts(entries)
+    return [
+        Problem(
+            f"{name} has Windows line ends (CRLF), so that the interpreter in its first line is not found.",
+            _UNIX_LINE_ENDS.format(name),
+            path=name,
+            code="C102",
+        )
+        for name in dict.fromkeys(started_files(command))
+        if name in windows
+    ]
+
+
+def script_warnings(command: str, entries: Iterable[ArchiveEntry]) -> list[str]:
+    """Warn of scripts that the command gives to a shell, which takes the carriage returns for parts of words."""
+    windows = _windows_scripts(entries)
+    return [
+        f"{name} has Windows line ends (CRLF), which the shell takes for parts of its words; save it with LF"
+        for name in dict.fromkeys(shell_scripts(command))
+        if name in windows
+    ]
+
+
+def _windows_scripts(entries: Iterable[ArchiveEntry]) -> set[str]:
+    return {entry.name for entry in entries if entry.windows_script}

@@ -1,4 +1,4 @@
-"""Read a manifest of any family and generation into one submission, or tell everything that is wrong with it."""
+"""Read a manifest of any family and generation into one submission, or report everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,16 @@ from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.document import Document, join_path, read_document
 from trainyard.manifest.family import family_of
 from trainyard.manifest.faults import Faults
-from trainyard.manifest.ffdl import ffdl_layout, metrics_warnings, unused
-from trainyard.manifest.framework import read_framework, refuse_image_location, warn_of_misfits
+from trainyard.manifest.framework import read_framework, refuse_image_location, warn_of_mismatches
 from trainyard.manifest.hidden import check_hidden
-from trainyard.manifest.hyperparameters import read_hyperparameters
-from trainyard.manifest.layout import Layout
+from trainyard.manifest.layout import Layout, ffdl_layout, ffdl_warnings, wml_layout
 from trainyard.manifest.machine import check_machines, gpus_of, read_resources
 from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
 from trainyard.manifest.schema import check_shape
-from trainyard.manifest.store import read_store
+from trainyard.manifest.store import check_store_types, read_store
 from trainyard.manifest.values import Values
-from trainyard.manifest.wml import check_wml, wml_layout
-
-__all__ = ["Examined", "ManifestRead", "examine_manifest", "masked_manifest", "read_manifest"]
 
 MAX_BYTES = 1024 * 1024
 _PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
@@ -38,7 +33,13 @@ class ManifestRead:
     """A manifest without a fault. `places` maps a path of the plan to path, line and column in the manifest."""
 
     submission: Submission
+    document: Document
     places: Mapping[str, tuple[str, int, int]]
+
+    @property
+    def masked(self) -> str:
+        """The manifest as people may see it."""
+        return masked_manifest(self.document)
 
     def located(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Give problems of make_plan the place in the manifest that they speak of."""
@@ -46,7 +47,7 @@ class ManifestRead:
 
 
 @dataclass(frozen=True)
-class Examined:
+class Examination:
     """What could be read of a manifest, whatever else is wrong with it; None stands for what could not."""
 
     problems: tuple[Problem, ...] = ()
@@ -56,7 +57,7 @@ class Examined:
     command: str | None = None
     places: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
 
-    def new(self, problems: Iterable[Problem]) -> list[Problem]:
+    def unreported(self, problems: Iterable[Problem]) -> list[Problem]:
         """Return the plan's problems with their places; none for a place that has a problem already."""
         known = {problem.path for problem in self.problems}
         located = (_located(problem, self.places) for problem in problems)
@@ -88,7 +89,7 @@ def examine_manifest(
     max_bytes: int = MAX_BYTES,
     clock: Callable[[], float] = time.time,
     addresses: AddressPolicy = ANYWHERE,
-) -> Examined:
+) -> Examination:
     """Read a manifest as far as it can be read, with every problem in the order of the file."""
     try:
         document = read_document(data, max_bytes)
@@ -96,7 +97,7 @@ def examine_manifest(
     except TrainyardError as error:
         if error.fault is Fault.SERVICE:
             raise
-        return Examined(error.problems)
+        return Examination(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     values = Values(document, layout, limits, Faults(document), addresses)
     _check_placeholders(document, layout, values.faults)
@@ -105,29 +106,29 @@ def examine_manifest(
     refuse_image_location(values)
     check_shape(document, "manifest" if family == "wml" else family, values.faults)
     if family == "wml":
-        check_wml(document, layout, values.faults)
+        check_store_types(values)
     return _examined(values, clock)
 
 
 def _check_placeholders(document: Document, layout: Layout, faults: Faults) -> None:
-    for path in layout.filled_in:
+    for path in layout.placeholder_paths:
         text = document.text(path)
         if text and document.value(path) is not None and is_placeholder(str(path[-1]), text):
             faults.add(path, f"{path[-1]} is not filled in.", "Replace the placeholder by the real value.")
 
 
-def _examined(values: Values, clock: Callable[[], float]) -> Examined:
+def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     """Read every value; what cannot be read does not hinder the others from being looked at."""
     layout, document = values.layout, values.document
     framework, resources, command = read_framework(values), read_resources(values), values.command()
-    hyperparameters, schedule = read_hyperparameters(values), read_schedule(values, clock)
+    hyperparameters, schedule = values.hyperparameters(), read_schedule(values, clock)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
-    found = Examined(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
+    found = Examination(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
     if values.faults.found:
         return found
     if framework is None or data is None or results is None:
         raise AssertionError("a manifest that cannot be read has at least one fault")
-    warn_of_misfits(values, framework, gpus_of(values, resources), command or "")
+    warn_of_mismatches(values, framework, gpus_of(values, resources), command or "")
     _warn(values, data, results)
     spec = TrainingSpec(
         name=values.text(layout.name) or "",
@@ -142,10 +143,10 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examined:
         metrics=(document.value(layout.metrics) if layout.metrics else None) or {},
         hyperparameters=hyperparameters,
         schedule=schedule,
-        retries=values.whole(("retries",)),
+        retries=values.integer(("retries",)),
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings))
-    return replace(found, read=ManifestRead(submission, found.places))
+    return replace(found, read=ManifestRead(submission, document, found.places))
 
 
 def _warn(values: Values, data: tuple[StoreRef, Credentials], results: tuple[StoreRef, Credentials]) -> None:
@@ -155,7 +156,7 @@ def _warn(values: Values, data: tuple[StoreRef, Credentials], results: tuple[Sto
             "results go to the bucket of the data, so that the next run downloads them too",
         )
     if values.layout.family == "ffdl":
-        values.warnings.extend([*unused(values.document), *metrics_warnings(values.document)])
+        values.warnings.extend(ffdl_warnings(values.document))
 
 
 def _located(problem: Problem, places: Mapping[str, tuple[str, int, int]]) -> Problem:

@@ -19,7 +19,7 @@ _AT: Path = ("schedule",)
 _UTC = "UTC"
 _EVERY = re.compile(r"([0-9]{1,9})\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LEAST_EVERY, _MOST_EVERY, _DEFAULT_EVERY = 60, 30 * 86400, 15 * 60
+_MIN_EVERY, _MAX_EVERY, _DEFAULT_EVERY = 60, 30 * 86400, 15 * 60
 
 
 def read_schedule(values: Values, clock: Callable[[], float]) -> Schedule | None:
@@ -92,9 +92,9 @@ def _every(values: Values) -> int | None:
         values.faults.add(path, f"every cannot be {brief(text)}.", "Write a number with s, m, h or d, such as 15m.")
         return None
     seconds = int(match[1]) * _SECONDS[match[2]]
-    if seconds < _LEAST_EVERY:
+    if seconds < _MIN_EVERY:
         values.faults.add(path, "every is under a minute.", "Write 1m or more.")
-    elif seconds > _MOST_EVERY:
+    elif seconds > _MAX_EVERY:
         values.faults.add(path, "every is over 30 days.", "Write 30d or less.")
     return seconds
 

@@ -18,9 +18,9 @@ from jsonschema.exceptions import ValidationError
 
 from trainyard.datafiles import data_file
 from trainyard.manifest.document import Document, Path
-from trainyard.manifest.faults import MOST_PROBLEMS, Faults
+from trainyard.manifest.faults import MAX_PROBLEMS, Faults
 from trainyard.manifest.masking import brief
-from trainyard.manifest.words import nearest
+from trainyard.manifest.suggestions import nearest
 
 _KINDS = {
     "object": ("a map", "Write its keys below it, indented."),
@@ -38,8 +38,8 @@ def check_shape(document: Document, schema: str, faults: Faults) -> None:
     A key without a value counts as not given.
     """
     errors = _validator(schema).iter_errors(given(document.data))
-    for error in islice(errors, 2 * MOST_PROBLEMS):
-        _TELL.get(str(error.validator), _tell_other)(error, faults)
+    for error in islice(errors, 2 * MAX_PROBLEMS):
+        _ADDERS.get(str(error.validator), _add_other)(error, faults)
 
 
 def given(value: Any) -> Any:
@@ -65,10 +65,10 @@ def _validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema_data(name))
 
 
-def _tell_unknown_keys(error: ValidationError, faults: Faults) -> None:
+def _add_unknown_keys(error: ValidationError, faults: Faults) -> None:
     known = list(error.schema.get("properties", {}))
     special = error.schema.get("x-keys", {})
-    for key in islice((key for key in error.instance if key not in known), MOST_PROBLEMS):
+    for key in islice((key for key in error.instance if key not in known), MAX_PROBLEMS):
         if key in special:
             faults.add((*_path(error), key), special[key]["message"], special[key]["hint"], at_key=True)
             continue
@@ -78,20 +78,20 @@ def _tell_unknown_keys(error: ValidationError, faults: Faults) -> None:
         faults.add(path, f"there is no key {brief(key)}.", hint, at_key=True)
 
 
-def _tell_missing(error: ValidationError, faults: Faults) -> None:
+def _add_missing(error: ValidationError, faults: Faults) -> None:
     replaced = {row.get("replaces") for key, row in error.schema.get("x-keys", {}).items() if key in error.instance}
     for name in error.validator_value:
         if name not in error.instance and name not in replaced:
-            _tell_absent(_path(error), [name], faults)
+            _add_absent(_path(error), [name], faults)
 
 
-def _tell_alternatives(error: ValidationError, faults: Faults) -> None:
+def _add_alternatives(error: ValidationError, faults: Faults) -> None:
     if not isinstance(error.instance, dict):
-        return  # that it is no map is told by its type
+        return  # its type is the fault
     names = list(_required_names(error.validator_value))
     present = [name for name in names if name in error.instance]
     if not present:
-        _tell_absent(_path(error), names, faults)
+        _add_absent(_path(error), names, faults)
         return
     for name in present[1:]:
         general = {"message": f"{name} and {present[0]} are both given and mean the same.", "hint": "Keep one of them."}
@@ -99,7 +99,7 @@ def _tell_alternatives(error: ValidationError, faults: Faults) -> None:
         faults.add((*_path(error), name), refusal["message"], refusal["hint"], at_key=True)
 
 
-def _tell_absent(parent: Path, names: list[str], faults: Faults) -> None:
+def _add_absent(parent: Path, names: list[str], faults: Faults) -> None:
     blank = next((name for name in names if faults.document.has((*parent, name))), None)
     if blank:
         faults.add((*parent, blank), f"{blank} has no value.", "Fill it in.")
@@ -108,13 +108,13 @@ def _tell_absent(parent: Path, names: list[str], faults: Faults) -> None:
         faults.add((*parent, names[0]), f"{names[0]} is missing.", f"Add {names[0]}{others}.")
 
 
-def _tell_type(error: ValidationError, faults: Faults) -> None:
+def _add_type(error: ValidationError, faults: Faults) -> None:
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     expected = " or ".join(_KINDS[kind][0] for kind in wanted if kind in _KINDS)
     faults.add(_path(error), f"{_name(error)} is {_kind_of(error.instance)}, not {expected}.", _KINDS[wanted[0]][1])
 
 
-def _tell_choice(error: ValidationError, faults: Faults) -> None:
+def _add_choice(error: ValidationError, faults: Faults) -> None:
     known = [str(value) for value in error.validator_value] if error.validator == "enum" else [error.validator_value]
     special = error.schema.get("x-values", {}).get(error.instance if isinstance(error.instance, str) else "")
     if special:
@@ -126,7 +126,7 @@ def _tell_choice(error: ValidationError, faults: Faults) -> None:
     faults.add(_path(error), f"{_name(error)} cannot be this.", hint)
 
 
-def _tell_other(error: ValidationError, faults: Faults) -> None:
+def _add_other(error: ValidationError, faults: Faults) -> None:
     keyword = str(error.validator)
     general = {"message": f"{_name(error)} breaks the rule {keyword} {error.validator_value}.", "hint": "Change it."}
     _refuse(error, error.schema.get("x-refusal", {}).get(keyword, general), faults)
@@ -155,12 +155,12 @@ def _kind_of(value: Any) -> str:
     return kinds.get(type(value), "a number")
 
 
-_TELL: Mapping[str, Callable[[ValidationError, Faults], None]] = {
-    "additionalProperties": _tell_unknown_keys,
-    "required": _tell_missing,
-    "oneOf": _tell_alternatives,
-    "anyOf": _tell_alternatives,
-    "type": _tell_type,
-    "enum": _tell_choice,
-    "const": _tell_choice,
+_ADDERS: Mapping[str, Callable[[ValidationError, Faults], None]] = {
+    "additionalProperties": _add_unknown_keys,
+    "required": _add_missing,
+    "oneOf": _add_alternatives,
+    "anyOf": _add_alternatives,
+    "type": _add_type,
+    "enum": _add_choice,
+    "const": _add_choice,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-LONGEST = 20_000
+MAX_COMMAND = 20_000
 # Longest first. Redirections belong to the words: they change neither what runs nor which exit code counts.
 _OPERATOR = re.compile(r"&&|\|\||;;&|;;|;&|\|&|[;&|()\n]")
 _REDIRECTION = re.compile(r"\d*(&>>?|>>|>&|<&|<>|>\||<<<|>|<)(?!\()\d*-?")
@@ -33,7 +33,7 @@ def shell_tokens(command: str) -> list[Token]:
 
     Raise UncertainError for what the shell would not read either.
     """
-    if len(command) > LONGEST:
+    if len(command) > MAX_COMMAND:
         raise UncertainError
     return _Scanner(command).tokens()
 

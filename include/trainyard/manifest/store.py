@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
+from trainyard.domain.addresses import ANYWHERE, HINT, AddressPolicy
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.manifest.document import Path
-from trainyard.manifest.endpoint import Endpoint, read_endpoint
 from trainyard.manifest.layout import StoreLayout
 from trainyard.manifest.values import Values
 
@@ -24,6 +25,27 @@ _BUCKET_RULE = "3 to 63 lower-case letters, digits and dashes"
 # S3 clients refuse every other host before they send a byte.
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_URL_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|[0-9a-fA-F:.]+")
+_EXAMPLE = "https://s3.us-south.cloud-object-storage.appdomain.cloud"
+_NO_URL = (
+    "this is not the address of an object store.",
+    f"Write scheme and host, such as {_EXAMPLE}.",
+)
+_LISTING = (
+    "this page lists the endpoints and is none itself.",
+    f"Open it, choose the endpoint of your bucket's region and write that, such as {_EXAMPLE}.",
+)
+_SECRET = ("the address holds a user name or password.", "Write them under their own keys.")
+_QUERY = ("the address has a part after ? or #.", "Write scheme and host only.")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address with its scheme; `added` says that the scheme is ours."""
+
+    url: str
+    added: bool
 
 
 def read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credentials] | None:
@@ -35,6 +57,38 @@ def read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credential
         return None
     swift = (values.text(store.domain), values.text(store.project)) if kind == SWIFT else (None, None)
     return StoreRef(kind, bucket, endpoint, values.text(store.region), *swift), Credentials(user, secret)
+
+
+def check_store_types(values: Values) -> None:
+    """Note what the schema cannot say: the type at the reference and inside `source` or `target` must agree."""
+    document, layout = values.document, values.layout
+    for store, side in ((layout.data, "source"), (layout.results, "target")):
+        outer, inner = (*store.at, "type"), (*store.at, side, "type")
+        if document.text(outer) and document.text(inner) and document.text(outer) != document.text(inner):
+            message = "the type differs from the one of the reference."
+            values.faults.add(inner, message, "Keep one of them.", at_key=True)
+
+
+def read_endpoint(text: str, addresses: AddressPolicy = ANYWHERE) -> Endpoint | tuple[str, str]:
+    """Return the endpoint, `https://` added where the scheme is missing, or message and hint of a refusal.
+
+    Of the policy of addresses is checked what shows without a resolver.
+    """
+    bare = text.strip()
+    added = _SCHEME.match(bare) is None
+    url = f"https://{bare}" if added else bare
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not _URL_HOST.fullmatch(parts.hostname or ""):
+        return _NO_URL
+    if "@" in parts.netloc:
+        return _SECRET
+    if parts.path.rstrip("/").endswith("/endpoints"):
+        return _LISTING
+    if parts.query or parts.fragment:
+        return _QUERY
+    if reason := addresses.refusal_of_url(url):
+        return f"no object store may be at this address: {reason}.", HINT
+    return Endpoint(url.rstrip("/"), added)
 
 
 def _bucket(values: Values, path: Path, kind: str | None) -> str | None:
@@ -80,3 +134,14 @@ def _secret(values: Values, path: Path) -> str | None:
     if secret != secret.strip():
         values.warn(path, f"{path[-1]} begins or ends with a blank, which is taken for a part of it")
     return secret
+
+
+def _split(url: str) -> SplitResult | None:
+    if re.search(r"[\s\\<>\"{}|^`]", url):
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises ValueError for what is no port
+    except ValueError:
+        return None
+    return parts

@@ -13,9 +13,8 @@ from trainyard.domain.limits import Account, Limits
 from trainyard.domain.plan import Plan, make_plan, plan_problems
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive
-from trainyard.manifest.program import missing_program
+from trainyard.manifest.program import missing_program, script_problems, script_warnings
 from trainyard.manifest.reading import ManifestRead, examine_manifest
-from trainyard.manifest.scripts import script_problems, script_warnings
 from trainyard.settings import Settings
 
 T = TypeVar("T")
@@ -42,7 +41,7 @@ def check_submission(
     zip_path: Path | None,
     account: Account,
     rules: Rules,
-    make: Callable[[bytes, ManifestRead, Plan], T],
+    make: Callable[[ManifestRead, Plan], T],
 ) -> list[T]:
     """Check manifests (name and bytes) on one zip, or without; return what `make` makes of each.
 
@@ -63,13 +62,13 @@ def check_submission(
 
 
 def _made(
-    make: Callable[[bytes, ManifestRead, Plan], T],
+    make: Callable[[ManifestRead, Plan], T],
     manifest: bytes,
     entries: Collection[ArchiveEntry] | None,
     account: Account,
     rules: Rules,
 ) -> T:
-    return make(manifest, *_check_manifest(manifest, entries, account, rules))
+    return make(*_check_manifest(manifest, entries, account, rules))
 
 
 def _zip_entries(zip_path: Path, rules: ArchiveRules) -> tuple[tuple[ArchiveEntry, ...] | None, list[Problem]]:
@@ -83,7 +82,7 @@ def _check_manifest(
     """Check one manifest; what is wrong with one part of it hides nothing of the others."""
     found = examine_manifest(manifest, rules.limits, rules.manifest_bytes, addresses=rules.addresses)
     ours = plan_problems(found.framework, found.resources, account, rules.limits)
-    faults = [*found.problems, *found.new(ours), *_program_problems(found.command, entries)]
+    faults = [*found.problems, *found.unreported(ours), *_program_problems(found.command, entries)]
     if faults or found.read is None:
         raise TrainyardError.refused(faults)
     read = found.read

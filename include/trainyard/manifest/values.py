@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
+from trainyard.domain.hyperparameters import Value, fault_of_name
 from trainyard.domain.limits import Limits
 from trainyard.domain.training import Author
 from trainyard.manifest.commandtext import command_text
@@ -13,6 +14,7 @@ from trainyard.manifest.document import Document, Path
 from trainyard.manifest.exitcode import lost_exit_codes
 from trainyard.manifest.faults import Faults
 from trainyard.manifest.layout import Layout, first_given
+from trainyard.manifest.masking import is_credential
 
 _AUTHOR = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>\s*")
 
@@ -29,7 +31,7 @@ class Values:
     warnings: list[str] = field(default_factory=list)
 
     def text(self, path: Path | None) -> str | None:
-        """Return the source text of a value; None if there is none, or a fault was told of it."""
+        """Return the source text of a value; None if there is none, or it has a fault."""
         if path is None or path in self.faults or self.document.value(path) is None:
             return None
         text = self.document.text(path)
@@ -58,8 +60,8 @@ class Values:
         author = Author(self.text(name) or "", self.text(email) or "")
         return author if str(author) else None
 
-    def keeps_its_text(self, path: Path) -> bool:
-        """Tell what YAML takes for a number: `1.5` survives that, `0.10` does not."""
+    def keeps_its_digits(self, path: Path) -> bool:
+        """Say whether a version is the same once YAML has taken it for a number: `1.5` is, `0.10` is not."""
         value, text = self.document.value(path), self.document.text(path)
         if not isinstance(value, float):
             return True
@@ -82,6 +84,23 @@ class Values:
             self.warn(path, sentence)
         return found.text
 
-    def whole(self, path: Path | None) -> int | None:
-        """Return a whole number; None if there is none, or a fault was told of it."""
+    def integer(self, path: Path | None) -> int | None:
+        """Return a whole number; None if there is none, or it has a fault."""
         return None if path is None or self.text(path) is None else int(self.document.value(path))
+
+    def hyperparameters(self) -> dict[str, Value]:
+        """Return the hyperparameters in the order of the file; a name without a value counts as not given."""
+        path = self.layout.hyperparameters
+        given = self.document.value(path) if path else None
+        if path is None or not isinstance(given, dict):
+            return {}
+        found = {name: value for name, value in given.items() if value is not None}
+        for name, value in found.items():
+            place = (*path, name)
+            if fault := fault_of_name(name):
+                self.faults.add(place, *fault, at_key=True)
+            elif isinstance(value, str) and is_credential(name):
+                self.warn(
+                    place, f"everybody who may see the run sees the value of {name[:60]}; it must not be a secret"
+                )
+        return found

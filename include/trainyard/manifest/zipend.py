@@ -22,7 +22,7 @@ _TAR_HEADER = 512
 _END = struct.Struct("<4s4H2LH")
 _END_SIGNATURE = b"PK\x05\x06"
 _ENTRY_SIGNATURE = b"PK\x01\x02"
-_LONGEST_COMMENT = 65535
+_MAX_COMMENT = 65535
 _LOCATOR = struct.Struct("<4sLQL")
 _LOCATOR_SIGNATURE = b"PK\x06\x07"
 _END64 = struct.Struct("<4sQ2H2L4Q")
@@ -43,7 +43,7 @@ def directory_size(file: BinaryIO) -> int | None:
     It is asked for before the zip module sees the file, because that loads the whole directory, whatever its size.
     """
     size = file.seek(0, 2)
-    start = max(0, size - _LONGEST_COMMENT - _END.size)
+    start = max(0, size - _MAX_COMMENT - _END.size)
     file.seek(start)
     tail = file.read()
     at = tail.rfind(_END_SIGNATURE)
@@ -59,7 +59,7 @@ def directory_entries(file: BinaryIO, directory: int) -> int:
     The zip module makes an object of each: a hundred thousand of them are a hundred megabytes.
     """
     size = file.seek(0, 2)
-    start = max(0, size - _LONGEST_COMMENT - _END.size)
+    start = max(0, size - _MAX_COMMENT - _END.size)
     file.seek(start)
     end = start + file.read().rfind(_END_SIGNATURE)
     # The records of a large zip lie between its directory and its end.

@@ -18,7 +18,7 @@ from trainyard.api.guards.budgets import AtOnce, Budget
 from trainyard.api.guards.texts import check_address, check_body
 from trainyard.core.accounts import Caller
 from trainyard.errors import TrainyardError
-from trainyard.manifest.grid import MOST_RUNS
+from trainyard.manifest.grid import MAX_RUNS
 from trainyard.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Door:
 
     def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
-        manifests = MOST_RUNS * settings.manifest_max_bytes
+        manifests = MAX_RUNS * settings.manifest_max_bytes
         largest = settings.zip_max_bytes + manifests + _FORM_BYTES
         self._submission = Bounds(largest, settings.upload_seconds, settings.upload_min_rate)
         self._submissions = Budget(settings.member_submissions_per_minute, time.monotonic)

@@ -14,10 +14,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from trainyard.api.guards.bodies import BodyRefused
 from trainyard.api.guards.texts import check_text
 from trainyard.errors import TrainyardError
-from trainyard.manifest.grid import MOST_RUNS
+from trainyard.manifest.grid import MAX_RUNS
 
 # The manifests and the zip; and account, experiment and the values to set.
-_MAX_FILES = MOST_RUNS + 1
+_MAX_FILES = MAX_RUNS + 1
 _MAX_FIELDS = 200
 
 

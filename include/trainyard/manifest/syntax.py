@@ -1,4 +1,4 @@
-"""Why the text of a manifest is not YAML: what people did, and a hint that mends it when it is followed.
+"""Why the text of a manifest is not YAML: what people did, and the hint that repairs it.
 
 The parser notices a fault where it can go on no more, and names what it expected there. Nothing here quotes a value,
 which may be a secret; keys are named.
@@ -13,9 +13,40 @@ from typing import NamedTuple
 
 from trainyard.errors import Problem
 from trainyard.manifest.characters import HIDDEN, hidden_characters
-from trainyard.manifest.source import indenting_tabs
+from trainyard.manifest.compose import INVALID_KEY
+from trainyard.manifest.source import indenting_tabs, is_json, lines_of
 
-NO_COLON = "a key has no colon with a space behind it"
+_NO_COLON = "a key has no colon with a space behind it"
+_QUOTES = "Put the value in quotes."
+_LAYOUT = "Line it up with its neighbours, with spaces."
+_BACKSLASH = ("a backslash in double quotes escapes nothing known.", "Use single quotes.")
+# What libyaml and PyYAML's own scanner say, and what people understand. Their texts may quote the file, and a secret.
+_SENTENCES = tuple(
+    (re.compile(pattern), message, hint)
+    for pattern, message, hint in (
+        ("could not find expected ':'", f"{_NO_COLON}.", "Write `key: value`."),
+        ("mapping values are not allowed", "a colon stands where no key can be.", f"{_LAYOUT} {_QUOTES}"),
+        ("found unexpected (end of stream|document)", "a quote is opened and never closed.", "Close it."),
+        ("expected (<block end>|key|'-' indicator)", "a line is indented unlike its neighbours.", _LAYOUT),
+        ("expected ',' or", "a bracket or brace is opened and not closed rightly.", "Close it, with commas between."),
+        ("expected (the )?node content", "a value is missing, or a bracket stands where none can be.", _QUOTES),
+        ("cannot start any token", "a value begins with a character that YAML keeps for itself.", _QUOTES),
+        ("found unknown escape|invalid Unicode character escape|expected hexdecimal|escape sequence of", *_BACKSLASH),
+        (r"chr\(\) arg not in range|too large to convert|signed integer", *_BACKSLASH),
+        ("expected alphabetic or numeric", "a value begins with * or & and is neither alias nor anchor.", _QUOTES),
+        ("sequence entries are not allowed", "a list begins on the line of its key.", "Begin it on the next line."),
+        (
+            "expected '?<document start>",
+            "the text goes on behind the end of the manifest.",
+            "Hand in one manifest a file, with its first keys at the beginning of their lines.",
+        ),
+    )
+)
+_UNKNOWN = ("the text is not YAML.", "Check the indentation, the quotes and the colons.")
+# These are noticed at some later place; they began where the context did.
+_BEGAN_BEFORE = re.compile(
+    "could not find expected ':'|found unexpected (end of stream|document)|expected (',' or|alphabetic or numeric)"
+)
 _KEY = re.compile(r"(?P<before> *(?:- +)*)(?P<key>[A-Za-z_][\w.-]{0,59}+) *:(?:[ \t]+(?P<value>.*)|)")
 _STUCK_KEY = re.compile(r"(?P<before> *(?:- +)*)(?P<key>[A-Za-z_]\w{0,59}+):(?P<value>[^\s:/].*)")
 _BLOCK = re.compile(r"[|>][-+0-9]{0,2}\s*(#.*)?")
@@ -23,7 +54,7 @@ _BLOCK = re.compile(r"[|>][-+0-9]{0,2}\s*(#.*)?")
 _OPENS = tuple("|>{[&*!#")
 _HIDDEN_INDENTATION = re.compile(rf"^[ \t]*+{HIDDEN.pattern}\s*", re.MULTILINE)
 _TEMPLATE = re.compile(r"\{\{|\{%|<%|(?<!\S)(@@?|%%?|#\{)[A-Za-z_]\w*(@@?|%%?|\})(?!\S)")
-_MOST = 20
+_MAX_LISTED = 20
 
 
 class Line(NamedTuple):
@@ -34,7 +65,34 @@ class Line(NamedTuple):
     value: str
 
 
-def explained(text: str, problem: Problem) -> list[Problem]:
+def syntax_problems(text: str, error: Exception) -> list[Problem]:
+    """Return what people did to a text that the parser refused with this error."""
+    problem = _parser_problem(error)
+    return [problem] if is_json(text) else _causes(text, problem)
+
+
+def name_templates(text: str, problems: list[Problem]) -> list[Problem]:
+    """Say of a key that is a map in braces that it is a template's marker, `{{ name }}`."""
+    if not any(problem.message == INVALID_KEY for problem in problems):
+        return problems
+    lines = lines_of(text)
+    return [
+        (_template_problem(lines, each.line or 0) or each) if each.message == INVALID_KEY else each for each in problems
+    ]
+
+
+def _parser_problem(error: Exception) -> Problem:
+    text = getattr(error, "problem", None) or ""
+    sentences = ((message, hint) for pattern, message, hint in _SENTENCES if pattern.search(text))
+    message, hint = next(sentences, _UNKNOWN)
+    marks = ("context_mark", "problem_mark") if _BEGAN_BEFORE.search(text) else ("problem_mark", "context_mark")
+    mark = next((found for name in marks if (found := getattr(error, name, None))), None)
+    if mark is None:
+        return Problem(message, hint)
+    return Problem(message, hint, line=mark.line + 1, column=mark.column + 1)
+
+
+def _causes(text: str, problem: Problem) -> list[Problem]:
     """Return what the parser's problem comes from; the problem itself where that is not known."""
     culprits = [*indenting_tabs(text), *_hidden_indentation(text)]
     culprits.sort(key=lambda each: each.line or 0)
@@ -43,12 +101,12 @@ def explained(text: str, problem: Problem) -> list[Problem]:
         return culprits
     if line is None:
         return [problem]
-    lines = text.splitlines()
+    lines = lines_of(text)
     found = _hidden_near(lines, line) or [_cause(lines, problem, line, problem.column or 1) or problem]
     return [*found, *culprits]
 
 
-def template_problem(lines: list[str], line: int) -> Problem | None:
+def _template_problem(lines: list[str], line: int) -> Problem | None:
     """Return the problem of a template's marker in this line."""
     match = _TEMPLATE.search(_line(lines, line))
     if match is None:
@@ -59,12 +117,12 @@ def template_problem(lines: list[str], line: int) -> Problem | None:
 
 def _cause(lines: list[str], problem: Problem, line: int, column: int) -> Problem | None:
     return (
-        template_problem(lines, line)
-        or template_problem(lines, line - 1)
+        _template_problem(lines, line)
+        or _template_problem(lines, line - 1)
         or _stuck_value(lines, line)
         or _text_and_map(lines, line)
         or _tab(lines, line, column)
-        or (_not_indented(lines, line) if problem.message.startswith(NO_COLON) else None)
+        or (_not_indented(lines, line) if problem.message.startswith(_NO_COLON) else None)
     )
 
 
@@ -75,10 +133,10 @@ def _stuck_value(lines: list[str], line: int) -> Problem | None:
         if match is None:
             continue
         if _has_children(lines, each, len(match["before"])):
-            message = f"{NO_COLON}: text stands right behind the colon of {match['key']}, and its keys below."
+            message = f"{_NO_COLON}: text stands right behind the colon of {match['key']}, and its keys below."
             hint = f"Remove the text between `{match['key']}:` and the end of its line."
         else:
-            message, hint = f"{NO_COLON}.", f"Put a blank behind `{match['key']}:`, as in `key: value`."
+            message, hint = f"{_NO_COLON}.", f"Put a blank behind `{match['key']}:`, as in `key: value`."
         return Problem(message, hint, line=each, column=1)
     return None
 
@@ -109,11 +167,11 @@ def _not_indented(lines: list[str], line: int) -> Problem | None:
         message = f"the lines of {above.key} are not indented deeper than their key."
         return Problem(message, f"Indent them deeper than {above.key}.", line=line, column=indent + 1)
     hint = f"Write `key: value`; if the line goes on with the value of {above.key}, indent it deeper than {above.key}."
-    return Problem(f"{NO_COLON}.", hint, line=line, column=indent + 1)
+    return Problem(f"{_NO_COLON}.", hint, line=line, column=indent + 1)
 
 
 def _hidden_indentation(text: str) -> Iterator[Problem]:
-    for match in islice(_HIDDEN_INDENTATION.finditer(text), _MOST):
+    for match in islice(_HIDDEN_INDENTATION.finditer(text), _MAX_LISTED):
         line = text.count("\n", 0, match.start()) + 1
         yield from _hidden_problems(match[0], line, "Indent with plain blanks.", 1)
 
@@ -125,7 +183,7 @@ def _hidden_near(lines: list[str], line: int) -> list[Problem]:
     return [problem for problems in found for problem in problems]
 
 
-def _hidden_problems(text: str, line: int, hint: str, most: int = _MOST) -> Iterator[Problem]:
+def _hidden_problems(text: str, line: int, hint: str, most: int = _MAX_LISTED) -> Iterator[Problem]:
     for found in islice(hidden_characters(text, line), most):
         yield Problem(f"{found.name} stands here, which nobody sees.", hint, line=found.line, column=found.column)
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-_LONGEST = 60
+_MAX_WORD = 60
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -14,10 +14,10 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     plain: dict[str, str] = {}
     for name in known:
         plain.setdefault(re.sub(r"[^a-z0-9]", "", name.lower()), name)
-    close = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", word[:_LONGEST].lower()), plain, n=1)
+    close = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", word[:_MAX_WORD].lower()), plain, n=1)
     return plain[close[0]] if close else None
 
 
-def meaning(meant: str | None, otherwise: str) -> str:
+def did_you_mean(meant: str | None, otherwise: str) -> str:
     """Write a hint: what was probably meant, if that is known, and what there is."""
     return f"Did you mean {meant}? {otherwise}" if meant else otherwise

@@ -1,4 +1,4 @@
-"""Manifests that tests of the intake start from, and how they are read."""
+"""Manifests that tests start from, and how they are read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from functools import cache
 
 from trainyard.domain.limits import Limits
 from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.document import read_document
 from trainyard.manifest.limits import load_limits
+from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.reading import ManifestRead, read_manifest
 
 # November 2017: the data store in a list, the type inside source and target.
@@ -83,6 +85,12 @@ def limits() -> Limits:
 
 def read(text: str | bytes) -> ManifestRead:
     return read_manifest(text if isinstance(text, bytes) else text.encode(), limits())
+
+
+def masked(text: str | bytes) -> str:
+    """Return a text as people may see it, whether it is a good manifest or not."""
+    data = text if isinstance(text, bytes) else text.encode()
+    return masked_manifest(read_document(data, len(data)))
 
 
 def refusal(text: str | bytes) -> TrainyardError:

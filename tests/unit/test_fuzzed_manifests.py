@@ -17,11 +17,10 @@ from fuzz.verdicts import FAILURES, random_of
 from fuzz.zips import NEVER_ACCEPTED, hostile_zip
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from intake_samples import FFDL, MANIFEST, change, only_problem, problems, read, refusal
+from manifest_samples import FFDL, MANIFEST, change, masked, only_problem, problems, read, refusal
 
 from trainyard.errors import Problem
 from trainyard.manifest.masking import MASK
-from trainyard.manifest.reading import masked_manifest
 
 _SEED = "trainyard"
 
@@ -118,8 +117,7 @@ def test_a_secret_in_the_wrong_place_is_not_told(old, new):
 def test_user_and_password_before_a_host_are_masked_wherever_they_stand():
     text = change(MANIFEST, "Digits.", "from ada:sEcReT/1@host or s3://ada:sE/cReT@host, ask ada@example.com")
     read(text)
-    masked = masked_manifest(text.encode())
-    assert f"from {MASK}@host or s3://{MASK}@host, ask ada@example.com" in masked
+    assert f"from {MASK}@host or s3://{MASK}@host, ask ada@example.com" in masked(text)
 
 
 def test_values_of_a_store_that_are_no_secret_are_shown():
