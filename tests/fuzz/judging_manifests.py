@@ -8,14 +8,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from trainyard.manifest.archive import ArchiveRules
-from trainyard.manifest.document import read_document
-from trainyard.manifest.limits import load_limits
-from trainyard.manifest.placeholders import is_filler
-from trainyard.manifest.program import program_of
-from trainyard.manifest.reading import MAX_BYTES, ManifestRead, masked_manifest
-from trainyard.manifest.submission import Rules, check_submission
-
 from fuzz.manifests import hostile_manifest
 from fuzz.refusals import judged_refusal
 from fuzz.verdicts import ACCEPTED, Kind, Verdict
@@ -23,6 +15,13 @@ from trainyard.domain.limits import Account
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
+from trainyard.manifest.archive import ArchiveRules
+from trainyard.manifest.document import read_document
+from trainyard.manifest.limits import load_limits
+from trainyard.manifest.placeholders import is_filler
+from trainyard.manifest.program import program_of
+from trainyard.manifest.reading import MAX_BYTES, ManifestRead, masked_manifest
+from trainyard.manifest.submission import Rules, check_submission
 
 _CODES = ("C101", "C104")
 _ACCOUNT = Account("vision", 4, ("ada",), 24, custom_images=True)

@@ -8,12 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive, unpack_archive
-
 from fuzz.refusals import judged_refusal
 from fuzz.verdicts import ACCEPTED, Kind, Verdict
 from fuzz.zips import hostile_zip
 from trainyard.errors import TrainyardError
+from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive, unpack_archive
 
 _RULES = ArchiveRules()
 _CODES = ("C102",)

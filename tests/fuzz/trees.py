@@ -8,9 +8,8 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from trainyard.manifest.schema import schema_data
-
 from fuzz.scalars import raw_scalar
+from trainyard.manifest.schema import schema_data
 
 Path = tuple[Any, ...]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from trainyard.manifest.limits import load_limits
-from trainyard.manifest.reading import ManifestRead, read_manifest
-
 from trainyard.domain.limits import Limits
 from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.limits import load_limits
+from trainyard.manifest.reading import ManifestRead, read_manifest
 
 # November 2017: the data store in a list, the type inside source and target.
 MANIFEST = """\

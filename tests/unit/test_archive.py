@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive, unpack_archive
 
 from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive, unpack_archive
 from trainyard.settings import read_settings
 
 RULES = ArchiveRules()

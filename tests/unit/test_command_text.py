@@ -7,6 +7,7 @@ import time
 
 import pytest
 from intake_samples import FFDL, MANIFEST, change, read
+
 from trainyard.manifest.commandtext import command_text
 
 COMMAND = "    command: python3 convolutional_network.py --data ${DATA_DIR}\n"

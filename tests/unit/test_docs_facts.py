@@ -11,12 +11,12 @@ from pod_samples import SMALL
 from typer.main import get_command
 
 from localkube import auth, logfile, records, store
-from trainyard.core import registration
-from trainyard.core.maintenance import retention
 from trainyard.cli.main import app
 from trainyard.cluster import spec
 from trainyard.cluster.environment import environment
+from trainyard.core import registration
 from trainyard.core.audit import event, files
+from trainyard.core.maintenance import retention
 from trainyard.domain import hyperparameters, plan
 from trainyard.domain.states import Phase, State
 from trainyard.inbox import drops

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from trainyard.manifest.document import Document, join_path, read_document, split_path
 
 from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.document import Document, join_path, read_document, split_path
 
 MIB = 1024 * 1024
 

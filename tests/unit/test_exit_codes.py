@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from intake_samples import MANIFEST, change, read
-from trainyard.manifest.exitcode import lost_exit_codes
 
 from trainyard.cluster.environment import learner_text
 from trainyard.domain.pipelines import suits_pipefail
+from trainyard.manifest.exitcode import lost_exit_codes
 
 # Each command runs ./fail.py, which ends with 3; `ok` and the chores are there.
 LOST = [

@@ -10,7 +10,6 @@ from memorystore import MemoryStore
 from samples import LIMITS, SPEC, training
 from service_fakes import History, Vault
 from test_service import _MANIFEST
-from trainyard.manifest.grid import Grid, noted, read_grid, spec_with
 
 from trainyard.core.accounts import Caller
 from trainyard.core.catalogue import Catalogue
@@ -18,6 +17,7 @@ from trainyard.core.runs import Filter
 from trainyard.core.service import Service
 from trainyard.domain.training import Framework
 from trainyard.errors import TrainyardError
+from trainyard.manifest.grid import Grid, noted, read_grid, spec_with
 from trainyard.settings import read_settings
 
 ADA = Caller("ada")

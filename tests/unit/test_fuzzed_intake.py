@@ -18,10 +18,10 @@ from fuzz.zips import NEVER_ACCEPTED, hostile_zip
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from intake_samples import FFDL, MANIFEST, change, only_problem, problems, read, refusal
-from trainyard.manifest.masking import MASK
-from trainyard.manifest.reading import masked_manifest
 
 from trainyard.errors import Problem
+from trainyard.manifest.masking import MASK
+from trainyard.manifest.reading import masked_manifest
 
 _SEED = "trainyard"
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from intake_samples import FFDL, MANIFEST, change, only_problem, problems, read, refusal
+
 from trainyard.manifest.characters import character_name, hidden_characters
 
 ZWSP, NBSP, BOM = "\N{ZERO WIDTH SPACE}", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH NO-BREAK SPACE}"

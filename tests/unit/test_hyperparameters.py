@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from intake_samples import FFDL, MANIFEST, change, only_problem, problems, read
 from pod_samples import SMALL, expanded
-from trainyard.manifest.schema import schema_data
 
 from trainyard.cluster.environment import environment
 from trainyard.domain.hyperparameters import LONGEST_TEXT, MOST, as_text, fault_of_name
+from trainyard.manifest.schema import schema_data
 
 _PATH = "model_definition.execution.hyperparameters"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from intake_samples import limits
-from trainyard.manifest.limits import load_limits
 
 from trainyard.datafiles import data_file
 from trainyard.domain.limits import Account, FrameworkImage, Size
 from trainyard.errors import TrainyardError
+from trainyard.manifest.limits import load_limits
 
 GIB = 1024**3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from intake_samples import FFDL, MANIFEST, SWIFT, change, only_problem, problems, read, refusal
+
 from trainyard.manifest.endpoint import Endpoint, read_endpoint
 from trainyard.manifest.placeholders import is_placeholder
 

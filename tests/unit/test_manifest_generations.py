@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from intake_samples import FFDL, MANIFEST, SWIFT, change, limits, only_problem, problems, read
-from trainyard.manifest.document import read_document
 
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import Author, Credentials, Framework, Resources, StoreRef
 from trainyard.errors import TrainyardError
+from trainyard.manifest.document import read_document
 
 
 def spec(text: str):

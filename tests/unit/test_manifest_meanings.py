@@ -7,12 +7,12 @@ import zipfile
 
 import pytest
 from intake_samples import FFDL, MANIFEST, change, limits, only_problem, problems, read, refusal
-from trainyard.manifest.archive import ArchiveRules
-from trainyard.manifest.submission import Rules, check_submission
 
 from trainyard.domain.limits import Account
 from trainyard.domain.plan import DEFAULT_CPU_MILLIS, DEFAULT_MEMORY, make_plan
 from trainyard.errors import TrainyardError
+from trainyard.manifest.archive import ArchiveRules
+from trainyard.manifest.submission import Rules, check_submission
 
 FRAMEWORK = "    name: tensorflow\n    version: 1.2-py3\n"
 SIZE = "    resource: small"

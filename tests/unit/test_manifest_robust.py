@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from intake_samples import FFDL, MANIFEST, limits
+
+from trainyard.errors import TrainyardError
 from trainyard.manifest.document import read_document
 from trainyard.manifest.program import program_of
 from trainyard.manifest.reading import masked_manifest, read_manifest
-
-from trainyard.errors import TrainyardError
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PIECES = [line.strip() for line in (MANIFEST + FFDL).splitlines()]

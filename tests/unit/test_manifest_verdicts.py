@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from intake_samples import change, limits, read, refusal
-from trainyard.manifest.document import read_document
 
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import TrainingSpec
+from trainyard.manifest.document import read_document
 
 FOLDER = Path(__file__).parents[1] / "manifests"
 VERDICTS = read_document((FOLDER / "verdicts.yaml").read_bytes(), 2**20).data

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from intake_samples import FFDL, MANIFEST, SWIFT, change
+
 from trainyard.manifest.document import read_document
 from trainyard.manifest.masking import is_credential, mask_url, shown
 from trainyard.manifest.reading import masked_manifest

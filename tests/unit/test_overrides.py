@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from samples import LIMITS, SPEC, training
-from trainyard.manifest.schema import schema_data
 
 from trainyard.core.catalogue import Training
 from trainyard.domain.overrides import LONGEST_COMMAND, overridden, overrides
 from trainyard.domain.plan import make_plan, sizes_for
 from trainyard.domain.training import Resources
 from trainyard.errors import TrainyardError
+from trainyard.manifest.schema import schema_data
 
 VALUES = {"lr": 0.1, "epochs": 3, "nesterov": True, "note": "plain"}
 TRAINING = training(hyperparameters=VALUES, sizes=sizes_for(LIMITS.accounts["vision"], LIMITS))

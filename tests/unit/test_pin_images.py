@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from deployfiles import PROJECT
-from trainyard.manifest.limits import load_limits
 
 from localkube.images import problem_of
+from trainyard.manifest.limits import load_limits
 
 _SCRIPT = PROJECT / "deploy" / "image" / "pin.py"
 _PIN = runpy.run_path(str(_SCRIPT))

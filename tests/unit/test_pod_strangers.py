@@ -18,13 +18,13 @@ from pod_samples import FFDL, SMALL
 from pod_standard import violations
 from test_manifest_verdicts import RUNNING, source
 from test_pod_valid import VERSIONS, faults
-from trainyard.manifest.document import read_document
 
 from trainyard.cluster.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.domain.hyperparameters import fault_of_name
 from trainyard.domain.names import RunKey
 from trainyard.domain.plan import make_plan
 from trainyard.errors import TrainyardError
+from trainyard.manifest.document import read_document
 
 _DOCS = Path(__file__).parents[2] / "docs" / "pod.md"
 _WRITABLE = {"/job/model", "/job/result", "/job/logs", "/job/state", "/job/checkpoints"}

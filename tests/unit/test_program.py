@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from trainyard.manifest.archive import ArchiveEntry
 from trainyard.manifest.program import missing_program, program_of
 from trainyard.manifest.scripts import script_problems, script_warnings

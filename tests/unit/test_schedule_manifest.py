@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from intake_samples import FFDL, MANIFEST, limits, only_problem, problems, read
-from trainyard.manifest.reading import masked_manifest, read_manifest
-from trainyard.manifest.schema import schema_data
 
 from trainyard.domain.schedule import Overlap, Schedule
 from trainyard.errors import TrainyardError
+from trainyard.manifest.reading import masked_manifest, read_manifest
+from trainyard.manifest.schema import schema_data
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LINE = MANIFEST.count("\n") + 1

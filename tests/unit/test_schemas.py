@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from intake_samples import FFDL, MANIFEST
 from jsonschema import Draft202012Validator
-from trainyard.manifest.document import read_document
-from trainyard.manifest.schema import schema_data
 
 from trainyard.datafiles import data_file
+from trainyard.manifest.document import read_document
+from trainyard.manifest.schema import schema_data
 
 NAMES = ["manifest", "ffdl", "frameworks", "sizes", "quotas"]
 # For these the code has sentences of its own; all others need one in the schema.

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from memorystore import MemoryStore
 from samples import MODEL_ID, RUN, SPEC
-from trainyard.manifest.archive import ArchiveRules
 
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
+from trainyard.manifest.archive import ArchiveRules
 from trainyard.settings import read_settings
 from trainyard.steps.cleanup import cleanup, forget, forget_training
 from trainyard.steps.stage import Staged, stage, staged_path, staged_version
