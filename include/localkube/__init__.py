@@ -1,1 +1,1 @@
-"""The local cluster: a one-node Kubernetes API whose containers are processes of this machine."""
+"""A one-node Kubernetes API on this machine, whose containers are processes: see README.md."""

@@ -1,90 +1,139 @@
-"""The local cluster's command: `python -m localkube --folder DIR --port N`."""
+"""The command: `python -m localkube serve --folder DIR` and `python -m localkube end-pods --folder DIR`."""
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import logging
 import os
-import socket
+import pwd
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
-from localkube import isolation
-from localkube.config import ClusterConfig
-from localkube.gpus import first_gpus, gpus_of_machine
-from trainyard.errors import TrainyardError
-from trainyard.local.private import make_private
+from localkube.config import Config
+from localkube.errors import LocalkubeError
 
-_SHUTDOWN_SECONDS = 1
-_KEEP_ALIVE_SECONDS = 75
-_LONGEST_LAG_SECONDS = 10
+_MAX_LAG_SECONDS = 10
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ISOLATIONS = ("auto", "mounts", "user-mounts", "paths")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the cluster's server until SIGTERM or SIGINT; pods go on after it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Its INFO lines hold the commands of every exec.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    """Run a one-node Kubernetes API on this machine, whose containers are processes."""
     options = _parser().parse_args(arguments)
     try:
-        _check_machine()
-        folder = _make_folders(options.folder)
-        with _only_server(folder):
-            _serve(_config(options, folder), options.port)
-    except TrainyardError as error:
+        options.run(options)
+    except LocalkubeError as error:
         print(f"{error} {error.hint}", file=sys.stderr)
         return 1
     return 0
 
 
+def _serve(options: argparse.Namespace) -> None:
+    from localkube.server import check_machine, lock, make_private, serve
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Its INFO lines hold the commands of every exec.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    check_machine()
+    make_private(options.folder)
+    with lock(options.folder):
+        serve(_config(options), options.port)
+
+
+def _end_pods(options: argparse.Namespace) -> None:
+    from localkube.runtime import end_all_pods
+
+    print(end_all_pods(options.folder, options.grace))
+
+
+def _config(options: argparse.Namespace) -> Config:
+    from localkube.machine import choose_isolation, gpus_of_machine
+
+    gpus = options.gpus if options.gpus is not None else gpus_of_machine() or options.gpus_if_none
+    usual = {"HOME": pwd.getpwuid(os.geteuid()).pw_dir, "LANG": "C.UTF-8", "PATH": _PATH}
+    return Config(
+        folder=options.folder,
+        gpus=gpus,
+        isolation=choose_isolation(options.isolation, options.folder / "root"),
+        claims=dict(options.claim),
+        missing_images=tuple(options.missing_images),
+        hidden=tuple(options.hide),
+        environment=usual | dict(options.env),
+        python=options.python,
+        provided=tuple(options.provides),
+        image_variable=options.image_variable,
+        phase_lag=options.phase_lag,
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m localkube", description=main.__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where the cluster keeps all it has")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 (the default) takes a free one")
-    parser.add_argument("--gpus", type=_count, help="GPUs to hand out; by default those of nvidia-smi")
-    parser.add_argument("--isolation", choices=isolation.CHOICES, default=isolation.AUTO, help="how mounts are made")
-    parser.add_argument(
-        "--missing-images", action="append", default=[], metavar="GLOB", help="images that cannot be pulled"
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    folder = argparse.ArgumentParser(add_help=False)
+    folder.add_argument(
+        "--folder", type=_resolved, required=True, metavar="DIR", help="where the cluster keeps all it has"
     )
-    parser.add_argument(
-        "--claim", action="append", default=[], type=_claim, metavar="NAMESPACE/NAME=FOLDER", help="a claim's folder"
+
+    serve = commands.add_parser("serve", parents=[folder], help="run the server until SIGTERM or SIGINT; pods go on")
+    serve.set_defaults(run=_serve)
+    add = serve.add_argument
+    add("--port", type=int, default=0, help="port on 127.0.0.1; 0 (the default) takes a free one")
+    gpus = serve.add_mutually_exclusive_group()
+    gpus.add_argument("--gpus", type=_count, metavar="N", help="hand out GPUs 0 to N-1; by default those of nvidia-smi")
+    gpus.add_argument("--gpu-devices", dest="gpus", type=_devices, metavar="A,B", help="hand out GPUs of these names")
+    gpus.add_argument(
+        "--gpus-if-none", type=_count, default=(), metavar="N", help="hand out N simulated GPUs if the machine has none"
     )
-    parser.add_argument(
-        "--hide", action="append", default=[], type=_folder, metavar="DIR", help="a folder that containers find empty"
-    )
-    parser.add_argument(
-        "--python", type=_prefix, metavar="DIR", help="prefix of the Python that containers find; this machine's own"
-    )
-    parser.add_argument(
-        "--provides", action="append", default=[], metavar="IMAGE", help="an image that this Python stands for"
-    )
-    parser.add_argument(
-        "--phase-lag", type=_seconds, default=0, metavar="SECONDS", help="from the end of containers to their pod's"
-    )
+    add("--isolation", choices=_ISOLATIONS, default="auto", help="how containers see their volumes; see README.md")
+    add("--missing-images", action="append", default=[], metavar="GLOB", help="images that cannot be pulled")
+    add("--claim", action="append", default=[], type=_claim, metavar="NAMESPACE/NAME=DIR", help="a claim's folder")
+    add("--hide", action="append", default=[], type=_folder, metavar="DIR", help="a folder that containers find empty")
+    add("--env", action="append", default=[], type=_variable, metavar="NAME=VALUE", help="what containers find set")
+    add("--python", type=_prefix, metavar="DIR", help="prefix of the Python that containers find; this machine's own")
+    add("--provides", action="append", default=[], metavar="IMAGE", help="an image that this Python stands for")
+    add("--image-variable", default="", metavar="NAME", help="variable that names to a container its image, if not run")
+    add("--phase-lag", type=_seconds, default=0, metavar="SECONDS", help="from the end of containers to their pod's")
+
+    end = commands.add_parser("end-pods", parents=[folder], help="end all pods and print how many ran")
+    end.set_defaults(run=_end_pods)
+    end.add_argument("--grace", type=float, default=5, metavar="SECONDS", help="from SIGTERM to SIGKILL; default 5")
     return parser
+
+
+def _resolved(text: str) -> Path:
+    return Path(text).resolve()
 
 
 def _seconds(text: str) -> float:
     seconds = float(text)
-    if not 0 <= seconds <= _LONGEST_LAG_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to {_LONGEST_LAG_SECONDS} seconds")
+    if not 0 <= seconds <= _MAX_LAG_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to {_MAX_LAG_SECONDS} seconds")
     return seconds
 
 
-def _count(text: str) -> int:
+def _count(text: str) -> tuple[str, ...]:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of GPUs")
-    return int(text)
+    return tuple(str(index) for index in range(int(text)))
+
+
+def _devices(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _claim(text: str) -> tuple[str, Path]:
     name, _, folder = text.partition("=")
     if name.count("/") != 1 or not folder:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAMESPACE/NAME=FOLDER")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAMESPACE/NAME=DIR")
     return name, Path(folder).resolve()
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
 
 
 def _folder(text: str) -> Path:
@@ -98,86 +147,6 @@ def _prefix(text: str) -> Path:
     if not Path(text, "bin", name).exists():
         raise argparse.ArgumentTypeError(f"{text!r} has no bin/{name}")
     return Path(text).resolve()
-
-
-def _check_machine() -> None:
-    if not hasattr(os, "pidfd_open") or not Path("/proc/self/stat").exists():
-        raise TrainyardError("S200", "the local cluster runs on Linux alone.", "Use a Kubernetes cluster instead.")
-
-
-def _make_folders(folder: Path) -> Path:
-    folder = folder.resolve()
-    make_private(folder)
-    (folder / "root").mkdir(exist_ok=True)
-    (folder / "pods").mkdir(exist_ok=True, mode=0o700)
-    return folder
-
-
-def _only_server(folder: Path) -> IO[str]:
-    """Return the held lock of a folder: two servers would run every pod twice."""
-    lock = open(folder / "server.lock", "w", encoding="utf-8")  # noqa: SIM115 - the caller's `with` holds it
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        hint = "Stop that server first, or take another folder."
-        raise TrainyardError("S200", f"a server already runs the cluster in {folder}.", hint) from None
-    return lock
-
-
-def _config(options: argparse.Namespace, folder: Path) -> ClusterConfig:
-    return ClusterConfig(
-        folder=folder,
-        gpus=gpus_of_machine(os.environ) if options.gpus is None else first_gpus(options.gpus),
-        isolation=isolation.choose_isolation(options.isolation, folder / "root"),
-        claims=dict(options.claim),
-        missing_images=tuple(options.missing_images),
-        hidden=tuple(options.hide),
-        python=options.python,
-        provided=tuple(options.provides),
-        phase_lag=options.phase_lag,
-    )
-
-
-def _serve(config: ClusterConfig, port: int) -> None:
-    # Here and not above, so that --help and refusals are quick.
-    import uvicorn
-
-    from localkube.app import build_app
-    from localkube.kubeconfig import make_token, write_kubeconfig
-    from localkube.tls import make_certificates
-
-    certificates, token = make_certificates(config.folder), make_token(config.token_file)
-    with _listen(port) as listener:
-        address = listener.getsockname()[1]
-        write_kubeconfig(config.kubeconfig, address, certificates.authority, token)
-        settings = uvicorn.Config(
-            build_app(config, token),
-            ssl_certfile=certificates.server,
-            ssl_keyfile=certificates.key,
-            loop="asyncio",
-            ws="websockets-sansio",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        )
-        gpus, how = len(config.gpus), config.isolation
-        print(f"https://127.0.0.1:{address} with {gpus} GPUs and isolation {how}: KUBECONFIG={config.kubeconfig}")
-        sys.stdout.flush()
-        uvicorn.Server(settings).run(sockets=[listener])
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        listener = socket.create_server(("127.0.0.1", port), backlog=256)
-    except OSError as error:
-        hint = "Give another one with --port."
-        raise TrainyardError("S200", f"port {port} of 127.0.0.1 cannot be had: {error.strerror}.", hint) from None
-    # Connections take it over. An answer is written as head and body, and the client's kernel acknowledges the head
-    # only after 40 ms: without this every call of a connection would take that long.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 if __name__ == "__main__":

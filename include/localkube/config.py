@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NODE = "local"
-GPU_ANNOTATION = "trainyard.local/gpus"  # the GPUs that a scheduled pod holds, as CUDA numbers them
+NAMESPACE = "default"
 
 
 @dataclass(frozen=True)
-class ClusterConfig:
+class Config:
     """`gpus` are CUDA's names of the devices; `claims` maps `namespace/name` of a claim to its folder.
 
-    `hidden` folders are empty to containers, but for their own volumes. `python` is the prefix of the Python that they
-    find, this machine's own without it; it stands for the images in `provided`. `phase_lag` is for how many seconds a
-    pod whose containers have ended still has the phase Running.
+    `hidden` folders are empty to containers, except for their own volumes. `environment` is what every container finds
+    unless its pod says otherwise. `python` is the prefix of the Python that containers find, this machine's own without
+    it; it stands for the images in `provided`, and `image_variable` names to a container any other image that it wants.
+    `phase_lag` is for how many seconds a pod whose containers have ended still has the phase Running.
     """
 
     folder: Path
@@ -25,8 +26,10 @@ class ClusterConfig:
     claims: Mapping[str, Path] = field(default_factory=dict)
     missing_images: tuple[str, ...] = ()
     hidden: tuple[Path, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     python: Path | None = None
     provided: tuple[str, ...] = ()
+    image_variable: str = ""
     phase_lag: float = 0
 
     @property
@@ -35,8 +38,8 @@ class ClusterConfig:
         return self.folder / "root"
 
     @property
-    def token_file(self) -> Path:
-        return self.folder / "token"
+    def pods(self) -> Path:
+        return self.folder / "pods"
 
     @property
     def kubeconfig(self) -> Path:
@@ -46,7 +49,7 @@ class ClusterConfig:
         return self.claims.get(f"{namespace}/{name}", self.folder / "claims" / namespace / name)
 
     def pod(self, uid: str) -> PodFolder:
-        return PodFolder(self.folder / "pods" / uid)
+        return PodFolder(self.pods / uid)
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,7 @@ class PodFolder:
         # A container may not be called this, so a volume's folder never meets a container's.
         return self.path / "volumes_" / name
 
-    def memory_volume(self, name: str) -> Path:
-        return self.memory / name
-
     @property
     def memory(self) -> Path:
         """Where the pod's in-memory volumes are: a tmpfs of the machine."""
-        return Path("/dev/shm") / f"trainyard-{self.path.name}"
+        return Path("/dev/shm") / f"localkube-{self.path.name}"

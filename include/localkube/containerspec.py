@@ -1,44 +1,48 @@
-"""The whole of what a shim is told about a container, built as one value."""
+"""All that a shim is told about a container, its environment included, built as one value."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from localkube import records
-from localkube.config import ClusterConfig
-from localkube.environment import base_environment, declared_environment, expand, gpu_environment
+from localkube.config import Config
 from localkube.mounts import PATHS, Mount
-from localkube.objects import Obj, limit_of
+from localkube.objects import GPU, Obj, gpus_held, limit_of
 from localkube.pythons import make_environment, python_mounts, python_variables
-from localkube.quantities import whole
-from localkube.rewriting import rewriter
-from localkube.store import Store
 from localkube.volumes import container_mounts
-from localkube.waiting import NotReadyError
 
-NOT_RUN = "TRAINYARD_IMAGE_NOT_RUN"
+_REFERENCE = re.compile(r"\$(?:\$|\(([^()]+)\))")
+# A path ends where a path in a shell command, a list of paths or a quoted text ends, and never starts within another.
+_BEFORE = r"(?<![\w/.-])"
+_AFTER = r"(?=[/\s\"':;,)}\]&|<>=]|$)"
 
 
-def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store: Store, config: ClusterConfig) -> Obj:
-    """Return the record that a shim runs a container by. Raise NotReadyError where something is missing."""
+def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], config: Config) -> Obj:
+    """Return the record that a shim runs a container by. Raise NotReadyError where a mount cannot be made."""
     folder = config.pod(pod["metadata"]["uid"]).container(container["name"])
-    declared = declared_environment(pod, container, store)
     python = make_environment(folder, config.python)
-    variables = base_environment(pod) | python_variables(python, config.python) | _image_variables(container, config)
-    env = variables | declared | gpu_environment(pod, container)
-    argv = [expand(word, env) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
-    if not argv:
-        message = "the container names no command, and on the local cluster no image brings one"
-        raise NotReadyError("CreateContainerError", "Failed", f"Error: {message}")
-    mounts = [*container_mounts(container, volumes, pod, env), _termination_log(container, folder)]
-    if config.isolation != PATHS:
-        mounts += python_mounts(python, mounts, config)
-    spec = {"argv": argv, "env": env, "cwd": container.get("workingDir") or str(folder / records.WORK)}
-    if config.isolation != PATHS:
-        spec = _with_working_folder(spec, mounts, folder, config)
-    else:
+    declared = declared_environment(container)
+    env = {
+        **config.environment,
+        "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"],
+        **python_variables(python, config),
+        **_image_variable(container, config),
+        **declared,
+        **gpu_environment(pod, container),
+    }
+    mounts = [*container_mounts(container, volumes, pod), _termination_log(container, folder)]
+    spec: Obj = {
+        "argv": [expand(word, env) for word in [*container.get("command", ()), *container.get("args", ())]],
+        "env": env,
+        "cwd": container.get("workingDir") or str(folder / records.WORK),
+    }
+    if config.isolation == PATHS:
         spec = _rewritten(spec, mounts, folder)
+    else:
+        mounts += python_mounts(python, mounts, config)
+        spec = _with_working_folder(spec, mounts, folder, config)
     if "PATH" not in declared:
         # The machine's own search path is no path of the container's, even where a volume has the same name.
         spec["env"]["PATH"] = env["PATH"]
@@ -49,13 +53,50 @@ def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], store:
         "root": str(config.root),
         "mounts": mounts,
         "hidden": [str(each) for each in config.hidden],
-        "memory": whole(limit_of(container, "memory")),
+        "memory": limit_of(container, "memory"),
     }
 
 
-def _image_variables(container: Obj, config: ClusterConfig) -> dict[str, str]:
-    """Name the image that is not run, for whoever is to say so in the run's own log."""
-    return {} if container["image"] in config.provided else {NOT_RUN: container["image"]}
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """Replace each `$(NAME)` that is known; `$$` is a `$`, an unknown name stays as it is."""
+    return _REFERENCE.sub(lambda match: env.get(match[1], match[0]) if match[1] else "$", text)
+
+
+def declared_environment(container: Obj) -> dict[str, str]:
+    """Return what the pod says; a value may name variables that stand before it."""
+    env: dict[str, str] = {}
+    for variable in container.get("env") or []:
+        env[variable["name"]] = expand(variable.get("value", ""), env)
+    return env
+
+
+def gpu_environment(pod: Obj, container: Obj) -> dict[str, str]:
+    """Return what makes CUDA see the pod's own GPUs and no other, none for a container that asked for none."""
+    first = 0
+    for other in pod["spec"]["containers"]:
+        if other["name"] == container["name"]:
+            break
+        first += limit_of(other, GPU)
+    return {"CUDA_VISIBLE_DEVICES": ",".join(gpus_held(pod)[first : first + limit_of(container, GPU)])}
+
+
+def rewriter(mounts: Sequence[Mount]) -> Callable[[str], str]:
+    """Return a function that puts the folder behind a mount wherever a text names its path.
+
+    For machines that allow no mount namespace.
+    """
+    folders = {mount["target"]: mount["source"] for mount in mounts}
+    if not folders:
+        return lambda text: text
+    longest_first = sorted(folders, key=len, reverse=True)
+    pattern = re.compile(f"{_BEFORE}({'|'.join(map(re.escape, longest_first))}){_AFTER}")
+    return lambda text: pattern.sub(lambda match: folders[match[1]], text)
+
+
+def _image_variable(container: Obj, config: Config) -> dict[str, str]:
+    """Name the image that is not run, for whoever wants to say so in the container's own log."""
+    named = config.image_variable and container["image"] not in config.provided
+    return {config.image_variable: container["image"]} if named else {}
 
 
 def _termination_log(container: Obj, folder: Path) -> Mount:
@@ -63,7 +104,7 @@ def _termination_log(container: Obj, folder: Path) -> Mount:
     return Mount(source=str(folder / records.TERMINATION_LOG), target=target, readOnly=False)
 
 
-def _with_working_folder(spec: Obj, mounts: list[Mount], folder: Path, config: ClusterConfig) -> Obj:
+def _with_working_folder(spec: Obj, mounts: list[Mount], folder: Path, config: Config) -> Obj:
     """Make the working folder appear in the namespace where neither the machine nor a mount has it."""
     cwd = spec["cwd"]
     mounted = _is_mounted(cwd, mounts)
@@ -88,5 +129,5 @@ def _is_mounted(path: str, mounts: list[Mount]) -> bool:
     return any(path == mount["target"] or path.startswith(mount["target"] + "/") for mount in mounts)
 
 
-def _is_hidden(path: str, config: ClusterConfig) -> bool:
+def _is_hidden(path: str, config: Config) -> bool:
     return any(Path(path).is_relative_to(folder) for folder in config.hidden)

@@ -8,9 +8,9 @@ import time
 from localkube.config import NODE
 from localkube.objects import Key, Obj, key_of
 from localkube.store import Store
-from localkube.timestamps import parse, seconds
+from localkube.values import parse_time, seconds
 
-_KEPT_SECONDS = 3600.0
+_MAX_AGE_SECONDS = 3600.0
 
 
 class Events:
@@ -54,22 +54,21 @@ class Events:
 
     def _same(self, about: Obj, reason: str, message: str) -> Key | None:
         for event in reversed(self._store.all("events", about["namespace"])):
-            if event["involvedObject"].get("uid") == about["uid"] and event.get("reason") == reason:
-                return key_of("events", event) if event.get("message") == message else None
+            if event["involvedObject"]["uid"] == about["uid"] and event["reason"] == reason:
+                return key_of("events", event) if event["message"] == message else None
         return None
 
     def _forget_old(self) -> None:
-        """Events lie in memory, oldest first: drop those of more than an hour ago."""
-        limit = (time.time() - _KEPT_SECONDS) * 1e9
+        """Events lie in memory, oldest first: drop those that last happened more than an hour ago."""
+        limit = (time.time() - _MAX_AGE_SECONDS) * 1e9
         for event in self._store.all("events"):
-            last = event.get("lastTimestamp")
-            if not last or parse(last) >= limit:
+            if parse_time(event["lastTimestamp"]) >= limit:
                 break
             self._store.remove(key_of("events", event))
 
 
 def _repeat(event: Obj) -> None:
-    event["count"] = event.get("count", 1) + 1
+    event["count"] += 1
     event["lastTimestamp"] = seconds()
 
 

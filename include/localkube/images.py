@@ -10,7 +10,7 @@ from typing import NamedTuple
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d+)?"
 _REFERENCE = re.compile(
-    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::(?P<tag>\w[\w.-]{{0,127}}))?(?P<digest>@sha256:[0-9a-f]{{64}})?", re.ASCII
+    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::(?P<tag>\w[\w.-]{{0,127}}))?(?:@sha256:[0-9a-f]{{64}})?", re.ASCII
 )
 MISSING_TAG = "missing"
 
@@ -39,9 +39,3 @@ def problem_of(image: str, policy: str, missing: Iterable[str]) -> ImageProblem 
         return ImageProblem("ErrImageNeverPull", "ErrImageNeverPull", message, message)
     message = f'failed to pull and unpack image "{image}": not found'
     return ImageProblem("ErrImagePull", "ImagePullBackOff", message, f'Back-off pulling image "{image}": {message}')
-
-
-def has_moving_tag(image: str) -> bool:
-    """Return whether a reference names no version or `latest`, so that the API would pull it every time."""
-    match = _REFERENCE.fullmatch(image)
-    return match is not None and match["tag"] in (None, "latest") and not match["digest"]

@@ -8,13 +8,13 @@ import shutil
 import time
 from collections.abc import Callable
 
-from localkube.config import ClusterConfig
+from localkube.config import Config
 from localkube.events import Events
 from localkube.objects import Key, Obj, is_deleted, is_finished, key_of
 from localkube.podlife import PodLife
 from localkube.runtime import Shims
 from localkube.store import Store
-from localkube.timestamps import parse, seconds
+from localkube.values import parse_time, seconds
 
 # As under a real kubelet, a deleted pod shows its last phase for a moment; clients rely on seeing it.
 _SHOWN_SECONDS = 1.0
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 class Kubelet:
     """`on_freed` is called whenever a pod may have given GPUs back."""
 
-    def __init__(self, store: Store, config: ClusterConfig, events: Events, on_freed: Callable[[], None]) -> None:
+    def __init__(self, store: Store, config: Config, events: Events, on_freed: Callable[[], None]) -> None:
         self._store = store
         self._config = config
         self._events = events
@@ -39,7 +39,7 @@ class Kubelet:
         life = PodLife(key, self._store, self._shims, self._events, self._config)
         self._lives[uid] = life
         if is_deleted(pod):
-            life.stop(parse(pod["metadata"]["deletionTimestamp"]) / 1e9 - time.time())
+            life.stop(parse_time(pod["metadata"]["deletionTimestamp"]) / 1e9 - time.time())
         self._keep(asyncio.create_task(self._live(key, uid, life)))
 
     def delete(self, key: Key, grace_seconds: int | None) -> Obj:
@@ -63,7 +63,7 @@ class Kubelet:
             if pod["spec"].get("nodeName") and (not is_finished(pod) or is_deleted(pod)):
                 self.start(pod)
         known = {pod["metadata"]["uid"] for pod in pods}
-        for folder in (self._config.folder / "pods").glob("*"):
+        for folder in self._config.pods.glob("*"):
             if folder.name not in known:
                 self._discard(folder.name)
 
@@ -77,7 +77,7 @@ class Kubelet:
         try:
             await life.run()
         except Exception:  # noqa: BLE001 - one broken pod must not take the others along
-            _log.exception("the life of pod %s/%s broke off", key.namespace, key.name)
+            _log.exception("pod %s/%s failed", key.namespace, key.name)
             life.kill()
             self._fail(key, uid)
         self._on_freed()
@@ -91,7 +91,7 @@ class Kubelet:
     def _fail(self, key: Key, uid: str) -> None:
         pod = self._store.find(key)
         if pod is not None and pod["metadata"]["uid"] == uid:
-            fault = {"phase": "Failed", "reason": "LocalClusterError", "message": "The local cluster broke down on it."}
+            fault = {"phase": "Failed", "reason": "LocalkubeError", "message": "localkube failed on this pod."}
             self._store.modify(key, lambda new: new["status"].update(fault))
 
     def _remove(self, key: Key, uid: str) -> None:

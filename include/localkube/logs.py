@@ -10,8 +10,7 @@ from io import FileIO
 from pathlib import Path
 
 from localkube import records
-from localkube.logfile import FILES
-from localkube.timestamps import nanoseconds
+from localkube.values import nanoseconds
 
 _BLOCK = 256 * 1024
 _FOLLOW_SECONDS = 0.1
@@ -25,7 +24,6 @@ class LogQuery:
     timestamps: bool = False
     since: int | None = None
     tail: int | None = None
-    limit_bytes: int | None = None
 
 
 async def read_log(folder: Path, query: LogQuery, is_over: Callable[[], bool]) -> AsyncIterator[bytes]:
@@ -37,7 +35,7 @@ async def read_log(folder: Path, query: LogQuery, is_over: Callable[[], bool]) -
     show = _Formatter(query)
     file = _start(folder, query.tail)
     try:
-        while not show.is_full:
+        while True:
             over = is_over()
             if text := show(file.read(_BLOCK)):
                 yield text
@@ -69,21 +67,12 @@ class _Formatter:
     def __init__(self, query: LogQuery) -> None:
         self._query = query
         self._since = b"" if query.since is None else nanoseconds(query.since).encode()
-        self._left = query.limit_bytes
         self._rest = b""
         self._within_line = False
 
-    @property
-    def is_full(self) -> bool:
-        return self._left is not None and self._left <= 0
-
     def __call__(self, block: bytes) -> bytes:
         *lines, self._rest = (self._rest + block).split(b"\n")
-        text = b"".join(self._pieces(lines))
-        if self._left is not None:
-            text = text[: self._left]
-            self._left -= len(text)
-        return text
+        return b"".join(self._pieces(lines))
 
     def _pieces(self, lines: list[bytes]) -> Iterator[bytes]:
         for line in lines:
@@ -98,7 +87,7 @@ class _Formatter:
 def _files(folder: Path) -> list[Path]:
     """Return a log's files, newest first."""
     path = folder / records.LOG
-    return [path, *(path.with_name(f"{records.LOG}.{number}") for number in range(1, FILES))]
+    return [path, *(path.with_name(f"{records.LOG}.{number}") for number in range(1, records.MAX_FILES))]
 
 
 def _start(folder: Path, tail: int | None) -> FileIO:

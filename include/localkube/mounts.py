@@ -189,8 +189,8 @@ def _write(path: str, text: str) -> None:
 def _try() -> None:
     """Build a namespace with two mounts, to see whether this machine allows it: `mounts.py ROOT user|root`."""
     root, who = sys.argv[1:]
-    folder = Mount(source=os.path.dirname(root), target="/trainyard-probe/folder", readOnly=True)
-    file = Mount(source=__file__, target="/dev/trainyard-probe", readOnly=False)
+    folder = Mount(source=os.path.dirname(root), target="/localkube-probe/folder", readOnly=True)
+    file = Mount(source=__file__, target="/dev/localkube-probe", readOnly=False)
     enter(root, [folder, file], who == "user")
     os.stat(folder["target"])
     os.stat(file["target"])

@@ -7,35 +7,39 @@ import signal
 import time
 
 from localkube import records, runtime
-from localkube.config import ClusterConfig
-from localkube.containerfiles import container_record
+from localkube.config import Config
 from localkube.containerspec import container_spec
+from localkube.errors import NotReadyError
 from localkube.events import Events
 from localkube.images import problem_of
-from localkube.objects import Key, Obj, containers_of, is_finished, is_sidecar
-from localkube.podstatus import ContainerRecord, Waiting, final_phase, update_status
+from localkube.objects import Key, Obj, is_finished
+from localkube.podstatus import ContainerRecord, Waiting, container_record, final_phase, update_status
 from localkube.store import Store
-from localkube.timestamps import parse, seconds
-from localkube.volumes import Volumes
-from localkube.waiting import NotReadyError
+from localkube.values import parse_time, seconds
+from localkube.volumes import make_volumes
 
 _BACK_OFF_SECONDS = 1.0
-_RETRY_SECONDS = 60.0
+_RETRY_SECONDS = 10.0
+_SHUT_DOWN = "Terminated"
+_LATE = "DeadlineExceeded"
+_MESSAGES = {
+    _LATE: "Pod was active on the node longer than the specified deadline",
+    _SHUT_DOWN: "Pod was terminated in response to imminent node shutdown.",
+}
 
 
 class PodLife:
     """Runs one pod to its end; made anew for each pod that a restarted server finds under way."""
 
-    def __init__(self, key: Key, store: Store, shims: runtime.Shims, events: Events, config: ClusterConfig) -> None:
+    def __init__(self, key: Key, store: Store, shims: runtime.Shims, events: Events, config: Config) -> None:
         self._key = key
         self._store = store
         self._shims = shims
         self._events = events
-        self._volumes = Volumes(config, store)
         pod = store.get(key)
         self._folder = config.pod(pod["metadata"]["uid"])
         self._config = config
-        self._containers: list[Obj] = containers_of(pod)
+        self._containers: list[Obj] = pod["spec"]["containers"]
         self._waiting: dict[str, Waiting] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
         self._launching: asyncio.Task[None] | None = None
@@ -47,7 +51,7 @@ class PodLife:
     def _interruption(self) -> str:
         """Return the reason that a kubelet gives after its node was shut down beneath the pod; empty if it was not."""
         folders = (self._folder.container(each["name"]) for each in self._containers)
-        return SHUT_DOWN if any(records.read(str(folder), records.SHUTDOWN) for folder in folders) else ""
+        return _SHUT_DOWN if any(records.read(str(folder), records.SHUTDOWN) for folder in folders) else ""
 
     async def run(self) -> None:
         """Run the pod until all its processes have ended and its status says so."""
@@ -60,7 +64,7 @@ class PodLife:
             work.cancel()
             if self._launching:
                 await self._launching
-            # Sidecars still run at the end of the work, everything does at a stop.
+            # Nothing runs any more at the end of the work, unless it failed; at a stop all may.
             await self._end_containers()
             if not self._stop.is_set():
                 work.result()
@@ -98,20 +102,13 @@ class PodLife:
                 self._follow(container)
 
     async def _work(self) -> None:
-        """Start the init containers one by one, then all others; return when the pod's work is done or failed."""
+        """Start the containers; return when all have ended."""
         if self._stop.is_set():
             return
-        spec = self._store.get(self._key)["spec"]
-        for container in spec.get("initContainers") or []:
-            await self._start(container)
-            if not is_sidecar(container):
-                await asyncio.shield(self._ends[container["name"]])
-                if not self._succeeded(container):
-                    return
-        for container in spec["containers"]:
+        for container in self._containers:
             await self._start(container)
         self._sync("Running")
-        await asyncio.gather(*(asyncio.shield(self._ends[container["name"]]) for container in spec["containers"]))
+        await asyncio.gather(*(asyncio.shield(end) for end in self._ends.values()))
 
     async def _start(self, container: Obj) -> None:
         """Start a container unless it was begun before, waiting for what it needs."""
@@ -162,34 +159,16 @@ class PodLife:
         await asyncio.Event().wait()
 
     async def _prepared(self, container: Obj) -> Obj:
-        """Return the container's spec once everything it names is there."""
+        """Return the container's spec once its volumes are there."""
         while True:
             pod = self._store.get(self._key)
             try:
-                volumes = await asyncio.to_thread(self._volumes.prepare, pod)
-                return container_spec(pod, container, volumes, self._store, self._config)
+                volumes = await asyncio.to_thread(make_volumes, self._config, pod)
+                return container_spec(pod, container, volumes, self._config)
             except NotReadyError as error:
-                problem = error
-            except OSError as error:
-                problem = NotReadyError("ContainerCreating", "FailedMount", f"a volume cannot be made: {error}")
-            self._warn(problem.event, problem.message, container)
-            self._wait_for(container, Waiting(problem.waiting, problem.message))
-            await self._objects_changed()
-
-    async def _objects_changed(self) -> None:
-        """Wait for a change to what a pod may name, or for the time of the next try."""
-        kinds = ("secrets", "configmaps", "persistentvolumeclaims")
-        end = time.monotonic() + _RETRY_SECONDS
-        with self._store.listening() as changed:
-            while (left := end - time.monotonic()) > 0:
-                known = self._store.version
-                changed.clear()
-                try:
-                    await asyncio.wait_for(changed.wait(), left)
-                except TimeoutError:
-                    return
-                if any(change.version > known and change.plural in kinds for change in self._store.history):
-                    return
+                self._warn("FailedMount", error.message, container)
+                self._wait_for(container, Waiting(message=error.message))
+            await asyncio.sleep(_RETRY_SECONDS)
 
     # The end
 
@@ -198,9 +177,9 @@ class PodLife:
         allowed = pod["spec"].get("activeDeadlineSeconds")
         if allowed is None:
             return
-        await asyncio.sleep(parse(pod["status"]["startTime"]) / 1e9 + allowed - time.time())
-        self._event("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
-        self.stop(pod["spec"]["terminationGracePeriodSeconds"], "DeadlineExceeded")
+        await asyncio.sleep(parse_time(pod["status"]["startTime"]) / 1e9 + allowed - time.time())
+        self._event(_LATE, _MESSAGES[_LATE])
+        self.stop(pod["spec"]["terminationGracePeriodSeconds"], _LATE)
 
     async def _end_containers(self) -> None:
         """End what still runs: SIGTERM, and SIGKILL when the grace is over."""
@@ -240,10 +219,6 @@ class PodLife:
 
     # The status
 
-    def _succeeded(self, container: Obj) -> bool:
-        record = self._records()[container["name"]]
-        return record.exited is not None and record.exited["exitCode"] == 0
-
     def _records(self) -> dict[str, ContainerRecord]:
         return {each["name"]: self._record(each) for each in self._containers if self._is_known(each)}
 
@@ -268,7 +243,7 @@ class PodLife:
             if phase:
                 pod["status"]["phase"] = phase
             if self._reason:
-                pod["status"] |= {"reason": self._reason, "message": _REASONS.get(self._reason, "")}
+                pod["status"] |= {"reason": self._reason, "message": _MESSAGES.get(self._reason, "")}
 
         self._store.modify(self._key, change)
 
@@ -279,10 +254,3 @@ class PodLife:
     def _warn(self, reason: str, message: str, container: Obj | None = None) -> None:
         if (pod := self._store.find(self._key)) is not None:
             self._events.warning(pod, reason, message, container["name"] if container else "")
-
-
-SHUT_DOWN = "Terminated"
-_REASONS = {
-    "DeadlineExceeded": "Pod was active on the node longer than the specified deadline",
-    SHUT_DOWN: "Pod was terminated in response to imminent node shutdown.",
-}

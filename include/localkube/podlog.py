@@ -1,4 +1,4 @@
-"""The log of a container over the API."""
+"""The log of a container over the API, and which container a request means."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from localkube import runtime
-from localkube.config import ClusterConfig
+from localkube.config import Config
+from localkube.errors import bad_request
 from localkube.logs import LogQuery, read_log
-from localkube.objects import Key, Obj, containers_of
-from localkube.requests import flag, number
-from localkube.status import bad_request
+from localkube.objects import Key, Obj
+from localkube.podstatus import container_state
+from localkube.resources import flag, number
 from localkube.store import Store
-from localkube.timestamps import parse
+from localkube.values import parse_time
 
 
 class PodLog:
-    def __init__(self, store: Store, config: ClusterConfig) -> None:
+    """Serves `…/pods/NAME/log`."""
+
+    def __init__(self, store: Store, config: Config) -> None:
         self._store = store
         self._config = config
 
@@ -35,14 +38,14 @@ class PodLog:
             return PlainTextResponse("")
         folder = self._config.pod(pod["metadata"]["uid"]).container(container)
         if not runtime.is_begun(folder):
-            reason = _waiting_reason(pod, container)
+            reason = container_state(pod, container).get("waiting", {}).get("reason", "ContainerCreating")
             raise bad_request(f'container "{container}" in pod "{key.name}" is waiting to start: {reason}')
         return self._stream(key, pod["metadata"]["uid"], container, folder, query)
 
     def _stream(self, key: Key, uid: str, container: str, folder: Path, query: LogQuery) -> Response:
         def is_over() -> bool:
             pod = self._store.find(key)
-            return pod is None or pod["metadata"]["uid"] != uid or "terminated" in _state(pod, container)
+            return pod is None or pod["metadata"]["uid"] != uid or "terminated" in container_state(pod, container)
 
         return StreamingResponse(read_log(folder, query, is_over), media_type="text/plain")
 
@@ -53,7 +56,7 @@ def chosen_container(pod: Obj, wanted: str) -> str:
     name = pod["metadata"]["name"]
     if not wanted and len(names) > 1:
         raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]")
-    if wanted and wanted not in [container["name"] for container in containers_of(pod)]:
+    if wanted and wanted not in names:
         raise bad_request(f"container {wanted} is not valid for pod {name}")
     return wanted or names[0]
 
@@ -64,7 +67,6 @@ def _query(request: Request) -> LogQuery:
         timestamps=flag(request, "timestamps"),
         since=_since(request),
         tail=number(request, "tailLines"),
-        limit_bytes=number(request, "limitBytes"),
     )
 
 
@@ -74,18 +76,6 @@ def _since(request: Request) -> int | None:
         return time.time_ns() - ago * 1_000_000_000
     moment = request.query_params.get("sinceTime")
     try:
-        return parse(moment) if moment else None
+        return parse_time(moment) if moment else None
     except ValueError as error:
         raise bad_request(f"invalid sinceTime: {error}") from None
-
-
-def _state(pod: Obj, container: str) -> Obj:
-    status = pod["status"]
-    for each in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-        if each["name"] == container:
-            return each["state"]
-    return {}
-
-
-def _waiting_reason(pod: Obj, container: str) -> str:
-    return _state(pod, container).get("waiting", {}).get("reason", "ContainerCreating")

@@ -1,13 +1,18 @@
-"""A pod's status from its spec and its containers' records: values in, values out."""
+"""A pod's status, from its spec and from what its containers' folders say of their starts and ends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
-from localkube.objects import Obj, is_sidecar
-from localkube.timestamps import seconds
+from localkube import records
+from localkube.logs import last_text
+from localkube.objects import Obj, set_condition
+
+_MAX_MESSAGE_BYTES = 4096
+_LOG_LINES, _LOG_BYTES = 80, 2048
 
 
 class Waiting(NamedTuple):
@@ -22,7 +27,7 @@ _CREATING = Waiting()
 
 @dataclass(frozen=True)
 class ContainerRecord:
-    """What is known of a container: the records of its start and end, and its last words."""
+    """What is known of a container: the records of its start and end, and its termination message."""
 
     started: Obj | None = None
     exited: Obj | None = None
@@ -33,59 +38,50 @@ class ContainerRecord:
 _NOTHING = ContainerRecord()
 
 
-def update_status(pod: Obj, records: Mapping[str, ContainerRecord]) -> None:
+def container_record(folder: Path, container: Obj, waiting: Waiting) -> ContainerRecord:
+    """Read what is known of a container; `waiting` is why it has not started, if it has not."""
+    exited = records.read(str(folder), records.EXITED)
+    message = _termination_message(folder, container, exited) if exited else ""
+    return ContainerRecord(records.read(str(folder), records.STARTED), exited, message, waiting)
+
+
+def update_status(pod: Obj, known: Mapping[str, ContainerRecord]) -> None:
     """Bring the container statuses and conditions of a pod that has a node up to date, in place."""
-    status, spec = pod["status"], pod["spec"]
-    uid = pod["metadata"]["uid"]
-    inits = spec.get("initContainers") or []
-    if inits:
-        status["initContainerStatuses"] = [_container(each, records.get(each["name"], _NOTHING), uid) for each in inits]
-    initialized = all(_init_done(each, records.get(each["name"], _NOTHING)) for each in inits)
-    default = _NOTHING if initialized else ContainerRecord(waiting=Waiting("PodInitializing"))
-    status["containerStatuses"] = [
-        _container(each, records.get(each["name"], default), uid) for each in spec["containers"]
-    ]
-    ready = all(each["ready"] for each in status["containerStatuses"])
-    set_condition(pod, "Initialized", initialized)
+    uid, containers = pod["metadata"]["uid"], pod["spec"]["containers"]
+    statuses = [_container(each, known.get(each["name"], _NOTHING), uid) for each in containers]
+    pod["status"]["containerStatuses"] = statuses
+    ready = all(each["ready"] for each in statuses)
+    set_condition(pod, "Initialized", True)
     set_condition(pod, "Ready", ready, "" if ready else "ContainersNotReady")
     set_condition(pod, "ContainersReady", ready, "" if ready else "ContainersNotReady")
 
 
-def set_condition(pod: Obj, kind: str, true: bool, reason: str = "", message: str = "") -> None:
-    """Set one condition in place; its transition time moves only when it turns."""
-    conditions = pod["status"].setdefault("conditions", [])
-    old = next((each for each in conditions if each["type"] == kind), None)
-    word = "True" if true else "False"
-    turned = old is None or old["status"] != word
-    new = {
-        "type": kind,
-        "status": word,
-        "lastProbeTime": None,
-        "lastTransitionTime": seconds() if turned or old is None else old["lastTransitionTime"],
-        **({"reason": reason} if reason else {}),
-        **({"message": message} if message else {}),
-    }
-    if old is None:
-        conditions.append(new)
-    else:
-        conditions[conditions.index(old)] = new
-
-
-def final_phase(pod: Obj, records: Mapping[str, ContainerRecord]) -> str:
+def final_phase(pod: Obj, known: Mapping[str, ContainerRecord]) -> str:
     """Return the phase of a pod whose containers have ended or never will start."""
-    ends = [records.get(each["name"], _NOTHING).exited for each in pod["spec"]["containers"]]
+    ends = [known.get(each["name"], _NOTHING).exited for each in pod["spec"]["containers"]]
     return "Succeeded" if all(end is not None and end["exitCode"] == 0 for end in ends) else "Failed"
 
 
-def _init_done(container: Obj, record: ContainerRecord) -> bool:
-    if is_sidecar(container):
-        return record.started is not None
-    return record.exited is not None and record.exited["exitCode"] == 0
+def container_state(pod: Obj, container: str) -> Obj:
+    """Return the state of a container as the pod's status tells it, empty where it tells none."""
+    statuses = pod["status"].get("containerStatuses", [])
+    return next((each["state"] for each in statuses if each["name"] == container), {})
+
+
+def _termination_message(folder: Path, container: Obj, exited: Obj) -> str:
+    """Return what the program wrote to the file for it, else, if the pod asks for it, the log's end."""
+    path = folder / records.TERMINATION_LOG
+    written = path.read_bytes()[:_MAX_MESSAGE_BYTES].decode(errors="replace") if path.exists() else ""
+    wants_log = container.get("terminationMessagePolicy") == "FallbackToLogsOnError"
+    if written or not wants_log or exited["exitCode"] == 0:
+        return written
+    return last_text(folder, _LOG_LINES, _LOG_BYTES)
 
 
 def _container(container: Obj, record: ContainerRecord, uid: str) -> Obj:
-    state = _state(record, f"trainyard://{uid}/{container['name']}")
-    begun = {"containerID": f"trainyard://{uid}/{container['name']}"} if record.started or record.exited else {}
+    container_id = f"localkube://{uid}/{container['name']}"
+    state = _state(record, container_id)
+    begun = {"containerID": container_id} if record.started or record.exited else {}
     return {
         "name": container["name"],
         "image": container["image"],

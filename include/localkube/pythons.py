@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from localkube.config import ClusterConfig
+from localkube.config import Config
 from localkube.mounts import Mount
 
 FOLDER = "python"
@@ -38,19 +38,15 @@ def make_environment(container: Path, base: Path | None) -> Path:
     return environment
 
 
-def python_variables(environment: Path, base: Path | None) -> dict[str, str]:
-    """Return what makes every `python`, `pip` and installed command the environment's, and none the service's."""
-    own = {Path(sys.executable).parent, Path(sys.prefix) / "bin"} if sys.prefix != sys.base_prefix else set()
-    machine = [each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(each) not in own]
-    brought = [str(base / "bin")] if base else []
-    return {
-        "PATH": os.pathsep.join([str(environment / "bin"), *brought, *machine]),
-        "VIRTUAL_ENV": str(environment),
-    }
+def python_variables(environment: Path, config: Config) -> dict[str, str]:
+    """Return what makes every `python`, `pip` and installed command the environment's."""
+    below = [str(config.python / "bin")] if config.python else []
+    path = [str(environment / "bin"), *below, *filter(None, [config.environment.get("PATH")])]
+    return {"PATH": os.pathsep.join(path), "VIRTUAL_ENV": str(environment)}
 
 
-def python_mounts(environment: Path, mounts: list[Mount], config: ClusterConfig) -> list[Mount]:
-    """Return the mounts by which a container sees its environment, and the service's own only to read.
+def python_mounts(environment: Path, mounts: list[Mount], config: Config) -> list[Mount]:
+    """Return the mounts by which a container sees its environment, and this program's own only to read.
 
     The machine's Python is mounted where a volume or a hidden folder would hide it, as in a checkout below /tmp.
     """
@@ -62,7 +58,7 @@ def python_mounts(environment: Path, mounts: list[Mount], config: ClusterConfig)
     ]
 
 
-def _is_covered(path: str, mounts: list[Mount], config: ClusterConfig) -> bool:
+def _is_covered(path: str, mounts: list[Mount], config: Config) -> bool:
     covers: list[Mapping[str, object]] = [*mounts]
     folders = [str(mount["target"]) for mount in covers] + [str(each) for each in config.hidden]
     return any(Path(path).is_relative_to(folder) for folder in folders)

@@ -1,36 +1,24 @@
-"""The verbs on objects: create, get, list, watch, patch, update, delete."""
+"""The verbs on objects: get, list, watch; and on pods create, patch, delete and evict."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from localkube import status
-from localkube.admission import object_causes, pod_causes
-from localkube.config import GPU_ANNOTATION
-from localkube.defaults import new_object, new_pod, with_name
+from localkube import errors
+from localkube.changes import new_pod, patched
 from localkube.kubelet import Kubelet
-from localkube.objects import Key, Kind, Obj, key_of
-from localkube.patching import patched, replacement
-from localkube.requests import (
-    flag,
-    is_dry_run,
-    json_body,
-    kind_of,
-    number,
-    object_body,
-    wants_table,
-)
-from localkube.selection import Test, both
-from localkube.shape import OTHER, POD, check_shape, known_fields
+from localkube.listing import Test, selection, table
+from localkube.objects import KINDS, Key, Kind, Obj, is_finished, key_of, set_condition
 from localkube.store import Store
-from localkube.tables import table
+from localkube.validation import checked_pod
 from localkube.watch import WatchRequest, watch
 
-_SERVER_FIELDS = ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "selfLink", "managedFields")
+_MAX_BODY = 3 * 1024 * 1024  # what a real API server takes
 
 
 class Resources:
@@ -43,179 +31,192 @@ class Resources:
 
     async def collection(self, request: Request) -> Response:
         """Answer requests to all objects of a kind."""
-        kind = kind_of(request)
+        kind = _kind_of(request)
         if request.method == "POST":
             return await self._create(kind, request)
         if request.method == "DELETE":
             return await self._delete_all(kind, request)
+        _allow(kind, "list" if request.method == "GET" else "update")
         return self._watch(kind, request) if flag(request, "watch") else self._list(kind, request)
 
     async def item(self, request: Request) -> Response:
         """Answer requests to one object."""
-        kind = kind_of(request)
+        kind = _kind_of(request)
         key = Key(kind.plural, request.path_params.get("namespace", ""), request.path_params["name"])
         obj = self._store.get(key)
         if request.method == "GET":
-            shown = self._shown(kind, request)(obj) if wants_table(request) else obj
-            return JSONResponse(shown)
+            return JSONResponse(self._shown(kind, request)(obj))
         if request.method == "DELETE":
-            options = await json_body(request) or {}
-            return JSONResponse(self._delete(kind, obj, request, options))
+            _allow(kind, "delete")
+            return JSONResponse(self._delete(obj, request, await _options(request)))
         _allow(kind, "patch" if request.method == "PATCH" else "update")
-        return await self._change(kind, key, request)
+        return await self._patch(key, request)
 
-    # Create and change
+    async def evict(self, request: Request) -> Response:
+        """Answer `POST …/pods/NAME/eviction`: say in the pod's status why it goes, then delete it.
 
-    async def _create(self, kind: Kind, request: Request) -> Response:
-        _allow(kind, "create")
-        namespace = request.path_params.get("namespace", "")
-        obj = self._admitted(kind, namespace, await object_body(request), request)
-        if is_dry_run(request):
-            return JSONResponse(obj, 201)
-        created = self._store.create(kind.plural, obj)
-        if kind.plural == "pods":
-            self._schedule()
-        return JSONResponse(created, 201)
-
-    def _admitted(self, kind: Kind, namespace: str, body: Obj, request: Request) -> Obj:
-        """Return a sound new object, as it goes into the store. Raise ApiError 400, 404 or 422."""
-        shape = POD if kind.plural == "pods" else OTHER
-        check_shape(body, shape, strict=request.query_params.get("fieldValidation") == "Strict")
-        if body.get("kind", kind.name) != kind.name:
-            raise status.bad_request(f"the object is a {body['kind']}, the path takes a {kind.name}")
-        obj = with_name(known_fields(body, shape))
-        if kind.namespaced:
-            obj["metadata"] = {**obj["metadata"], "namespace": self._namespace(namespace, obj)}
-        for field in _SERVER_FIELDS:
-            obj["metadata"].pop(field, None)
-        causes = pod_causes(obj) if kind.plural == "pods" else object_causes(obj)
-        if causes:
-            raise status.invalid(kind.name, obj["metadata"].get("name", ""), causes)
-        return _new_pod(obj) if kind.plural == "pods" else new_object(kind.plural, obj)
-
-    def _namespace(self, wanted: str, obj: Obj) -> str:
-        named = obj["metadata"].get("namespace") or wanted
-        if named != wanted:
-            message = f"the namespace of the object ({named}) does not match the namespace on the request ({wanted})"
-            raise status.bad_request(message)
-        self._store.get(Key("namespaces", "", wanted))
-        return wanted
-
-    async def _change(self, kind: Kind, key: Key, request: Request) -> Response:
-        body = await json_body(request)
-        old = self._store.get(key)
-        if request.method == "PATCH":
-            new = patched(old, body, request.headers.get("content-type", ""))
-        elif isinstance(body, dict):
-            new = {**old, **{section: value for section, value in body.items() if section != "status"}}
-        else:
-            raise status.bad_request("the body is not an object")
-        shape = POD if kind.plural == "pods" else OTHER
-        check_shape(new, shape, strict=False)
-        new = replacement(kind.plural, old, known_fields(new, shape))
-        if causes := object_causes(new):
-            raise status.invalid(kind.name, key.name, causes)
-        if is_dry_run(request):
-            return JSONResponse(new)
-        return JSONResponse(self._store.modify(key, lambda obj: _become(obj, new)))
+        Budgets that could refuse it do not exist here. Raise ApiError 404 for a pod that is not there.
+        """
+        key = Key("pods", request.path_params["namespace"], request.path_params["name"])
+        options = (await object_body(request)).get("deleteOptions") or {}
+        pod = self._store.get(key)
+        _check_preconditions(key, pod, options)
+        if not (_is_dry_run(request) or options.get("dryRun")):
+            if not is_finished(pod):
+                self._store.modify(key, _mark_evicted)
+            self._kubelet.delete(key, options.get("gracePeriodSeconds"))
+        return JSONResponse({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201)
 
     # Read
 
     def _list(self, kind: Kind, request: Request) -> Response:
-        namespace = request.path_params.get("namespace", "")
-        matches = _selection(request)
-        found = [obj for obj in self._store.all(kind.plural, namespace) if matches(obj)]
-        if wants_table(request):
-            return JSONResponse(table(kind.plural, found, self._store.version, _include(request)))
+        found = self._selected(kind, request)
+        if _wants_table(request):
+            return JSONResponse(table(kind.plural, found, self._store.version))
+        return JSONResponse(self._list_of(kind, found))
+
+    def _list_of(self, kind: Kind, found: list[Obj]) -> Obj:
         metadata = {"resourceVersion": str(self._store.version)}
-        return JSONResponse({"kind": f"{kind.name}List", "apiVersion": "v1", "metadata": metadata, "items": found})
+        return {"kind": f"{kind.name}List", "apiVersion": "v1", "metadata": metadata, "items": found}
+
+    def _selected(self, kind: Kind, request: Request) -> list[Obj]:
+        matches = _test(request)
+        return [obj for obj in self._store.all(kind.plural, request.path_params.get("namespace", "")) if matches(obj)]
 
     def _watch(self, kind: Kind, request: Request) -> Response:
-        wanted = WatchRequest(
-            plural=kind.plural,
-            namespace=request.path_params.get("namespace", ""),
-            matches=_selection(request),
-            since=number(request, "resourceVersion") or 0,
-            bookmarks=flag(request, "allowWatchBookmarks"),
-            initial=flag(request, "sendInitialEvents"),
-            **({"seconds": float(limit)} if (limit := number(request, "timeoutSeconds")) else {}),
-        )
+        if flag(request, "sendInitialEvents"):
+            # This answer makes clients list first, and watch then.
+            raise errors.ApiError(422, "Invalid", "sendInitialEvents is not supported")
+        namespace, since = request.path_params.get("namespace", ""), number(request, "resourceVersion") or 0
+        wanted = WatchRequest(kind.plural, namespace, _test(request), since, number(request, "timeoutSeconds"))
         lines = watch(self._store, wanted, self._shown(kind, request))
         return StreamingResponse(lines, media_type="application/json")
 
     def _shown(self, kind: Kind, request: Request) -> Callable[[Obj], Obj]:
         """Return how this client wants to see an object: as it is, or as a table of one row."""
-        if not wants_table(request):
+        if not _wants_table(request):
             return lambda obj: obj
-        include = _include(request)
-        return lambda obj: table(kind.plural, [obj], self._store.version, include)
+        return lambda obj: table(kind.plural, [obj], self._store.version)
 
-    # Delete
+    # Write
+
+    async def _create(self, kind: Kind, request: Request) -> Response:
+        _allow(kind, "create")
+        namespace = request.path_params["namespace"]
+        self._store.get(Key("namespaces", "", namespace))
+        pod = new_pod(checked_pod(await object_body(request), namespace))
+        if _is_dry_run(request):
+            return JSONResponse(pod, 201)
+        created = self._store.create("pods", pod)
+        self._schedule()
+        return JSONResponse(created, 201)
+
+    async def _patch(self, key: Key, request: Request) -> Response:
+        patch, content_type = await object_body(request), request.headers.get("content-type", "")
+        new = patched(key.plural, self._store.get(key), patch, content_type)
+        if _is_dry_run(request):
+            return JSONResponse(new)
+        return JSONResponse(self._store.modify(key, lambda obj: obj.update(new)))
 
     async def _delete_all(self, kind: Kind, request: Request) -> Response:
         _allow(kind, "deletecollection")
-        options = await json_body(request) or {}
-        matches = _selection(request)
-        found = [obj for obj in self._store.all(kind.plural, request.path_params.get("namespace", "")) if matches(obj)]
-        for obj in found:
-            self._delete(kind, obj, request, options)
-        metadata = {"resourceVersion": str(self._store.version)}
-        return JSONResponse({"kind": f"{kind.name}List", "apiVersion": "v1", "metadata": metadata, "items": found})
+        options = await _options(request)
+        found = self._selected(kind, request)
+        for pod in found:
+            self._delete(pod, request, options)
+        return JSONResponse(self._list_of(kind, found))
 
-    def _delete(self, kind: Kind, obj: Obj, request: Request, options: Any) -> Obj:
-        _allow(kind, "delete")
-        if not isinstance(options, dict):
-            raise status.bad_request("the body is not an object")
-        key = key_of(kind.plural, obj)
-        check_preconditions(key, obj, options.get("preconditions") or {})
-        if kind.plural == "namespaces":
-            self._check_empty(key.name)
-        if is_dry_run(request) or options.get("dryRun"):
-            return obj
-        if kind.plural != "pods":
-            return status.success(kind.plural, self._store.remove(key))
+    def _delete(self, pod: Obj, request: Request, options: Obj) -> Obj:
+        key = key_of("pods", pod)
+        _check_preconditions(key, pod, options)
+        if _is_dry_run(request) or options.get("dryRun"):
+            return pod
         grace = number(request, "gracePeriodSeconds")
         return self._kubelet.delete(key, options.get("gracePeriodSeconds") if grace is None else grace)
 
-    def _check_empty(self, namespace: str) -> None:
-        """Deleting a namespace with all that is in it is a mistake more often than a wish."""
-        held = [plural for plural in ("pods", "secrets", "configmaps") if self._store.all(plural, namespace)]
-        if held or namespace == "default":
-            why = f"it still holds {', '.join(held)}" if held else "the local cluster keeps it"
-            raise status.conflict("namespaces", namespace, why)
+
+async def object_body(request: Request) -> Obj:
+    """Return the body. Raise ApiError 415 for protobuf and YAML, 413 for too much, 400 for no JSON object."""
+    body = await _json_body(request)
+    if not isinstance(body, dict):
+        raise errors.bad_request("the body is not an object")
+    return body
+
+
+def flag(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "").lower() in ("1", "true")
+
+
+def number(request: Request, name: str) -> int | None:
+    """Return a whole number of the query, None if it is not there. Raise ApiError 400 for another text."""
+    text = request.query_params.get(name)
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise errors.bad_request(f"invalid value for {name}: {text!r} is not a whole number")
+    return int(text)
+
+
+async def _json_body(request: Request) -> Any:
+    content_type = request.headers.get("content-type", "application/json")
+    if "json" not in content_type:
+        raise errors.ApiError(415, "UnsupportedMediaType", f"the body must be JSON, not {content_type}")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise errors.ApiError(413, "RequestEntityTooLarge", f"the body has more than {_MAX_BODY} bytes")
+    try:
+        return json.loads(body) if body.strip() else None
+    except (ValueError, RecursionError):
+        raise errors.bad_request("the body is not JSON") from None
+
+
+async def _options(request: Request) -> Obj:
+    """Return the options of a deletion, whose body may be missing."""
+    options = await _json_body(request) or {}
+    if not isinstance(options, dict):
+        raise errors.bad_request("the body is not an object")
+    return options
+
+
+def _kind_of(request: Request) -> Kind:
+    """Return the kind that the path names. Raise ApiError 404 for a kind or a place of it that there is not."""
+    kind = KINDS.get(request.path_params["plural"])
+    has_namespace = "namespace" in request.path_params
+    wants_one_namespace = "name" in request.path_params or request.method == "POST"
+    if kind is None or (has_namespace and not kind.namespaced):
+        raise errors.no_such_path()
+    if kind.namespaced and not has_namespace and wants_one_namespace:
+        raise errors.no_such_path()
+    return kind
 
 
 def _allow(kind: Kind, verb: str) -> None:
     if verb not in kind.verbs:
-        raise status.not_allowed(verb)
+        raise errors.not_allowed(verb)
 
 
-def _selection(request: Request) -> Test:
+def _test(request: Request) -> Test:
     parameters = request.query_params
-    return both(parameters.get("labelSelector", ""), parameters.get("fieldSelector", ""))
+    return selection(parameters.get("labelSelector", ""), parameters.get("fieldSelector", ""))
 
 
-def _include(request: Request) -> str:
-    return request.query_params.get("includeObject", "Metadata")
+def _wants_table(request: Request) -> bool:
+    return "as=Table" in request.headers.get("accept", "")
 
 
-def _new_pod(obj: Obj) -> Obj:
-    """Return a new pod on which nobody but the scheduler decides where it runs."""
-    pod = new_pod(obj)
-    pod["spec"].pop("nodeName", None)
-    (pod["metadata"].get("annotations") or {}).pop(GPU_ANNOTATION, None)
-    return pod
+def _is_dry_run(request: Request) -> bool:
+    return request.query_params.get("dryRun", "") == "All"
 
 
-def _become(obj: Obj, new: Obj) -> None:
-    obj.clear()
-    obj.update(new)
-
-
-def check_preconditions(key: Key, obj: Obj, preconditions: Obj) -> None:
+def _check_preconditions(key: Key, obj: Obj, options: Obj) -> None:
     """Raise ApiError 409 where an object is not the one, or not the version of it, that is to be deleted."""
-    for field in ("uid", "resourceVersion"):
-        wanted = preconditions.get(field)
-        if wanted and wanted != obj["metadata"][field]:
-            why = f"Precondition failed: {field} in precondition: {wanted}, in object meta: {obj['metadata'][field]}"
-            raise status.conflict(key.plural, key.name, why)
+    for field, wanted in (options.get("preconditions") or {}).items():
+        if wanted and wanted != (found := obj["metadata"].get(field)):
+            why = f"Precondition failed: {field} in precondition: {wanted}, in object meta: {found}"
+            raise errors.conflict(key.plural, key.name, why)
+
+
+def _mark_evicted(pod: Obj) -> None:
+    set_condition(pod, "DisruptionTarget", True, "EvictionByEvictionAPI", "Eviction API: evicting")

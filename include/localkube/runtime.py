@@ -1,22 +1,28 @@
-"""Containers as processes: starts their shims, waits for them, signals them. Knows folders and records, not pods."""
+"""Containers as processes: their shims started and waited for, signals sent, all of them ended.
+
+Knows folders and records, not objects.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from localkube import processes, records
 from localkube.objects import Obj
-from localkube.timestamps import nanoseconds
+from localkube.values import nanoseconds
 
 _PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 _SHIM = "localkube.shim"
 _POLL_SECONDS = 0.2
 _LOST_RECORD_SECONDS = 5.0
+_LOOK_SECONDS = 0.02
 
 
 class Shims:
@@ -39,8 +45,10 @@ class Shims:
         await _until_readable(read_end)
         os.close(read_end)
         if not is_begun(folder):
-            # Either a shim of before this server's restart holds the container, or this one broke down.
-            await _until(lambda: is_begun(folder) or (reaper.done() and not _lives(folder)), _LOST_RECORD_SECONDS)
+            # Either a shim of before this server's restart holds the container, or this one failed.
+            await _until(
+                lambda: is_begun(folder) or (reaper.done() and not _living(folder, records.SHIM)), _LOST_RECORD_SECONDS
+            )
 
 
 def _spawn(folder: Path, notify: int) -> subprocess.Popen[bytes]:
@@ -80,22 +88,18 @@ def is_ended(folder: Path) -> bool:
     return (folder / records.EXITED).exists()
 
 
-def is_running(folder: Path) -> bool:
-    return (folder / records.STARTED).exists() and not is_ended(folder)
-
-
 async def ended(folder: Path) -> None:
     """Wait until a container that was begun has ended; record the end of one whose shim was lost."""
     shim = records.read(str(folder), records.SHIM)
     if shim:
         await _gone(shim["pid"], shim["identity"])
     if not is_ended(folder):
-        await asyncio.to_thread(record_lost, folder)
+        await asyncio.to_thread(_record_lost, folder)
 
 
-def record_lost(folder: Path) -> None:
+def _record_lost(folder: Path) -> None:
     """End what a lost shim left behind and record that how the container ended is unknown."""
-    processes.kill_all(lambda: processes.marked(records.MARKER, records.marker(str(folder))))
+    _kill_marked(folder)
     message = "The shim of this container was lost, and with it how the container ended."
     unknown = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": message, "finishedAt": nanoseconds()}
     records.write(str(folder), records.EXITED, unknown)
@@ -110,15 +114,47 @@ def send(folder: Path, number: int) -> None:
 
 def main_process(folder: Path) -> int | None:
     """Return the pid of a running container's main process."""
-    started = records.read(str(folder), records.STARTED)
-    if started and not is_ended(folder) and processes.is_same(started["pid"], started["identity"]):
-        return started["pid"]
-    return None
+    return None if is_ended(folder) else _living(folder, records.STARTED)
 
 
-def _lives(folder: Path) -> bool:
-    shim = records.read(str(folder), records.SHIM)
-    return shim is not None and processes.is_same(shim["pid"], shim["identity"])
+def end_all_pods(folder: Path, grace_seconds: float) -> int:
+    """End all containers of the cluster in a folder and return how many pods had one running.
+
+    SIGTERM to each container, after the grace SIGKILL to all its processes. Their shims record the ends, so that a
+    later server knows them, and that the node was shut down. Stop the server first, else it starts the pods that
+    waited for these.
+    """
+    containers = [path.parent for path in (folder / "pods").glob(f"*/*/{records.SPEC}")]
+    running = [each for each in containers if _living(each, records.SHIM) or _living(each, records.STARTED)]
+    # A shim outlives its container for a moment.
+    interrupted = [each for each in running if not is_ended(each)]
+    for container in interrupted:
+        records.write(str(container), records.SHUTDOWN, {"at": time.time()})
+    for number, patience in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, _LOST_RECORD_SECONDS)):
+        for container in running:
+            send(container, number)
+        _wait_for_shims(running, patience)
+    for container in containers:
+        if shim := _living(container, records.SHIM):
+            processes.send(shim, signal.SIGKILL)
+        _kill_marked(container)
+    return len({container.parent for container in interrupted})
+
+
+def _wait_for_shims(containers: list[Path], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while any(_living(each, records.SHIM) for each in containers) and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
+
+
+def _kill_marked(folder: Path) -> None:
+    processes.kill_all(lambda: processes.marked(records.MARKER, records.marker(str(folder))))
+
+
+def _living(folder: Path, name: str) -> int | None:
+    """Return the pid of a record if that very process still runs: pids are given out again."""
+    record = records.read(str(folder), name)
+    return record["pid"] if record and processes.is_same(record["pid"], record["identity"]) else None
 
 
 async def _gone(pid: int, identity: str) -> None:

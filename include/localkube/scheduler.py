@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from localkube.admission import gpus_wanted
-from localkube.config import GPU_ANNOTATION, NODE, ClusterConfig
+from localkube.config import NODE, Config
 from localkube.events import Events
-from localkube.objects import Obj, is_finished, key_of
-from localkube.podstatus import set_condition
-from localkube.quantities import GPU
+from localkube.objects import GPU, GPU_ANNOTATION, Obj, gpus_held, gpus_wanted, is_finished, key_of, set_condition
 from localkube.store import Store
 
 _NO_GPU = f"0/1 nodes are available: 1 Insufficient {GPU}."
@@ -18,7 +15,7 @@ _NO_GPU = f"0/1 nodes are available: 1 Insufficient {GPU}."
 class Scheduler:
     """`start` is told of every pod that was given the node."""
 
-    def __init__(self, store: Store, config: ClusterConfig, events: Events, start: Callable[[Obj], None]) -> None:
+    def __init__(self, store: Store, config: Config, events: Events, start: Callable[[Obj], None]) -> None:
         self._store = store
         self._config = config
         self._events = events
@@ -45,10 +42,7 @@ class Scheduler:
         return [pod for pod in self._store.all("pods") if not pod["spec"].get("nodeName") and not is_finished(pod)]
 
     def _free_gpus(self) -> list[str]:
-        held: set[str] = set()
-        for pod in self._store.all("pods"):
-            if not is_finished(pod):
-                held.update(pod["metadata"].get("annotations", {}).get(GPU_ANNOTATION, "").split(","))
+        held = {gpu for pod in self._store.all("pods") if not is_finished(pod) for gpu in gpus_held(pod)}
         return [gpu for gpu in self._config.gpus if gpu not in held]
 
     def _explain(self, pod: Obj) -> None:

@@ -17,8 +17,8 @@ import time
 from typing import Any
 
 from localkube import mounts, processes, records
-from localkube.logfile import LogFile
-from localkube.timestamps import nanoseconds
+from localkube.records import LogFile
+from localkube.values import nanoseconds
 
 _MEMORY_SECONDS = 0.2
 _LOOKS_AT_ALL = 10

@@ -10,7 +10,6 @@ import asyncio
 import copy
 import json
 import logging
-import os
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,11 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from localkube import status
+from localkube import errors
+from localkube.access import write_private
 from localkube.objects import KINDS, Key, Obj, key_of
-from localkube.timestamps import seconds
+from localkube.values import seconds
 
-_HISTORY = 1000  # changes that a watch may lag behind before it is told 410
+MAX_HISTORY = 1000  # changes that a watch may lag behind before it gets a 410
 _RESERVED = 1000  # resource versions set aside at once, so that they never repeat after a restart
 
 _log = logging.getLogger(__name__)
@@ -38,13 +38,15 @@ class Change(NamedTuple):
 
 
 class Store:
+    """The objects of one cluster; `history` holds the newest changes and `version` counts them."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "objects"
         self._counter = folder / "version"
         self._objects: dict[Key, Obj] = {}
         self._orders: dict[Key, int] = {}
         self._listeners: set[asyncio.Event] = set()
-        self.history: deque[Change] = deque(maxlen=_HISTORY)
+        self.history: deque[Change] = deque(maxlen=MAX_HISTORY)
         self.version = 0
         self._reserved = 0
         self._load()
@@ -54,7 +56,7 @@ class Store:
         try:
             return self._objects[key]
         except KeyError:
-            raise status.not_found(key.plural, key.name) from None
+            raise errors.not_found(key.plural, key.name) from None
 
     def find(self, key: Key) -> Obj | None:
         return self._objects.get(key)
@@ -67,7 +69,7 @@ class Store:
         """Add an object that has a name. Raise ApiError 409 where the name is taken."""
         key = key_of(plural, obj)
         if key in self._objects:
-            raise status.already_exists(plural, key.name)
+            raise errors.already_exists(plural, key.name)
         new = {"kind": KINDS[plural].name, "apiVersion": "v1", **copy.deepcopy(obj)}
         new["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": seconds()}
         self._put(key, new, None)
@@ -93,7 +95,7 @@ class Store:
         last = copy.deepcopy(old)
         last["metadata"]["resourceVersion"] = str(self._next_version())
         self._path(key).unlink(missing_ok=True)
-        self._tell(Change(self.version, key.plural, None, last))
+        self._notify(Change(self.version, key.plural, None, last))
         return last
 
     @contextmanager
@@ -113,9 +115,9 @@ class Store:
         order = self._orders.setdefault(key, version) if old else version
         self._orders[key] = order
         self._save(key, new, order)
-        self._tell(Change(version, key.plural, new, old))
+        self._notify(Change(version, key.plural, new, old))
 
-    def _tell(self, change: Change) -> None:
+    def _notify(self, change: Change) -> None:
         self.history.append(change)
         for listener in self._listeners:
             listener.set()
@@ -124,7 +126,7 @@ class Store:
         self.version += 1
         if self.version > self._reserved:
             self._reserved = self.version + _RESERVED
-            _write(self._counter, str(self._reserved))
+            write_private(self._counter, str(self._reserved).encode())
         return self.version
 
     def _path(self, key: Key) -> Path:
@@ -135,12 +137,13 @@ class Store:
             return
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, json.dumps({"order": order, "object": obj}))
+        write_private(path, json.dumps({"order": order, "object": obj}).encode())
 
     def _load(self) -> None:
         if self._counter.exists():
             self.version = self._reserved = int(self._counter.read_text())
-        saved = [(record, path.parts[-3]) for path in self._folder.glob("*/*/*.json") if (record := _read(path))]
+        files = [path for path in self._folder.glob("*/*/*.json") if path.parts[-3] in KINDS]
+        saved = [(record, path.parts[-3]) for path in files if (record := _read(path))]
         for record, plural in sorted(saved, key=lambda pair: pair[0]["order"]):
             key = key_of(plural, record["object"])
             self._objects[key], self._orders[key] = record["object"], record["order"]
@@ -152,11 +155,3 @@ def _read(path: Path) -> Obj | None:
     except ValueError:  # the machine went down while it was written: one lost object, not a lost cluster
         _log.warning("%s cannot be read and is left out", path)
         return None
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, for its owner's eyes only: secrets are among the objects."""
-    aside = path.with_name(path.name + ".new")
-    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    aside.replace(path)

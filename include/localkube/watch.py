@@ -6,62 +6,53 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from typing import NamedTuple
 
-from localkube import status
-from localkube.objects import KINDS, Obj
-from localkube.selection import Test
+from localkube import errors
+from localkube.listing import Test
+from localkube.objects import Obj
 from localkube.store import Change, Store
 
-_LONGEST_SECONDS = 3600.0
-_BOOKMARK_SECONDS = 60.0
+MAX_SECONDS = 3600.0
 
 
-@dataclass(frozen=True)
-class WatchRequest:
+class WatchRequest(NamedTuple):
     """What a client wants to be told. `since` is the resource version it knows; 0 asks for all that is there first."""
 
     plural: str
     namespace: str
     matches: Test
     since: int = 0
-    seconds: float = _LONGEST_SECONDS
-    bookmarks: bool = False
-    initial: bool = False
+    seconds: int | None = None
 
 
 async def watch(store: Store, request: WatchRequest, show: Callable[[Obj], Obj]) -> AsyncIterator[bytes]:
     """Yield one JSON line per change that the request covers, until its time is over."""
-    end = time.monotonic() + min(request.seconds, _LONGEST_SECONDS)
+    end = time.monotonic() + min(MAX_SECONDS if request.seconds is None else request.seconds, MAX_SECONDS)
     with store.listening() as changed:
         seen = request.since or store.version
         oldest = _oldest(store)
         if request.since and request.since < oldest:
-            yield _line("ERROR", status.expired(request.since, oldest).body())
+            yield _line("ERROR", errors.expired(request.since, oldest).body())
             return
-        for line in _first_lines(store, request, show):
-            yield line
+        if not request.since:
+            for obj in store.all(request.plural, request.namespace):
+                if request.matches(obj):
+                    yield _line("ADDED", show(obj))
         while (left := end - time.monotonic()) > 0:
             changed.clear()
-            for line in _lines(_changes(store, seen), request, show):
+            # Both at once: what changes while the lines are sent belongs to the next round.
+            changes, seen = _changes(store, seen), max(seen, store.version)
+            for line in _lines(changes, request, show):
                 yield line
-            seen = max(seen, store.version)
-            if not await _waited(changed, min(left, _BOOKMARK_SECONDS)) and request.bookmarks:
-                yield _bookmark(request.plural, store.version)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), left)
 
 
 def _oldest(store: Store) -> int:
     """Return the oldest version from which the history has every change."""
     return store.history[0].version - 1 if store.history else store.version
-
-
-def _first_lines(store: Store, request: WatchRequest, show: Callable[[Obj], Obj]) -> Iterator[bytes]:
-    if not request.since or request.initial:
-        for obj in store.all(request.plural, request.namespace):
-            if request.matches(obj):
-                yield _line("ADDED", show(obj))
-    if request.initial:
-        yield _bookmark(request.plural, store.version, {"k8s.io/initial-events-end": "true"})
 
 
 def _changes(store: Store, seen: int) -> list[Change]:
@@ -89,21 +80,6 @@ def _covers(obj: Obj | None, request: WatchRequest) -> bool:
     if obj is None or request.namespace not in ("", obj["metadata"].get("namespace", "")):
         return False
     return request.matches(obj)
-
-
-async def _waited(changed: asyncio.Event, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(changed.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
-
-
-def _bookmark(plural: str, version: int, annotations: dict[str, str] | None = None) -> bytes:
-    metadata: Obj = {"resourceVersion": str(version), "creationTimestamp": None}
-    if annotations:
-        metadata["annotations"] = annotations
-    return _line("BOOKMARK", {"kind": KINDS[plural].name, "apiVersion": "v1", "metadata": metadata})
 
 
 def _line(kind: str, obj: Obj) -> bytes:

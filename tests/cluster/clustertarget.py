@@ -36,7 +36,7 @@ def cluster_under_test(environ: Mapping[str, str], folder: Path) -> Iterator[Tar
     if named := named_target(environ):
         yield named
         return
-    from integration.local_cluster_server import running_cluster
+    from localkubeserver import running_cluster
 
     workspace = folder / "workspace"
     workspace.mkdir()

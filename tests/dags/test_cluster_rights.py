@@ -12,8 +12,8 @@ from threading import Event
 import pytest
 import yaml
 from deployfiles import PROJECT
-from integration.local_cluster_server import running_cluster
 from late import Late
+from localkubeserver import running_cluster
 from recordingapi import recording_api, right
 from samples import LIMITS
 from unit.pod_samples import SMALL
@@ -168,7 +168,7 @@ def test_the_doctor_asks_for_no_more_than_its_optional_roles_allow(recorded, tmp
     settings = read_settings({"TRAINYARD_WORKSPACE": str(tmp_path)})
     cluster = doctorcluster.DoctorCluster(_CONNECTION, "default")
     probe = Probe(cluster, Workspace(tmp_path), LIMITS, settings, 30)
-    assert (cluster.user(), cluster.refused(("watch",))) == ("trainyard", [])
+    assert (cluster.user(), cluster.refused(("watch",))) == ("localkube", [])
     assert [len(cluster.nodes()), cluster.greet().version[:2]] == [1, "v1"]
     assert [one.check for one in probe.whole(LIMITS.frameworks[0], Event()) if one.ok] == ["image", "workspace"]
 

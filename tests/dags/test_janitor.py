@@ -13,8 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 from helddata import hold_data
-from integration.local_cluster_server import pod, running_cluster, wait_for
 from late import Late
+from localkubeserver import pod, running_cluster, wait_for
 from samples import MODEL_ID, RUN, training
 from sqlalchemy import delete, select
 from test_accounts import yard  # noqa: F401 - a fixture

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 from helddata import hold_data
-from integration.local_cluster_server import running_cluster, wait_for
 from late import Late
+from localkubeserver import running_cluster, wait_for
 from samples import MODEL_ID, RUN, training
 from test_train_operator import _Task
 

@@ -306,7 +306,7 @@ def test_what_a_training_prints_of_its_environment_has_no_secret_and_no_address_
         assert [word for word in (*_OF_AIRFLOW, airflow) if word in log] == []
 
 
-# What the local cluster tells a container of itself, TRAINYARD_CONTAINER, is none of these.
+# What the local cluster tells a container of itself, LOCALKUBE_CONTAINER, is none of these.
 _OF_AIRFLOW = ("AIRFLOW", "TRAINYARD_INBOX", "TRAINYARD_CATALOGUE", "KEY_OF_ANOTHER_SERVICE", "KUBECONFIG", "sqlite")
 
 

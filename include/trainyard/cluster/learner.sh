@@ -70,7 +70,7 @@ find_family() {
         table="$table ${line%% *}:$parent:$group_of:${fields%% *}"
     done 2>/dev/null
     family=
-    known=" $$ ${TRAINYARD_CONTAINER:+$PPID} "
+    known=" $$ ${LOCALKUBE_CONTAINER:+$PPID} "
     grown=yes
     while [ -n "$grown" ]; do
         grown=

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainyard.errors import TrainyardError
 from trainyard.local.processes import CLOCK_SECONDS
 from trainyard.local.ready import answers, heartbeat
 
@@ -18,6 +20,9 @@ SUPERVISOR = "supervisor"
 AIRFLOW_PARTS = (API_SERVER, "scheduler", "dag-processor", "triggerer")
 _LOG_SERVERS = ("scheduler", "triggerer")
 GPUS = "TRAINYARD_LOCAL_GPUS"
+# What learner.sh looks at, to say in the run's log which image was not run.
+IMAGE_NOT_RUN = "TRAINYARD_IMAGE_NOT_RUN"
+_LOCALKUBE = (sys.executable, "-P", "-m", "localkube")
 # A laptop without a GPU still has to run GPU trainings, on its cpus: as many at once as the shipped accounts own.
 _SIMULATED_GPUS = 5
 USUAL_PORTS = {OBJECT_STORE: 9000, CLUSTER: 6443, API_SERVER: 8080}
@@ -55,11 +60,10 @@ def object_store(folder: Path, port: int, key: str, secret: str) -> Part:
 
 
 def cluster(folder: Path, port: int) -> Part:
-    module = (sys.executable, "-m", "localkube")
     # The rest of the stack, with its secrets and the runs of others, is no business of a training.
-    hidden = ("--hide", str(folder.parent))
-    options = (*hidden, *_python_options(), *_gpu_options(os.environ))
-    command = (*module, "--folder", str(folder), "--port", str(port), *options)
+    hidden = ("--hide", str(folder.parent), "--image-variable", IMAGE_NOT_RUN)
+    options = (*hidden, *_environment_options(os.environ), *_python_options(), *_gpu_options(os.environ))
+    command = (*_LOCALKUBE, "serve", "--folder", str(folder), "--port", str(port), *options)
     address = f"https://127.0.0.1:{port}"
     return Part(CLUSTER, command, lambda _: answers(f"{address}/readyz"), {}, address, 30, port)
 
@@ -73,12 +77,35 @@ def _python_options() -> tuple[str, ...]:
 
 
 def _gpu_options(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Tell the cluster how many GPUs to hand out: as the setting says, else the machine's own, else simulated ones."""
-    from localkube.gpus import gpus_of_machine
-
+    """Tell the cluster which GPUs to hand out: as the setting says, else the machine's own, else simulated ones."""
     if GPUS in environ:
         return ("--gpus", environ[GPUS])
-    return () if gpus_of_machine(environ) else ("--gpus", str(_SIMULATED_GPUS))
+    if (visible := environ.get("CUDA_VISIBLE_DEVICES")) is None:
+        return ("--gpus-if-none", str(_SIMULATED_GPUS))
+    devices = [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return ("--gpu-devices", ",".join(devices)) if devices else ("--gpus", str(_SIMULATED_GPUS))
+
+
+def _environment_options(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Give trainings this machine's search path, without the service's own commands."""
+    own = {Path(sys.executable).parent, Path(sys.prefix) / "bin"} if sys.prefix != sys.base_prefix else set()
+    path = [each for each in environ.get("PATH", os.defpath).split(os.pathsep) if Path(each) not in own]
+    found = {name: environ[name] for name in ("HOME", "LANG") if name in environ}
+    pairs = {**found, "PATH": os.pathsep.join(path)}
+    return tuple(word for name, value in pairs.items() for word in ("--env", f"{name}={value}"))
+
+
+def end_pods(folder: Path, grace_seconds: float) -> int:
+    """End all pods of the local cluster and return how many ran.
+
+    Raise TrainyardError S500 with the command's last words if they could not be ended.
+    """
+    command = [*_LOCALKUBE, "end-pods", "--folder", str(folder), "--grace", str(grace_seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        words = "\n".join(done.stderr.strip().splitlines()[-5:])
+        raise TrainyardError("S500", "the local cluster's pods could not be ended", words)
+    return int(done.stdout)
 
 
 def airflow(name: str, environment: Mapping[str, str], port: int) -> Part:

@@ -66,13 +66,11 @@ class Stack:
 
         Trainings on a cluster of the caller's are left alone there: what still runs is reported.
         """
-        from localkube.endpods import end_all_pods
-
         # It would start again what is ended here.
         self._end_supervisor()
         with self._lock():
             ended = self._end_servers()
-            ended += end_all_pods(self.folder / "cluster", grace_seconds=5)
+            ended += parts.end_pods(self.folder / "cluster", grace_seconds=5)
             for name in self._records.all_running():
                 self._records.forget(name)
                 report(f"{name} stopped")
