@@ -14,12 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from trainyard.airflow.canceled import CANCELED, spare_mark
+from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.errors import TrainyardError
 
 # Airflow knows a run a second or two after its submission, on a busy machine later.
 _SETUP_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
-_OVER = ("success", "failed", "skipped", "upstream_failed")
 
 
 def cancel(training_id: str, model_id: str, caller: str) -> None:
@@ -57,12 +57,12 @@ def _stopped(training_id: str, model_id: str, caller: str) -> bool:
 
 def _trains(session: Session, run: Any) -> bool:
     """Say whether a run's program still runs or is to run; raise C108 if the run has ended."""
-    if str(run.state) in ("success", "failed"):
+    if str(run.state) in ENDED_RUN:
         raise TrainyardError("C108", f"{run.run_id} has ended already", "There is nothing to cancel.")
     task = TaskInstance
     steps = select(task.task_id, task.state).where(task.dag_id == run.dag_id, task.run_id == run.run_id)
     states = {row.task_id: row.state for row in session.execute(steps)}
-    return states.get("train") not in _OVER and "failed" not in states.values()
+    return states.get("train") not in ENDED_STEP and "failed" not in states.values()
 
 
 def _is_canceled(session: Session, run: Any) -> bool:

@@ -12,9 +12,9 @@ from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import func, select, update
 
+from trainyard.airflow.endstates import ENDED_RUN
 from trainyard.domain.names import RunKey
 
-_ENDED = ("success", "failed")
 _MAX_IDS = 1000
 
 
@@ -29,7 +29,7 @@ class AirflowScheduledRuns:
         self._staged = staged
 
     def going(self, training_id: str) -> bool:
-        mine = (DagRun.dag_id == training_id, DagRun.run_type == DagRunType.SCHEDULED, DagRun.state.not_in(_ENDED))
+        mine = (DagRun.dag_id == training_id, DagRun.run_type == DagRunType.SCHEDULED, DagRun.state.not_in(ENDED_RUN))
         with create_session() as session:
             return session.scalar(select(DagRun.id).where(*mine).limit(1)) is not None
 
