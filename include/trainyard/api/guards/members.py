@@ -53,7 +53,7 @@ class MemberGuard:
         """Raise TrainyardError for a request that is not permitted; return what its body is read from again."""
         method, path, body = scope["method"], path_of(scope), b""
         try:
-            user = await _user(scope)
+            user = await user_of(scope)
         except HTTPException:  # Airflow refuses it itself
             return receive
         if method not in READING:
@@ -68,8 +68,8 @@ class MemberGuard:
         return receive
 
 
-async def _user(scope: Scope) -> Any:
-    """Return who asks, as Airflow itself will find it."""
+async def user_of(scope: Scope) -> Any:
+    """Return who asks, as Airflow itself will find it; raise its HTTPException for nobody that it knows."""
     request = Request(scope)
     return await get_user(request, None, await bearer_scheme(request))
 
