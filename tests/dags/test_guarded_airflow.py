@@ -67,7 +67,7 @@ class TestBodies:
     def http(self, airflow, monkeypatch):
         app = airflowdoor.AirflowDoor(airflow, read_settings({"TRAINYARD_AIRFLOW_REQUEST_MAX_BYTES": "100KiB"}))
         monkeypatch.setattr(
-            "airflow.api_fastapi.app.get_auth_manager", lambda: SimpleNamespace(get_user_from_token=_user)
+            "airflow.api_fastapi.core_api.security.get_auth_manager", lambda: SimpleNamespace(get_user_from_token=_user)
         )
         with served(app) as (host, port), httpx.Client(base_url=f"http://{host}:{port}", timeout=30) as client:
             yield client

@@ -66,7 +66,7 @@ class TestRuns:
         assert is_model_id(model_id)
         assert model_id != MODEL_ID
         assert _types(world)[model_id] == ("scheduled", "queued")
-        assert first.newest(MODEL_ID) == model_id
+        assert first.newest([MODEL_ID, _OTHER]) == {MODEL_ID: model_id}
         assert world.history.find(model_id).training_id == MODEL_ID
 
     def test_the_same_moment_is_one_run(self, world, first):
@@ -94,14 +94,22 @@ class TestRuns:
     def test_a_training_that_airflow_does_not_know_starts_nothing(self, world):
         found = _runs()
         assert found.start(MODEL_ID, _DUE) is None
-        assert found.newest(MODEL_ID) is None
-        assert not found.held(MODEL_ID)
+        assert found.newest([MODEL_ID]) == {}
+        assert found.held([MODEL_ID]) == set()
 
     def test_a_dag_that_is_paused_in_airflow_is_held(self, world, first):
-        assert not first.held(MODEL_ID)
+        assert first.held([MODEL_ID]) == set()
         with world.session() as session:
             session.execute(update(dag_models.DagModel).values(is_paused=True))
-        assert first.held(MODEL_ID)
+        assert first.held([MODEL_ID, _OTHER]) == {MODEL_ID}
+        assert first.held([_OTHER]) == set()
+
+    def test_many_trainings_are_asked_about_at_once(self, world, first):
+        with world.session() as session:
+            session.execute(update(dag_models.DagModel).values(is_paused=True))
+        many = [f"training-{number:09d}" for number in range(40_000)]
+        assert first.held([*many, MODEL_ID]) == {MODEL_ID}
+        assert first.newest([*many, MODEL_ID]) == {MODEL_ID: MODEL_ID}
 
     def test_what_it_was_trained_on_is_what_the_newest_run_staged(self, world, first):
         assert first.trained_on(MODEL_ID) is None

@@ -31,14 +31,16 @@ class Runs:
         self.started = {}
         self.busy = set()
         self.frozen = set()
+        self.asked = []
         self.strangers = set()
         self.versions = {}
 
     def going(self, training_id):
         return training_id in self.busy
 
-    def held(self, training_id):
-        return training_id in self.frozen
+    def held(self, training_ids):
+        self.asked.append("held")
+        return self.frozen & set(training_ids)
 
     def release(self, training_id):
         self.frozen.discard(training_id)
@@ -48,9 +50,10 @@ class Runs:
             return None
         return self.started.setdefault((training_id, due), f"run-{len(self.started) + 1}")
 
-    def newest(self, training_id):
-        ids = [model_id for (known, _), model_id in self.started.items() if known == training_id]
-        return ids[-1] if ids else training_id
+    def newest(self, training_ids):
+        self.asked.append("newest")
+        first = {training_id: training_id for training_id in training_ids}
+        return first | {known: run for (known, _), run in self.started.items() if known in first}
 
     def trained_on(self, training_id):
         return self.versions.get(training_id)
@@ -268,6 +271,16 @@ class TestSeeing:
     def test_schedules_of_other_accounts_are_not_there(self, yard):
         yard.schedule(HOURLY)
         assert yard.retraining.all(MALLORY) == ([], 0)
+
+    def test_a_page_of_many_asks_airflow_as_often_as_one_of_two(self, yard):
+        ids = [f"training-{number:09d}" for number in range(30)]
+        for training_id in ids:
+            yard.schedule(HOURLY, training_id)
+        yard.runs.frozen.add(ids[7])
+        page, total = yard.retraining.all(ADA)
+        assert (total, [each.training.id for each in page if each.standing is Standing.PAUSED]) == (30, [ids[7]])
+        assert [each.last_run for each in page] == ids
+        assert yard.runs.asked == ["held", "newest"]
         for ask in (
             lambda: yard.retraining.one(MODEL_ID, MALLORY),
             lambda: yard.retraining.set(MODEL_ID, Standing.PAUSED, MALLORY),

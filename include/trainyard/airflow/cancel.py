@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.outcomes import said
 from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
@@ -22,7 +23,6 @@ CANCELED = "canceled"
 # Airflow knows a run a second or two after its submission, on a busy machine later.
 _SETUP_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
-_OVER = ("success", "failed", "skipped", "upstream_failed")
 
 
 def spare_mark(clear_number: int) -> str:
@@ -100,7 +100,7 @@ def _stopped(training_id: str, model_id: str, caller: str) -> bool:
 
 def _trains(session: Session, run: Any) -> bool:
     """Say whether a run's program still runs or is to run; raise C108 if the run has ended."""
-    if str(run.state) in ("success", "failed"):
+    if str(run.state) in ENDED_RUN:
         raise TrainyardError("C108", f"{run.run_id} has ended already", "There is nothing to cancel.")
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
@@ -108,7 +108,7 @@ def _trains(session: Session, run: Any) -> bool:
     of_run = (TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id)
     steps = select(TaskInstance.task_id, TaskInstance.state).where(*of_run)
     states = {row.task_id: row.state for row in session.execute(steps)}
-    return states.get("train") not in _OVER and "failed" not in states.values()
+    return states.get("train") not in ENDED_STEP and "failed" not in states.values()
 
 
 def _is_canceled(session: Session, run: Any) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import and_, exists, literal, select
 from sqlalchemy.orm import Session
 
 from trainyard.airflow.cancel import CANCELED, cancel, canceled_by
+from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, value_of
 from trainyard.airflow.tasklogs import remove_task_logs
 from trainyard.core.catalogue import Catalogue, Training
@@ -30,8 +31,7 @@ from trainyard.domain.states import Phase, State
 STEPS = ("validate", "stage", "train", "upload", "cleanup")
 _UNSTARTED = (None, "scheduled", "queued", "removed")
 _TRAININGS = "training-%"
-_ENDED = ("success", "failed")
-_GOING = DagRun.state.not_in(_ENDED)
+_GOING = DagRun.state.not_in(ENDED_RUN)
 
 # When the program of a run started, in seconds since the epoch; None while it has not.
 Started = Callable[[RunKey], float | None]
@@ -130,7 +130,7 @@ class AirflowHistory:
         return [
             row
             for row, state in runs.items()
-            if (row in going if state not in _ENDED else _ended_as(state, row in canceled) in states)
+            if (row in going if state not in ENDED_RUN else _ended_as(state, row in canceled) in states)
         ]
 
     def _going_in(self, session: Session, states: frozenset[State]) -> set[int]:
@@ -177,9 +177,9 @@ def _gpus(training: Training, changed: Mapping[str, Any]) -> int:
 
 def phase_of(run_state: str, steps: Mapping[str, str], started: bool) -> Phase:
     """Tell where a run is from the states of its DAG run and its steps."""
-    if run_state in ("success", "failed"):
+    if run_state in ENDED_RUN:
         return Phase.DONE
-    if steps.get("train") in ("success", "failed", "skipped", "upstream_failed"):
+    if steps.get("train") in ENDED_STEP:
         return Phase.STORING
     if steps.get("stage") == "success":
         return Phase.TRAINING if started else Phase.WAITING_FOR_GPU

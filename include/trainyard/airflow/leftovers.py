@@ -11,13 +11,13 @@ from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
 from sqlalchemy import delete, or_, select
 
+from trainyard.airflow.endstates import ENDED_RUN
 from trainyard.airflow.tasklogs import remove_task_logs
 from trainyard.domain.names import RunKey
 
 _TRAININGS = "training-%"
 # The service's own DAGs, in dags/.
 OWN = ("housekeeping", "intake", "janitor", "quotas", "retraining")
-_ENDED = ("success", "failed")
 
 
 class AirflowLeftovers:
@@ -46,7 +46,7 @@ class AirflowLeftovers:
 
     def trainings(self, before: float) -> set[str]:
         """Return the trainings that are DAGs, were not parsed since a moment and have no run that is going."""
-        going = select(DagRun.dag_id).where(DagRun.state.not_in(_ENDED))
+        going = select(DagRun.dag_id).where(DagRun.state.not_in(ENDED_RUN))
         parsed = or_(DagModel.last_parsed_time.is_(None), DagModel.last_parsed_time < _moment(before))
         with create_session() as session:
             known = select(DagModel.dag_id).where(DagModel.dag_id.like(_TRAININGS), parsed)
@@ -67,7 +67,7 @@ class AirflowLeftovers:
 
     def own_runs(self, before: float) -> list[tuple[str, str]]:
         """Return DAG id and run id of the runs of the service's own DAGs that ended before a moment."""
-        ended = (DagRun.state.in_(_ENDED), DagRun.end_date < _moment(before))
+        ended = (DagRun.state.in_(ENDED_RUN), DagRun.end_date < _moment(before))
         query = select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.in_(OWN), *ended)
         with create_session() as session:
             return [(row.dag_id, row.run_id) for row in session.execute(query)]
@@ -80,7 +80,7 @@ class AirflowLeftovers:
 
 def _ended(row: Any) -> float | None:
     moment = row.end_date or row.updated_at
-    return moment.timestamp() if str(row.state) in _ENDED and moment else None
+    return moment.timestamp() if str(row.state) in ENDED_RUN and moment else None
 
 
 def _moment(epoch: float) -> datetime:

@@ -12,6 +12,7 @@ from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from sqlalchemy import and_, or_, select
 
+from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.outcomes import KEY, USED, value_of
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.quota import Share
@@ -20,8 +21,6 @@ from trainyard.domain.outcome import Outcome
 
 # A task that waits deferred for its pod keeps its slots in the account's pool, see pools.py.
 _HOLDING = ("queued", "running", "deferred")
-_OVER = ("success", "failed", "skipped", "upstream_failed")
-_ENDED_RUN = ("success", "failed")
 
 
 class AirflowUsage:
@@ -48,9 +47,9 @@ class AirflowUsage:
 
     def _share(self, row: Any, training: Training) -> Share:
         if row.pool is None:
-            return _not_begun(training) if row.run_state not in _ENDED_RUN else Share(training.account, 0)
+            return _not_begun(training) if row.run_state not in ENDED_RUN else Share(training.account, 0)
         gpus = row.pool_slots if row.pool == account_pool(training.account) else 0
-        holding, over = row.state in _HOLDING, row.state in _OVER or row.run_state in _ENDED_RUN
+        holding, over = row.state in _HOLDING, row.state in ENDED_STEP or row.run_state in ENDED_RUN
         if over and row.value is not None:
             outcome = Outcome.from_dict(value_of(row))
             times = (min(outcome.gpu_seconds, self._most(row, training)), outcome.started_at, outcome.finished_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -47,8 +47,8 @@ class ScheduledRuns(Protocol):
     def going(self, training_id: str) -> bool:
         """Say whether a run that was not triggered by a person has not ended yet."""
 
-    def held(self, training_id: str) -> bool:
-        """Say whether somebody paused the training in Airflow: what is started then would stand still."""
+    def held(self, training_ids: Collection[str]) -> Collection[str]:
+        """Return those that somebody paused in Airflow: what is started then would stand still."""
 
     def release(self, training_id: str) -> None:
         """Take back such a pause."""
@@ -56,7 +56,8 @@ class ScheduledRuns(Protocol):
     def start(self, training_id: str, due: float) -> str | None:
         """Start the run that is due at a moment and return its id; None if there is no such DAG. Twice starts one."""
 
-    def newest(self, training_id: str) -> str | None: ...
+    def newest(self, training_ids: Collection[str]) -> Mapping[str, str]:
+        """Return the newest run of each that has one."""
 
     def trained_on(self, training_id: str) -> str | None:
         """Return the version of the data that the newest run with staged data has."""
@@ -108,9 +109,9 @@ class Retraining:
         mine = [
             (entry, training) for entry, training in pairs if training and may_see(caller, training.account, limits)
         ]
-        seen = sorted((self._seen(training, entry) for entry, training in mine), key=_by_time)
-        page = seen[offset : offset + limit]
-        return [replace(each, last_run=self.runs.newest(each.training.id)) for each in page], len(seen)
+        held = self.runs.held([training.id for _, training in mine])
+        seen = sorted((self._seen(training, entry, training.id in held) for entry, training in mine), key=_by_time)
+        return self._with_last_runs(seen[offset : offset + limit]), len(seen)
 
     def one(self, training_id: str, caller: Caller) -> Retrained:
         """Return a schedule; raise TrainyardError C107 if there is none that the caller may see."""
@@ -125,7 +126,7 @@ class Retraining:
         entry, training = self.schedules.get(training_id), self.catalogue.get(training_id)
         if entry is None or training is None:
             return None
-        return replace(self._seen(training, entry), last_run=self.runs.newest(training_id))
+        return self._with_last_runs([self._seen(training, entry, self._is_held(training_id))])[0]
 
     def set(self, training_id: str, standing: Standing, caller: Caller) -> Retrained:
         """Pause a schedule, go on with it, or end it for good; raise C111 if it has ended.
@@ -193,7 +194,7 @@ class Retraining:
         going = not schedule.on_new_data and self.runs.going(training_id)
         progress, due = entry.progress.settle(schedule, now, going, self.late_seconds)
         note = "" if due else _WAITS if progress.waiting else _STILL_GOING if going else _TOO_LATE
-        if due and self.runs.held(training_id):
+        if due and self._is_held(training_id):
             note = _HELD
         elif due and schedule.on_new_data:
             looks.append(Look(training_id, due))
@@ -209,10 +210,16 @@ class Retraining:
             return _TRAINS
         return _SAME if self.runs.trained_on(training_id) == version else ""
 
-    def _seen(self, training: Training, entry: Entry) -> Retrained:
+    def _is_held(self, training_id: str) -> bool:
+        return training_id in self.runs.held([training_id])
+
+    def _with_last_runs(self, seen: Sequence[Retrained]) -> list[Retrained]:
+        newest = self.runs.newest([each.training.id for each in seen])
+        return [replace(each, last_run=newest.get(each.training.id)) for each in seen]
+
+    def _seen(self, training: Training, entry: Entry, held: bool) -> Retrained:
         now = self.clock()
-        paused = entry.progress.paused or self.runs.held(training.id)
-        standing = Standing.PAUSED if paused else Standing.ACTIVE
+        standing = Standing.PAUSED if entry.progress.paused or held else Standing.ACTIVE
         if not entry.lives(now):
             standing = Standing.ENDED
         return Retrained(training, entry, standing, entry.next_time(now), None)

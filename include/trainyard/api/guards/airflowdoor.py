@@ -6,13 +6,14 @@ Airflow reads a body whole before it looks at the token. The front door at /v3 h
 from __future__ import annotations
 
 from functools import cache
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from fastapi import HTTPException
 from jwt import InvalidTokenError
 
 from trainyard.api.guards.asgi import App, Receive, Scope, Send, header, path_of, refuse
 from trainyard.api.guards.bodies import Bounds, has_body, read_whole, replayed
+from trainyard.api.guards.members import user_of
 from trainyard.api.guards.texts import check_address, check_body
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
@@ -70,11 +71,9 @@ def _is_small(scope: Scope) -> bool:
 
 async def _check_user(scope: Scope) -> None:
     """Raise TrainyardError C105 unless a token of Airflow's comes with the request, as a header or in the cookie."""
-    from airflow.api_fastapi.app import get_auth_manager
-
     try:
-        await get_auth_manager().get_user_from_token(_bearer(scope) or _cookie(scope))
-    except InvalidTokenError:
+        await user_of(scope)
+    except HTTPException:
         raise TrainyardError("C105", "not authenticated", _SIGN_IN) from None
 
 
@@ -101,11 +100,3 @@ def _task_tokens() -> Any:
 def _bearer(scope: Scope) -> str:
     scheme, _, token = header(scope, b"authorization").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _cookie(scope: Scope) -> str:
-    try:
-        found = SimpleCookie(header(scope, b"cookie")).get("_token")
-    except CookieError:
-        return ""
-    return found.value if found else ""

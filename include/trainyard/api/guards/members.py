@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from trainyard.airflow.access import READING, Body, check_run_id, member_permit
 from trainyard.airflow.authmanager import CHANGE_PERMITTED, is_admin
+from trainyard.airflow.endstates import ENDED_RUN
 from trainyard.api.guards.asgi import App, Receive, Scope, Send, path_of, refuse
 from trainyard.api.guards.bodies import Bounds, read_whole, replayed
 from trainyard.domain.names import RunKey
@@ -24,7 +25,6 @@ from trainyard.settings import Settings
 
 # Mounted beside Airflow's API, each with rules of its own: task processes, signing in, the front door, files.
 _ELSEWHERE = ("/execution/", "/auth/", "/v3/", "/static/")
-_ENDED = ("success", "failed")
 
 
 class MemberGuard:
@@ -54,7 +54,7 @@ class MemberGuard:
         """Raise TrainyardError for a request that is not permitted; return what its body is read from again."""
         method, path, body = scope["method"], path_of(scope), b""
         try:
-            user = await _user(scope)
+            user = await user_of(scope)
         except HTTPException:  # Airflow refuses it itself
             return receive
         if method not in READING:
@@ -69,8 +69,8 @@ class MemberGuard:
         return receive
 
 
-async def _user(scope: Scope) -> Any:
-    """Return who asks, as Airflow itself will find it."""
+async def user_of(scope: Scope) -> Any:
+    """Return who asks, as Airflow itself will find it; raise its HTTPException for nobody that it knows."""
     request = Request(scope)
     return await get_user(request, None, await bearer_scheme(request))
 
@@ -81,7 +81,7 @@ def _check_ended(run: RunKey, user: Any) -> None:
         return
     those = select(DagRun.id).where(DagRun.dag_id == run.training_id, DagRun.run_id == run.model_id)
     with create_session() as session:
-        if session.scalar(those.where(DagRun.state.not_in(_ENDED))) is not None:
+        if session.scalar(those.where(DagRun.state.not_in(ENDED_RUN))) is not None:
             hint = "Wait until it has ended, or cancel it with `trainyard cancel`."
             raise TrainyardError("C108", f"{run.model_id} is still going", hint)
 
