@@ -42,7 +42,7 @@ _NEEDED = {
         "airflow.providers.cncf.kubernetes.hooks.kubernetes",
         "kubernetes_asyncio.client",
         "trainyard.airflow.trigger",
-        "trainyard.cluster.diagnose",
+        "trainyard.cluster.diagnosis",
     ),
 }
 

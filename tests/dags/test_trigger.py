@@ -12,7 +12,7 @@ import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, exited, pod
 from late import Late
 
-from trainyard.cluster.diagnose import diagnose
+from trainyard.cluster.diagnosis import diagnose
 from trainyard.cluster.labels import FRAMEWORK
 from trainyard.domain.outcome import Outcome
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pod_statuses import CASES, GIB, MODEL_ID, OVERDUE, RUNNING, Json, over, pod, waits
 
-from trainyard.cluster.diagnose import diagnose, ended, image_trouble, waiting_reason
-from trainyard.cluster.endings import ROWS, find_row
-from trainyard.cluster.status import read_status
+from trainyard.cluster.diagnosis import diagnose, ended, image_trouble, waiting_reason
+from trainyard.cluster.diagnosis.endings import ROWS, find_row
+from trainyard.cluster.diagnosis.status import read_status
 from trainyard.errors import CODES
 
 

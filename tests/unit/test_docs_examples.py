@@ -153,7 +153,7 @@ def test_the_further_rows_of_show_are_those_that_it_prints(cli, front_door, firs
 def test_the_reason_of_the_example_is_one_that_the_service_gives(cli, front_door):
     from pod_statuses import over, pod
 
-    from trainyard.cluster.diagnose import diagnose
+    from trainyard.cluster.diagnosis import diagnose
 
     ended = pod("Failed", over(3, message="no such file: labels.csv"))
     ended["metadata"].setdefault("labels", {})["trainyard/model-id"] = ID

@@ -14,7 +14,7 @@ from trainyard.airflow.cancel import check_not_canceled
 from trainyard.airflow.outcomes import end_with, outcome_of_step
 from trainyard.airflow.runkeys import run_of
 from trainyard.airflow.trigger import TrainingPodTrigger
-from trainyard.cluster.diagnose import diagnose, ended
+from trainyard.cluster.diagnosis import diagnose, ended
 from trainyard.cluster.podclient import TrainingPods
 from trainyard.cluster.run import pod_options
 from trainyard.cluster.spec import PodRun, training_pod

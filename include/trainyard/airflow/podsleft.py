@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from trainyard.airflow.app import App, current_app
-from trainyard.cluster.diagnose import ended
+from trainyard.cluster.diagnosis import ended
 from trainyard.cluster.labels import MODEL_ID
 from trainyard.errors import TrainyardError
 

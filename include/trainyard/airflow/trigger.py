@@ -108,7 +108,7 @@ class TrainingPodTrigger(BaseTrigger):
 
     async def _look(self, api: Any) -> Outcome | None:
         """Read the pod; return how it ended if there is nothing more to wait for."""
-        from trainyard.cluster.diagnose import ended
+        from trainyard.cluster.diagnosis import ended
 
         found = await api.read_namespaced_pod(self.pod_name, self.namespace)
         pod = api.api_client.sanitize_for_serialization(found)
@@ -142,7 +142,7 @@ class TrainingPodTrigger(BaseTrigger):
                     return
 
     def _is_over(self, pod: dict[str, Any]) -> bool:
-        from trainyard.cluster.diagnose import ended, image_trouble
+        from trainyard.cluster.diagnosis import ended, image_trouble
 
         if ended(pod, now=time.time()):
             return True
@@ -155,7 +155,7 @@ class TrainingPodTrigger(BaseTrigger):
         return False
 
     def _diagnosed(self, pod: dict[str, Any] | None) -> Outcome:
-        from trainyard.cluster.diagnose import diagnose
+        from trainyard.cluster.diagnosis import diagnose
 
         outcome = diagnose(pod, self.gpus, self.memory, now=time.time())
         return outcome or Outcome("S101", "the training pod did not start", "Ask whoever keeps the cluster.")

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
-from trainyard.cluster.diagnose import ended
+from trainyard.cluster.diagnosis import ended
+from trainyard.cluster.diagnosis.status import clean, gpus_of
 from trainyard.cluster.labels import ACCOUNT, ATTEMPT, MANAGED_BY, OURS, account_selector, run_of, run_selector
 from trainyard.cluster.run import WorkspaceVolume
-from trainyard.cluster.status import clean, gpus_of
 from trainyard.cluster.volumes import mounts_workspace
 from trainyard.domain.names import RunKey
 from trainyard.domain.plan import Plan

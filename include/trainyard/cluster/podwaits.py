@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from trainyard.cluster.diagnose import waiting_reason
+from trainyard.cluster.diagnosis import waiting_reason
 from trainyard.cluster.labels import run_selector
 from trainyard.domain.names import RunKey
 

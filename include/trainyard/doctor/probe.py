@@ -12,9 +12,9 @@ from secrets import token_hex
 from threading import Event
 from typing import Any, Protocol
 
-from trainyard.cluster.diagnose import diagnose, ended, image_trouble, succeeded, waiting_reason
+from trainyard.cluster.diagnosis import diagnose, ended, image_trouble, succeeded, waiting_reason
+from trainyard.cluster.diagnosis.status import read_status
 from trainyard.cluster.spec import training_pod
-from trainyard.cluster.status import read_status
 from trainyard.doctor.probepod import MOST_SECONDS, OTHER_WORKSPACE, PREFIX, WORD, probe_run
 from trainyard.domain.finding import Finding, fine, wrong
 from trainyard.domain.limits import FrameworkImage, Limits

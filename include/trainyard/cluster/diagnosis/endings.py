@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainyard.cluster.signs import (
+from trainyard.cluster.diagnosis.signs import (
     DISK_WORDS,
     TOO_MUCH_DISK,
     Sign,
@@ -23,7 +23,7 @@ from trainyard.cluster.signs import (
     removed_a_mount,
     wrapper_gave_up,
 )
-from trainyard.cluster.status import Facts
+from trainyard.cluster.diagnosis.status import Facts
 
 _READ_LOG = "See what it wrote with `trainyard logs{f.of_run}`, mend the program and submit it again."
 _LARGER = "Take a larger size, or let the program hold less at once (smaller batches, fewer data loaders)."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainyard.cluster.endings import find_row
-from trainyard.cluster.signs import is_pulling, never_pulls
-from trainyard.cluster.status import clean, read_status
+from trainyard.cluster.diagnosis.endings import find_row
+from trainyard.cluster.diagnosis.signs import is_pulling, never_pulls
+from trainyard.cluster.diagnosis.status import clean, read_status
 from trainyard.domain.outcome import Outcome
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from trainyard.cluster.status import Facts
+from trainyard.cluster.diagnosis.status import Facts
 from trainyard.cluster.volumes import JOB
 
 Sign = Callable[[Facts], bool]
