@@ -1,4 +1,4 @@
-"""When something that a run made is nobody's any more."""
+"""When something that a run made is an orphan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from samples import MODEL_ID, RUN
 
 from trainyard.core.accounts import Caller
-from trainyard.core.maintenance.orphans import Left, tidy, why_nobodys
+from trainyard.core.maintenance.orphans import Remnant, orphan_reason, remove_orphans
 from trainyard.core.maintenance.owners import GOING, OVER, UNKNOWN, Owner, Owners
 from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
@@ -17,7 +17,7 @@ ROOT = Caller("root", admin=True)
 
 
 def _left(age, remove=lambda: None, name="pod a"):
-    return Left(RUN, name, NOW - age, remove)
+    return Remnant(RUN, name, NOW - age, remove)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def _left(age, remove=lambda: None, name="pod a"):
     ],
 )
 def test_it_goes_once_its_run_is_over_or_unknown_for_longer_than_the_grace(age, owner, said):
-    assert why_nobodys(_left(age), owner, NOW, 300) == said
+    assert orphan_reason(_left(age), owner, NOW, 300) == said
 
 
 def test_what_cannot_be_removed_is_told_and_stops_nothing_else():
@@ -58,14 +58,14 @@ def test_what_cannot_be_removed_is_told_and_stops_nothing_else():
         raise OSError("not ours")
 
     things = [_left(900, refuse, "first"), _left(900, lambda: gone.append("second"), "second")]
-    report = tidy(things, {RUN: Owner(UNKNOWN)}, NOW, 300, dry_run=False)
+    report = remove_orphans(things, {RUN: Owner(UNKNOWN)}, NOW, 300, dry_run=False)
     assert report.failed == [{"name": "first", "reason": "not ours"}]
     assert [each["name"] for each in report.removed] == gone == ["second"]
 
 
 def test_a_dry_pass_does_nothing():
     gone = []
-    report = tidy([_left(900, lambda: gone.append(1))], {RUN: Owner(UNKNOWN)}, NOW, 300, dry_run=True)
+    report = remove_orphans([_left(900, lambda: gone.append(1))], {RUN: Owner(UNKNOWN)}, NOW, 300, dry_run=True)
     assert ([each["name"] for each in report.removed], gone) == (["pod a"], [])
 
 

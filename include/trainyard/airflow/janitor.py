@@ -14,7 +14,7 @@ from trainyard.airflow.app import App, current_app
 from trainyard.airflow.doorclient import front_door
 from trainyard.cluster.labels import run_of
 from trainyard.cluster.podclient import TrainingPods
-from trainyard.core.maintenance.orphans import Left, Tidied, tidy
+from trainyard.core.maintenance.orphans import OrphanReport, Remnant, remove_orphans
 from trainyard.core.maintenance.owners import Owner
 from trainyard.domain.names import RunKey
 from trainyard.settings import Settings
@@ -34,14 +34,14 @@ def tidy_up(dry_run: bool) -> dict[str, Any]:
     app = current_app()
     things = list(_left(app))
     owners = _owners({left.run for left in things})
-    report = tidy(things, owners, time.time(), app.settings.janitor_grace_seconds, dry_run, app.audit)
-    _tell(report, len(things))
+    report = remove_orphans(things, owners, time.time(), app.settings.janitor_grace_seconds, dry_run, app.audit)
+    _log(report, len(things))
     if report.failed:
         raise RuntimeError(f"{len(report.failed)} things could not be removed; the log above names them")
     return report.as_dict()
 
 
-def _left(app: App) -> Iterator[Left]:
+def _left(app: App) -> Iterator[Remnant]:
     """Yield all that runs have on the cluster and, of those without a pod, in the workspace."""
     cluster, using = app.pods(), set()
     for pod in cluster.all(app.volume):
@@ -50,16 +50,16 @@ def _left(app: App) -> Iterator[Left]:
             yield _of_pod(pod, cluster, app.settings)
     for run, made_at in traces(app.workspace).items():
         if run not in using:  # a pod reads them until it has ended: the next pass takes them
-            yield Left(run, f"workspace {run.model_id}", made_at, partial(cleanup, run, app.workspace))
+            yield Remnant(run, f"workspace {run.model_id}", made_at, partial(cleanup, run, app.workspace))
 
 
-def _of_pod(pod: dict[str, Any], cluster: TrainingPods, settings: Settings) -> Left:
+def _of_pod(pod: dict[str, Any], cluster: TrainingPods, settings: Settings) -> Remnant:
     metadata = pod["metadata"]
     # One that stays although it was removed is on a node that no longer answers, which cannot end it gently.
     grace = 0 if metadata.get("deletionTimestamp") else settings.grace_seconds
     made_at, run = _moment(metadata["creationTimestamp"]), run_of(metadata["labels"])
     assert run is not None  # nothing else is listed
-    return Left(run, f"pod {metadata['name']}", made_at, partial(cluster.remove, pod, grace))
+    return Remnant(run, f"pod {metadata['name']}", made_at, partial(cluster.remove, pod, grace))
 
 
 def _is_being_removed(pod: dict[str, Any], settings: Settings) -> bool:
@@ -80,13 +80,13 @@ def _owners(runs: Iterable[RunKey]) -> dict[RunKey, Owner]:
     return found
 
 
-def _tell(report: Tidied, seen: int) -> None:
+def _log(report: OrphanReport, seen: int) -> None:
     verb = "would remove" if report.dry_run else "removed"
     for gone in report.removed:
         log.info("%s %s: %s", verb, gone["name"], gone["reason"])
     for failure in report.failed:
         log.error("could not remove %(name)s: %(reason)s", failure)
-    log.info("%s of %s things that runs have made are nobody's", len(report.removed) + len(report.failed), seen)
+    log.info("%s of %s things that runs have made are orphans", len(report.removed) + len(report.failed), seen)
 
 
 def _moment(text: str) -> float:

@@ -1,4 +1,4 @@
-"""What nobody owns any more on the cluster and in the workspace, and why: pods above all, which hold GPUs."""
+"""Orphans: what a run left on the cluster and in the workspace when it ended; pods above all, which hold GPUs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from trainyard.core.accounts import SERVICE
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import NO_AUDIT, Audit
 from trainyard.core.maintenance.owners import GOING, OVER, UNKNOWN, Owner
-from trainyard.core.maintenance.removals import Sweep
+from trainyard.core.maintenance.removals import Removals
 from trainyard.domain.names import RunKey
 
 _UNITS = ((24 * 3600, "day"), (3600, "hour"), (60, "minute"))
 
 
 @dataclass(frozen=True)
-class Left:
+class Remnant:
     """Something that a run made; `name` is for people, `made_at` is in seconds since the epoch."""
 
     run: RunKey
@@ -26,14 +26,14 @@ class Left:
 
 
 @dataclass
-class Tidied(Sweep):
+class OrphanReport(Removals):
     """What a pass removed, or would remove, with a reason each; `failed` says what stays and why."""
 
     removed: list[dict[str, str]] = field(default_factory=list)
 
 
-def why_nobodys(left: Left, owner: Owner | None, now: float, grace_seconds: float) -> str:
-    """Return in a sentence's part why nobody owns it any more; empty while somebody does, or may.
+def orphan_reason(left: Remnant, owner: Owner | None, now: float, grace_seconds: float) -> str:
+    """Return why something is an orphan, as part of a sentence; empty while a run owns it, or may.
 
     The grace is counted from when it was made and from the run's end, whichever is later: a run that is being
     registered, or whose cleanup is at work, keeps what it has.
@@ -48,19 +48,19 @@ def why_nobodys(left: Left, owner: Owner | None, now: float, grace_seconds: floa
     return "Airflow knows no such run" if owner.state == UNKNOWN else ""
 
 
-def tidy(
-    things: Iterable[Left],
+def remove_orphans(
+    things: Iterable[Remnant],
     owners: Mapping[RunKey, Owner],
     now: float,
     grace_seconds: float,
     dry_run: bool,
     audit: Audit = NO_AUDIT,
-) -> Tidied:
-    """Remove what nobody owns, or with `dry_run` only say what; what cannot be removed stops nothing else."""
-    report = Tidied(dry_run)
+) -> OrphanReport:
+    """Remove orphans, or with `dry_run` only report them; one that cannot be removed keeps no other."""
+    report = OrphanReport(dry_run)
     for left in things:
-        reason = why_nobodys(left, owners.get(left.run), now, grace_seconds)
-        if reason and report.goes(left.name, left.remove):
+        reason = orphan_reason(left, owners.get(left.run), now, grace_seconds)
+        if reason and report.attempt(left.name, left.remove):
             removed = {"name": left.name, "reason": reason}
             report.removed.append(removed)
             if not dry_run:

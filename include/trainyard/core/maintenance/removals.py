@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass
-class Sweep:
+class Removals:
     """What a sweep did, or would do; `failed` says what stays and why. Those of a kind add what went."""
 
     dry_run: bool
@@ -17,11 +17,11 @@ class Sweep:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def goes(self, name: str, deed: Callable[[], object]) -> bool:
+    def attempt(self, name: str, action: Callable[[], object]) -> bool:
         """Do one thing unless the sweep is dry; note one that fails, and return whether it went."""
         try:
             if not self.dry_run:
-                deed()
+                action()
         except Exception as error:  # noqa: BLE001 - whatever keeps one thing must not keep all others
             self.failed.append({"name": name, "reason": str(error)})
             return False

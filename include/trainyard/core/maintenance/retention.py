@@ -1,4 +1,4 @@
-"""Housekeeping: which finished runs leave the history, what else nobody needs any more, and removing it."""
+"""Retention: which finished runs leave the history, what else is no longer needed, and removing it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from trainyard.core.accounts import Caller, only_admins
 from trainyard.core.audit.event import Action
-from trainyard.core.maintenance.removals import Sweep
+from trainyard.core.maintenance.removals import Removals
 from trainyard.core.runs import Run
 from trainyard.core.service import Service
 from trainyard.domain.names import RunKey
@@ -47,7 +47,7 @@ Key = TypeVar("Key", str, RunKey)
 
 
 @dataclass
-class Report(Sweep):
+class Report(Removals):
     """What a sweep removed, or would remove; `left` runs are for the next sweep, `failed` says what stays and why."""
 
     runs: list[str] = field(default_factory=list)
@@ -57,9 +57,9 @@ class Report(Sweep):
     own_runs: list[str] = field(default_factory=list)
     left: int = 0
 
-    def do(self, done: list[str], name: str, deed: Callable[[], object]) -> bool:
+    def do(self, done: list[str], name: str, action: Callable[[], object]) -> bool:
         """Do one thing unless the sweep is dry, and note it with what is done; return whether it went."""
-        gone = self.goes(name, deed)
+        gone = self.attempt(name, action)
         if gone:
             done.append(name)
         return gone
@@ -124,8 +124,8 @@ class Housekeeper:
         """Let the service's own DAGs forget their runs as trainings do."""
         past = self.leftovers.own_runs(now - self.service.settings.retention_days * _DAY_SECONDS)
         for dag_id, run_id in past:
-            deed = _call(self.leftovers.forget_own_run, dag_id, run_id)
-            report.do(report.own_runs, f"{dag_id} {run_id}", deed)
+            action = _call(self.leftovers.forget_own_run, dag_id, run_id)
+            report.do(report.own_runs, f"{dag_id} {run_id}", action)
 
     def _deleted(self, known: Collection[str], now: float) -> set[str]:
         """Return the trainings all of whose runs somebody has deleted in Airflow, where no schedule makes new ones."""
