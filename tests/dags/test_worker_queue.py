@@ -126,6 +126,31 @@ executor.end()
 """
 
 
+_BURST = """
+import time
+from trainyard.airflow import executor
+
+executor._IDLE_SECONDS = 1.0
+there = executor.LocalExecutor(parallelism=6)
+there.start()
+print(len(there.workers), flush=True)
+for number in range(5):
+    there._workers_of[number] += 1
+there._spawn_workers_with_gc_freeze(there.parallelism - len(there.workers))
+print(len(there.workers), flush=True)
+there._workers_of.clear()
+limit = time.monotonic() + 30
+while len(there.workers) > 4 and time.monotonic() < limit:
+    time.sleep(0.05)
+    there.sync()
+print(len(there.workers), flush=True)
+time.sleep(3)
+there.sync()
+print(len(there.workers), flush=True)
+there.end()
+"""
+
+
 @pytest.fixture
 def airflows(start, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
@@ -142,3 +167,13 @@ def test_the_executors_workers_end_with_a_scheduler_that_ends(airflows):
     airflows.send("end")
     assert airflows.process.wait(30) == 0
     assert not airflows.left()
+
+
+def test_workers_are_started_for_a_burst_and_end_after_it_but_for_some(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+    (tmp_path / "burst.py").write_text(_BURST)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "burst.py"], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == ["4", "5", "4", "4"]

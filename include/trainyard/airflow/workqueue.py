@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
+from contextlib import suppress
 from multiprocessing import Pipe, reduction
 from multiprocessing.connection import Connection
 from typing import Any
 
 # How long an idle worker stays when its scheduler is gone.
 _LOOK_SECONDS = 1.0
+_TRY_SECONDS = 0.05
 
 
 class WorkQueue:
@@ -23,6 +26,8 @@ class WorkQueue:
     """
 
     def __init__(self) -> None:
+        # For how long a worker that is started now waits for a message; None for as long as there is its parent.
+        self.patience: float | None = None
         self._reader, self._writer = Pipe(duplex=False)
         self._turn = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the queue is
         self._parent = os.getpid()
@@ -36,15 +41,38 @@ class WorkQueue:
         return not self._reader.poll()
 
     def get(self) -> Any:
-        """Wait for a message and return it; for workers only. Raise EOFError when the parent has ended."""
-        fcntl.lockf(self._turn, fcntl.LOCK_EX)
+        """Wait for a message and return it; for workers only. Raise EOFError when the parent has ended.
+
+        None, which tells a worker to end, is also what one gets whose patience is over.
+        """
+        until = float("inf") if self.patience is None else time.monotonic() + self.patience
+        if not self._take_turn(until):
+            return None
         try:
             self._end_if_orphaned()
             while not self._reader.poll(_LOOK_SECONDS):
                 self._end_if_orphaned()
+                if time.monotonic() > until:
+                    return None
             return self._reader.recv()
         finally:
             fcntl.lockf(self._turn, fcntl.LOCK_UN)
+
+    def _take_turn(self, until: float) -> bool:
+        """Wait until no other worker waits for a message; say whether that came in time.
+
+        Workers with patience come after those without: these are the ones that stay, and have imported everything.
+        """
+        if self.patience is None:
+            fcntl.lockf(self._turn, fcntl.LOCK_EX)
+            return True
+        while time.monotonic() < until:
+            self._end_if_orphaned()
+            with suppress(BlockingIOError):
+                fcntl.lockf(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            time.sleep(_TRY_SECONDS)
+        return False
 
     def close(self) -> None:
         """Let go of both ends."""
@@ -55,10 +83,10 @@ class WorkQueue:
         if os.getppid() != self._parent:
             raise EOFError
 
-    def __getstate__(self) -> tuple[Connection, Connection, Any, int]:
+    def __getstate__(self) -> tuple[Connection, Connection, Any, int, float | None]:
         """Hand the queue to a worker that is spawned instead of forked."""
-        return self._reader, self._writer, reduction.DupFd(self._turn.fileno()), self._parent
+        return self._reader, self._writer, reduction.DupFd(self._turn.fileno()), self._parent, self.patience
 
-    def __setstate__(self, state: tuple[Connection, Connection, Any, int]) -> None:
-        self._reader, self._writer, turn, self._parent = state
+    def __setstate__(self, state: tuple[Connection, Connection, Any, int, float | None]) -> None:
+        self._reader, self._writer, turn, self._parent, self.patience = state
         self._turn = os.fdopen(turn.detach(), "r+b")
