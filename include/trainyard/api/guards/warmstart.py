@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 # The execution API makes the routes of all its versions at the first request of a step: 5 s of a processor, in which
 # the server answers nobody.
 _PATH = "/execution/health"
-_REQUEST = {
+_REQUEST: dict[str, Any] = {
     "type": "http",
     "asgi": {"version": "3.0"},
     "http_version": "1.1",
