@@ -65,7 +65,8 @@ SAID = $(foreach name,KUBECONFIG WORKSPACE NAMESPACE IMAGE,$(if $(filter command
 test-cluster: setup ## Train on KUBECONFIG=… WORKSPACE=… [NAMESPACE=… IMAGE=…], or on a local cluster: docs/test-cluster.md
 	@$(SAID) $(BIN)/python -m pytest tests/cluster -n 0 -vv --durations=5
 
-SEED ?= $(eval SEED := $(shell od -An -N4 -tx4 /dev/urandom | tr -d ' '))$(SEED)
+# One seed for all of a run of make; SEED itself stays empty, since `test-faults` has seeds of another form.
+NEW_SEED = $(eval NEW_SEED := $(shell od -An -N4 -tx4 /dev/urandom | tr -d ' '))$(NEW_SEED)
 MANIFESTS ?= 10000
 ZIPS ?= 500
 REQUESTS ?= 20
@@ -74,8 +75,8 @@ fuzz: $(if $(filter atheris,$(ENGINE)),.venv/fuzz/ready,setup) ## Hand in hostil
 ifeq ($(ENGINE),atheris)
 	@PYTHONPATH=tests:include .venv/fuzz/bin/python -m fuzz.guided .fuzz/corpus -artifact_prefix=.fuzz/ -max_total_time=$(SECONDS) -max_len=4096
 else
-	@PYTHONPATH=tests $(BIN)/python -m fuzz --seed $(SEED) --manifests $(MANIFESTS) --zips $(ZIPS)
-	@test $(REQUESTS) = 0 || FUZZ_SEED=$(SEED) FUZZ_EXAMPLES=$(REQUESTS) $(BIN)/python -m pytest -n 0 tests/dags/test_fuzzed_api.py
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seed $(or $(SEED),$(NEW_SEED)) --manifests $(MANIFESTS) --zips $(ZIPS)
+	@test $(REQUESTS) = 0 || FUZZ_SEED=$(or $(SEED),$(NEW_SEED)) FUZZ_EXAMPLES=$(REQUESTS) $(BIN)/python -m pytest -n 0 tests/dags/test_fuzzed_api.py
 endif
 
 FAULTS ?= 200

@@ -14,12 +14,12 @@ _LIMIT_SECONDS = 30
 
 @contextmanager
 def served(app: Any, **options: Any) -> Iterator[tuple[str, int]]:
-    """Serve an app as Airflow's api-server does; give its address."""
+    """Serve an app as Airflow's api-server does, without its start unless `lifespan` is "on"; give its address."""
     import uvicorn
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(
-            uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1, **options)
+            uvicorn.Config(app, **{"log_level": "error", "lifespan": "off", "timeout_graceful_shutdown": 1, **options})
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -127,6 +127,32 @@ executor.end()
 """
 
 
+_BURST = """
+import time
+from trainyard.airflow.patches.executor import PatchedExecutor
+
+PatchedExecutor.idle_seconds = 1.0
+there = PatchedExecutor(parallelism=6)
+there.start()
+print(len(there.workers), flush=True)
+for number in range(5):
+    there._assignments.send(number)
+there._spawn_workers_with_gc_freeze(there.parallelism - len(there.workers))
+print(len(there.workers), flush=True)
+for number in range(5):
+    there._assignments.revoke(number)
+limit = time.monotonic() + 30
+while len(there.workers) > 4 and time.monotonic() < limit:
+    time.sleep(0.05)
+    there.sync()
+print(len(there.workers), flush=True)
+time.sleep(3)
+there.sync()
+print(len(there.workers), flush=True)
+there.end()
+"""
+
+
 @pytest.fixture
 def airflows(start, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
@@ -269,3 +295,13 @@ def test_an_executor_of_another_shape_is_used_as_it_is(monkeypatch, caplog, caps
     monkeypatch.delattr(local_executor.LocalExecutor, "_read_results")
     assert fitting_executor() is local_executor.LocalExecutor
     assert "LocalExecutor._read_results is not there" in caplog.text + capsys.readouterr().out
+
+
+def test_workers_are_started_for_a_burst_and_end_after_it_but_for_some(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+    (tmp_path / "burst.py").write_text(_BURST)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "burst.py"], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == ["4", "5", "4", "4"]

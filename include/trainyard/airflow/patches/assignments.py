@@ -18,6 +18,11 @@ class Assignments:
         self._keys: dict[int, Any] = {}
         self._held: dict[int, int] = {}
 
+    @property
+    def outstanding(self) -> int:
+        """How many workloads were sent and have not ended."""
+        return len(self._keys)
+
     def send(self, key: Any) -> int:
         """Note that a workload is sent to the workers; return its number."""
         number = next(self._numbers)

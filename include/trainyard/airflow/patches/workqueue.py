@@ -12,15 +12,16 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe, reduction
-from multiprocessing.connection import Connection
 from typing import Any
 
 # How long an idle worker stays when its scheduler is gone.
 _LOOK_SECONDS = 1.0
+_TRY_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,16 @@ class Turn:
         try:
             yield
         finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN)
+            self.give_back()
+
+    def take_if_free(self) -> bool:
+        with suppress(BlockingIOError):
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    def give_back(self) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         self._file.close()
@@ -109,6 +119,8 @@ class WorkQueue:
     """
 
     def __init__(self, reports: Reports, sent: Callable[[Any], int | None]) -> None:
+        # For how long a worker that is started now waits for a message; None for as long as there is its parent.
+        self.patience: float | None = None
         self._reader, self._writer = Pipe(duplex=False)
         self._turn = Turn()
         self._parent = os.getpid()
@@ -123,15 +135,39 @@ class WorkQueue:
         return not self._reader.poll()
 
     def get(self) -> Any:
-        """Wait for a message and return it; for workers only. Raise EOFError when the parent has ended."""
-        with self._turn.taken():
-            self._end_if_orphaned()
-            while not self._reader.poll(_LOOK_SECONDS):
-                self._end_if_orphaned()
-            number, message = self._reader.recv()
+        """Wait for a message and return it; for workers only. Raise EOFError when the parent has ended.
+
+        None, which tells a worker to end, is also what one gets whose patience is over. Workers with patience come
+        after those without: these are the ones that stay, and have imported everything.
+        """
+        if self.patience is None:
+            with self._turn.taken():
+                number, message = self._next(float("inf"))
+        else:
+            number, message = self._next_in_time(time.monotonic() + self.patience)
         if number is not None:
             self._reports.take(number)
         return message
+
+    def _next(self, until: float) -> tuple[int | None, Any]:
+        self._end_if_orphaned()
+        while not self._reader.poll(_LOOK_SECONDS):
+            self._end_if_orphaned()
+            if time.monotonic() > until:
+                return None, None
+        number, message = self._reader.recv()
+        return number, message
+
+    def _next_in_time(self, until: float) -> tuple[int | None, Any]:
+        while time.monotonic() < until:
+            self._end_if_orphaned()
+            if self._turn.take_if_free():
+                try:
+                    return self._next(until)
+                finally:
+                    self._turn.give_back()
+            time.sleep(_TRY_SECONDS)
+        return None, None
 
     def close(self) -> None:
         """Let go of both ends."""
@@ -142,9 +178,6 @@ class WorkQueue:
         if os.getppid() != self._parent:
             raise EOFError
 
-    def __getstate__(self) -> tuple[Connection, Connection, Turn, int, Reports]:
-        """Hand the queue to a worker that is spawned instead of forked."""
-        return self._reader, self._writer, self._turn, self._parent, self._reports
-
-    def __setstate__(self, state: tuple[Connection, Connection, Turn, int, Reports]) -> None:
-        self._reader, self._writer, self._turn, self._parent, self._reports = state
+    def __getstate__(self) -> dict[str, Any]:
+        """Hand the queue to a worker that is spawned instead of forked; only the parent keeps what it sent."""
+        return {**self.__dict__, "_sent": None}
