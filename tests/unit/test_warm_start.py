@@ -31,7 +31,7 @@ def _app(api: _Lazy | None = None) -> FastAPI:
     app = FastAPI()
     if api:
         app.mount("/execution", api)
-    app.add_middleware(WarmStart, settings=None)
+    app.add_middleware(WarmStart)
     return app
 
 
