@@ -16,8 +16,7 @@ from trainyard.domain.names import RunKey
 from trainyard.local.demo import EXAMPLE, prepare, put_data
 from trainyard.local.ready import wait_for
 from trainyard.local.stack import Stack
-from trainyard.workspace.layout import Workspace
-from trainyard.workspace.marks import started_at
+from trainyard.workspace.layout import Workspace, started_at
 
 RUNS = 7
 _LIMIT_SECONDS = 120

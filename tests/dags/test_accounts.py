@@ -19,7 +19,7 @@ from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-logs = Late("trainyard.airflow.tasklogs")
+logs = Late("trainyard.airflow.leftovers")
 leftovers = Late("trainyard.airflow.leftovers")
 usages = Late("trainyard.airflow.usage")
 configuration = Late("airflow.configuration")

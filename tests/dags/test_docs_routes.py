@@ -56,10 +56,10 @@ def test_what_only_one_run_alone_has_is_in_no_list():
 @pytest.mark.parametrize("page", ["rest", "cli"])
 def test_every_field_of_a_schedule_is_documented(page):
     from trainyard.api.schedules import schedule_json
-    from trainyard.core.retraining import Retrained, Standing
+    from trainyard.core.retraining import Retrained, ScheduleState
 
     entry = Entry(MODEL_ID, Schedule(cron="30 2 * * *"), Progress(settled=0.0))
-    told = schedule_json(Retrained(training(MODEL_ID), entry, Standing.ACTIVE, 1.0, MODEL_ID))
+    told = schedule_json(Retrained(training(MODEL_ID), entry, ScheduleState.ACTIVE, 1.0, MODEL_ID))
     assert [key for key in told if f"`{key}`" not in _text(page)] == []
 
 

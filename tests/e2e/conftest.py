@@ -12,12 +12,12 @@ from storeservers import swift, swift_hands, swiftcloud
 from swiftcloud.sharing import MARK, ready_cloud
 from yard import Yard, take_ports
 
-from trainyard.datafiles import data_file
 from trainyard.local.demo import put_data
 from trainyard.local.environment import STORES, USERS
 from trainyard.local.parts import GPUS
 from trainyard.local.ports import pick_port
 from trainyard.local.stack import Stack
+from trainyard.settings import data_file
 
 __all__ = ["swift", "swift_hands", "swiftcloud"]
 

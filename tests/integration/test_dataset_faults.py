@@ -18,7 +18,7 @@ from trainyard.domain.training import StoreRef
 from trainyard.errors import TrainyardError
 from trainyard.stores.digest import PART
 from trainyard.stores.moving import parallel, retrying
-from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.values import Terms
 from trainyard.workspace.datasets import Dataset, DatasetCache
 from trainyard.workspace.layout import Workspace
 

@@ -15,7 +15,7 @@ from storeservers import free_port
 from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Store, StoreError, Why
-from trainyard.stores.moving.source import Source
+from trainyard.stores.moving.values import Source
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.sampling import read_start

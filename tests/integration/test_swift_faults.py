@@ -22,7 +22,7 @@ from wire import Wire
 from trainyard.stores.base import Entry, StoreError, Why
 from trainyard.stores.digest import IN_PARTS, MIB, PART
 from trainyard.stores.moving import parallel, retrying
-from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.values import Terms
 from trainyard.stores.transfer import Source, download, upload
 
 LARGE = IN_PARTS + 5

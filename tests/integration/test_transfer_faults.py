@@ -22,7 +22,7 @@ from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, StoreError, Why
 from trainyard.stores.digest import MIB, PART
 from trainyard.stores.moving import parallel, retrying
-from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.values import Terms
 from trainyard.stores.network.call import Call, calling
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.transfer import Source, Transferred, download, upload

@@ -1,4 +1,4 @@
-"""`python -m trainyard.local.alive`, by which containers say whether they are well."""
+"""`python -m trainyard.local.ready`, by which containers say whether they are well."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def url():
 
 
 def ends_with(*arguments):
-    return subprocess.run([sys.executable, "-m", "trainyard.local.alive", *arguments], check=False).returncode
+    return subprocess.run([sys.executable, "-m", "trainyard.local.ready", *arguments], check=False).returncode
 
 
 def test_a_server_that_answers_is_alive_and_a_part_is_what_airflow_calls_it(url):

@@ -10,7 +10,7 @@ from dataset_samples import OTHER, REF, Bucket, files_in, obtain
 
 from trainyard.errors import TrainyardError
 from trainyard.stores.base import StoreError
-from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.values import Terms
 from trainyard.workspace.copies import Copy
 from trainyard.workspace.datasets import Dataset, DatasetCache
 from trainyard.workspace.layout import Workspace

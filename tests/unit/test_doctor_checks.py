@@ -11,8 +11,8 @@ from samples import LIMITS
 
 from trainyard.cluster.rights import verbs_of
 from trainyard.doctor import judging
+from trainyard.doctor.checks import store_finding
 from trainyard.doctor.examining import Check, examine
-from trainyard.doctor.stores import store_finding
 from trainyard.domain.finding import Finding, fine, line_of
 from trainyard.domain.limits import Account
 from trainyard.errors import TrainyardError

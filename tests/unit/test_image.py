@@ -108,7 +108,7 @@ from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.executors.executor_loader import ExecutorLoader
 from airflow import plugins_manager
 import airflow_local_settings, trainyard
-from trainyard.datafiles import data_file
+from trainyard.settings import data_file
 bundles = {bundle.name: str(bundle.path) for bundle in DagBundlesManager().get_all_dag_bundles()}
 print(json.dumps({
     "package": trainyard.__path__[0],

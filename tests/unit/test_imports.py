@@ -19,7 +19,7 @@ _PACKAGE = _PROJECT / "include" / "trainyard"
 # A part may import the parts of its own row and of the rows above it.
 _ROWS = (
     {"errors"},
-    {"quantity", "datafiles"},
+    {"quantity"},
     {"settings"},
     {"domain"},
     {"manifest"},
@@ -203,11 +203,7 @@ def test_the_command_line_imports_the_stack_only_when_it_is_asked_for():
 
 def test_the_command_line_needs_nothing_that_its_package_does_not_declare():
     declared = {"typer", "click", "rich", "httpx", "jsonschema", "yaml", "croniter", "trainyard"}
-    needed = (
-        one
-        for one in _imports()
-        if one.part in ("cli", "manifest", "domain", "settings", "quantity", "errors", "datafiles")
-    )
+    needed = (one for one in _imports() if one.part in ("cli", "manifest", "domain", "settings", "quantity", "errors"))
     known = declared | set(sys.stdlib_module_names)
     assert not _told(one for one in needed if one.module.split(".")[0] not in known)
 

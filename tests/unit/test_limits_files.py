@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from manifest_samples import limits
 
-from trainyard.datafiles import data_file
 from trainyard.domain.limits import Account, FrameworkImage, Size
 from trainyard.errors import TrainyardError
 from trainyard.manifest.limits import load_limits
+from trainyard.settings import data_file
 
 GIB = 1024**3
 

@@ -22,8 +22,8 @@ from pod_standard import violations
 from trainyard.cluster.names import priority_class
 from trainyard.cluster.quotas import quota_objects
 from trainyard.cluster.spec import training_pod
-from trainyard.datafiles import data_file
 from trainyard.domain.limits import Account
+from trainyard.settings import data_file
 
 _DEPLOY = PROJECT / "deploy"
 _VERSIONS = ("1.31", "1.32", "1.33", "1.34")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from trainyard.workspace.layout import RunFolder
-from trainyard.workspace.marks import started_at
+from trainyard.workspace.layout import RunFolder, started_at
 
 
 def test_a_run_whose_program_has_not_started_has_no_start(tmp_path):

@@ -11,7 +11,7 @@ from samples import LIMITS, MODEL_ID, training
 
 from trainyard.core.accounts import Caller
 from trainyard.core.catalogue import Catalogue
-from trainyard.core.retraining import Look, Retraining, Standing
+from trainyard.core.retraining import Look, Retraining, ScheduleState
 from trainyard.core.schedules import Entry, Schedules
 from trainyard.domain.schedule import Overlap, Progress, Schedule
 from trainyard.errors import TrainyardError
@@ -152,14 +152,14 @@ class TestCron:
         yard.now = MIDNIGHT + HOUR
         assert yard.due().started == []
         assert yard.seen().entry.note == "skipped: its DAG is paused in Airflow"
-        assert yard.seen().standing is Standing.PAUSED
+        assert yard.seen().standing is ScheduleState.PAUSED
 
     def test_resuming_takes_back_a_pause_in_airflow_and_makes_up_for_nothing(self, yard):
         yard.schedule(HOURLY)
         yard.runs.frozen.add(MODEL_ID)
         yard.now = MIDNIGHT + HOUR
         yard.due()
-        assert yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA).standing is Standing.ACTIVE
+        assert yard.retraining.set(MODEL_ID, ScheduleState.ACTIVE, ADA).standing is ScheduleState.ACTIVE
         assert yard.due().started == []
         yard.now += HOUR
         assert len(yard.due().started) == 1
@@ -207,7 +207,7 @@ class TestNewData:
         assert yard.retraining.looked(MODEL_ID, MIDNIGHT, None, "C103: there is no bucket x", ROOT) is None
         assert yard.seen().entry.note == "C103: there is no bucket x"
 
-    @pytest.mark.parametrize("standing", [Standing.PAUSED, Standing.ENDED])
+    @pytest.mark.parametrize("standing", [ScheduleState.PAUSED, ScheduleState.ENDED])
     def test_what_was_looked_at_while_somebody_stopped_it_starts_nothing(self, yard, standing):
         yard.schedule(ON_NEW_DATA)
         yard.retraining.set(MODEL_ID, standing, ADA)
@@ -218,19 +218,19 @@ class TestNewData:
 class TestChanging:
     def test_a_paused_schedule_starts_nothing_and_makes_up_for_nothing_when_it_goes_on(self, yard):
         yard.schedule(HOURLY)
-        assert yard.retraining.set(MODEL_ID, Standing.PAUSED, ADA).standing is Standing.PAUSED
+        assert yard.retraining.set(MODEL_ID, ScheduleState.PAUSED, ADA).standing is ScheduleState.PAUSED
         assert yard.seen().next_at is None
         yard.now = MIDNIGHT + HOUR + 10
         assert yard.due().started == []
         yard.now += 30
-        yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+        yard.retraining.set(MODEL_ID, ScheduleState.ACTIVE, ADA)
         assert yard.due().started == []
         assert yard.seen().next_at == MIDNIGHT + 2 * HOUR
 
     def test_going_on_with_what_was_not_paused_drops_nothing(self, yard):
         yard.schedule(HOURLY)
         yard.now = MIDNIGHT + HOUR + 1
-        yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+        yard.retraining.set(MODEL_ID, ScheduleState.ACTIVE, ADA)
         assert yard.due().started == ["run-1"]
 
     def test_a_pause_drops_what_waits(self, yard):
@@ -238,23 +238,23 @@ class TestChanging:
         yard.runs.busy.add(MODEL_ID)
         yard.now = MIDNIGHT + HOUR
         yard.due()
-        yard.retraining.set(MODEL_ID, Standing.PAUSED, ADA)
-        yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+        yard.retraining.set(MODEL_ID, ScheduleState.PAUSED, ADA)
+        yard.retraining.set(MODEL_ID, ScheduleState.ACTIVE, ADA)
         yard.runs.busy.clear()
         assert yard.due().started == []
 
     def test_an_ended_schedule_is_ended_for_good(self, yard):
         yard.schedule(HOURLY)
-        assert yard.retraining.set(MODEL_ID, Standing.ENDED, ADA).standing is Standing.ENDED
+        assert yard.retraining.set(MODEL_ID, ScheduleState.ENDED, ADA).standing is ScheduleState.ENDED
         with pytest.raises(TrainyardError, match=f"the schedule of {MODEL_ID} has ended") as refused:
-            yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+            yard.retraining.set(MODEL_ID, ScheduleState.ACTIVE, ADA)
         assert refused.value.code.code == "C111"
 
     def test_a_schedule_is_ended_by_its_until(self, yard):
         yard.schedule(replace(HOURLY, until=MIDNIGHT + 1.5 * HOUR))
         yard.now = MIDNIGHT + HOUR
         assert yard.due().started == ["run-1"]
-        assert (yard.seen().standing, yard.seen().next_at) == (Standing.ENDED, None)
+        assert (yard.seen().standing, yard.seen().next_at) == (ScheduleState.ENDED, None)
         yard.now = MIDNIGHT + 2 * HOUR
         assert yard.due().started == []
 
@@ -278,12 +278,12 @@ class TestSeeing:
             yard.schedule(HOURLY, training_id)
         yard.runs.frozen.add(ids[7])
         page, total = yard.retraining.all(ADA)
-        assert (total, [each.training.id for each in page if each.standing is Standing.PAUSED]) == (30, [ids[7]])
+        assert (total, [each.training.id for each in page if each.standing is ScheduleState.PAUSED]) == (30, [ids[7]])
         assert [each.last_run for each in page] == ids
         assert yard.runs.asked == ["held", "newest"]
         for ask in (
             lambda: yard.retraining.one(MODEL_ID, MALLORY),
-            lambda: yard.retraining.set(MODEL_ID, Standing.PAUSED, MALLORY),
+            lambda: yard.retraining.set(MODEL_ID, ScheduleState.PAUSED, MALLORY),
         ):
             with pytest.raises(TrainyardError) as refused:
                 ask()

@@ -11,9 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from manifest_samples import FFDL, MANIFEST
 
-from trainyard.datafiles import data_file
 from trainyard.manifest.document import read_document
 from trainyard.manifest.schema import schema_data
+from trainyard.settings import data_file
 
 NAMES = ["manifest", "ffdl", "frameworks", "sizes", "quotas"]
 # For these the code has sentences of its own; all others need one in the schema.

@@ -20,8 +20,7 @@ from trainyard.stores.moving.parallel import in_parallel
 from trainyard.stores.moving.progress import Progress
 from trainyard.stores.moving.room import Room
 from trainyard.stores.moving.sending import Memory
-from trainyard.stores.moving.standing import Standing
-from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.values import Terms, TransferState
 from trainyard.stores.transfer import download
 from trainyard.workspace.layout import RunFolder
 from trainyard.workspace.transfers import told, transfer_of
@@ -33,7 +32,7 @@ def quiet(text: str) -> None:
 
 class TestProgress:
     def test_a_note_tells_files_bytes_and_rate(self) -> None:
-        noted: list[Standing] = []
+        noted: list[TransferState] = []
         progress = Progress("downloading", "here", quiet, Terms(note=noted.append))
         progress.found(2, 1000)
         progress.add(300)

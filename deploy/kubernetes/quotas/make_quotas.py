@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from trainyard.cluster.quotas import quota_objects
-from trainyard.datafiles import data_file
 from trainyard.manifest.limits import load_limits
+from trainyard.settings import data_file
 
 PREFIX, NAMESPACE = "trainyard-", "trainings"
 _HEAD = "# Written by `make quotas` from quotas.yaml: change that and run it again.\n"

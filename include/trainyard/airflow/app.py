@@ -20,10 +20,9 @@ from trainyard.core.audit.files import STDOUT, AuditFiles, append_to_stdout
 from trainyard.core.audit.reading import Trail
 from trainyard.core.audit.recording import Audit, Writer
 from trainyard.core.catalogue import Catalogue, Training
-from trainyard.datafiles import data_file
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import RunKey, data_connection, results_connection
-from trainyard.settings import Settings, read_settings
+from trainyard.settings import Settings, data_file, read_settings
 from trainyard.workspace.layout import RunFolder, Workspace
 
 # What a step of a training needs is built at once; the rest, with Airflow's tables, where it is asked for.
@@ -234,7 +233,7 @@ class App:
         return DatasetCache(self.workspace)
 
     def _started(self, run: RunKey) -> float | None:
-        from trainyard.workspace.marks import started_at
+        from trainyard.workspace.layout import started_at
 
         return self._of_folder(started_at, run)
 

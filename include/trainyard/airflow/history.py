@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from trainyard.airflow.cancel import CANCELED, cancel, canceled_by
 from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
+from trainyard.airflow.leftovers import remove_task_logs
 from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, value_of
-from trainyard.airflow.tasklogs import remove_task_logs
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.runs import Run
 from trainyard.domain.hyperparameters import SIZE

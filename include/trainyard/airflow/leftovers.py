@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
 from sqlalchemy import delete, or_, select
 
 from trainyard.airflow.endstates import ENDED_RUN
-from trainyard.airflow.tasklogs import remove_task_logs
 from trainyard.domain.names import RunKey
+from trainyard.stores.tree import remove
 
 _TRAININGS = "training-%"
 # The service's own DAGs, in dags/.
@@ -85,3 +87,18 @@ def _ended(row: Any) -> float | None:
 
 def _moment(epoch: float) -> datetime:
     return datetime.fromtimestamp(epoch, UTC)
+
+
+def remove_task_logs(dag_id: str, run_id: str) -> None:
+    """Remove the logs of a run's steps; nothing is fine.
+
+    Only files below `[logging] base_log_folder` in Airflow's usual layout are known here: logs that Airflow sends to a
+    remote store, or names by a template of one's own, are that store's to remove.
+    """
+    for name in (dag_id, run_id):
+        if "/" in name or name in ("", ".", ".."):
+            return
+    folder = Path(conf.get("logging", "base_log_folder")) / f"dag_id={dag_id}"
+    remove(folder / f"run_id={run_id}")
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

@@ -33,7 +33,7 @@ def retrain() -> list[str]:
 def _seen(training_id: str) -> Mapping[str, Any]:
     """Look at the data of a training with its own credentials; return its version, or why there is none."""
     from trainyard.errors import TrainyardError
-    from trainyard.steps.look import version_now
+    from trainyard.steps.buckets import version_now
 
     app = current_app()
     training = app.catalogue.get(training_id)

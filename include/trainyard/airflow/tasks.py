@@ -44,7 +44,7 @@ def stage(training_id: str, **context: Any) -> None:
     """Bring dataset and model definition into the workspace. No GPU is held meanwhile."""
     from trainyard.manifest.archive import ArchiveRules
     from trainyard.steps.stage import stage as bring
-    from trainyard.stores.moving.terms import Terms
+    from trainyard.stores.moving.values import Terms
 
     with outcome_of_step(context), killed_at_once():
         check_not_canceled(context)
@@ -72,7 +72,7 @@ def upload(training_id: str, **context: Any) -> None:
     from trainyard.domain.leftout import left_out_json
     from trainyard.steps.cleanup import has_made
     from trainyard.steps.upload import upload as store
-    from trainyard.stores.moving.terms import Terms
+    from trainyard.stores.moving.values import Terms
 
     with outcome_of_step(context):
         app, training, run = _of(training_id, context)
@@ -159,7 +159,7 @@ def _end_of_training(context: Any) -> Outcome:
 
 def _push_used(context: Any, run: RunKey, training: Training, workspace: Workspace) -> None:
     """Record what the program used up to here where the train step was stopped before it could."""
-    from trainyard.workspace.marks import started_at
+    from trainyard.workspace.layout import started_at
 
     started, now = started_at(workspace.run(run)), time.time()
     if started is None or said(context, "train", KEY) is not None:

@@ -11,7 +11,7 @@ from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
 from trainyard.api.patching import PatchOperation
 from trainyard.api.times import moment
-from trainyard.core.retraining import Retrained, Retraining, Standing
+from trainyard.core.retraining import Retrained, Retraining, ScheduleState
 from trainyard.errors import TrainyardError
 
 router = APIRouter()
@@ -88,12 +88,12 @@ def schedule_json(seen: Retrained) -> dict[str, Any]:
     }
 
 
-def _standing(patch: list[PatchOperation]) -> Standing:
+def _standing(patch: list[PatchOperation]) -> ScheduleState:
     (step,) = patch if len(patch) == 1 else (PatchOperation(op="", path=""),)
-    if (step.op, step.path) != ("replace", "/state") or step.value not in list(Standing):
-        message = f"only /state can be replaced, with one of {', '.join(Standing)}"
+    if (step.op, step.path) != ("replace", "/state") or step.value not in list(ScheduleState):
+        message = f"only /state can be replaced, with one of {', '.join(ScheduleState)}"
         raise TrainyardError("C110", message, "See /v3/docs.")
-    return Standing(step.value)
+    return ScheduleState(step.value)
 
 
 def _retraining(request: Request) -> Retraining:

@@ -26,7 +26,7 @@ _UNKNOWN = "skipped: Airflow does not know the training yet"
 _NO_PAGE = 10**9
 
 
-class Standing(StrEnum):
+class ScheduleState(StrEnum):
     """What a schedule does; an ended one does nothing ever again."""
 
     ACTIVE = "active"
@@ -35,9 +35,9 @@ class Standing(StrEnum):
 
 
 _ACTIONS = {
-    Standing.ACTIVE: Action.RESUME_SCHEDULE,
-    Standing.PAUSED: Action.PAUSE_SCHEDULE,
-    Standing.ENDED: Action.END_SCHEDULE,
+    ScheduleState.ACTIVE: Action.RESUME_SCHEDULE,
+    ScheduleState.PAUSED: Action.PAUSE_SCHEDULE,
+    ScheduleState.ENDED: Action.END_SCHEDULE,
 }
 
 
@@ -69,7 +69,7 @@ class Retrained:
 
     training: Training
     entry: Entry
-    standing: Standing
+    standing: ScheduleState
     next_at: float | None
     last_run: str | None
 
@@ -128,7 +128,7 @@ class Retraining:
             return None
         return self._with_last_runs([self._seen(training, entry, self._is_held(training_id))])[0]
 
-    def set(self, training_id: str, standing: Standing, caller: Caller) -> Retrained:
+    def set(self, training_id: str, standing: ScheduleState, caller: Caller) -> Retrained:
         """Pause a schedule, go on with it, or end it for good; raise C111 if it has ended.
 
         Runs that are going are left alone. What was due during a pause is not made up for.
@@ -138,12 +138,12 @@ class Retraining:
             entry, known["account"] = seen.entry, seen.training.account
             if not entry.lives(now):
                 raise TrainyardError("C111", f"the schedule of {training_id} has ended", "Submit the training again.")
-            paused, ended = standing is Standing.PAUSED, standing is Standing.ENDED
+            paused, ended = standing is ScheduleState.PAUSED, standing is ScheduleState.ENDED
             # Going on with one that was never paused must not drop what is due just now.
             settled = now if entry.progress.paused else entry.progress.settled
             waiting = None if paused or ended else entry.progress.waiting
             self.schedules.keep(entry.with_progress(Progress(settled, waiting, paused, ended)))
-            if standing is Standing.ACTIVE:
+            if standing is ScheduleState.ACTIVE:
                 self.runs.release(training_id)
         return self.one(training_id, caller)
 
@@ -219,9 +219,9 @@ class Retraining:
 
     def _seen(self, training: Training, entry: Entry, held: bool) -> Retrained:
         now = self.clock()
-        standing = Standing.PAUSED if entry.progress.paused or held else Standing.ACTIVE
+        standing = ScheduleState.PAUSED if entry.progress.paused or held else ScheduleState.ACTIVE
         if not entry.lives(now):
-            standing = Standing.ENDED
+            standing = ScheduleState.ENDED
         return Retrained(training, entry, standing, entry.next_time(now), None)
 
 

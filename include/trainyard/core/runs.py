@@ -11,7 +11,6 @@ from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase, State
 from trainyard.domain.training import Framework
-from trainyard.domain.waiting import waits_for
 
 
 @dataclass(frozen=True)
@@ -82,3 +81,18 @@ class Filter:
 
 def _names(framework: Framework) -> tuple[str, str]:
     return (framework.name.casefold(), str(framework).casefold())
+
+
+def waits_for(phase: Phase, gpus: int) -> str:
+    """Say what a run in this phase waits for, as far as the phase tells; empty once its program runs."""
+    if phase is Phase.WAITING_FOR_GPU and not gpus:
+        return "waiting for a place to run"
+    return _SENTENCES.get(phase, "")
+
+
+_SENTENCES = {
+    Phase.QUEUED: "waiting to be looked at",
+    Phase.VALIDATING: "checking buckets, credentials and image",
+    Phase.STAGING: "bringing the training data",
+    Phase.WAITING_FOR_GPU: "waiting for a GPU of the account",
+}

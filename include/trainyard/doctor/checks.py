@@ -15,12 +15,12 @@ from trainyard.doctor.cluster import CONNECTION, DoctorCluster
 from trainyard.doctor.examining import Check, examine
 from trainyard.doctor.probe import IMAGE, WORKSPACE, Probe
 from trainyard.doctor.probepod import images_of
-from trainyard.doctor.stores import INBOX, STORE, store_finding
-from trainyard.domain.finding import Finding, fine
+from trainyard.domain.finding import Finding, fine, wrong
 from trainyard.domain.limits import Limits
 from trainyard.domain.training import Credentials
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
+from trainyard.stores.base import Store
 
 WAIT_SECONDS = 120.0
 _QUICK, _REMOTE = 20.0, 30.0
@@ -150,3 +150,16 @@ def _image_count(app: App) -> int:
         return len(images_of(app.limits()))
     except TrainyardError:
         return 1
+
+
+INBOX, STORE = "inbox", "store"
+
+
+def store_finding(check: str, opened: Callable[[], Store]) -> Finding:
+    """Open the store and list it as far as its first object. Messages of stores hold no secrets."""
+    try:
+        store = opened()
+        next(iter(store.list()), None)
+    except TrainyardError as error:
+        return wrong(check, error.message, error.hint)
+    return fine(check, f"{store.place} lets the service in")

@@ -1,9 +1,14 @@
-"""Waiting until a server answers, with a limit."""
+"""Whether a server answers, and waiting until it does, with a limit.
+
+`python -m trainyard.local.ready URL [PART]` ends with 0 if a server answers, or calls a part of Airflow healthy, for
+the health checks of containers.
+"""
 
 from __future__ import annotations
 
 import json
 import ssl
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -39,6 +44,11 @@ def heartbeat(health_url: str, part: str, since: float = 0) -> bool:
     return said.get("status") == "healthy" and (not since or _seconds(said.get(f"latest_{name}_heartbeat")) > since)
 
 
+def alive(url: str, part: str = "") -> bool:
+    """Say whether the server at `url` answers; with `part`, whether Airflow's health page there calls it healthy."""
+    return heartbeat(url, part) if part else answers(url)
+
+
 def wait_for(condition: Callable[[], object], limit_seconds: float) -> bool:
     """Ask until the condition holds or the limit has passed; return whether it held."""
     deadline = time.monotonic() + limit_seconds
@@ -62,3 +72,7 @@ def _open(url: str) -> bytes:
     with urllib.request.build_opener(*handlers).open(url, timeout=2) as answer:
         body: bytes = answer.read()
         return body
+
+
+if __name__ == "__main__":
+    sys.exit(not alive(*sys.argv[1:]))

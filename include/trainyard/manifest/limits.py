@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainyard.datafiles import data_file
 from trainyard.domain.limits import Account, FrameworkImage, Limits, Size
 from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.document import Document, read_document
 from trainyard.manifest.faults import Faults
 from trainyard.manifest.schema import check_shape
 from trainyard.quantity import cpu_millis, memory_bytes
+from trainyard.settings import data_file
 
 _MAX_BYTES = 4 * 1024 * 1024
 

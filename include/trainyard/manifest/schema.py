@@ -16,11 +16,11 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from trainyard.datafiles import data_file
 from trainyard.manifest.document import Document, Path
 from trainyard.manifest.faults import MAX_PROBLEMS, Faults
 from trainyard.manifest.masking import brief
 from trainyard.manifest.suggestions import nearest
+from trainyard.settings import data_file
 
 _KINDS = {
     "object": ("a map", "Write its keys below it, indented."),

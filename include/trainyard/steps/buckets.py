@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from trainyard.domain.names import is_model_id
 from trainyard.domain.training import TrainingSpec
-from trainyard.stores.base import Entry
+from trainyard.stores.base import Entry, Store, Why
+from trainyard.stores.refusals import refusal
+from trainyard.workspace.datasets import version_of
 from trainyard.workspace.layout import store_key
 
 CHECKPOINTS = "_wml_checkpoints/"
@@ -22,3 +24,11 @@ def is_training_data(spec: TrainingSpec, entry: Entry) -> bool:
         return True
     top = entry.key.split("/")[0]
     return not (is_model_id(top) or entry.key.startswith((CHECKPOINTS, PROBE)))
+
+
+def version_now(spec: TrainingSpec, data: Store) -> str:
+    """Return the version that the data has now; raise StoreError, EMPTY where there is none."""
+    entries = [entry for entry in data.list() if is_training_data(spec, entry)]
+    if not entries:
+        raise refusal(Why.EMPTY, data.place, "read from")
+    return version_of(entries)

@@ -13,7 +13,7 @@ from pathlib import Path
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import Entry, Store, Why, content_of
 from trainyard.stores.moving.progress import Report
-from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.values import Terms
 from trainyard.stores.refusals import refusal
 from trainyard.stores.sampling import check_readable
 from trainyard.stores.transfer import Transferred, check_keys, download

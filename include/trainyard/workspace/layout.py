@@ -141,3 +141,14 @@ def store_key(ref: StoreRef) -> str:
     """Return a short stable name for store + bucket; a readable part and a digest of everything that tells apart."""
     told_apart = "\n".join((ref.kind, ref.endpoint, ref.region or "", ref.domain or "", ref.project or "", ref.bucket))
     return f"{ref.bucket[:40]}-{hashlib.sha256(told_apart.encode()).hexdigest()[:12]}"
+
+
+def started_at(run: RunFolder) -> float | None:
+    """Return when the program started, in seconds since the epoch; None while it has not.
+
+    The time is the file's own: what a program writes into it is not trusted, and a link is not followed.
+    """
+    try:
+        return run.started.lstat().st_mtime
+    except OSError:
+        return None

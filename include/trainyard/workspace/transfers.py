@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
-from trainyard.stores.moving.standing import Standing
-from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.values import Terms, TransferState
 from trainyard.stores.tree import write_inside
 from trainyard.workspace.layout import RunFolder
 
@@ -22,7 +21,7 @@ _FRESH_SECONDS = 15.0
 def told(run: RunFolder, terms: Terms) -> Iterator[Terms]:
     """Yield the terms with a note of what moves, which `transfer_of` reads from any process until this is left."""
 
-    def note(standing: Standing) -> None:
+    def note(standing: TransferState) -> None:
         # Nothing fails because nobody can be told.
         with suppress(OSError):
             write_inside(run.root, run.transfer.name, json.dumps(asdict(standing)).encode())
@@ -35,7 +34,7 @@ def told(run: RunFolder, terms: Terms) -> Iterator[Terms]:
 
 
 def transfer_of(run: RunFolder, now: float | None = None) -> dict[str, Any] | None:
-    """Return what is being moved for the run, as `Standing` has it, or None; `now` is for tests."""
+    """Return what is being moved for the run, as `TransferState` has it, or None; `now` is for tests."""
     try:
         found = json.loads(run.transfer.read_bytes())
         fresh = (time.time() if now is None else now) - found["at"] < _FRESH_SECONDS

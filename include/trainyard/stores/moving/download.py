@@ -22,8 +22,7 @@ from trainyard.stores.moving.parallel import in_parallel
 from trainyard.stores.moving.parts import Partial, Span
 from trainyard.stores.moving.progress import Progress, Report
 from trainyard.stores.moving.room import Room
-from trainyard.stores.moving.terms import Terms
-from trainyard.stores.moving.transferred import Transferred
+from trainyard.stores.moving.values import Terms, Transferred
 
 _Deed = Callable[[Event], None]
 

@@ -15,7 +15,7 @@ from trainyard.stores.moving.parallel import StoppedError
 from trainyard.stores.moving.progress import Progress
 from trainyard.stores.moving.retrying import until_done
 from trainyard.stores.moving.sending import Memory, Sending
-from trainyard.stores.moving.source import Source
+from trainyard.stores.moving.values import Source
 from trainyard.stores.moving.watched import Watched
 
 # Smaller files are read once, into memory.

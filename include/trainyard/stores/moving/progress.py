@@ -7,8 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from trainyard.stores.base import StoreError, Why
-from trainyard.stores.moving.standing import Standing
-from trainyard.stores.moving.terms import Terms
+from trainyard.stores.moving.values import Terms, TransferState
 
 Report = Callable[[str], object]
 
@@ -70,13 +69,13 @@ class Progress:
         if now - self._moving > self._terms.stall_seconds:
             raise self._stalled()
 
-    def standing(self) -> Standing:
+    def standing(self) -> TransferState:
         seconds = time.monotonic() - self._began
         rate = self._bytes / seconds if seconds > 0 else 0.0
         known = self._listed and rate > 0 and seconds >= _SOON
         left = max(self._bytes_total - self._bytes, 0) / rate if known else None
         counts = (self._files, self._files_total, self._bytes, self._bytes_total, self._listed)
-        return Standing(self._doing, *counts, rate, left, time.time())
+        return TransferState(self._doing, *counts, rate, left, time.time())
 
     def _line(self, percent: int) -> str:
         now = self.standing()

@@ -12,9 +12,7 @@ from trainyard.stores.keys import check_keys
 from trainyard.stores.moving.leaving import Leaving, LeavingFile
 from trainyard.stores.moving.parallel import in_parallel
 from trainyard.stores.moving.progress import Progress, Report
-from trainyard.stores.moving.source import Source
-from trainyard.stores.moving.terms import Terms
-from trainyard.stores.moving.transferred import Transferred
+from trainyard.stores.moving.values import Source, Terms, Transferred
 
 _Deed = Callable[[Event], None]
 
