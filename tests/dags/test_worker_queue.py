@@ -197,10 +197,11 @@ for line in sys.stdin:
         states = {"running_state": None, "success_state": "success", "failure_state": "failed"}
         workload = SimpleNamespace(key=key(name), display_name=name, sign=sign, **states)
         executor.queued_tasks[workload.key] = workload
-        executor.running.add(workload.key)
         executor._process_workloads([workload])
     if verb == "revoke":
         executor.revoke_task(ti=SimpleNamespace(key=key(name)))
+    if verb == "places":
+        print(executor.slots_available, "places", flush=True)
     if verb == "events":
         executor.sync()
         events = {each.task_id: str(state) for each, (state, _) in executor.get_event_buffer().items()}
@@ -305,3 +306,14 @@ def test_workers_are_started_for_a_burst_and_end_after_it_but_for_some(tmp_path,
         [sys.executable, tmp_path / "burst.py"], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.split() == ["4", "5", "4", "4"]
+
+
+def test_what_runs_takes_a_place_so_that_the_scheduler_keeps_and_orders_the_rest(steps):
+    for name in ("a", "b"):
+        steps.begun(name)
+    steps.send("places")
+    assert steps.scheduler.line() == f"{_WORKERS - 2} places"
+    steps.end("a")
+    assert steps.until_events() == ({"a": "success"}, ["b"])
+    steps.send("places")
+    assert steps.scheduler.line() == f"{_WORKERS - 1} places"

@@ -6,6 +6,8 @@ Airflow 3.3.2. Without the patch:
   LocalExecutor has no `revoke_task`; and one that was running waits five minutes for its missing heartbeat;
 - the end of a deferral that is seen late is taken for the end of the task's resumption, which is then tried again;
 - a scheduler that was killed leaves its workers behind, and a killed worker can stop all others (workqueue.py);
+- steps are sent to the workers in the order of their arrival, however many there are and whatever their priority, as
+  LocalExecutor never notes that they run;
 - a scheduler without work looks at the database ten times as often, and sees later what there is to do.
 """
 
@@ -84,6 +86,11 @@ class PatchedExecutor(local_executor.LocalExecutor):
         queued = self.queued_tasks or self.queued_callbacks or self.queued_connection_tests
         return bool(queued) and len(self.running) < self.parallelism
 
+    def _process_workloads(self, workload_list: Any) -> None:
+        """Send workloads to the workers, and note that they run: others stay with the scheduler, in their order."""
+        self.running.update(workload.key for workload in workload_list)
+        super()._process_workloads(workload_list)
+
     def _read_results(self) -> None:
         while not self.result_queue.empty():
             self._note(self.result_queue.get())
@@ -129,6 +136,7 @@ def fitting_executor() -> type[local_executor.LocalExecutor]:
         own = local_executor.LocalExecutor
         for name in ("start", "heartbeat", "_spawn_worker", "_read_results", "_check_workers"):
             expect(own, name, "self")
+        expect(own, "_process_workloads", "self", "workload_list")
         expect(own, "_spawn_workers_with_gc_freeze", "self", "spawn_number")
         expect(own, "change_state", "self", "key", "state")
         expect(local_executor, "_run_worker", "logger_name", "input", "output", "unread_messages")
