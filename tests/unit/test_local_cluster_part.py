@@ -59,7 +59,7 @@ def test_pods_that_cannot_be_ended_are_an_error_with_the_commands_words(tmp_path
     folder = tmp_path / "pods" / "uid" / "base"
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text("{}")
-    (folder / "shim.json").write_text("[]")
+    (folder / "shim.json").write_text('{"no": "pid"}')
     with pytest.raises(TrainyardError, match="could not be ended") as caught:
         parts.end_pods(tmp_path, 0)
     assert "Error" in caught.value.cure
