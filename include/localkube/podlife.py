@@ -166,8 +166,11 @@ class PodLife:
                 volumes = await asyncio.to_thread(make_volumes, self._config, pod)
                 return container_spec(pod, container, volumes, self._config)
             except NotReadyError as error:
-                self._warn("FailedMount", error.message, container)
-                self._wait_for(container, Waiting(message=error.message))
+                message = str(error)
+            except OSError as error:
+                message = f"a volume cannot be made: {error}"
+            self._warn("FailedMount", message, container)
+            self._wait_for(container, Waiting(message=message))
             await asyncio.sleep(_RETRY_SECONDS)
 
     # The end

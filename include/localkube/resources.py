@@ -58,7 +58,7 @@ class Resources:
         Budgets that could refuse it do not exist here. Raise ApiError 404 for a pod that is not there.
         """
         key = Key("pods", request.path_params["namespace"], request.path_params["name"])
-        options = (await object_body(request)).get("deleteOptions") or {}
+        options = _checked_options((await object_body(request)).get("deleteOptions"))
         pod = self._store.get(key)
         _check_preconditions(key, pod, options)
         if not (_is_dry_run(request) or options.get("dryRun")):
@@ -174,9 +174,16 @@ async def _json_body(request: Request) -> Any:
 
 async def _options(request: Request) -> Obj:
     """Return the options of a deletion, whose body may be missing."""
-    options = await _json_body(request) or {}
-    if not isinstance(options, dict):
-        raise errors.bad_request("the body is not an object")
+    return _checked_options(await _json_body(request))
+
+
+def _checked_options(options: Any) -> Obj:
+    options = options or {}
+    if not isinstance(options, dict) or not isinstance(options.get("preconditions") or {}, dict):
+        raise errors.bad_request("the options and their preconditions have to be objects")
+    grace = options.get("gracePeriodSeconds")
+    if grace is not None and type(grace) is not int:
+        raise errors.bad_request("gracePeriodSeconds has to be a whole number")
     return options
 
 

@@ -44,7 +44,7 @@ _WORDS = {str: "string", int: "number", bool: "bool", dict: "object", list: "arr
 # What would be left out in silence: a pod that needs it is better refused.
 _NOT_HONOURED_BY_POD = ("initContainers", "ephemeralContainers")
 _NOT_HONOURED_BY_CONTAINER = ("envFrom", "volumeDevices")
-_SOURCES = {"emptyDir": "", "hostPath": "path", "persistentVolumeClaim": "claimName"}
+VOLUME_SOURCES = {"emptyDir": "", "hostPath": "path", "persistentVolumeClaim": "claimName"}
 _HOST_PATHS = ("", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice")
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
@@ -103,10 +103,10 @@ def _volume(field: str, volume: Obj) -> Iterator[Cause]:
     sources = [name for name in volume if name != "name"] or ["emptyDir"]
     if len(sources) > 1:
         yield _forbidden(f"{field}.{sources[1]}", "may not specify more than 1 volume type")
-    elif sources[0] not in _SOURCES:
-        yield _forbidden(f"{field}.{sources[0]}", f"localkube has no such volumes, only {', '.join(_SOURCES)}")
+    elif sources[0] not in VOLUME_SOURCES:
+        yield _forbidden(f"{field}.{sources[0]}", f"localkube has no such volumes, only {', '.join(VOLUME_SOURCES)}")
     else:
-        source, needed = volume.get(sources[0], {}), _SOURCES[sources[0]]
+        source, needed = volume.get(sources[0], {}), VOLUME_SOURCES[sources[0]]
         if needed and not source.get(needed):
             yield _required(f"{field}.{sources[0]}.{needed}")
         elif sources[0] == "persistentVolumeClaim" and not _SUBDOMAIN.fullmatch(source["claimName"]):

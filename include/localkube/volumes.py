@@ -13,19 +13,16 @@ from localkube.objects import Obj
 
 
 def make_volumes(config: Config, pod: Obj) -> dict[str, Path]:
-    """Return each volume's folder (or file), made. Raise NotReadyError where that is not possible yet."""
+    """Return each volume's folder (or file), made. Raise NotReadyError or OSError where that is not possible yet."""
     return {volume["name"]: _make(config, pod, volume) for volume in pod["spec"].get("volumes") or []}
 
 
 def _make(config: Config, pod: Obj, volume: Obj) -> Path:
-    try:
-        if claim := volume.get("persistentVolumeClaim"):
-            return _folder(config.claim_folder(pod["metadata"]["namespace"], claim["claimName"]))
-        if host := volume.get("hostPath"):
-            return _host_path(volume["name"], host)
-        return _empty_folder(config, pod, volume)
-    except OSError as error:
-        raise NotReadyError(f'volume "{volume["name"]}" cannot be made: {error}') from None
+    if claim := volume.get("persistentVolumeClaim"):
+        return _folder(config.claim_folder(pod["metadata"]["namespace"], claim["claimName"]))
+    if host := volume.get("hostPath"):
+        return _host_path(volume["name"], host)
+    return _empty_folder(config, pod, volume)
 
 
 def _folder(path: Path) -> Path:

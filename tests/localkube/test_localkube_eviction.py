@@ -58,6 +58,19 @@ def test_a_dry_run_and_an_eviction_of_another_pod_of_that_name_leave_it_alone(cl
     cluster.delete("spared", grace=0)
 
 
+@pytest.mark.parametrize("options", ["x", [1], {"preconditions": "x"}, {"gracePeriodSeconds": "5"}])
+def test_options_that_cannot_be_read_are_refused_and_leave_the_pod_alone(cluster, options):
+    cluster.run("kept", "sleep", "1000")
+    with pytest.raises(ApiException) as evicted:
+        cluster.core.create_namespaced_pod_eviction("kept", "default", {"deleteOptions": options})
+    with pytest.raises(ApiException) as deleted:
+        cluster.core.delete_namespaced_pod("kept", "default", body=options)
+    assert (evicted.value.status, deleted.value.status) == (400, 400)
+    assert cluster.pod("kept").metadata.deletion_timestamp is None
+    cluster.delete("kept", grace=0)
+    wait_for(lambda: cluster.pod("kept") is None, "the pod's going")
+
+
 def test_a_pod_that_is_not_there_is_told(cluster):
     with pytest.raises(ApiException, match='pods \\\\"nobody\\\\" not found'):
         evict(cluster, "nobody")

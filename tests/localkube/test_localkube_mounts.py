@@ -102,6 +102,17 @@ def test_a_claim_is_a_folder_of_the_cluster_or_the_one_it_was_told(cluster):
     assert (cluster.claim / "f").read_text() == "2\n"
 
 
+def test_a_folder_that_cannot_be_made_holds_the_pod_until_it_can(cluster, tmp_path):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file")
+    volumes = [{"name": "v", "hostPath": {"path": str(tmp_path)}}]
+    more = {"volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": "blocked/deep"}]}
+    cluster.run("blocked", "true", container=more, spec={"volumes": volumes})
+    assert "a volume cannot be made" in cluster.waiting("blocked", "ContainerCreating").message
+    blocked.unlink()
+    cluster.until("blocked", "Succeeded")
+
+
 def test_a_folder_that_is_missing_holds_the_pod_and_says_which(cluster, tmp_path):
     volumes = [{"name": "h", "hostPath": {"path": str(tmp_path / "none"), "type": "Directory"}}]
     more = {"volumeMounts": [{"name": "h", "mountPath": "/h"}]}

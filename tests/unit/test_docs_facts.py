@@ -10,7 +10,6 @@ import pytest
 from pod_samples import SMALL
 from typer.main import get_command
 
-from localkube import auth, logfile, records, store
 from trainyard.cli.main import app
 from trainyard.cluster import spec
 from trainyard.cluster.environment import environment
@@ -30,7 +29,8 @@ from trainyard.workspace import leases
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _DOCS = _PROJECT / "docs"
-_PAGES = sorted([*_DOCS.glob("*.md"), *(_PROJECT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING"))])
+_OTHERS = ("README", "CHANGELOG", "CONTRIBUTING", "include/localkube/README")
+_PAGES = sorted([*_DOCS.glob("*.md"), *(_PROJECT / f"{name}.md" for name in _OTHERS)])
 _MIB = 1024**2
 _WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 _SHIPPED = limits.load_limits(None, None, None)
@@ -74,8 +74,6 @@ _FACTS = [
     ("stores", f"writes to every {leases.LEASE_SECONDS / leases._BEATS:g} seconds"),
     ("pod", f"of which {spec._RESERVED_DISK // 1024**3} GiB is reserved"),
     ("pod", f"the limit is {_WORDS[spec._CPU_BURST]} times the request"),
-    ("local-cluster", f"at most {logfile.FILES} files of {logfile.FILE_BYTES // _MIB} MiB"),
-    ("local-cluster", f"forgotten ({store._HISTORY:,} changes"),
     ("doctor", f"{1 + 3 * len(_SHIPPED.accounts)} pools are as quotas.yaml and the settings say"),
     ("doctor", f"the accounts own {_OWNED}"),
 ]
@@ -91,8 +89,6 @@ _LISTS = [
     ("rest", [f"`{state}`" for state in State]),
     ("cli", [f"`{phase}`" for phase in Phase]),
     ("inbox", [f"`{ending}`" for ending in drops._UNFINISHED]),
-    ("local-cluster", [records.SPEC, records.SHIM, records.STARTED, records.EXITED, records.SHUTDOWN, records.LOG]),
-    ("local-cluster", [f"`{path}`" for path in auth.OPEN_PATHS]),
     ("manifest", [f"`{size}`" for size in _SHIPPED.sizes]),
 ]
 

@@ -66,7 +66,7 @@ class TestContext:
 
 
 # The example's training program; the service does not import it.
-_NOT_IN_THE_IMAGE = {"scikit-learn"}
+_NOT_IN_THE_IMAGE = {"scikit-learn", "trustme"}  # of the example and of the one-machine cluster
 _ONLY_IN_THE_IMAGE = {"apache-airflow-providers-celery", "psycopg2-binary", "asyncpg"}
 
 

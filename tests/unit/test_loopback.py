@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from localkube.__main__ import _listen, main
 from trainyard.local import parts
 from trainyard.local.parts import AIRFLOW_PARTS, API_SERVER, Part
 
@@ -39,25 +38,9 @@ def test_no_other_part_of_airflow_serves_anything(name: str) -> None:
     assert ("--skip-serve-logs" in command) == (name in ("scheduler", "triggerer"))
 
 
-def test_the_cluster_listens_on_loopback() -> None:
-    with _listen(0) as listener:
-        assert listener.getsockname()[0] == "127.0.0.1"
-
-
-def test_the_cluster_takes_no_other_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--folder", str(tmp_path), "--host", "0.0.0.0"])
-    assert "--host" in capsys.readouterr().err
+def test_the_cluster_is_told_no_address_since_it_knows_no_other(tmp_path: Path) -> None:
+    assert not [word for word in parts.cluster(tmp_path / "cluster", 6443).command if "host" in word]
 
 
 def test_containers_of_the_stack_find_its_folder_empty(tmp_path: Path) -> None:
     assert _option(parts.cluster(tmp_path / "cluster", 6443), "--hide") == str(tmp_path)
-
-
-def test_a_folder_to_hide_that_is_not_there_is_refused_before_anything_starts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        main(["--folder", str(tmp_path / "it"), "--hide", str(tmp_path / "nowhere")])
-    assert "nothing to hide" in capsys.readouterr().err
-    assert not (tmp_path / "it").exists()
