@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -78,16 +77,16 @@ def _is_being_removed(pod: dict[str, Any], settings: Any) -> bool:
 
 
 def _owners(runs: Iterable[RunKey]) -> dict[RunKey, Owner]:
-    from trainyard.airflow.doorclient import front_door
+    from trainyard.airflow.frontdoor import front_door
 
     all_runs, found = sorted(runs), dict[RunKey, Owner]()
     if not all_runs:
         return {}
-    with front_door() as door:
+    with front_door() as service:
         for first in range(0, len(all_runs), _MOST_ASKED):
             part = all_runs[first : first + _MOST_ASKED]
-            owners = door.ask("POST", "/v3/housekeeping/owners", {"runs": [asdict(run) for run in part]})["runs"]
-            found.update((run, Owner.from_dict(owner)) for run, owner in zip(part, owners, strict=True))
+            owners = zip(part, service.owners(part), strict=True)
+            found.update((run, Owner(owner.state, owner.ended_at)) for run, owner in owners)
     return found
 
 
