@@ -13,7 +13,7 @@ from hostilestore import HostileStore
 from bench.figures import Figure
 from bench.stacks import fresh_stack, front_door, object_store
 from bench.tiny import Tiny, tiny
-from trainyard.cli.client import FrontDoor
+from trainyard.client.rest import RestClient
 from trainyard.domain.states import State
 from trainyard.local.demo import DATA_BUCKET
 from trainyard.local.environment import STORES
@@ -89,7 +89,7 @@ def _jobs(stack: Stack) -> _Jobs:
     return _Jobs(tiny(stack, _BURST_SECONDS), well, well.manifest.replace(secret, b"wrong" + secret[5:]))
 
 
-def _keep_busy(door: FrontDoor, burst: Tiny, stack: Stack, stores: list[HostileStore]) -> None:
+def _keep_busy(door: RestClient, burst: Tiny, stack: Stack, stores: list[HostileStore]) -> None:
     """Submit a burst with the runs that have dripping stores in its midst.
 
     What comes before them has the service busy with all steps; what comes behind waits for the account's own slots.
@@ -109,37 +109,37 @@ def _with_data_at(manifest: bytes, here: str, there: str, bucket: str) -> bytes:
     return data + mark + results
 
 
-def _submit(door: FrontDoor, manifest: bytes, job: Tiny, account: str) -> str:
-    model_id: str = door.submit([("manifest.yml", manifest)], job.zip, {"account": account})["model_id"]
+def _submit(door: RestClient, manifest: bytes, job: Tiny, account: str) -> str:
+    model_id: str = door.submit([("manifest.yml", manifest)], job.zip, {"account": account}).model_id
     return model_id
 
 
-def _whole_run(door: FrontDoor, job: Tiny) -> float:
+def _whole_run(door: RestClient, job: Tiny) -> float:
     return _seconds_until(door, "completed", _submit(door, job.manifest, job, _MEASURED))
 
 
-def _reported(door: FrontDoor, jobs: _Jobs) -> float:
+def _reported(door: RestClient, jobs: _Jobs) -> float:
     return _seconds_until(door, "error", _submit(door, jobs.wrong, jobs.well, _MEASURED))
 
 
-def _seconds_until(door: FrontDoor, state: str, model_id: str) -> float:
+def _seconds_until(door: RestClient, state: str, model_id: str) -> float:
     """Wait until a run that was just accepted is in a state that it never leaves, and say how long that took."""
     accepted = time.monotonic()
-    assert wait_for(lambda: State(door.run(model_id)["state"]).terminal, _LIMIT_SECONDS), f"{model_id} has no end"
+    assert wait_for(lambda: State(door.run(model_id).state).terminal, _LIMIT_SECONDS), f"{model_id} has no end"
     took, run = time.monotonic() - accepted, door.run(model_id)
-    assert run["state"] == state, f"{model_id}: {run['state']}, not {state}: {run['outcome']}"
+    assert run.state == state, f"{model_id}: {run['state']}, not {state}: {run.outcome}"
     return took
 
 
-def _going(door: FrontDoor) -> list[str]:
-    return [run["model_id"] for run in door.runs({"state": ["pending", "running"]}) if run["account"] == _BUSY]
+def _going(door: RestClient) -> list[str]:
+    return [run.model_id for run in door.runs({"state": ["pending", "running"]}) if run.account == _BUSY]
 
 
-def _left(door: FrontDoor) -> int:
+def _left(door: RestClient) -> int:
     return len(_going(door))
 
 
-def _stop(door: FrontDoor) -> None:
+def _stop(door: RestClient) -> None:
     for model_id in _going(door):
         door.cancel(model_id)
 

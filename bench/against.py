@@ -44,11 +44,11 @@ def starts(stack: Stack, stock: Stock, job: Tiny, turns: int, stock_turns: int, 
 
 def _ours(stack: Stack, job: Tiny) -> tuple[str, float]:
     with front_door(stack) as door:
-        model_id: str = door.submit([("manifest.yml", job.manifest)], job.zip, {})["model_id"]
+        model_id: str = door.submit([("manifest.yml", job.manifest)], job.zip, {}).model_id
         at = time.time()
         begun = started(stack, model_id) - at
         # What follows is over before the next is measured.
-        assert wait_for(lambda: door.run(model_id)["finished_at"] is not None, _LIMIT_SECONDS)
+        assert wait_for(lambda: door.run(model_id).finished_at is not None, _LIMIT_SECONDS)
     return model_id, begun
 
 

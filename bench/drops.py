@@ -13,7 +13,8 @@ from typing import Any
 
 from bench.figures import Figure
 from bench.stacks import fresh_stack, front_door, object_store
-from trainyard.cli.client import FrontDoor
+from trainyard.answers.runs import RunAnswer
+from trainyard.client.rest import RestClient
 from trainyard.local.demo import EXAMPLE, prepare, put_data
 from trainyard.local.inbox import BUCKET
 from trainyard.local.ready import wait_for
@@ -44,7 +45,7 @@ def measure(say: Say) -> list[Figure]:
         done = time.monotonic() - begun
         runs = door.runs()
         _account_for_all(stack, runs, pods)
-    ends = sorted(datetime.fromisoformat(run["finished_at"]).timestamp() - at for run in runs)
+    ends = sorted(datetime.fromisoformat(str(run.finished_at)).timestamp() - at for run in runs)
     return [
         Figure(f"{DROPS} drops at once, until all are accepted", [accepted], "s"),
         Figure(f"{DROPS} drops at once, until the first is done", ends[:1], "s"),
@@ -85,8 +86,8 @@ def _all_accepted(stack: Stack) -> bool:
     return len(_accepted(stack)) >= DROPS and not any(path.is_file() for path in _inbox(stack).rglob("*"))
 
 
-def _all_ended(door: FrontDoor, told: set[int], say: Say) -> bool:
-    ended = sum(run["finished_at"] is not None for run in door.runs())
+def _all_ended(door: RestClient, told: set[int], say: Say) -> bool:
+    ended = sum(run.finished_at is not None for run in door.runs())
     if ended // 10 not in told:
         told.add(ended // 10)
         say(f"{ended} of {DROPS} runs have ended")
@@ -95,12 +96,12 @@ def _all_ended(door: FrontDoor, told: set[int], say: Say) -> bool:
     return ended >= DROPS
 
 
-def _account_for_all(stack: Stack, runs: list[dict[str, Any]], pods: _Pods) -> None:
-    ids = {run["model_id"] for run in runs}
-    names = {run["name"] for run in runs}
+def _account_for_all(stack: Stack, runs: list[RunAnswer], pods: _Pods) -> None:
+    ids = {run.model_id for run in runs}
+    names = {run.name for run in runs}
     assert len(runs) == len(ids) == len(names) == DROPS, f"{len(runs)} runs, {len(ids)} ids, {len(names)} names"
     assert sorted(ids) == sorted(_accepted(stack)), "what was accepted is not what is listed"
-    assert {run["state"] for run in runs} == {"completed"}, {run["state"] for run in runs}
+    assert {run.state for run in runs} == {"completed"}, {run.state for run in runs}
     assert len(pods.seen) == DROPS, f"{len(pods.seen)} pods for {DROPS} runs"
     assert pods.most <= QUOTA, f"{pods.most} GPUs were held, of {QUOTA}"
 

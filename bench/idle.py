@@ -94,7 +94,7 @@ def _door(stack: Stack, job: Tiny, say: Say) -> list[Figure]:
         submit = partial(door.submit, [("manifest.yml", job.manifest)], job.zip, {})
         figures = [_rate("accepted a second, one caller: trainyard", submit, 1)]
         figures.append(_rate(f"accepted a second, {_CALLERS} callers: trainyard", submit, _CALLERS))
-        trigger = _trigger(stack, submit()["model_id"])
+        trigger = _trigger(stack, submit().model_id)
         figures.append(_rate("accepted a second, one caller: Airflow's own REST", trigger, 1))
     say("accepted a second: " + ", ".join(f"{figure.values[0]:.1f}" for figure in figures))
     return figures
@@ -109,7 +109,7 @@ def _rate(name: str, deed: Callable[[], object], callers: int) -> Figure:
 
 
 def _trigger(stack: Stack, dag_id: str) -> Callable[[], object]:
-    from trainyard.cli.config import find_access
+    from trainyard.client.access import find_access
 
     access = find_access(None, {}, stack.folder.parent)
     client = httpx.Client(base_url=access.url, timeout=60, trust_env=False)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trainyard.cli.client import FrontDoor
-from trainyard.cli.config import find_access
+from trainyard.client.access import find_access
+from trainyard.client.rest import RestClient
 from trainyard.local.parts import GPUS, OBJECT_STORE
 from trainyard.local.secrets import Secrets
 from trainyard.local.stack import Stack
@@ -34,8 +34,8 @@ def fresh_stack(say: Callable[[str], None], gpus: int | None = None) -> Iterator
                 os.environ.pop(GPUS, None)
 
 
-def front_door(stack: Stack) -> FrontDoor:
-    return FrontDoor(find_access(None, {}, stack.folder.parent))
+def front_door(stack: Stack) -> RestClient:
+    return RestClient(find_access(None, {}, stack.folder.parent))
 
 
 def object_store(stack: Stack) -> tuple[str, Secrets]:

@@ -53,9 +53,9 @@ def _ours(stack: Stack) -> tuple[str, float]:
     with front_door(stack) as door:
         accepted = door.submit([(manifest.name, manifest.read_bytes())], model, {})
         at = time.time()
-        model_id: str = accepted["model_id"]
+        model_id: str = accepted.model_id
         begun = started(stack, model_id) - at
-        assert wait_for(lambda: door.run(model_id)["finished_at"] is not None, _LIMIT_SECONDS)
+        assert wait_for(lambda: door.run(model_id).finished_at is not None, _LIMIT_SECONDS)
     return model_id, begun
 
 

@@ -95,3 +95,33 @@ def test_how_many_results_a_page_has_is_documented():
     from trainyard.api.results import MOST
 
     assert f"at most {MOST:,} objects, or `limit` of them" in _text("rest")
+
+
+def _described(answers: dict, schemas: dict) -> bool:
+    """Say whether an answer of JSON names its fields; what is a file or a stream has none."""
+    content = answers.get("content", {}).get("application/json")
+    if content is None:
+        return True
+    name = content["schema"].get("$ref", "").rpartition("/")[2]
+    return bool(schemas.get(name, {}).get("properties"))
+
+
+def test_every_answer_is_described_field_by_field():
+    document = created_app().openapi()
+    schemas = document["components"]["schemas"]
+    vague = [
+        (verb, path, status)
+        for path, verbs in document["paths"].items()
+        for verb, route in verbs.items()
+        for status, answers in route["responses"].items()
+        if status.startswith("2") and not _described(answers, schemas)
+    ]
+    # A JSON Schema is described by the specification of JSON Schema.
+    assert vague == [("get", "/schemas/{name}", "200")]
+
+
+@pytest.mark.parametrize("field", ["transfer", "schedule"])
+def test_a_run_that_is_listed_is_described_without_what_one_run_alone_has(field):
+    schemas = created_app().openapi()["components"]["schemas"]
+    assert field not in schemas["RunAnswer"]["properties"]
+    assert field in schemas["RunDetails"]["properties"]

@@ -204,12 +204,12 @@ class TestLogins:
         assert len(airflow.bodies) == 5
 
     def test_the_command_line_waits_and_gets_in(self, http):
-        from trainyard.cli.client import FrontDoor
-        from trainyard.cli.config import Access
+        from trainyard.client.access import Access
+        from trainyard.client.rest import RestClient
 
         for _ in range(5):
             self._login(http, "wrong")
-        with FrontDoor(Access(str(http.base_url).rstrip("/"))) as door, pytest.raises(Exception, match="no Trainyard"):
+        with RestClient(Access(str(http.base_url).rstrip("/"))) as door, pytest.raises(Exception, match="no Trainyard"):
             door.sign_in("ada", "right")  # let in: this Airflow's answer has no token in it
 
     def test_malformed_logins_are_no_guesses(self, http):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import runpy
-from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from fakedoor import client_of
 from late import Late
 
 from trainyard.core.maintenance.retention import Report
@@ -24,11 +23,11 @@ def door(monkeypatch):
     """A front door with answers prepared; it notes what it is asked."""
     asked, answers = [], []
 
-    @contextmanager
-    def opened():
-        yield SimpleNamespace(ask=lambda *question: asked.append(question) or answers.pop(0))
+    def answer(*question):
+        asked.append(question)
+        return answers.pop(0)
 
-    monkeypatch.setattr("trainyard.airflow.doorclient.front_door", opened)
+    monkeypatch.setattr("trainyard.airflow.frontdoor.front_door", lambda: client_of(answer))
     return asked, answers
 
 

@@ -13,9 +13,11 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk import DAG
 
-from trainyard.airflow.doorclient import HttpDoor, address_of
-from trainyard.domain.training import Credentials
+from trainyard.airflow.frontdoor import address_of
+from trainyard.client.access import Access
+from trainyard.client.rest import RestClient
 from trainyard.errors import Fault, TrainyardError
+from trainyard.inbox.door import HttpDoor
 from trainyard.inbox.trigger import InboxTrigger
 
 pytestmark = pytest.mark.xdist_group("airflow")
@@ -140,11 +142,9 @@ class TestFrontDoor:
             manifest, archive = tmp_path / "manifest", tmp_path / "archive"
             manifest.write_text("name: x")
             archive.write_bytes(b"PK zip")
-            door = HttpDoor(url or f"http://127.0.0.1:{server.server_port}", Credentials("inbox", password))
-            try:
-                return door.submit("vision", manifest, archive, "drop-1")
-            finally:
-                door.close()
+            access = Access(url or f"http://127.0.0.1:{server.server_port}", username="inbox", password=password)
+            with RestClient(access) as service:
+                return HttpDoor(service).submit("vision", manifest, archive, "drop-1")
 
         return once
 
@@ -178,7 +178,7 @@ class TestFrontDoor:
     @pytest.mark.parametrize("answer", [(502, "<html>"), (500, {"detail": "x"}), (400, {"error": "text"})])
     def test_an_answer_that_is_no_refusal_of_ours_is_the_services_fault(self, submit, server, answer):
         server.answer = answer
-        with pytest.raises(TrainyardError, match=f"answered {answer[0]}") as refusal:
+        with pytest.raises(TrainyardError, match=str(answer[0])) as refusal:
             submit()
         assert refusal.value.fault is Fault.SERVICE
 
@@ -191,7 +191,7 @@ class TestFrontDoor:
             assert password not in refusal.value.message + refusal.value.hint
 
     def test_a_front_door_that_is_down_is_the_services_fault(self, submit, server):
-        with pytest.raises(TrainyardError, match="does not answer") as refusal:
+        with pytest.raises(TrainyardError, match="no service answers") as refusal:
             submit(url="http://127.0.0.1:9")
         assert refusal.value.fault is Fault.SERVICE
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
+from fakedoor import client_of
 from helddata import hold_data
 from late import Late
 from localkubeserver import pod, running_cluster, wait_for
@@ -65,11 +65,10 @@ def place(yard, cluster, tmp_path, monkeypatch):  # noqa: F811
     there.workspace = Workspace(tmp_path / "workspace")
     there.workspace.root.mkdir(exist_ok=True)
 
-    @contextmanager
-    def opened():
-        yield SimpleNamespace(ask=lambda *question: there.door(*question) or _answer(root, *question))
+    def answer(*question):
+        return there.door(*question) or _answer(root, *question)
 
-    monkeypatch.setattr("trainyard.airflow.janitor.front_door", opened)
+    monkeypatch.setattr("trainyard.airflow.janitor.front_door", lambda: client_of(answer))
     yield there
     cluster.core.delete_collection_namespaced_pod("default", grace_period_seconds=0)
     wait_for(lambda: not cluster.core.list_namespaced_pod("default").items, "an empty cluster")

@@ -6,12 +6,11 @@ import asyncio
 import os
 import runpy
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from fakedoor import client_of
 from late import Late
 from memorystore import MemoryStore
 from samples import MODEL_ID, RUN, training
@@ -197,11 +196,11 @@ class TestTask:
         """A front door with answers prepared; it notes what it is asked."""
         asked, answers = [], []
 
-        @contextmanager
-        def opened():
-            yield SimpleNamespace(ask=lambda *question: asked.append(question) or answers.pop(0))
+        def answer(*question):
+            asked.append(question)
+            return answers.pop(0)
 
-        monkeypatch.setattr("trainyard.airflow.doorclient.front_door", opened)
+        monkeypatch.setattr("trainyard.airflow.frontdoor.front_door", lambda: client_of(answer))
         return asked, answers
 
     @pytest.fixture

@@ -8,8 +8,8 @@ import stat
 
 import pytest
 
-from trainyard.cli.config import find_access, is_loopback, login_file, service_url, warnings_of
-from trainyard.cli.errors import WrongUsageError
+from trainyard.client.access import find_access, is_loopback, login_file, service_url, warnings_of
+from trainyard.client.errors import WrongUsageError
 
 pytest_plugins = ["cli_front_door"]
 

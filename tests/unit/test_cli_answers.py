@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from trainyard.cli.answers import error_of
-from trainyard.cli.errors import UnreachableError
+from trainyard.client.errors import UnreachableError
+from trainyard.client.reading import error_of
 
 pytest_plugins = ["cli_front_door"]
 URL = "https://train.example"

@@ -90,9 +90,10 @@ def test_odd_names_are_kept(cli, stored, home, name):
 
 
 def test_a_file_that_changed_in_size_meanwhile_is_no_success(cli, stored, home, monkeypatch):
-    from trainyard.cli.client import FrontDoor
+    from trainyard.answers.runs import StoredFile
+    from trainyard.client.rest import RestClient
 
-    monkeypatch.setattr(FrontDoor, "results", lambda *_: [{"name": "empty", "size": 3}])
+    monkeypatch.setattr(RestClient, "results", lambda *_: [StoredFile(name="empty", size=3)])
     done = cli("download", ID)
     assert done.code == 1
     assert "S305" in done.err

@@ -157,6 +157,11 @@ def test_the_reason_of_the_example_is_one_that_the_service_gives(cli, front_door
 
     ended = pod("Failed", over(3, message="no such file: labels.csv"))
     ended["metadata"].setdefault("labels", {})["trainyard/model-id"] = ID
-    outcome = {**diagnose(ended, 1, 4 * 1024**3).as_dict(), "gpu_seconds": 84.0}
+    outcome = {
+        **diagnose(ended, 1, 4 * 1024**3).as_dict(),
+        "gpu_seconds": 84.0,
+        "started_at": None,
+        "finished_at": None,
+    }
     front_door.add(ID, state="error", phase="done", submitted_at="2017-10-26T11:10:37Z", outcome=outcome)
     assert _rows_with("Reason ") in cli("show", ID).out

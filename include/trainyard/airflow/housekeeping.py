@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainyard.answers.service import SweepReport
 
 log = logging.getLogger(__name__)
 
 
 def sweep(dry_run: bool) -> dict[str, Any]:
     """Remove what is past its retention, batch by batch; return all that went. Raise when something could not go."""
-    from trainyard.airflow.doorclient import front_door
+    from trainyard.airflow.frontdoor import front_door
 
-    with front_door() as door:
-        report = _tell(door.ask("POST", "/v3/housekeeping", {"dry_run": dry_run}))
+    with front_door() as service:
+        report = _tell(service.sweep(dry_run))
         while report["left"] and report["last_batch"]:
-            more = _tell(door.ask("POST", "/v3/housekeeping", {"dry_run": dry_run}))
-            report = _together(report, more)
+            report = _together(report, _tell(service.sweep(dry_run)))
     if report["failed"]:
         raise RuntimeError(f"{len(report['failed'])} things could not be removed; the log above names them")
     return report
@@ -24,16 +26,17 @@ def sweep(dry_run: bool) -> dict[str, Any]:
 
 def sync_quotas() -> list[dict[str, Any]]:
     """Sync the pools with quotas.yaml; return what the accounts own and use."""
-    from trainyard.airflow.doorclient import front_door
+    from trainyard.airflow.frontdoor import front_door
 
-    with front_door() as door:
-        accounts: list[dict[str, Any]] = door.ask("POST", "/v3/quota")["resources"]
+    with front_door() as service:
+        accounts = [account.as_data() for account in service.sync_quota()]
     for account in accounts:
         log.info("%(account)s: %(used)s of %(gpus)s GPUs used, %(waiting_gpus)s waited for", account)
     return accounts
 
 
-def _tell(report: dict[str, Any]) -> dict[str, Any]:
+def _tell(swept: SweepReport) -> dict[str, Any]:
+    report = swept.as_data()
     verb = "would remove" if report["dry_run"] else "removed"
     for kind in ("runs", "trainings", "datasets", "orphans", "own_runs"):
         for name in report[kind]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from trainyard.airflow.app import App, current_app
-from trainyard.airflow.doorclient import front_door
+from trainyard.airflow.frontdoor import front_door
 from trainyard.cluster.labels import run_of
 from trainyard.cluster.podclient import TrainingPods
 from trainyard.core.maintenance.orphans import OrphanReport, Remnant, remove_orphans
@@ -72,11 +71,11 @@ def _owners(runs: Iterable[RunKey]) -> dict[RunKey, Owner]:
     all_runs, found = sorted(runs), dict[RunKey, Owner]()
     if not all_runs:
         return {}
-    with front_door() as door:
+    with front_door() as service:
         for first in range(0, len(all_runs), _MOST_ASKED):
             part = all_runs[first : first + _MOST_ASKED]
-            owners = door.ask("POST", "/v3/housekeeping/owners", {"runs": [asdict(run) for run in part]})["runs"]
-            found.update((run, Owner.from_dict(owner)) for run, owner in zip(part, owners, strict=True))
+            owners = zip(part, service.owners(part), strict=True)
+            found.update((run, Owner(owner.state, owner.ended_at)) for run, owner in owners)
     return found
 
 

@@ -16,15 +16,14 @@ def retrain() -> list[str]:
 
     A look that fails is told to whoever has the schedule and tried again when the next one is due.
     """
-    from trainyard.airflow.doorclient import front_door
+    from trainyard.airflow.frontdoor import front_door
 
-    with front_door() as door:
-        settled = door.ask("POST", "/v3/schedules/due")
-        started = list(settled["started"])
-        for look in settled["looks"]:
-            place = f"/v3/schedules/{look['training_id']}/looks"
-            found = door.ask("POST", place, {"due": look["due"], **_seen(look["training_id"])})
-            started += [found["started"]] if found["started"] else []
+    with front_door() as service:
+        settled = service.start_due()
+        started = list(settled.started)
+        for look in settled.looks:
+            found = service.report_look(look.training_id, look.due, _seen(look.training_id))
+            started += [found] if found else []
     for model_id in started:
         log.info("Started %s.", model_id)
     return started

@@ -12,11 +12,11 @@ from starlette.exceptions import HTTPException
 
 from trainyard.airflow.app import App, current_app
 from trainyard.api import audit, datasets, doctor, housekeeping, logs, models, quota, results, schedules, schemas
-from trainyard.api.answers import documented
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
 from trainyard.api.guards.door import Door
 from trainyard.api.guards.headers import SecurityHeaders, security_headers
+from trainyard.api.openapi import documented
 from trainyard.api.storerequests import StoreRequests
 from trainyard.doctor.checks import findings
 from trainyard.errors import Problem, TrainyardError

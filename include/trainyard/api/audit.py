@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from trainyard.api.answers import refusals
+from trainyard.answers.service import AuditPage
 from trainyard.api.auth import CallerDep
+from trainyard.api.openapi import answers, refusals
 from trainyard.api.times import epoch
 from trainyard.core.audit.event import Result, timestamp
 from trainyard.core.audit.reading import Query as Wanted
@@ -19,7 +20,7 @@ _MOST_A_PAGE = 1000
 _LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
-@router.get("/audit", summary="Read the audit log", responses=refusals(400, 403, 404))
+@router.get("/audit", summary="Read the audit log", **answers(AuditPage), responses=refusals(400, 403, 404))
 def audit(
     request: Request,
     caller: CallerDep,

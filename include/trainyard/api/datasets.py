@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from trainyard.api.answers import refusals
+from trainyard.answers.service import Datasets as DatasetPage
 from trainyard.api.auth import CallerDep
+from trainyard.api.openapi import answers, refusals
 from trainyard.api.times import moment
 from trainyard.core.datasets import Datasets
 from trainyard.workspace.datasets import Cached
@@ -15,7 +16,7 @@ from trainyard.workspace.datasets import Cached
 router = APIRouter()
 
 
-@router.get("/datasets", summary="List the cached datasets", responses=refusals(500))
+@router.get("/datasets", summary="List the cached datasets", **answers(DatasetPage), responses=refusals(500))
 def datasets(request: Request, caller: CallerDep) -> dict[str, Any]:
     """List the versions in the dataset cache whose bucket a training of the caller's accounts reads, an admin all."""
     known: Datasets = request.app.state.datasets

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.api.openapi import refusals
 from trainyard.api.streams import AS_IT_IS
 from trainyard.core.accounts import only_admins
 from trainyard.core.audit.event import Action

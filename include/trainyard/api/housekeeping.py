@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from trainyard.api.answers import refusals
+from trainyard.answers.service import Owners as OwnersAnswer
+from trainyard.answers.service import SweepReport
 from trainyard.api.auth import CallerDep
+from trainyard.api.openapi import answers, refusals
 from trainyard.core.maintenance.owners import Owners
 from trainyard.core.maintenance.retention import Housekeeper
 from trainyard.domain.names import RunKey
@@ -28,14 +30,24 @@ class Asked(BaseModel):
     runs: list[RunKey] = Field(max_length=1000)
 
 
-@router.post("/housekeeping/owners", summary="Say which runs are going", responses=refusals(400, 403, 500))
+@router.post(
+    "/housekeeping/owners",
+    summary="Say which runs are going",
+    **answers(OwnersAnswer),
+    responses=refusals(400, 403, 500),
+)
 def owners(request: Request, caller: CallerDep, asked: Asked) -> dict[str, Any]:
     """Say of each run whether it is going, is over (and since when) or is unknown. For admins; for the janitor."""
     found: Owners = request.app.state.owners
     return {"runs": found.of(caller, asked.runs)}
 
 
-@router.post("/housekeeping", summary="Remove what is past its retention", responses=refusals(400, 403, 500))
+@router.post(
+    "/housekeeping",
+    summary="Remove what is past its retention",
+    **answers(SweepReport),
+    responses=refusals(400, 403, 500),
+)
 def housekeeping(request: Request, caller: CallerDep, sweep: Sweep) -> dict[str, Any]:
     """Remove finished runs past their retention and what nobody needs any more. For admins; ask again while `left`."""
     keeper: Housekeeper = request.app.state.housekeeper

@@ -15,8 +15,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from trainyard.api.answers import refusals
 from trainyard.api.auth import CallerDep
+from trainyard.api.openapi import refusals
 from trainyard.api.storerequests import Place
 from trainyard.api.streams import AS_IT_IS
 from trainyard.core.runs import Run

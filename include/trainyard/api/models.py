@@ -12,9 +12,11 @@ from typing import Annotated, Any
 from anyio import to_thread
 from fastapi import APIRouter, File, Form, Header, Query, Request, Response, UploadFile
 
-from trainyard.api.answers import refusals
+from trainyard.answers.runs import RunAnswer, RunDetails, RunPage, Submitted
+from trainyard.answers.service import Frameworks
 from trainyard.api.auth import CallerDep
 from trainyard.api.guards.forms import FormRoute
+from trainyard.api.openapi import answers, refusals
 from trainyard.api.patching import PatchOperation
 from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
@@ -32,7 +34,13 @@ _CHUNK = 1024 * 1024
 _MOST_A_PAGE = 1000
 
 
-@_submissions.post("/models", status_code=202, summary="Submit trainings", responses=refusals(400, 403, 408, 413, 429))
+@_submissions.post(
+    "/models",
+    status_code=202,
+    summary="Submit trainings",
+    **answers(Submitted),
+    responses=refusals(400, 403, 408, 413, 429),
+)
 async def submit(
     request: Request,
     caller: CallerDep,
@@ -82,7 +90,7 @@ def _accepted(made: Sequence[Training]) -> dict[str, Any]:
 router.include_router(_submissions)
 
 
-@router.get("/models", summary="List runs", responses=refusals(400))
+@router.get("/models", summary="List runs", **answers(RunPage), responses=refusals(400))
 def runs(
     request: Request,
     caller: CallerDep,
@@ -102,7 +110,7 @@ def runs(
     return {"resources": [run_json(run) for run in page], "total": total, "limit": limit, "offset": offset}
 
 
-@router.get("/models/{model_id}", summary="Show a run", responses=refusals(404))
+@router.get("/models/{model_id}", summary="Show a run", **answers(RunDetails), responses=refusals(404))
 def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
     """Show one run: what it waits for, how far its data has been moved, and when its training is trained again."""
     service = _service(request)
@@ -116,7 +124,13 @@ def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
     }
 
 
-@router.patch("/models/{model_id}", status_code=202, summary="Cancel a run", responses=refusals(400, 404, 409))
+@router.patch(
+    "/models/{model_id}",
+    status_code=202,
+    summary="Cancel a run",
+    **answers(RunAnswer),
+    responses=refusals(400, 404, 409),
+)
 def cancel(request: Request, caller: CallerDep, model_id: str, patch: list[PatchOperation]) -> dict[str, Any]:
     """Cancel a run: `[{"op": "replace", "path": "/status/state", "value": "canceled"}]`."""
     if [(step.op, step.path, step.value) for step in patch] != [("replace", "/status/state", "canceled")]:
@@ -136,7 +150,7 @@ def delete(request: Request, caller: CallerDep, model_id: str) -> None:
     _service(request).delete(model_id, caller)
 
 
-@router.get("/frameworks", summary="List frameworks", responses=refusals())
+@router.get("/frameworks", summary="List frameworks", **answers(Frameworks), responses=refusals())
 def frameworks(request: Request, caller: CallerDep) -> dict[str, Any]:  # noqa: ARG001 - signing in is asked for
     """List the frameworks and versions that there are."""
     return {"resources": [asdict(framework) for framework in _service(request).limits().frameworks]}

@@ -6,21 +6,22 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from trainyard.api.answers import refusals
+from trainyard.answers.service import Quota
 from trainyard.api.auth import CallerDep
+from trainyard.api.openapi import answers, refusals
 from trainyard.core.quota import DAYS, Quotas, Usage
 
 router = APIRouter()
 
 
-@router.get("/quota", summary="Show what the accounts own and use", responses=refusals(500))
+@router.get("/quota", summary="Show what the accounts own and use", **answers(Quota), responses=refusals(500))
 def quota(request: Request, caller: CallerDep) -> dict[str, Any]:
     """Show the caller's accounts, an admin all: GPUs owned, used and waited for, GPU hours of the last 7 days."""
     quotas: Quotas = request.app.state.quotas
     return _answer(quotas.of(caller))
 
 
-@router.post("/quota", summary="Sync the pools with quotas.yaml", responses=refusals(403, 500))
+@router.post("/quota", summary="Sync the pools with quotas.yaml", **answers(Quota), responses=refusals(403, 500))
 def sync(request: Request, caller: CallerDep) -> dict[str, Any]:
     """Make the accounts' pools as large as quotas.yaml says, and show the accounts. For admins and the DAG `quotas`."""
     quotas: Quotas = request.app.state.quotas

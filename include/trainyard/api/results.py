@@ -12,8 +12,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from trainyard.api.answers import refusals
+from trainyard.answers.runs import StoredPage
 from trainyard.api.auth import CallerDep
+from trainyard.api.openapi import answers, refusals
 from trainyard.api.storerequests import Place
 from trainyard.api.streams import AS_IT_IS, Skipping
 from trainyard.core.accounts import Caller
@@ -28,6 +29,7 @@ _FROM = re.compile(r"bytes=(\d{1,18})-")
 @router.get(
     "/models/{model_id}/results",
     summary="List what a run has stored",
+    **answers(StoredPage),
     responses=refusals(400, 403, 404, 429, 500, 503),
 )
 async def results(

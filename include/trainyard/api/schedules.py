@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from trainyard.api.answers import refusals
+from trainyard.answers.runs import ScheduleAnswer, SchedulePage
+from trainyard.answers.service import Looked, Settled
 from trainyard.api.auth import CallerDep
+from trainyard.api.openapi import answers, refusals
 from trainyard.api.patching import PatchOperation
 from trainyard.api.times import moment
 from trainyard.core.retraining import Retrained, Retraining, ScheduleState
@@ -26,7 +28,7 @@ class LookedAt(BaseModel):
     failure: str = ""
 
 
-@router.get("/schedules", summary="List schedules", responses=refusals(400))
+@router.get("/schedules", summary="List schedules", **answers(SchedulePage), responses=refusals(400))
 def schedules(
     request: Request,
     caller: CallerDep,
@@ -38,13 +40,18 @@ def schedules(
     return {"resources": [schedule_json(each) for each in page], "total": total, "limit": limit, "offset": offset}
 
 
-@router.get("/schedules/{training_id}", summary="Show a schedule", responses=refusals(404))
+@router.get("/schedules/{training_id}", summary="Show a schedule", **answers(ScheduleAnswer), responses=refusals(404))
 def schedule(request: Request, caller: CallerDep, training_id: str) -> dict[str, Any]:
     """Show the schedule of a training, which goes by the id of its first run."""
     return schedule_json(_retraining(request).one(training_id, caller))
 
 
-@router.patch("/schedules/{training_id}", summary="Pause, resume or end a schedule", responses=refusals(400, 404, 409))
+@router.patch(
+    "/schedules/{training_id}",
+    summary="Pause, resume or end a schedule",
+    **answers(ScheduleAnswer),
+    responses=refusals(400, 404, 409),
+)
 def change(request: Request, caller: CallerDep, training_id: str, patch: list[PatchOperation]) -> dict[str, Any]:
     """Change a schedule: `[{"op": "replace", "path": "/state", "value": "paused"}]`, or `active`, or `ended`.
 
@@ -53,7 +60,7 @@ def change(request: Request, caller: CallerDep, training_id: str, patch: list[Pa
     return schedule_json(_retraining(request).set(training_id, _standing(patch), caller))
 
 
-@router.post("/schedules/due", summary="Start what is due", responses=refusals(403))
+@router.post("/schedules/due", summary="Start what is due", **answers(Settled), responses=refusals(403))
 def settle(request: Request, caller: CallerDep) -> dict[str, Any]:
     """Start every scheduled run that is due, and tell which data has to be looked at. For the service's own user."""
     settled = _retraining(request).settle(caller)
@@ -61,7 +68,12 @@ def settle(request: Request, caller: CallerDep) -> dict[str, Any]:
     return {"started": list(settled.started), "looks": looks}
 
 
-@router.post("/schedules/{training_id}/looks", summary="Tell what data was found", responses=refusals(400, 403))
+@router.post(
+    "/schedules/{training_id}/looks",
+    summary="Tell what data was found",
+    **answers(Looked),
+    responses=refusals(400, 403),
+)
 def looked(request: Request, caller: CallerDep, training_id: str, found: LookedAt) -> dict[str, Any]:
     """Start a run if the data is new. For the service's own user."""
     return {"started": _retraining(request).looked(training_id, found.due, found.version, found.failure, caller)}

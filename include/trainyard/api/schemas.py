@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from trainyard.api.answers import refusals
+from trainyard.answers.service import Schemas
+from trainyard.api.openapi import answers, refusals
 from trainyard.errors import TrainyardError
 from trainyard.manifest.schema import schema_data
 
@@ -20,7 +21,7 @@ _HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
 _NOT_FOUND = {status: row for status, row in refusals(404).items() if status != 401}
 
 
-@router.get("/schemas", summary="List the JSON Schemas")
+@router.get("/schemas", summary="List the JSON Schemas", **answers(Schemas))
 def schemas(request: Request) -> dict[str, Any]:
     """List the JSON Schemas of manifests and configuration files with their addresses; nobody has to sign in."""
     resources = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from trainyard.cli.errors import WrongUsageError
+from trainyard.client.errors import WrongUsageError
 from trainyard.errors import TrainyardError
 
 

@@ -10,8 +10,8 @@ import typer
 from trainyard.cli.options import Output, Url
 
 if TYPE_CHECKING:
-    from trainyard.cli.client import FrontDoor
     from trainyard.cli.output import Screen
+    from trainyard.client.rest import RestClient
 
 _PAUSE_SECONDS = 2.0
 _OVERLAP_SECONDS = 5.0
@@ -47,7 +47,7 @@ def audit(
     output: Output = "text",
 ) -> None:
     """List what was done through the service and by whom, the newest last. For admins."""
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.filters import event_filters
     from trainyard.cli.options import whole_number
     from trainyard.cli.output import Screen
@@ -55,24 +55,25 @@ def audit(
     screen = Screen(output)
     texts = {"actor": actor, "action": action, "run": run, "account": account, "result": result}
     wanted, most = event_filters(since, until, texts), whole_number("--limit", limit)
-    with open_door(url) as door:
+    with open_service(url) as service:
         if follow:
-            _follow(door, screen, wanted, _LAST if most is None else most)
+            _follow(service, screen, wanted, _LAST if most is None else most)
         else:
-            _list(door, screen, wanted, _LAST if most is None else most)
+            _list(service, screen, wanted, _LAST if most is None else most)
 
 
-def _list(door: FrontDoor, screen: Screen, wanted: dict[str, Any], most: int) -> None:
+def _list(service: RestClient, screen: Screen, wanted: dict[str, Any], most: int) -> None:
     from trainyard.cli.tables import event_table
 
     screen.say("Fetching the audit log ...")
-    events, more = door.events(wanted, most)
+    found, more = service.events(wanted, most)
+    events = [event.as_data() for event in found]
     left = ", and there are older ones: --limit or --until shows them" if more else ""
     screen.say(*event_table(events), "", f"{len(events)} records found{left}.", "OK")
     screen.data({"resources": events, "more": more})
 
 
-def _follow(door: FrontDoor, screen: Screen, wanted: dict[str, Any], most: int) -> None:
+def _follow(service: RestClient, screen: Screen, wanted: dict[str, Any], most: int) -> None:
     """Print a line for each event, as text or as JSON."""
     import json
     import sys
@@ -81,7 +82,7 @@ def _follow(door: FrontDoor, screen: Screen, wanted: dict[str, Any], most: int) 
     from trainyard.cli.tables import event_table
 
     header = 0
-    for events in _coming(door, wanted, most):
+    for events in _coming(service, wanted, most):
         lines = event_table(events)[header:]
         if screen.json:
             lines = [escaped(json.dumps(event, ensure_ascii=False)) for event in events]
@@ -90,16 +91,17 @@ def _follow(door: FrontDoor, screen: Screen, wanted: dict[str, Any], most: int) 
         header = 1
 
 
-def _coming(door: FrontDoor, wanted: dict[str, Any], most: int) -> Iterator[list[dict[str, Any]]]:
+def _coming(service: RestClient, wanted: dict[str, Any], most: int) -> Iterator[list[dict[str, Any]]]:
     """Yield the events there are and then, again and again, those that were not there at the look before."""
     import time
 
-    from trainyard.cli.follow import patient
+    from trainyard.client.waiting import patient
 
     known: list[dict[str, Any]] = []
 
     def look() -> list[dict[str, Any]]:
-        return door.events({**wanted, "since": _overlapping(known)}, None)[0] if known else door.events(wanted, most)[0]
+        asked, limit = ({**wanted, "since": _overlapping(known)}, None) if known else (wanted, most)
+        return [event.as_data() for event in service.events(asked, limit)[0]]
 
     looking = patient(look)
     while True:

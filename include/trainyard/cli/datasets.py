@@ -7,13 +7,13 @@ from trainyard.cli.options import Output, Url
 
 def datasets(url: Url = None, output: Output = "text") -> None:
     """List the cached datasets of your accounts: size, files, runs that use them now, runs that found them there."""
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
     from trainyard.cli.tables import dataset_table
 
     screen = Screen(output)
-    with open_door(url) as door:
+    with open_service(url) as service:
         screen.say("Fetching the list of datasets ...")
-        found = door.datasets()
+        found = [row.as_data() for row in service.datasets()]
     screen.say(*dataset_table(found), "", f"{len(found)} records found.", "OK", "List all datasets successful")
     screen.data({"resources": found, "total": len(found)})

@@ -9,7 +9,7 @@ import typer
 from trainyard.cli.options import ModelId, Output, Url
 
 if TYPE_CHECKING:
-    from trainyard.cli.client import FrontDoor
+    from trainyard.client.rest import RestClient
 
 _GOING = "C108"
 
@@ -27,26 +27,26 @@ def delete(
 
     A run that is still going is stopped first, after a question.
     """
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
 
     screen, seconds = Screen(output), _seconds(timeout)
-    with open_door(url) as door:
+    with open_service(url) as service:
         screen.say(f"Deleting the trained model '{model_id}' ...")
-        stopped = not _deleted(door, model_id)
+        stopped = not _deleted(service, model_id)
         if stopped:
             _ask(model_id, yes)
-            _stop_and_delete(door, model_id, seconds)
+            _stop_and_delete(service, model_id, seconds)
     screen.say("OK", "Delete trained-models successful")
     screen.data({"model_id": model_id, "deleted": True, "stopped": stopped})
 
 
-def _deleted(door: FrontDoor, model_id: str) -> bool:
+def _deleted(service: RestClient, model_id: str) -> bool:
     """Delete the run; return False where it is still going."""
     from trainyard.errors import TrainyardError
 
     try:
-        door.delete(model_id)
+        service.delete(model_id)
     except TrainyardError as error:
         if error.code.code == _GOING:
             return False
@@ -65,33 +65,33 @@ def _ask(model_id: str, yes: bool) -> None:
         )
 
 
-def _stop_and_delete(door: FrontDoor, model_id: str, seconds: float) -> None:
-    from trainyard.cli.follow import patient
+def _stop_and_delete(service: RestClient, model_id: str, seconds: float) -> None:
     from trainyard.cli.output import if_interrupted
     from trainyard.cli.waiting import wait_for
+    from trainyard.client.waiting import patient
     from trainyard.errors import TrainyardError
 
     later = f"`trainyard delete {model_id}` removes it once it has stopped."
     with if_interrupted(f"{model_id} is being stopped. {later}"):
-        _cancel(door, model_id)
-        look = patient(lambda: _deleted(door, model_id) or None)
+        _cancel(service, model_id)
+        look = patient(lambda: _deleted(service, model_id) or None)
         if not wait_for(look, seconds, f"Stopping {model_id} ..."):
             raise TrainyardError(_GOING, f"{model_id} is being stopped and has not ended in {seconds:g} seconds", later)
 
 
-def _cancel(door: FrontDoor, model_id: str) -> None:
+def _cancel(service: RestClient, model_id: str) -> None:
     """Cancel the run; one that ended in this very moment is as good."""
     from trainyard.errors import TrainyardError
 
     try:
-        door.cancel(model_id)
+        service.cancel(model_id)
     except TrainyardError as error:
         if error.code.code != _GOING:
             raise
 
 
 def _seconds(text: str) -> float:
-    from trainyard.cli.errors import WrongUsageError
+    from trainyard.client.errors import WrongUsageError
 
     try:
         seconds = float(text)

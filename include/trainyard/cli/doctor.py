@@ -11,7 +11,7 @@ from trainyard.cli.options import Output, Url
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trainyard.cli.client import FrontDoor
+    from trainyard.client.rest import RestClient
     from trainyard.domain.finding import Finding
 
 _MOST_SECONDS = 240
@@ -37,13 +37,13 @@ def doctor(
 
     A line for each check, with the hint where something is wrong. Exit with 1 unless all is well.
     """
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
 
     screen, wishes = Screen(output), _wishes(store, store_connection, every_image, wait)
     found = []
-    with open_door(url) as door:
-        for finding in _found(door, wishes):
+    with open_service(url) as service:
+        for finding in _found(service, wishes):
             found.append(finding)
             screen.say(*_lines(finding))
     well = all(finding.ok for finding in found)
@@ -53,8 +53,8 @@ def doctor(
 
 
 def _wishes(store: str, store_connection: str, every_image: bool, wait: str) -> dict[str, str | bool | int]:
-    from trainyard.cli.errors import WrongUsageError
     from trainyard.cli.options import whole_number
+    from trainyard.client.errors import WrongUsageError
 
     seconds = whole_number("--wait", wait) or 0
     if not 1 <= seconds <= _MOST_SECONDS:
@@ -65,13 +65,13 @@ def _wishes(store: str, store_connection: str, every_image: bool, wait: str) -> 
     return {**named, "every_image": every_image, "wait_seconds": seconds}
 
 
-def _found(door: FrontDoor, wishes: dict[str, str | bool | int]) -> Iterator[Finding]:
+def _found(service: RestClient, wishes: dict[str, str | bool | int]) -> Iterator[Finding]:
     """Yield what the service finds; that it does not answer is a finding too, and the first."""
-    from trainyard.cli.errors import UnreachableError
+    from trainyard.client.errors import UnreachableError
     from trainyard.domain.finding import wrong
 
     try:
-        yield from door.doctor(wishes)
+        yield from service.doctor(wishes)
     except UnreachableError as error:
         yield wrong("api-server", error.message, f"{error.hint} {_INSIDE}")
 

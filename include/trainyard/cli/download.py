@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from trainyard.cli.options import ModelId, Output, Url
-
-if TYPE_CHECKING:
-    from trainyard.cli.client import FrontDoor
 
 
 def download(
@@ -27,27 +24,17 @@ def download(
     """
     from pathlib import Path
 
-    from trainyard.cli.client import open_door
-    from trainyard.cli.fetching import Target, fetch_all
+    from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen, if_interrupted
+    from trainyard.cli.waiting import transfer_bar
+    from trainyard.client.download import Target, check_stored, fetch_all
 
     screen, target = Screen(output), Target(Path(folder or model_id))
-    with open_door(url) as door:
+    with open_service(url) as service:
         screen.say(f"Downloading the results of '{model_id}' ...")
-        _check_stored(door, model_id)
+        check_stored(service, model_id)
         with if_interrupted("The same command goes on from here."):
-            files = fetch_all(door, model_id, target, force)
+            files = fetch_all(service, model_id, target, force, lambda size: transfer_bar(size, "download"))
     size = sum(files.values())
     screen.say("OK", f"{len(files)} files, {size} bytes are in {target.folder}")
     screen.data({"model_id": model_id, "folder": str(target.folder), "files": files, "bytes": size})
-
-
-def _check_stored(door: FrontDoor, model_id: str) -> None:
-    """Raise C108 for a run that has not stored everything yet."""
-    from trainyard.cli.follow import has_ended
-    from trainyard.errors import TrainyardError
-
-    run = door.run(model_id)
-    if not has_ended(run):
-        hint = f"Follow it with `trainyard logs --follow {model_id}`, then download."
-        raise TrainyardError("C108", f"{model_id} is {run['phase']}; its results are stored when it ends", hint)

@@ -1,4 +1,4 @@
-"""The errors that only the command line has, and where a problem of a submission lies."""
+"""Where a problem of a submission lies."""
 
 from __future__ import annotations
 
@@ -8,21 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainyard.errors import Problem, TrainyardError
-
-
-class WrongUsageError(TrainyardError):
-    """The command was called wrongly; the shell sees exit code 2."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__("C110", message, hint)
-
-
-class UnreachableError(TrainyardError):
-    """No usable answer came from the service. `sent` says whether it may have received the request."""
-
-    def __init__(self, message: str, hint: str, sent: bool = True) -> None:
-        super().__init__("S500", message, hint)
-        self.sent = sent
 
 
 @dataclass(frozen=True)

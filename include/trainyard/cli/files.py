@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainyard.cli.errors import Files, WrongUsageError
+from trainyard.cli.errors import Files
 from trainyard.cli.output import remark
+from trainyard.client.errors import WrongUsageError
 
 STDIN = "-"
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from trainyard.cli.errors import WrongUsageError
+from trainyard.client.errors import WrongUsageError
 from trainyard.domain.states import State
 
 _AGO = re.compile(r"(\d{1,6})([smhdw])")

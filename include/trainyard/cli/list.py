@@ -9,8 +9,8 @@ import typer
 from trainyard.cli.options import NOUNS, Output, Url
 
 if TYPE_CHECKING:
-    from trainyard.cli.client import FrontDoor
     from trainyard.cli.output import Screen
+    from trainyard.client.rest import RestClient
 
 _FRAMEWORKS = "frameworks"
 
@@ -42,11 +42,11 @@ def list_(
     output: Output = "text",
 ) -> None:
     """List the runs, the newest last, or the frameworks there are."""
-    from trainyard.cli.client import open_door
-    from trainyard.cli.errors import WrongUsageError
+    from trainyard.cli.client import open_service
     from trainyard.cli.filters import filters
     from trainyard.cli.options import whole_number
     from trainyard.cli.output import Screen
+    from trainyard.client.errors import WrongUsageError
 
     screen = Screen(output)
     if what not in (*NOUNS, _FRAMEWORKS):
@@ -54,41 +54,45 @@ def list_(
     wanted, most = filters(state, name, experiment, framework, since), whole_number("--limit", limit)
     if what == _FRAMEWORKS and (wanted or watch or most is not None):
         raise WrongUsageError("frameworks are always listed whole", "Leave the filters and --watch out.")
-    with open_door(url) as door:
+    with open_service(url) as service:
         if what == _FRAMEWORKS:
-            _list_frameworks(door, screen)
+            _list_frameworks(service, screen)
         elif watch:
-            _watch(door, screen, wanted, most)
+            _watch(service, screen, wanted, most)
         else:
-            _list_runs(door, screen, wanted, most)
+            _list_runs(service, screen, wanted, most)
 
 
-def _list_runs(door: FrontDoor, screen: Screen, wanted: dict[str, Any], most: int | None) -> None:
+def _list_runs(service: RestClient, screen: Screen, wanted: dict[str, Any], most: int | None) -> None:
     from trainyard.cli.tables import run_table
 
     screen.say("Fetching the list of trained models ...")
-    runs = door.runs(wanted, most)
+    runs = _runs(service, wanted, most)
     screen.say(*run_table(runs, screen.state), "", f"{len(runs)} records found.", "OK")
     screen.say("List all trained-models successful")
     screen.data({"resources": runs, "total": len(runs)})
 
 
-def _watch(door: FrontDoor, screen: Screen, wanted: dict[str, Any], most: int | None) -> None:
+def _runs(service: RestClient, wanted: dict[str, Any], most: int | None) -> list[dict[str, Any]]:
+    return [run.as_data() for run in service.runs(wanted, most)]
+
+
+def _watch(service: RestClient, screen: Screen, wanted: dict[str, Any], most: int | None) -> None:
     import sys
 
     from trainyard.cli.watch import watch_changes, watch_table
 
     if screen.json or not sys.stdout.isatty():
-        watch_changes(lambda: door.runs(wanted, most), screen)
+        watch_changes(lambda: _runs(service, wanted, most), screen)
     else:
-        watch_table(lambda: door.runs(wanted, most), screen)
+        watch_table(lambda: _runs(service, wanted, most), screen)
 
 
-def _list_frameworks(door: FrontDoor, screen: Screen) -> None:
+def _list_frameworks(service: RestClient, screen: Screen) -> None:
     from trainyard.cli.tables import framework_table
 
     screen.say("Fetching the list of frameworks ...")
-    found = door.frameworks()
+    found = [row.as_data() for row in service.frameworks()]
     screen.say(*framework_table(found), "", f"{len(found)} records found.", "OK")
     screen.say("List all frameworks successful")
     screen.data({"resources": found, "total": len(found)})

@@ -20,18 +20,19 @@ def login(
     output: Output = "text",
 ) -> None:
     """Sign in to a service and keep the token, never the password, for the other commands."""
-    from trainyard.cli.client import FrontDoor
-    from trainyard.cli.config import USERNAME, Access, keep_login, login_file, warnings_of
+    from trainyard.cli.client import remark_pause
     from trainyard.cli.output import Screen, warn
+    from trainyard.client.access import USERNAME, Access, keep_login, login_file, warnings_of
+    from trainyard.client.rest import RestClient
 
     screen, address = Screen(output), _address(url)
     warn(*warnings_of(address))
     name = username or os.environ.get(USERNAME) or _asked("User name: ")
     password = _password(password_stdin)
     screen.say(f"Signing in to {address} as '{name}' ...")
-    with FrontDoor(Access(address)) as door:
-        token = door.sign_in(name, password)
-        door.check()
+    with RestClient(Access(address), on_pause=remark_pause) as service:
+        token = service.sign_in(name, password)
+        service.check()
     path = login_file(os.environ)
     keep_login(path, address, name, token)
     screen.say("OK", "Login successful")
@@ -39,8 +40,8 @@ def login(
 
 
 def _address(url: str | None) -> str:
-    from trainyard.cli.config import URL, service_url
-    from trainyard.cli.errors import WrongUsageError
+    from trainyard.client.access import URL, service_url
+    from trainyard.client.errors import WrongUsageError
 
     given = url or os.environ.get(URL)
     if not given:
@@ -51,7 +52,7 @@ def _address(url: str | None) -> str:
 def _password(from_stdin: bool) -> str:
     from getpass import getpass
 
-    from trainyard.cli.config import PASSWORD
+    from trainyard.client.access import PASSWORD
 
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
@@ -69,7 +70,7 @@ def _asked(question: str) -> str:
 
 
 def _need_terminal() -> None:
-    from trainyard.cli.errors import WrongUsageError
+    from trainyard.client.errors import WrongUsageError
 
     if not sys.stdin.isatty():
         raise WrongUsageError("there is no terminal to ask on", _HINT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from trainyard.cli.options import ModelId, Output, Url
 
 if TYPE_CHECKING:
-    from trainyard.cli.client import FrontDoor
+    pass
 
 
 def logs(
@@ -32,22 +31,18 @@ def logs(
 
     With --follow, what the run waits for before its program runs is told on stderr.
     """
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.follow import follow_log
     from trainyard.cli.logtext import write_log
     from trainyard.cli.options import whole_number
     from trainyard.cli.output import Screen, remark
+    from trainyard.client.following import whole_log
 
     screen, lines = Screen(output), whole_number("--last", last)
-    with open_door(url) as door:
-        chunks = follow_log(door, model_id, lines) if follow else _whole(door, model_id, lines)
+    with open_service(url) as service:
+        chunks = follow_log(service, model_id, lines) if follow else whole_log(service, model_id, lines)
         if screen.json:
             log = b"".join(chunks).decode("utf-8", "replace")
             screen.data({"model_id": model_id, "log": log})
         elif not write_log(chunks, sys.stdout, raw) and lines != 0:
-            remark(f"note: {model_id} is {door.run(model_id)['state']} and has written nothing so far")
-
-
-def _whole(door: FrontDoor, model_id: str, last: int | None) -> Iterator[bytes]:
-    with door.log(model_id, last=last) as (_, chunks):
-        yield from chunks
+            remark(f"note: {model_id} is {service.run(model_id).state} and has written nothing so far")

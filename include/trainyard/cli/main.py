@@ -100,16 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: TrainyardError, words: Sequence[str]) -> int:
-    from trainyard.cli.errors import WrongUsageError
     from trainyard.cli.output import Screen
     from trainyard.cli.report import report
+    from trainyard.client.errors import WrongUsageError
 
     report(error, Screen("json" if _wants_json(words) else "text"))
     return _WRONG_USAGE if isinstance(error, WrongUsageError) else 1
 
 
 def _misused(error: TyperException, words: Sequence[str]) -> int:
-    from trainyard.cli.errors import WrongUsageError
+    from trainyard.client.errors import WrongUsageError
 
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "trainyard"

@@ -25,7 +25,7 @@ TrainingId = Annotated[
 
 def whole_number(option: str, text: str | None) -> int | None:
     """Read the value of an option; raise WrongUsageError unless it is a whole number that is not negative."""
-    from trainyard.cli.errors import WrongUsageError
+    from trainyard.client.errors import WrongUsageError
 
     if text is None:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from trainyard.cli.errors import WrongUsageError
+from trainyard.client.errors import WrongUsageError
 from trainyard.domain.states import State
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36"}

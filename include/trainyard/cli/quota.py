@@ -7,13 +7,13 @@ from trainyard.cli.options import Output, Url
 
 def quota(url: Url = None, output: Output = "text") -> None:
     """Show your accounts: GPUs owned, used and waited for, and the GPU hours of the last 7 days."""
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
     from trainyard.cli.tables import quota_table
 
     screen = Screen(output)
-    with open_door(url) as door:
+    with open_service(url) as service:
         screen.say("Fetching the quotas ...")
-        accounts = door.quota()
+        accounts = [account.as_data() for account in service.quota()]
     screen.say(*quota_table(accounts), "", f"{len(accounts)} records found.", "OK", "Show quota successful")
     screen.data({"resources": accounts, "total": len(accounts)})

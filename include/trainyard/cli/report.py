@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from trainyard.cli.errors import RefusedError, WrongUsageError
+from trainyard.cli.errors import RefusedError
 from trainyard.cli.output import Screen, paint, printable, remark
+from trainyard.client.errors import WrongUsageError
 from trainyard.errors import Problem, TrainyardError
 
 

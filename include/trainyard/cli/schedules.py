@@ -17,14 +17,14 @@ def schedules(
     output: Output = "text",
 ) -> None:
     """List the schedules: which trainings are trained again, and when next."""
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
     from trainyard.cli.tables import schedule_table
 
     screen = Screen(output)
-    with open_door(url) as door:
+    with open_service(url) as service:
         screen.say("Fetching the list of schedules ...")
-        found = door.schedules()
+        found = [row.as_data() for row in service.schedules()]
     shown = [schedule for schedule in found if everything or schedule.get("state") != _ENDED]
     hidden = len(found) - len(shown)
     screen.say(*schedule_table(shown), "", f"{len(shown)} records found.")

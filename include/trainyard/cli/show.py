@@ -7,13 +7,13 @@ from trainyard.cli.options import ModelId, Output, Url
 
 def show(model_id: ModelId, url: Url = None, output: Output = "text") -> None:
     """Show one run; of one that failed, also the reason and the hint."""
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
     from trainyard.cli.tables import run_rows
 
     screen = Screen(output)
-    with open_door(url) as door:
+    with open_service(url) as service:
         screen.say(f"Fetching the trained model details with MODEL-ID '{model_id}' ...")
-        run = door.run(model_id)
+        run = service.run(model_id).as_data()
     screen.say(*run_rows(run, screen.state), "OK", "Show trained-models details successful")
     screen.data(run)

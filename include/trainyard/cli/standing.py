@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trainyard.cli.client import FrontDoor
     from trainyard.cli.output import Screen
+    from trainyard.client.rest import RestClient
 
 
-def change(door: FrontDoor, screen: Screen, training_id: str, state: str, verb: str) -> None:
+def change(service: RestClient, screen: Screen, training_id: str, state: str, verb: str) -> None:
     """Bring a schedule into a state, and show what became of it."""
     from trainyard.cli.tables import pairs
 
-    schedule = door.change_schedule(training_id, state)
+    schedule = service.change_schedule(training_id, state).as_data()
     screen.say(*pairs(_rows(schedule)), "OK", f"{verb} schedule successful")
     screen.data(schedule)
 

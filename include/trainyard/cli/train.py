@@ -10,9 +10,10 @@ import typer
 from trainyard.cli.options import Output, Url
 
 if TYPE_CHECKING:
-    from trainyard.cli.client import FrontDoor
+    from trainyard.answers.runs import Submitted
     from trainyard.cli.files import Handed
     from trainyard.cli.output import Screen
+    from trainyard.client.rest import RestClient
 
 _UNSURE = "Whether the run was accepted is not known: look with `trainyard list` before you submit again."
 
@@ -43,7 +44,7 @@ def train(
     Several manifests, and several values to --set, make a run for each combination; all are registered or none.
     With --follow, which is for one run, the exit code is 1 if the run does not complete.
     """
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.files import hand_in
     from trainyard.cli.output import Screen
 
@@ -52,19 +53,19 @@ def train(
     if follow:
         _check_one(handed, settings or [])
     fields = {"account": account or "", "experiment": experiment or "", "set": settings or []}
-    with open_door(url) as door:
+    with open_service(url) as service:
         screen.say("Starting to train ...")
-        answer = _submit(door, handed, {key: value for key, value in fields.items() if value})
-        screen.warn(answer.get("warnings") or [])
-        screen.say("OK", *(f"Model-ID is '{model_id}'" for model_id in answer.get("model_ids") or [answer["model_id"]]))
+        answer = _submit(service, handed, {key: value for key, value in fields.items() if value})
+        screen.warn(answer.warnings)
+        screen.say("OK", *(f"Model-ID is '{model_id}'" for model_id in answer.all_ids))
         if follow:
-            _follow(door, answer, screen)
+            _follow(service, answer, screen)
         else:
-            screen.data(answer)
+            screen.data(answer.as_data())
 
 
 def _check_one(handed: Handed, settings: list[str]) -> None:
-    from trainyard.cli.errors import WrongUsageError
+    from trainyard.client.errors import WrongUsageError
     from trainyard.manifest.grid import read_grid
 
     if len(handed.manifests) > 1 or read_grid(settings).size > 1:
@@ -72,16 +73,17 @@ def _check_one(handed: Handed, settings: list[str]) -> None:
         raise WrongUsageError("--follow shows the log of one run, and these are several", hint)
 
 
-def _submit(door: FrontDoor, handed: Handed, fields: dict[str, Any]) -> dict[str, Any]:
-    from trainyard.cli.errors import UnreachableError, naming
+def _submit(service: RestClient, handed: Handed, fields: dict[str, Any]) -> Submitted:
+    from trainyard.cli.errors import naming
     from trainyard.cli.output import remark
     from trainyard.cli.waiting import Upload, transfer_bar
+    from trainyard.client.errors import UnreachableError
 
     size = handed.zip.stat().st_size
     with naming(handed.files), transfer_bar(size, "upload") as bar:
         upload = Upload(size, bar)
         try:
-            return door.submit(handed.manifests, handed.zip, fields, upload)
+            return service.submit(handed.manifests, handed.zip, fields, upload)
         except KeyboardInterrupt:
             remark("", _UNSURE if upload.whole else "Nothing was handed in.")
             raise
@@ -90,16 +92,17 @@ def _submit(door: FrontDoor, handed: Handed, fields: dict[str, Any]) -> dict[str
             raise UnreachableError(error.message, _UNSURE if unsure else error.hint) from None
 
 
-def _follow(door: FrontDoor, answer: dict[str, Any], screen: Screen) -> None:
-    from trainyard.cli.follow import failure_of, final_run, follow_log, whole_lines
+def _follow(service: RestClient, answer: Submitted, screen: Screen) -> None:
+    from trainyard.cli.follow import final_run, follow_log, whole_lines
     from trainyard.cli.logtext import write_log
     from trainyard.cli.output import if_interrupted
+    from trainyard.client.reading import failure_of
 
-    model_id = answer["model_id"]
+    model_id = answer.model_id
     with if_interrupted(f"The run goes on: `trainyard logs --follow {model_id}`, `trainyard cancel {model_id}`."):
-        write_log(whole_lines(follow_log(door, model_id)), sys.stderr if screen.json else sys.stdout)
-        run = final_run(door, model_id)
-    screen.data({**answer, "run": run})
+        write_log(whole_lines(follow_log(service, model_id)), sys.stderr if screen.json else sys.stdout)
+        run = final_run(service, model_id)
+    screen.data({**answer.as_data(), "run": run.as_data()})
     failure = failure_of(run)
     if failure and screen.json:
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ import typer
 from trainyard.cli.options import Output, TrainingId, Url
 
 if TYPE_CHECKING:
-    from trainyard.cli.client import FrontDoor
+    from trainyard.client.rest import RestClient
 
 
 def unschedule(
@@ -19,27 +19,27 @@ def unschedule(
     output: Output = "text",
 ) -> None:
     """End a schedule for good, after a question. Its runs and their results stay, also one that is going."""
-    from trainyard.cli.client import open_door
+    from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
     from trainyard.cli.standing import change
 
     screen = Screen(output)
-    with open_door(url) as door:
+    with open_service(url) as service:
         screen.say(f"Ending the schedule of '{training_id}' ...")
         if not yes:
-            _ask(door, training_id)
-        change(door, screen, training_id, "ended", "End")
+            _ask(service, training_id)
+        change(service, screen, training_id, "ended", "End")
 
 
-def _ask(door: FrontDoor, training_id: str) -> None:
+def _ask(service: RestClient, training_id: str) -> None:
     from trainyard.cli.asking import ask
     from trainyard.cli.output import one_line
     from trainyard.errors import TrainyardError
 
-    found = door.schedule(training_id)
-    if found["state"] == "ended":
+    found = service.schedule(training_id)
+    if found.state == "ended":
         raise TrainyardError("C111", f"the schedule of {training_id} has ended", "Submit the training again.")
-    named = one_line(f"'{found.get('name')}' ({found.get('schedule')})")
+    named = one_line(f"'{found.name}' ({found.schedule})")
     ask(
         f"A schedule that is ended cannot be resumed. End that of {named}?",
         ("a schedule that is ended cannot be resumed", "End it with --yes, or use `trainyard pause`."),

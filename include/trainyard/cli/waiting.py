@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
+
+from trainyard.client.waiting import wait_until
 
 T = TypeVar("T")
 Progress = Callable[[int], None]
@@ -30,25 +31,10 @@ class Upload:
         return self._gone >= self._size
 
 
-def pauses(first: float = 0.1, most: float = 3.0) -> Iterator[float]:
-    """Yield growing pauses in seconds, without end."""
-    pause = first
-    while True:
-        yield pause
-        pause = min(pause * 1.6, most)
-
-
 def wait_for(look: Callable[[], T | None], seconds: float, message: str) -> T | None:
     """Look again and again until there is something; return None when the time is over."""
-    end = time.monotonic() + seconds
     with spinner(message):
-        for pause in pauses():
-            if (found := look()) is not None:
-                return found
-            if time.monotonic() >= end:
-                return None
-            time.sleep(min(pause, max(end - time.monotonic(), 0.01)))
-    return None
+        return wait_until(look, seconds)
 
 
 def spinner(message: str) -> AbstractContextManager[object]:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from trainyard.cli.follow import patient
 from trainyard.cli.output import Screen, escaped, one_line
 from trainyard.cli.tables import watch_rows
+from trainyard.client.waiting import patient
 
 _PAUSE_SECONDS = 1.0
 # The other screen of the terminal, without a cursor and without wrapped lines; and back again.

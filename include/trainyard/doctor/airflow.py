@@ -19,7 +19,7 @@ from airflow.utils.session import create_session
 from cryptography.fernet import InvalidToken
 from sqlalchemy import func, select
 
-from trainyard.airflow.doorclient import CONNECTION, address_of
+from trainyard.airflow.frontdoor import CONNECTION, address_of
 from trainyard.doctor.judging import skew
 from trainyard.domain.finding import Finding, fine, wrong
 from trainyard.domain.training import Credentials

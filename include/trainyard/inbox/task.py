@@ -18,16 +18,17 @@ def hand_over() -> dict[str, int]:
     Raise TrainyardError S500 if any could not be handed over by no fault of its own: it stays, and is tried again.
     """
     from trainyard.airflow.connections import read_login
-    from trainyard.airflow.doorclient import front_door
+    from trainyard.airflow.frontdoor import front_door
     from trainyard.errors import TrainyardError
+    from trainyard.inbox.door import HttpDoor
     from trainyard.inbox.handing import Hands
     from trainyard.inbox.passing import hand_all
     from trainyard.inbox.place import open_inbox
 
     settings = current_app().settings
     store = open_inbox(settings.inbox, read_login(settings.inbox_connection), settings)
-    with front_door() as door:
-        hands = Hands(store, door, settings.inbox_wait_seconds)
+    with front_door() as service:
+        hands = Hands(store, HttpDoor(service), settings.inbox_wait_seconds)
         settle = partial(time.sleep, settings.inbox_settle_seconds)
         handed, failed = hand_all(hands, settle, settings.inbox_threads)
     if failed:

@@ -22,10 +22,6 @@ class Owner:
     state: str
     ended_at: float | None = None
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Owner:
-        return cls(str(data["state"]), data["ended_at"])
-
 
 class RunEnds(Protocol):
     """The runs that Airflow has, whatever the catalogue says."""

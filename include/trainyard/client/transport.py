@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from trainyard.cli.config import is_loopback
-from trainyard.cli.errors import UnreachableError, WrongUsageError
+from trainyard.client.access import is_loopback
+from trainyard.client.errors import UnreachableError, WrongUsageError
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
@@ -21,7 +21,7 @@ _START = "Start it with `trainyard up`, or name another with `trainyard login --
 class CountedFile(io.FileIO):
     """A file that tells how far it has been read."""
 
-    def __init__(self, path: Path, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, path: Path, progress: Callable[[int], object] | None) -> None:
         super().__init__(path)
         self._progress = progress
 
@@ -32,10 +32,12 @@ class CountedFile(io.FileIO):
         return chunk
 
 
-def http_client(url: str) -> httpx.Client:
+def http_client(url: str, answer_seconds: float, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """Open connections to a service; raise WrongUsageError where proxy or certificates cannot be used."""
     try:
         return httpx.Client(
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(answer_seconds, connect=CONNECT_SECONDS),
+            transport=transport,
             # No CA bundle is read where no TLS is spoken; no proxy stands before this machine's own services.
             verify=url.startswith("https:"),
             trust_env=not is_loopback(url),

@@ -1,4 +1,4 @@
-"""Which service the commands talk to, and as whom; what `login` keeps."""
+"""Which service a client talks to, and as whom; what `login` keeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from trainyard.cli.errors import WrongUsageError
+from trainyard.client.errors import WrongUsageError
 
 URL, TOKEN, USERNAME, PASSWORD = (f"TRAINYARD_{name}" for name in ("URL", "TOKEN", "USERNAME", "PASSWORD"))
 

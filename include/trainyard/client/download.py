@@ -7,17 +7,20 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainyard.cli.client import FrontDoor
-from trainyard.cli.errors import UnreachableError, WrongUsageError
-from trainyard.cli.waiting import pauses, transfer_bar
+from trainyard.client.errors import UnreachableError, WrongUsageError
+from trainyard.client.rest import RestClient
+from trainyard.client.waiting import pauses
 from trainyard.errors import TrainyardError
 
 _ASIDE = ".trainyard-download"
 _ATTEMPTS = 5
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
+# Shows how much of so many bytes is there, if anybody is to see it.
+Bar = Callable[[int], AbstractContextManager[Progress | None]]
 
 
 @dataclass(frozen=True)
@@ -43,23 +46,33 @@ class Target:
         shutil.rmtree(self.folder / _ASIDE, ignore_errors=True)
 
 
-def fetch_all(door: FrontDoor, model_id: str, target: Target, force: bool) -> dict[str, int]:
+def fetch_all(
+    service: RestClient, model_id: str, target: Target, force: bool, bar: Bar | None = None
+) -> dict[str, int]:
     """Fetch every stored file; return name -> size. Raise WrongUsageError for files in the way, before fetching any."""
-    files = {str(row["name"]): int(row["size"]) for row in door.results(model_id)}
+    files = {row.name: row.size for row in service.results(model_id)}
     if not files:
         raise TrainyardError("C107", f"{model_id} has stored nothing", f"`trainyard show {model_id}` says why.")
     try:
         missing = _missing(files, target, force)
-        with transfer_bar(sum(missing.values()), "download") as bar:
+        with bar(sum(missing.values())) if bar else nullcontext() as shown:
             done = 0
             for name, size in missing.items():
-                _fetch(door, model_id, name, size, target, _shifted(bar, done))
+                _fetch(service, model_id, name, size, target, _shifted(shown, done))
                 done += size
     except OSError as error:
         place = error.filename or target.folder
         raise WrongUsageError(f"{place} cannot be written: {error.strerror}", "Name another folder.") from None
     target.finish()
     return files
+
+
+def check_stored(service: RestClient, model_id: str) -> None:
+    """Raise C108 for a run that has not stored everything yet."""
+    run = service.run(model_id)
+    if not run.ended:
+        hint = f"Follow it with `trainyard logs --follow {model_id}`, then download."
+        raise TrainyardError("C108", f"{model_id} is {run.phase}; its results are stored when it ends", hint)
 
 
 def _missing(files: Mapping[str, int], target: Target, force: bool) -> dict[str, int]:
@@ -73,13 +86,13 @@ def _missing(files: Mapping[str, int], target: Target, force: bool) -> dict[str,
     return missing
 
 
-def _fetch(door: FrontDoor, model_id: str, name: str, size: int, target: Target, progress: Progress) -> None:
+def _fetch(service: RestClient, model_id: str, name: str, size: int, target: Target, progress: Progress) -> None:
     """Fetch one file over connections that break; it takes its name when all of it is there."""
     aside, attempts, pause = target.aside(model_id, name, size), _ATTEMPTS, pauses()
     aside.parent.mkdir(parents=True, exist_ok=True)
     while (have := _size(aside) or 0) < size or not aside.exists():
         try:
-            _append(door.result(model_id, name, have), aside, progress, have)
+            _append(service.result(model_id, name, have), aside, progress, have)
         except UnreachableError:
             attempts = _ATTEMPTS if (_size(aside) or 0) > have else attempts - 1
             if not attempts:

@@ -1,43 +1,17 @@
-"""The shapes of answers, as the OpenAPI document has them: errors, and what goes with them."""
+"""What routes say of themselves in the OpenAPI document: what they answer, and what they refuse."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
+from trainyard.answers.base import Answer
+from trainyard.answers.errors import ErrorAnswer
 from trainyard.errors import CODES
 
 
-class ProblemAnswer(BaseModel):
-    """One fault of a submission: where it is, what was seen there, and the hint."""
-
-    code: str
-    message: str
-    hint: str
-    cure: str
-    path: str
-    line: int | None
-    column: int | None
-    seen: str | None
-    file: str
-
-
-class ErrorInside(BaseModel):
-    """What went wrong: a stable code, whose fault it is, the sentence, the hint, and every problem of a submission."""
-
-    code: str
-    fault: str
-    message: str
-    hint: str
-    cure: str
-    problems: list[ProblemAnswer]
-
-
-class ErrorAnswer(BaseModel):
-    """Every answer that is not 2xx."""
-
-    error: ErrorInside
+def answers(model: type[Answer]) -> dict[str, Any]:
+    """Describe what a route answers; it sends the fields that it was given and no others."""
+    return {"response_model": model, "response_model_exclude_unset": True}
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

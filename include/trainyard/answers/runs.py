@@ -1,0 +1,150 @@
+"""Runs: submitted, listed, shown, what they have stored, and when their trainings are trained again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from trainyard.answers.base import Answer, Moment, Page, Whole
+from trainyard.domain.states import Phase, State
+from trainyard.errors import Fault
+
+# Documented are the values there are; one of a newer service is read all the same.
+StateText = Annotated[str, Field(json_schema_extra={"enum": [state.value for state in State]})]
+PhaseText = Annotated[str, Field(json_schema_extra={"enum": [phase.value for phase in Phase]})]
+FaultText = Annotated[str, Field(json_schema_extra={"enum": [fault.value for fault in Fault]})]
+
+
+class Submitted(Answer):
+    """What a submission became; of several runs `model_ids` has all, and the rest is of the first."""
+
+    model_id: str
+    url: str = ""
+    account: str = ""
+    warnings: list[str] = Field(default_factory=list)
+    model_ids: list[str] = Field(default_factory=list)
+
+    @property
+    def all_ids(self) -> list[str]:
+        return self.model_ids or [self.model_id]
+
+
+class RunOutcome(Whole):
+    """How a run ended; after success `code` is null and `message` is what the run warns of. `cure` is the hint."""
+
+    code: str | None = None
+    fault: FaultText | None = None
+    message: str = ""
+    hint: str = ""
+    cure: str = ""
+    exit_code: int | None = None
+    gpu_seconds: float = 0.0
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
+
+
+class LeftOutFile(Whole):
+    """A file of a run that was not stored; the reason goes on after "it"."""
+
+    name: str
+    reason: str
+
+
+class LeftOutFiles(Whole):
+    """Which files of a run were not stored: how many, and the first of them."""
+
+    count: int
+    files: list[LeftOutFile] = Field(default_factory=list)
+
+
+class RunAnswer(Whole):
+    """One run, as the list has it."""
+
+    model_id: str
+    state: StateText
+    training_id: str = ""
+    name: str = ""
+    url: str = ""
+    phase: PhaseText = ""
+    account: str = ""
+    framework: str = ""
+    gpus: int = 0
+    submitted_at: Moment | None = None
+    running_at: Moment | None = None
+    finished_at: Moment | None = None
+    outcome: RunOutcome | None = None
+    experiment: str = ""
+    waiting: str | None = None
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    left_out: LeftOutFiles | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in {state for state in State if state.terminal}
+
+
+class Transfer(Whole):
+    """How far the data of a run has been moved; totals grow until it is `listed`, `rate` is bytes a second."""
+
+    doing: str
+    files: int = 0
+    files_total: int = 0
+    bytes: int = 0
+    bytes_total: int = 0
+    listed: bool = False
+    rate: float = 0.0
+    seconds_left: float | None = None
+    at: Moment | None = None
+
+
+class ScheduleAnswer(Whole):
+    """When a training is trained again; it goes by the id of its first run."""
+
+    training_id: str
+    state: Annotated[str, Field(json_schema_extra={"enum": ["active", "paused", "ended"]})]
+    url: str = ""
+    name: str = ""
+    account: str = ""
+    schedule: str = ""
+    every_seconds: int | None = None
+    until: Moment | None = None
+    overlap: str | None = None
+    next_at: Moment | None = None
+    waiting: bool = False
+    last_run: str | None = None
+    note: str = ""
+
+
+class RunDetails(RunAnswer):
+    """One run with how far its data has been moved, and its training's schedule."""
+
+    transfer: Transfer | None = None
+    schedule: ScheduleAnswer | None = None
+
+
+class RunPage(Page):
+    """A page of runs; `total` counts all that are asked for."""
+
+    resources: list[RunAnswer]
+
+
+class SchedulePage(Page):
+    """A page of schedules."""
+
+    resources: list[ScheduleAnswer]
+
+
+class StoredFile(Whole):
+    """A file in a run's results; `size` is in bytes."""
+
+    name: str
+    size: int
+
+
+class StoredPage(Answer):
+    """A page of a run's results; `continuation` is null on the last one."""
+
+    resources: list[StoredFile]
+    model_id: str = ""
+    continuation: str | None = None

@@ -1,0 +1,1 @@
+"""The service over HTTP: one typed client, and the Python API that is made of it."""
