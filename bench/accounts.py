@@ -127,7 +127,7 @@ def _seconds_until(door: RestClient, state: str, model_id: str) -> float:
     accepted = time.monotonic()
     assert wait_for(lambda: State(door.run(model_id).state).terminal, _LIMIT_SECONDS), f"{model_id} has no end"
     took, run = time.monotonic() - accepted, door.run(model_id)
-    assert run.state == state, f"{model_id}: {run['state']}, not {state}: {run.outcome}"
+    assert run.state == state, f"{model_id}: {run.state}, not {state}: {run.outcome}"
     return took
 
 
