@@ -49,7 +49,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param, task
 
-from trainyard.airflow import housekeeping, janitor
+from trainyard.airflow import maintenance
 
 _COMMON = {
     "start_date": datetime(2017, 11, 1, tzinfo=UTC),
@@ -65,17 +65,17 @@ _DRY_RUN = {"dry_run": Param(False, type="boolean", title="Dry run", description
 
 @task
 def sweep(params):
-    return housekeeping.sweep(bool(params["dry_run"]))
+    return maintenance.sweep(bool(params["dry_run"]))
 
 
 @task
 def sync_quotas():
-    return housekeeping.sync_quotas()
+    return maintenance.sync_quotas()
 
 
 @task
-def tidy_up(params):
-    return janitor.tidy_up(bool(params["dry_run"]))
+def remove_orphans(params):
+    return maintenance.remove_orphaned(bool(params["dry_run"]))
 
 
 with DAG(
@@ -100,4 +100,4 @@ with DAG(
     params=_DRY_RUN,
     **_COMMON,
 ) as after_runs:
-    tidy_up()
+    remove_orphans()

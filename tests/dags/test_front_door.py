@@ -12,7 +12,7 @@ from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, training
 
 from trainyard.core.accounts import Caller
-from trainyard.core.retraining import Look, Retrained, Settled, Standing
+from trainyard.core.retraining import Look, Retrained, ScheduleState, Settled
 from trainyard.core.runs import Filter, Run
 from trainyard.core.schedules import Entry
 from trainyard.domain.outcome import Outcome
@@ -526,7 +526,7 @@ class _Retraining:
         self.asked = []
         made = training()
         entry = Entry(MODEL_ID, Schedule(cron="0 3 * * *", timezone="Europe/Berlin", until=1.8e9), Progress(0.0))
-        self.seen = Retrained(made, entry, Standing.ACTIVE, 1.7e9, "training-Xz81mQ0aB")
+        self.seen = Retrained(made, entry, ScheduleState.ACTIVE, 1.7e9, "training-Xz81mQ0aB")
 
     def of(self, training_id):
         return self.seen if training_id == MODEL_ID else None
@@ -588,7 +588,7 @@ class TestSchedules:
     def test_it_is_changed_by_a_json_patch(self, http, retraining, state):
         patch = [{"op": "replace", "path": "/state", "value": state}]
         assert http.patch(f"/schedules/{MODEL_ID}", json=patch).json()["state"] == state
-        assert retraining.asked == [("set", MODEL_ID, Standing(state), _ADA)]
+        assert retraining.asked == [("set", MODEL_ID, ScheduleState(state), _ADA)]
 
     @pytest.mark.parametrize(
         "patch",

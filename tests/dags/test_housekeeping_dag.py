@@ -14,7 +14,7 @@ from trainyard.core.maintenance.retention import Report
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-housekeeping = Late("trainyard.airflow.housekeeping")
+housekeeping = Late("trainyard.airflow.maintenance")
 _FILE = Path(__file__).resolve().parents[2] / "dags" / "housekeeping.py"
 
 
@@ -27,7 +27,7 @@ def door(monkeypatch):
         asked.append(question)
         return answers.pop(0)
 
-    monkeypatch.setattr("trainyard.airflow.frontdoor.front_door", lambda: client_of(answer))
+    monkeypatch.setattr("trainyard.airflow.maintenance.front_door", lambda: client_of(answer))
     return asked, answers
 
 
@@ -40,7 +40,7 @@ def test_the_dags_say_what_they_do_and_can_be_run_by_hand():
     from airflow.sdk import DAG
 
     dags = [one for one in runpy.run_path(str(_FILE)).values() if isinstance(one, DAG)]
-    steps = {"housekeeping": ["sweep"], "quotas": ["sync_quotas"], "janitor": ["tidy_up"]}
+    steps = {"housekeeping": ["sweep"], "quotas": ["sync_quotas"], "janitor": ["remove_orphans"]}
     assert {dag.dag_id: list(dag.task_dict) for dag in dags} == steps
     assert all("TRAINYARD_RETENTION_DAYS" in dag.doc_md and dag.max_active_runs == 1 for dag in dags)
     dry = {dag.dag_id: dict(dag.params) for dag in dags if dag.params}

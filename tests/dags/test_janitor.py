@@ -31,7 +31,7 @@ from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-janitors = Late("trainyard.airflow.janitor")
+janitors = Late("trainyard.airflow.maintenance")
 podclient = Late("trainyard.cluster.podclient")
 apps = Late("trainyard.airflow.app")
 hooks = Late("airflow.providers.cncf.kubernetes.hooks.kubernetes")
@@ -68,7 +68,7 @@ def place(yard, cluster, tmp_path, monkeypatch):  # noqa: F811
     def answer(*question):
         return there.door(*question) or _answer(root, *question)
 
-    monkeypatch.setattr("trainyard.airflow.janitor.front_door", lambda: client_of(answer))
+    monkeypatch.setattr("trainyard.airflow.maintenance.front_door", lambda: client_of(answer))
     yield there
     cluster.core.delete_collection_namespaced_pod("default", grace_period_seconds=0)
     wait_for(lambda: not cluster.core.list_namespaced_pod("default").items, "an empty cluster")
@@ -106,21 +106,21 @@ def _forget(yard, run_id):  # noqa: F811
 
 
 def _tidies(**options):
-    return [gone["name"] for gone in janitors.tidy_up(options.get("dry_run", False))["removed"]]
+    return [gone["name"] for gone in janitors.remove_orphaned(options.get("dry_run", False))["removed"]]
 
 
 class TestPods:
     def test_the_pod_of_a_run_that_was_deleted_goes_and_the_log_says_why(self, place, caplog):
         name = _trains(place, _LATER)
         _forget(place.yard, _AGAIN)
-        with caplog.at_level(logging.INFO, "trainyard.airflow.janitor"):
+        with caplog.at_level(logging.INFO, "trainyard.airflow.maintenance"):
             assert _tidies() == [f"pod {name}"]
         assert f"removed pod {name}: Airflow knows no such run" in caplog.messages
         assert _pods(place) == set()
 
     def test_the_pod_of_a_run_that_is_over_goes(self, place, caplog):
         name = _trains(place, RUN)
-        with caplog.at_level(logging.INFO, "trainyard.airflow.janitor"):
+        with caplog.at_level(logging.INFO, "trainyard.airflow.maintenance"):
             _tidies()
         assert _pods(place) == set()
         assert any(f"removed pod {name}: its run ended" in line for line in caplog.messages)
@@ -170,7 +170,7 @@ class TestPods:
 
     def test_a_dry_pass_only_says_what_would_go(self, place, caplog):
         name = _trains(place, RUN)
-        with caplog.at_level(logging.INFO, "trainyard.airflow.janitor"):
+        with caplog.at_level(logging.INFO, "trainyard.airflow.maintenance"):
             assert _tidies(dry_run=True) == [f"pod {name}"]
         assert any(line.startswith(f"would remove pod {name}: ") for line in caplog.messages)
         assert _pods(place) == {name}
@@ -231,7 +231,7 @@ class TestDoubt:
         names = {_trains(place, RUN), _trains(place, _NOBODYS)}
         (place.workspace.run(RUN).model).mkdir(parents=True)
         with pytest.raises(TrainyardError, match=match):
-            janitors.tidy_up(False)
+            janitors.remove_orphaned(False)
         assert _pods(place) == names
         assert place.workspace.run(RUN).model.exists()
 
@@ -260,7 +260,7 @@ class TestDoubt:
         place.cluster.kill()
         try:
             with pytest.raises(TrainyardError, match="the Kubernetes API does not answer"):
-                janitors.tidy_up(False)
+                janitors.remove_orphaned(False)
         finally:
             place.cluster.start()
         assert place.workspace.run(RUN).model.exists()
@@ -276,7 +276,7 @@ class TestDoubt:
 
         monkeypatch.setattr(podclient.TrainingPods, "remove", refused)
         with pytest.raises(RuntimeError, match="1 things could not be removed"):
-            janitors.tidy_up(False)
+            janitors.remove_orphaned(False)
         assert f"could not remove pod {names[0]}: the cluster refused the janitor: 403 Forbidden" in caplog.messages
         assert _pods(place) == {names[0]}
 
@@ -288,7 +288,7 @@ class TestTwice:
         both = Barrier(2, timeout=20)
         place.door = lambda *question: both.wait() and None  # each has looked before either hears whose they are
         with ThreadPoolExecutor(2) as pool:
-            reports = list(pool.map(lambda _: janitors.tidy_up(False), range(2)))
+            reports = list(pool.map(lambda _: janitors.remove_orphaned(False), range(2)))
         assert all(
             {gone["name"] for gone in report["removed"]} == {f"pod {name}" for name in names} for report in reports
         )

@@ -27,7 +27,9 @@ def test_the_janitor_takes_a_pod_that_no_run_owns_and_leaves_those_that_train(ya
     form = {"logical_date": None, "conf": {}}
     place = f"{_RUNS}/{yard.ask('admin', 'POST', _RUNS, json=form).json()['dag_run_id']}"
     assert wait_for(lambda: yard.airflow(place).json()["state"] in ("success", "failed"), RUN_LIMIT_SECONDS)
-    said = yard.airflow(f"{place}/taskInstances/tidy_up/xcomEntries/return_value?deserialize=true").json()["value"]
+    said = yard.airflow(f"{place}/taskInstances/remove_orphans/xcomEntries/return_value?deserialize=true").json()[
+        "value"
+    ]
     assert said["failed"] == []
     assert {"name": f"pod {nobodys}", "reason": "Airflow knows no such run"} in said["removed"]
     assert wait_for(lambda: f"pod/{nobodys}" not in yard.pods(), 30)

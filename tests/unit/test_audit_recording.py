@@ -13,9 +13,9 @@ from test_service import _MANIFEST, _SECRET, ADA, GRACE, MALLORY, ROOT, packed, 
 from trainyard.core.accounts import Caller
 from trainyard.core.audit.accountchanges import record_changes
 from trainyard.core.audit.event import line_of
-from trainyard.core.maintenance.orphans import Left, tidy
+from trainyard.core.maintenance.orphans import Remnant, remove_orphans
 from trainyard.core.maintenance.owners import UNKNOWN, Owner, Owners
-from trainyard.core.retraining import Standing
+from trainyard.core.retraining import ScheduleState
 from trainyard.core.runs import Run
 from trainyard.domain.limits import Account
 from trainyard.domain.states import Phase
@@ -115,12 +115,12 @@ class TestTheService:
     def test_changes_of_a_schedule_and_the_runs_it_starts_are_recorded(self, yard, events):  # noqa: F811
         yard.schedule(HOURLY)
         yard.retraining = replace(yard.retraining, audit=events.audit)
-        yard.retraining.set(MODEL_ID, Standing.PAUSED, ADA)
-        yard.retraining.set(MODEL_ID, Standing.ACTIVE, ADA)
+        yard.retraining.set(MODEL_ID, ScheduleState.PAUSED, ADA)
+        yard.retraining.set(MODEL_ID, ScheduleState.ACTIVE, ADA)
         yard.now = MIDNIGHT + 3600
         yard.due()
-        yard.retraining.set(MODEL_ID, Standing.ENDED, ADA)
-        _attempt(yard.retraining.set, MODEL_ID, Standing.ACTIVE, ADA)
+        yard.retraining.set(MODEL_ID, ScheduleState.ENDED, ADA)
+        _attempt(yard.retraining.set, MODEL_ID, ScheduleState.ACTIVE, ADA)
         _attempt(yard.retraining.settle, ADA)
         assert events.seen("actor", "action", "run", "result", "code") == [
             ("ada", "schedule.pause", "", "ok", ""),
@@ -134,7 +134,9 @@ class TestTheService:
 
     def test_what_the_janitor_removes_is_recorded_with_its_reason_and_a_dry_pass_is_not(self, events):
         for dry_run in (True, False):
-            tidy([Left(RUN, "pod a", 0.0, lambda: None)], {RUN: Owner(UNKNOWN)}, 900.0, 300.0, dry_run, events.audit)
+            remove_orphans(
+                [Remnant(RUN, "pod a", 0.0, lambda: None)], {RUN: Owner(UNKNOWN)}, 900.0, 300.0, dry_run, events.audit
+            )
         assert events.seen("actor", "action", "run") == [("trainyard", "janitor.remove", MODEL_ID)]
         assert events[0].details == {"name": "pod a", "reason": "Airflow knows no such run"}
 

@@ -1,4 +1,7 @@
-"""The janitor's task: it takes what no run owns any more, pods first, and tells what and why."""
+"""The tasks of the maintenance DAGs: retention, pools and orphans, each as the service's own user.
+
+They ask the REST interface, which alone knows of trainings and runs; a task logs what it answers.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainyard.airflow.app import App, current_app
 from trainyard.airflow.frontdoor import front_door
@@ -20,11 +23,51 @@ from trainyard.settings import Settings
 from trainyard.steps.cleanup import cleanup
 from trainyard.workspace.traces import traces
 
+if TYPE_CHECKING:
+    from trainyard.answers.service import SweepReport
+
 log = logging.getLogger(__name__)
-_MOST_ASKED = 500
+_MAX_ASKED = 500
 
 
-def tidy_up(dry_run: bool) -> dict[str, Any]:
+def sweep(dry_run: bool) -> dict[str, Any]:
+    """Remove what is past its retention, batch by batch; return all that went. Raise when something could not go."""
+    with front_door() as service:
+        report = _log_sweep(service.sweep(dry_run))
+        while report["left"] and report["last_batch"]:
+            report = _joined(report, _log_sweep(service.sweep(dry_run)))
+    if report["failed"]:
+        raise RuntimeError(f"{len(report['failed'])} things could not be removed; the log above names them")
+    return report
+
+
+def sync_quotas() -> list[dict[str, Any]]:
+    """Sync the pools with quotas.yaml; return what the accounts own and use."""
+    with front_door() as service:
+        accounts = [account.as_data() for account in service.sync_quota()]
+    for account in accounts:
+        log.info("%(account)s: %(used)s of %(gpus)s GPUs used, %(waiting_gpus)s waited for", account)
+    return accounts
+
+
+def _log_sweep(swept: SweepReport) -> dict[str, Any]:
+    report = swept.as_data()
+    verb = "would remove" if report["dry_run"] else "removed"
+    for kind in ("runs", "trainings", "datasets", "orphans", "own_runs"):
+        for name in report[kind]:
+            log.info("%s %s", verb, name if kind in ("orphans", "own_runs") else f"{kind[:-1]} {name}")
+    for failure in report["failed"]:
+        log.error("could not remove %(name)s: %(reason)s", failure)
+    # A batch in which nothing went is the last: the same runs would fail again.
+    return {**report, "last_batch": len(report["runs"])}
+
+
+def _joined(report: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    lists = {key: [*value, *more[key]] for key, value in report.items() if isinstance(value, list)}
+    return {**more, **lists}
+
+
+def remove_orphaned(dry_run: bool) -> dict[str, Any]:
     """Remove what no run owns any more; return what went. Raise when something could not go.
 
     Nothing goes unless cluster and front door both have answered: the first is asked first, so that whatever it
@@ -34,7 +77,7 @@ def tidy_up(dry_run: bool) -> dict[str, Any]:
     things = list(_left(app))
     owners = _owners({left.run for left in things})
     report = remove_orphans(things, owners, time.time(), app.settings.janitor_grace_seconds, dry_run, app.audit)
-    _log(report, len(things))
+    _log_orphans(report, len(things))
     if report.failed:
         raise RuntimeError(f"{len(report.failed)} things could not be removed; the log above names them")
     return report.as_dict()
@@ -72,14 +115,14 @@ def _owners(runs: Iterable[RunKey]) -> dict[RunKey, Owner]:
     if not all_runs:
         return {}
     with front_door() as service:
-        for first in range(0, len(all_runs), _MOST_ASKED):
-            part = all_runs[first : first + _MOST_ASKED]
+        for first in range(0, len(all_runs), _MAX_ASKED):
+            part = all_runs[first : first + _MAX_ASKED]
             owners = zip(part, service.owners(part), strict=True)
             found.update((run, Owner(owner.state, owner.ended_at)) for run, owner in owners)
     return found
 
 
-def _log(report: OrphanReport, seen: int) -> None:
+def _log_orphans(report: OrphanReport, seen: int) -> None:
     verb = "would remove" if report.dry_run else "removed"
     for gone in report.removed:
         log.info("%s %s: %s", verb, gone["name"], gone["reason"])
