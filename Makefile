@@ -7,13 +7,13 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up down status test fuzz test-cluster test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
+.PHONY: help setup wheel tools demo up down status test fuzz test-cluster test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready ## Install what the project needs into .venv, and mend what is no longer as the lock says
-	@damaged=$$($(PYTHON) scripts/check-environment .venv requirements.txt trainyard) || { \
+	@damaged=$$($(PYTHON) scripts/check-environment .venv requirements.txt trainyard-client) || { \
 		echo "Mending in .venv:" $$damaged; \
 		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv; \
 		$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --force-reinstall '$(PIN_UV)'; \
@@ -28,6 +28,9 @@ setup: .venv/ready ## Install what the project needs into .venv, and mend what i
 	@$(UV) sync --quiet --python $(BIN)/python requirements.txt
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
+
+wheel: setup ## Build the wheel of the command line and the Python API into dist/; it installs without Airflow
+	@mkdir -p dist && $(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist . && ls dist/trainyard_client-$(VERSION)-*.whl
 
 tools: .venv/swiftcloud/ready ## Install what only the tests need: kubectl, busybox, and Swift with Keystone apart
 	@command -v kubectl >/dev/null || scripts/debian-packages kubernetes-client

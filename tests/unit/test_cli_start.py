@@ -42,8 +42,8 @@ def test_talking_to_the_service_needs_nothing_of_the_service():
 def test_version_is_the_installed_one(run):
     from importlib.metadata import version
 
-    assert run("version").out == run("--version").out == f"trainyard {version('trainyard')}\n"
-    assert run("version", "-o", "json").data == {"version": version("trainyard")}
+    assert run("version").out == run("--version").out == f"trainyard {version('trainyard-client')}\n"
+    assert run("version", "-o", "json").data == {"version": version("trainyard-client")}
 
 
 def test_without_a_command_the_help_is_shown_as_wrong_usage(run):
@@ -114,7 +114,7 @@ def test_every_global_option_is_documented():
 
 
 def test_every_variable_is_documented():
-    from trainyard.cli.config import PASSWORD, TOKEN, URL, USERNAME
+    from trainyard.client.access import PASSWORD, TOKEN, URL, USERNAME
 
     for variable in (URL, TOKEN, USERNAME, PASSWORD, "NO_COLOR", "SSL_CERT_FILE"):
         assert f"`{variable}`" in DOC.read_text()

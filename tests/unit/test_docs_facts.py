@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,3 +165,9 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
 
 def test_nobody_is_told_to_install_the_project_of_somebody_else():
     assert [page.name for page in _PAGES if re.search(r"pip install \"?trainyard", page.read_text("utf-8"))] == []
+
+
+def test_the_wheel_is_installed_by_the_name_that_it_has():
+    project = tomllib.loads((_PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    file = f"{project['name'].replace('-', '_')}-{project['version']}-py3-none-any.whl"
+    assert f"pip install dist/{file}" in (_DOCS / "cli.md").read_text("utf-8")

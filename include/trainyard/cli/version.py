@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from trainyard.cli.options import Output
 
+# As pyproject.toml has it.
+DISTRIBUTION = "trainyard-client"
+
 
 def version(output: Output = "text") -> None:
     """Print the version of this command line."""
@@ -17,4 +20,4 @@ def version(output: Output = "text") -> None:
 def installed_version() -> str:
     from importlib.metadata import version as version_of
 
-    return version_of("trainyard")
+    return version_of(DISTRIBUTION)

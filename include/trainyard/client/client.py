@@ -1,0 +1,193 @@
+"""The Python API: a service, and the runs that it trains."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from trainyard.answers.runs import Submitted
+from trainyard.client.access import Access, find_access, warnings_of
+from trainyard.client.errors import UnreachableError, WrongUsageError
+from trainyard.client.packing import packed
+from trainyard.client.rest import RestClient
+from trainyard.client.run import Run, Runs
+from trainyard.client.waiting import pauses
+from trainyard.domain.hyperparameters import as_text
+
+Program = str | os.PathLike[str]
+Manifest = str | os.PathLike[str] | Mapping[str, Any]
+_ATTEMPTS = 4
+
+
+class Client:
+    """A service, and whoever is signed in to it.
+
+    Without arguments it is the service that the command line would talk to: TRAINYARD_URL and TRAINYARD_TOKEN (or
+    TRAINYARD_USERNAME and TRAINYARD_PASSWORD), the stack that `trainyard up` has started in this folder or above it,
+    or what `trainyard login` has kept. Give `url` for another one, and `token`, or `user` and `password`, for somebody
+    else. `with` closes its connections; `transport` is httpx's, in the network's place.
+
+    Raise WrongUsageError where no service is known. Every method raises TrainyardError for what the service refuses,
+    with its code, message, hint and problems, and its subclass UnreachableError if the service does not answer.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        access = _access(url, user, password, token)
+        for text in warnings_of(access.url):
+            warnings.warn(text, stacklevel=2)
+        self._service = RestClient(access, transport=transport)
+        self.url = self._service.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._service.close()
+
+    def __repr__(self) -> str:
+        return f"<Client {self.url}>"
+
+    def train(
+        self,
+        program: Program,
+        manifest: Manifest,
+        *,
+        account: str | None = None,
+        experiment: str | None = None,
+        set: Mapping[str, Any] | None = None,  # noqa: A002 - the command line's --set
+        key: str | None = None,
+    ) -> Run:
+        """Submit a training of one run and return it.
+
+        `program` is a folder, which is zipped, or a zip; `manifest` is a file, YAML or JSON, or a dictionary; `set`
+        gives hyperparameters of the manifest other values. A submission whose answer is lost is sent again under the
+        same idempotency key, `key` where one is given, and registers nothing twice.
+
+        Raise TrainyardError with all problems of the submission, and WrongUsageError for files that are not there or
+        for more than one value of a hyperparameter.
+        """
+        several = [name for name, value in (set or {}).items() if len(_values(value)) != 1]
+        if several:
+            raise WrongUsageError(f"{several[0]} has several values, which make several runs", "Use train_all.")
+        (run,) = self.train_all(program, manifest, account=account, experiment=experiment, set=set, key=key)
+        return run
+
+    def train_all(
+        self,
+        program: Program,
+        manifest: Manifest,
+        *,
+        account: str | None = None,
+        experiment: str | None = None,
+        set: Mapping[str, Any] | None = None,  # noqa: A002 - the command line's --set
+        key: str | None = None,
+    ) -> Runs:
+        """Submit a training as `train` does, with a run for each combination of the values in `set`, all or none."""
+        fields: dict[str, Any] = {
+            "account": account,
+            "experiment": experiment,
+            "set": [f"{name}={_texts(value)}" for name, value in (set or {}).items()],
+        }
+        given = {name: value for name, value in fields.items() if value}
+        with packed(program) as zip_path:
+            answer = self._submit(_text(manifest), zip_path, given, key or f"python-{secrets.token_hex(16)}")
+        return Runs(Run(self._service, model_id, warnings=answer.warnings) for model_id in answer.all_ids)
+
+    def validate(self, program: Program, manifest: Manifest, *, account: str | None = None) -> list[str]:
+        """Check a submission on this machine, without the service, and return its warnings.
+
+        Raise TrainyardError with all problems of the submission, and WrongUsageError for files that are not there.
+        """
+        from trainyard.client.checking import check
+
+        with packed(program) as zip_path:
+            return list(check(_text(manifest)[1], zip_path, account).warnings)
+
+    def run(self, run_id: str) -> Run:
+        """Return a run by its model id; raise C107 if there is none that you may see."""
+        return Run(self._service, run_id, self._service.run(run_id))
+
+    def runs(
+        self,
+        *,
+        state: str | Sequence[str] | None = None,
+        name: str | None = None,
+        experiment: str | None = None,
+        framework: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> Runs:
+        """Return the runs that you may see, the oldest first; with `limit` only the newest so many.
+
+        `name` is a part of a run's name, `framework` `tensorflow` or `tensorflow 1.2-py3`; `since` is when
+        they were submitted, in local time unless it has a time zone.
+        """
+        wanted = {
+            "state": [state] if isinstance(state, str) else list(state or ()),
+            "name": name,
+            "experiment": experiment,
+            "framework": framework,
+            "since": since.astimezone().isoformat() if since else None,
+        }
+        found = self._service.runs({key: value for key, value in wanted.items() if value}, limit)
+        return Runs(Run(self._service, run.model_id, run) for run in found)
+
+    def _submit(self, manifest: tuple[str, bytes], zip_path: Path, fields: dict[str, Any], key: str) -> Submitted:
+        pause = pauses(1)
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._service.submit([manifest], zip_path, fields, key=key)
+            except UnreachableError as error:
+                if not error.sent:
+                    raise
+                time.sleep(next(pause))
+        return self._service.submit([manifest], zip_path, fields, key=key)
+
+
+def _access(url: str | None, user: str | None, password: str | None, token: str | None) -> Access:
+    if bool(user) != bool(password) or (token and user):
+        raise WrongUsageError("half of a sign-in is given, or two", "Give token, or user and password.")
+    found = find_access(url, os.environ, Path.cwd())
+    if token:
+        return Access(found.url, token)
+    return Access(found.url, username=user, password=password) if user else found
+
+
+def _text(manifest: Manifest) -> tuple[str, bytes]:
+    """Return a manifest's name and content."""
+    if isinstance(manifest, Mapping):
+        return "manifest.json", json.dumps(manifest).encode()
+    path = Path(manifest)
+    try:
+        return path.name, path.read_bytes()
+    except OSError as error:
+        raise WrongUsageError(f"the manifest {path} cannot be read: {error.strerror}", "Check the path.") from None
+
+
+def _values(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _texts(value: Any) -> str:
+    """Write values as --set does: separated by commas, in double quotes."""
+    return ",".join('"' + as_text(one).replace('"', '""') + '"' for one in _values(value))

@@ -1,0 +1,161 @@
+"""A run, as the Python API has it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from trainyard.answers.runs import RunAnswer, RunDetails, RunOutcome
+from trainyard.client.download import Target, check_stored, fetch_all
+from trainyard.client.following import followed_log, lines_of, whole_log
+from trainyard.client.rest import RestClient
+from trainyard.client.waiting import patient, wait_until
+
+
+class Run:
+    """A run of a training. `id` is its model id; `warnings` are those of its submission.
+
+    `state`, `phase`, `outcome` and `info` ask the service, until the run has ended. Every method raises TrainyardError
+    for what the service refuses, with code C107 if there is no such run any more, and its subclass UnreachableError
+    if the service does not answer.
+    """
+
+    def __init__(
+        self, service: RestClient, run_id: str, seen: RunAnswer | None = None, warnings: Sequence[str] = ()
+    ) -> None:
+        self.id = run_id
+        self.warnings = tuple(warnings)
+        self._service = service
+        self._seen = seen
+        self._details: RunDetails | None = None
+
+    @property
+    def info(self) -> RunDetails:
+        """All that the service tells of the run, as `trainyard show` has it."""
+        if self._details is None or not self._is_final(self._details):
+            self._seen = self._details = self._service.run(self.id)
+        return self._details
+
+    @property
+    def state(self) -> str:
+        """`pending`, `running`, `completed`, `error` or `canceled`."""
+        return self.info.state
+
+    @property
+    def phase(self) -> str:
+        """`queued`, `validating`, `staging`, `waiting-for-gpu`, `training`, `storing` or `done`."""
+        return self.info.phase
+
+    @property
+    def outcome(self) -> RunOutcome | None:
+        """How it ended: `code` (None after success), `message`, `hint`, `exit_code`, `gpu_seconds`; None until then."""
+        return self.info.outcome
+
+    @property
+    def ended(self) -> bool:
+        return self.info.ended
+
+    def wait(self, timeout: float | None = None, progress: bool | None = None) -> Run:
+        """Wait until the run has ended, however it ends, and return it; a service that is started again is waited for.
+
+        `progress` tells on stderr what the run does whenever that changes; by default on a terminal and in a notebook.
+        Raise TimeoutError if it goes on after `timeout` seconds.
+        """
+        teller = _Teller(_is_watched() if progress is None else progress)
+
+        def look() -> RunDetails | None:
+            found = self.info
+            teller.tell(found)
+            return found if found.ended else None
+
+        if wait_until(patient(look), timeout) is None:
+            raise TimeoutError(f"{self.id} goes on after {timeout:g} seconds")
+        return self
+
+    def logs(self, follow: bool = False, last: int | None = None) -> Iterator[str]:
+        """Yield the lines that the program wrote, without their ends; with `last` no more than so many of them.
+
+        With `follow` they come as they are written, until the run has ended, over connections that break.
+        """
+        read = followed_log if follow else whole_log
+        return lines_of(read(self._service, self.id, last))
+
+    def download(self, folder: str | os.PathLike[str] | None = None, force: bool = False) -> Path:
+        """Download what the run has stored, by default into a folder named as the run; return the folder.
+
+        What is there already is not fetched again. Raise C108 if the run goes on, C107 if it has stored nothing, and
+        WrongUsageError for files that are there and differ, unless `force`.
+        """
+        target = Path(folder if folder is not None else self.id)
+        check_stored(self._service, self.id)
+        fetch_all(self._service, self.id, Target(target), force)
+        return target
+
+    def cancel(self) -> None:
+        """Stop the run; what it has made so far is still stored. Raise C108 if it has ended."""
+        self._seen = self._service.cancel(self.id)
+
+    def delete(self) -> None:
+        """Remove the run from the history; its bucket is left alone. Raise C108 if it goes on."""
+        self._service.delete(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Run {' '.join(text for _, text in self.cells() if text)}>"
+
+    def _repr_html_(self) -> str:
+        return table_html([name for name, _ in self.cells()], [[text for _, text in self.cells()]])
+
+    def cells(self) -> list[tuple[str, str]]:
+        """Return what is known of the run without asking, as names and texts."""
+        seen = self._seen
+        if seen is None:
+            return [("run", self.id)]
+        reason = seen.outcome.message if seen.outcome and seen.outcome.code else seen.waiting or ""
+        return [
+            ("run", self.id),
+            ("name", seen.name),
+            ("state", seen.state),
+            ("phase", "" if seen.ended else seen.phase),
+            ("note", reason),
+        ]
+
+    @staticmethod
+    def _is_final(seen: RunDetails) -> bool:
+        return seen.ended and seen.outcome is not None
+
+
+class Runs(list[Run]):
+    """Runs, the oldest first; a notebook shows them as a table."""
+
+    def _repr_html_(self) -> str:
+        rows = [dict(run.cells()) for run in self]
+        names = list(dict.fromkeys(name for row in rows for name in row)) or ["run"]
+        return table_html(names, [[row.get(name, "") for name in names] for row in rows])
+
+
+class _Teller:
+    """Tells what a run does whenever that changes."""
+
+    def __init__(self, speaks: bool) -> None:
+        self._speaks = speaks
+        self._told = ""
+
+    def tell(self, run: RunDetails) -> None:
+        line = f"{run.model_id}: {run.state if run.ended else run.waiting or run.phase}"
+        if self._speaks and line != self._told:
+            print(line if line.isprintable() else ascii(line), file=sys.stderr, flush=True)
+        self._told = line
+
+
+def table_html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a small table; whatever a name or a message holds is text in it."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _is_watched() -> bool:
+    return "ipykernel" in sys.modules or sys.stderr.isatty()
