@@ -182,6 +182,13 @@ class TestFrontDoor:
             submit()
         assert refusal.value.fault is Fault.SERVICE
 
+    @pytest.mark.parametrize("status", [401, 403, 413, 422])
+    def test_what_a_proxy_refuses_is_no_refusal_of_the_drop(self, submit, server, status):
+        server.answer = status, "<html>"
+        with pytest.raises(TrainyardError) as refusal:
+            submit()
+        assert refusal.value.fault is Fault.SERVICE
+
     def test_a_user_who_is_not_let_in_is_the_services_fault(self, submit, server):
         for password, valid in (("wrong", 1), ("right", 99)):
             server.valid_token = valid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from trainyard import Client, Run, TrainyardError, UnreachableError, WrongUsageError
 from trainyard.client.access import Access
+from trainyard.client.following import lines_of
 from trainyard.client.packing import pack
 from trainyard.client.rest import RestClient
 from trainyard.manifest.grid import read_grid
@@ -215,6 +217,12 @@ class TestRun:
         front_door.logs[ID] = [b"one\ntw", "cut", "o \N{SNOWMAN}\nlast".encode(), "completed"]
         assert list(client.run(ID).logs(follow=True)) == ["one", "two \N{SNOWMAN}", "last"]
         assert list(client.run(ID).logs(last=1)) == ["last"]
+
+    def test_a_line_without_an_end_costs_no_more_than_its_length(self):
+        begun = time.process_time()
+        (line,) = lines_of([b"x" * 65536] * 2048)
+        assert len(line) == 65536 * 2048
+        assert time.process_time() - begun < 5
 
     def test_results_are_downloaded_into_a_folder(self, client, front_door, tmp_path):
         front_door.add(ID, **_ENDED)

@@ -44,10 +44,14 @@ def followed_log(service: RestClient, model_id: str, last: int | None = None) ->
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
     """Yield a log's lines as text without their ends, as soon as each is whole."""
-    decoder, rest = codecs.getincrementaldecoder("utf-8")("replace"), ""
+    decoder, begun = codecs.getincrementaldecoder("utf-8")("replace"), list[str]()
     for chunk in chunks:
-        *whole, rest = (rest + decoder.decode(chunk)).split("\n")
-        yield from whole
-    rest += decoder.decode(b"", final=True)
-    if rest:
+        first, *others = decoder.decode(chunk).split("\n")
+        begun.append(first)
+        if others:
+            yield "".join(begun)
+            *whole, last = others
+            yield from whole
+            begun = [last]
+    if rest := "".join([*begun, decoder.decode(b"", final=True)]):
         yield rest
