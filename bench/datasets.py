@@ -39,7 +39,7 @@ class Shape:
     size: int
 
     @property
-    def told(self) -> str:
+    def reported(self) -> str:
         return f"{self.files:,} x {self.size // 1000:,} KB"
 
 
@@ -67,9 +67,9 @@ class Counting:
     def read(self, listed: Entry, start: int, size: int, into: BinaryIO) -> Entry:
         return self._count(listed.key, into, lambda counted: self.store.read(listed, start, size, counted))
 
-    def _count(self, key: str, into: BinaryIO, deed: Callable[[Any], Entry]) -> Entry:
+    def _count(self, key: str, into: BinaryIO, action: Callable[[Any], Entry]) -> Entry:
         self.objects.add(key)
-        return deed(_Counted(self, into))
+        return action(_Counted(self, into))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
@@ -99,7 +99,7 @@ def measure(say: Say) -> list[Figure]:
 
 def _figures(cache: DatasetCache, ref: StoreRef, bucket: Path, shape: Shape, say: Say) -> list[Figure]:
     first, cold, _ = _obtain(cache, ref, 0)
-    say(f"{shape.told}: the first run took {cold:.2f} s")
+    say(f"{shape.reported}: the first run took {cold:.2f} s")
     seconds, listing, percents = [], [], []
     for number in range(1, RUNS + 1):
         dataset, taken, counted = _obtain(cache, ref, number)
@@ -108,16 +108,16 @@ def _figures(cache: DatasetCache, ref: StoreRef, bucket: Path, shape: Shape, say
         seconds.append(taken)
         listing.append(counted.listing_seconds)
         percents.append(100 * counted.moved / first.bytes)
-    say(f"{shape.told}: {RUNS} more runs took {sum(seconds):.2f} s")
+    say(f"{shape.reported}: {RUNS} more runs took {sum(seconds):.2f} s")
     changed, taken, counted = _after_a_change(cache, ref, bucket)
     return [
-        Figure(f"first run on {shape.told}", [cold], "s"),
-        Figure(f"run on {shape.told} from the cache", seconds, "s", goal=1, goal_percentile=95),
-        Figure(f"of that, the server's listing of {shape.told}", listing, "s"),
-        Figure(f"bytes moved for it, of {shape.told}", percents, "%", goal=1),
-        Figure(f"run on {shape.told} with one changed", [taken], "s"),
-        Figure(f"bytes downloaded for it, of {shape.told}", [100 * changed.downloaded_bytes / changed.bytes], "%"),
-        Figure(f"objects asked for, of {shape.told}", [len(counted.objects)], ""),
+        Figure(f"first run on {shape.reported}", [cold], "s"),
+        Figure(f"run on {shape.reported} from the cache", seconds, "s", goal=1, goal_percentile=95),
+        Figure(f"of that, the server's listing of {shape.reported}", listing, "s"),
+        Figure(f"bytes moved for it, of {shape.reported}", percents, "%", goal=1),
+        Figure(f"run on {shape.reported} with one changed", [taken], "s"),
+        Figure(f"bytes downloaded for it, of {shape.reported}", [100 * changed.downloaded_bytes / changed.bytes], "%"),
+        Figure(f"objects asked for, of {shape.reported}", [len(counted.objects)], ""),
     ]
 
 

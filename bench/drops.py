@@ -86,10 +86,10 @@ def _all_accepted(stack: Stack) -> bool:
     return len(_accepted(stack)) >= DROPS and not any(path.is_file() for path in _inbox(stack).rglob("*"))
 
 
-def _all_ended(door: RestClient, told: set[int], say: Say) -> bool:
+def _all_ended(door: RestClient, reported: set[int], say: Say) -> bool:
     ended = sum(run.finished_at is not None for run in door.runs())
-    if ended // 10 not in told:
-        told.add(ended // 10)
+    if ended // 10 not in reported:
+        reported.add(ended // 10)
         say(f"{ended} of {DROPS} runs have ended")
     # Asking costs the service time that the runs need: a figure in minutes is exact enough by some seconds.
     time.sleep(0 if ended >= DROPS else 2)

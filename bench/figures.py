@@ -45,8 +45,8 @@ def table(figures: Sequence[Figure]) -> list[str]:
 def _row(figure: Figure) -> tuple[str, ...]:
     numbers = (min(figure.values), figure.percentile(50), figure.percentile(95), max(figure.values))
     digits = 0 if figure.unit == "ms" else 2
-    told = (f"{number:.{digits}f} {figure.unit}" for number in numbers)
-    return (figure.name, str(len(figure.values)), *told, _goal(figure))
+    reported = (f"{number:.{digits}f} {figure.unit}" for number in numbers)
+    return (figure.name, str(len(figure.values)), *reported, _goal(figure))
 
 
 def _goal(figure: Figure) -> str:

@@ -100,10 +100,10 @@ def _door(stack: Stack, job: Tiny, say: Say) -> list[Figure]:
     return figures
 
 
-def _rate(name: str, deed: Callable[[], object], callers: int) -> Figure:
+def _rate(name: str, action: Callable[[], object], callers: int) -> Figure:
     begun = time.monotonic()
     with ThreadPoolExecutor(callers) as pool:
-        for done in [pool.submit(deed) for _ in range(_SUBMISSIONS)]:
+        for done in [pool.submit(action) for _ in range(_SUBMISSIONS)]:
             done.result()
     return Figure(name, [_SUBMISSIONS / (time.monotonic() - begun)], "/s")
 

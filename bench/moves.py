@@ -31,7 +31,7 @@ class Load:
     """Files of one size. `name` is that of their bucket too."""
 
     name: str
-    told: str
+    reported: str
     count: int
     size: int
 
@@ -74,7 +74,7 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
             load.write(root / "buckets" / load.name)
             with _server(root / "buckets", digests=load.size > MIB) as endpoint:
                 for way in ("down", "up"):
-                    say(f"{way}load {load.told}, {ROUNDS} times with each tool")
+                    say(f"{way}load {load.reported}, {ROUNDS} times with each tool")
                     figures += _compared(tools, load, way, endpoint, root)
             shutil.rmtree(root / "buckets" / load.name)
     return figures
@@ -89,7 +89,7 @@ def _compared(tools: dict[str, Command], load: Load, way: str, endpoint: str, ro
             took, peak = _run(command, load, way, endpoint, root)
             seconds[name].append(took)
             memory[name] = max(memory[name], peak)
-    what = f"{way}load {load.told}"
+    what = f"{way}load {load.reported}"
     best = min(statistics.median(values) for name, values in seconds.items() if name != "trainyard")
     goals = {"trainyard": best}
     timed = [Figure(f"{what}: {name}", values, "s", goals.get(name)) for name, values in seconds.items()]
@@ -102,10 +102,10 @@ def _run(command: Command, load: Load, way: str, endpoint: str, root: Path) -> t
     target.mkdir()
     time.sleep(0.5)  # the server looks for new buckets every 0.1 s, and what was written before has to settle
     try:
-        took, peak, told = _timed(command(Move(way, endpoint, bucket, folder)), _environment(endpoint))
+        took, peak, reported = _timed(command(Move(way, endpoint, bucket, folder)), _environment(endpoint))
         arrived = sum(path.stat().st_size for path in target.rglob("*.bin"))
         assert arrived == load.count * load.size, f"{arrived} bytes have arrived"
-        return (float(told) if told else took), peak
+        return (float(reported) if reported else took), peak
     finally:
         shutil.rmtree(target)
 

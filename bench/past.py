@@ -180,8 +180,8 @@ def _outcome(run: PastRun) -> Outcome:
     trained = Outcome(exit_code=0, gpu_seconds=40.0, started_at=run.at + 5, finished_at=run.at + 45)
     if run.state is State.COMPLETED:
         return trained
-    said = {"code": "C201", "message": "the training program failed", "hint": "Read its log.", "exit_code": 3}
-    return Outcome.from_dict({**trained.as_dict(), **said})
+    stated = {"code": "C201", "message": "the training program failed", "hint": "Read its log.", "exit_code": 3}
+    return Outcome.from_dict({**trained.as_dict(), **stated})
 
 
 def _moment(epoch: float) -> datetime:

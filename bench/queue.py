@@ -42,12 +42,12 @@ def measure(say: Say) -> Iterator[Figure]:
             yield _gaps(queue, "trainyard", _ours(stack, short, _QUEUE, _ONE_GPU), say, goal=1)
             yield _gaps(queue, "bare pods", _pods(stack, short, _QUEUE, _GPUS), say)
             yield _gaps(queue, "stock Airflow", _theirs(stack, stock, short, _QUEUE, 1, "queue"), say)
-            for whose, deed in (
+            for whose, action in (
                 ("trainyard", lambda: _ours(stack, job, BURST, _FOUR_GPUS)),
                 ("bare pods", lambda: _pods(stack, job, BURST, 1)),
                 ("stock Airflow", lambda: _theirs(stack, stock, job, BURST, _GPUS, "burst")),
             ):
-                yield from _burst(burst, whose, deed, say)
+                yield from _burst(burst, whose, action, say)
 
 
 def _gaps(name: str, whose: str, held: Held, say: Say, goal: float | None = None) -> Figure:
@@ -56,9 +56,9 @@ def _gaps(name: str, whose: str, held: Held, say: Say, goal: float | None = None
     return figure
 
 
-def _burst(name: str, whose: str, deed: Callable[[], Held], say: Say) -> list[Figure]:
+def _burst(name: str, whose: str, action: Callable[[], Held], say: Say) -> list[Figure]:
     begun = time.time()
-    held = deed()
+    held = action()
     figure = Figure(f"{name}: {whose}", [idle_percent(held, _GPUS)], "%", 5 if whose == "trainyard" else None)
     last = max(ended for _, ended in held)
     lost = [Figure(f"{name}, runs that failed: {whose}", [BURST - len(held)], "")] if len(held) < BURST else []

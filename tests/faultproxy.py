@@ -40,7 +40,7 @@ class Fault:
     trickle: bool = False
 
     @property
-    def said(self) -> bytes:
+    def stated(self) -> bytes:
         """The answer's body: what such a status goes with, if nothing else was wanted."""
         if self.content is not None:
             return self.content
@@ -106,7 +106,7 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             asked = proxy.count(self.command, unquote(url.path), url.query, self.headers.get("Range", ""))
             fault = proxy.fault(asked)
             if fault and fault.status:
-                self.answer(fault.status, {"Content-Type": "application/xml", "ETag": fault.etag}, fault.said)
+                self.answer(fault.status, {"Content-Type": "application/xml", "ETag": fault.etag}, fault.stated)
                 return
             try:
                 answer, content = proxy.ask(self.command, self.path, body, dict(self.headers))
@@ -116,8 +116,8 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             if fault:
                 self.break_off(answer, content, fault)
             else:
-                told = {"Content-Length": answer.getheader("Content-Length", "")} if self.command == "HEAD" else {}
-                self.answer(answer.status, {**_end_to_end(answer), **told}, content)
+                reported = {"Content-Length": answer.getheader("Content-Length", "")} if self.command == "HEAD" else {}
+                self.answer(answer.status, {**_end_to_end(answer), **reported}, content)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815
 

@@ -91,8 +91,8 @@ class _Hostile(BaseHTTPRequestHandler):
         bucket, _, key = path.removeprefix("/v1/AUTH_p").lstrip("/").partition("/")
         page = _swift_page if swift else _s3_page
         if bucket.startswith("status-"):
-            status, _, said = bucket.removesuffix("_segments").removeprefix("status-").partition("-")
-            self.whole(said.encode(), int(status))
+            status, _, stated = bucket.removesuffix("_segments").removeprefix("status-").partition("-")
+            self.whole(stated.encode(), int(status))
             return None
         return _WAYS[bucket.removesuffix("_segments")](self, page, key, query)
 

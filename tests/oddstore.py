@@ -127,8 +127,8 @@ class _Odd(BaseHTTPRequestHandler):
             return
         first, last = map(int, wanted.removeprefix("bytes=").split("-"))
         last = min(last, len(data) - 1)
-        told = {**headers, "Content-Range": f"bytes {first}-{last}/{len(data)}"}
-        self._send(206, data[first : last + 1], told)
+        reported = {**headers, "Content-Range": f"bytes {first}-{last}/{len(data)}"}
+        self._send(206, data[first : last + 1], reported)
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)

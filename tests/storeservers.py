@@ -199,10 +199,10 @@ def in_region_of(cloud: SwiftCloud, bucket: Bucket, url: str) -> Iterator[Bucket
 def end_tokens(cloud: SwiftCloud, wire: Wire) -> Callable[[], None]:
     """Return a deed that has Keystone end every token shown on the wire, and waits until Swift knows."""
 
-    def deed() -> None:
+    def action() -> None:
         account = f"{cloud.swift}/v1/AUTH_{cloud.project}"
         for token in wire.tokens:
             cloud.admin().tokens.revoke_token(token)
             wait_for(lambda token=token: httpx.head(account, headers={"X-Auth-Token": token}).status_code == 401)  # type: ignore[misc]
 
-    return deed
+    return action

@@ -142,8 +142,8 @@ class TrainyardError(Exception):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the error as JSON data, as REST answers and `--output json` show it."""
-        told = {"code": self.code.code, "fault": self.fault.value, "message": self.message, "hint": self.hint}
-        return {**with_former_name(told), "problems": [problem.as_dict() for problem in self.problems]}
+        reported = {"code": self.code.code, "fault": self.fault.value, "message": self.message, "hint": self.hint}
+        return {**with_former_name(reported), "problems": [problem.as_dict() for problem in self.problems]}
 
     @classmethod
     def refused(cls, problems: Iterable[Problem]) -> TrainyardError:

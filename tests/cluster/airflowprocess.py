@@ -27,9 +27,9 @@ class AirflowProcess:
         self._log = log
         self._running: set[int] = set()
 
-    def ask(self, deed: str, **words: Any) -> Any:
+    def ask(self, action: str, **words: Any) -> Any:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": deed, **words}) + "\n")
+        self._process.stdin.write(json.dumps({"do": action, **words}) + "\n")
         self._process.stdin.flush()
         return self.answer()
 
@@ -43,9 +43,9 @@ class AirflowProcess:
         assert "failed" not in answer, answer["failed"]
         return answer["said"]
 
-    def start(self, deed: str, **words: Any) -> int:
+    def start(self, action: str, **words: Any) -> int:
         """Start a process that does a deed; return its pid."""
-        pid: int = self.ask(deed, **words)
+        pid: int = self.ask(action, **words)
         self._running.add(pid)
         return pid
 

@@ -199,8 +199,8 @@ def state(run_id: str) -> dict[str, Any]:
     """
     now, tries = _state(run_id)
     event = _last_event(run_id)
-    said = json.loads(event.read_text()) if event.exists() else {}
-    return {"state": now, "tries": tries, "outcome": _outcome(run_id), "event": said.get("outcome")}
+    stated = json.loads(event.read_text()) if event.exists() else {}
+    return {"state": now, "tries": tries, "outcome": _outcome(run_id), "event": stated.get("outcome")}
 
 
 def _state(run_id: str) -> tuple[str | None, int]:
@@ -247,14 +247,14 @@ def ended(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if found else None
 
 
-def _forked(deed: Callable[[], Any]) -> int:
+def _forked(action: Callable[[], Any]) -> int:
     if pid := os.fork():
         return pid
     from airflow import settings
 
     settings.engine.dispose(close=False)
     try:
-        deed()
+        action()
     except BaseException:  # noqa: BLE001 - the process ends here, not in the loop of the one it was forked from
         traceback.print_exc()
         os._exit(1)

@@ -54,12 +54,12 @@ class ClusterProbe:
             raise UnfitClusterError(f"the API at {host} does not answer: {error}") from None
 
     def _refusal(self, error: Any) -> str:
-        said = _message_of(error)
+        stated = _message_of(error)
         if error.status == 404:
-            return f"there is no namespace {self._target.namespace}: {said}. Make it, or give another NAMESPACE."
+            return f"there is no namespace {self._target.namespace}: {stated}. Make it, or give another NAMESPACE."
         if error.status == 401:
-            return f"the cluster does not know the user of {self._target.kubeconfig}: {said}"
-        return f"the cluster refuses a pod in namespace {self._target.namespace}: {said}"
+            return f"the cluster does not know the user of {self._target.kubeconfig}: {stated}"
+        return f"the cluster refuses a pod in namespace {self._target.namespace}: {stated}"
 
     def _ended(self, name: str, settles: float) -> Any:
         """Return the pod when it has ended."""
@@ -104,10 +104,10 @@ class ClusterProbe:
     def _judge(self, name: str, pod: Any) -> None:
         if pod.status.phase == "Succeeded":
             return
-        said = self._core.read_namespaced_pod_log(name, self._target.namespace, _preload_content=False).data.decode()
+        stated = self._core.read_namespaced_pod_log(name, self._target.namespace, _preload_content=False).data.decode()
         hint = f"Pods have to be allowed to write in {self._target.workspace}, and the image needs sh and python3."
         raise UnfitClusterError(
-            f"the first pod failed: {said.strip() or pod.status.reason or 'it said nothing'}. {hint}"
+            f"the first pod failed: {stated.strip() or pod.status.reason or 'it stated nothing'}. {hint}"
         )
 
 

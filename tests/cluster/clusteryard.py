@@ -24,7 +24,7 @@ from trainyard.workspace.layout import Workspace
 MIB = 1024**2
 DATA = "digits"  # a folder in the dataset
 _VERSION = "1"
-MOST_GPUS = 1000  # more than any node has
+MAX_GPUS = 1000  # more than any node has
 _TOLERATED = ({"key": "nvidia.com/gpu", "operator": "Exists"},)
 
 
@@ -72,7 +72,7 @@ class ClusterYard:
         limits = Limits(
             frameworks=(FrameworkImage("suite", "1", image or self.target.image, "python3"),),
             sizes={"wanted": size},
-            accounts={self.account: Account(self.account, MOST_GPUS, ("ada",), 1, custom_images=True)},
+            accounts={self.account: Account(self.account, MAX_GPUS, ("ada",), 1, custom_images=True)},
         )
         framework = Framework("custom", custom) if custom else Framework("suite", "1")
         spec = TrainingSpec("suite", framework, command, Resources(size="wanted"), self._store, self._store)
@@ -144,27 +144,27 @@ class ClusterRun:
         self._airflow.ask("cancel", run_id=self.model_id)
 
     def waits(self) -> str:
-        said: str = self._airflow.ask("waits", run_id=self.model_id)
-        return said
+        stated: str = self._airflow.ask("waits", run_id=self.model_id)
+        return stated
 
     @property
-    def _told(self) -> Mapping[str, Any]:
-        told: Mapping[str, Any] = self._airflow.ask("state", run_id=self.model_id)
-        return told
+    def _reported(self) -> Mapping[str, Any]:
+        reported: Mapping[str, Any] = self._airflow.ask("state", run_id=self.model_id)
+        return reported
 
     @property
     def state(self) -> str:
-        return str(self._told["state"])
+        return str(self._reported["state"])
 
     @property
     def tries(self) -> int:
-        return int(self._told["tries"])
+        return int(self._reported["tries"])
 
     @property
     def outcome(self) -> Outcome:
         """The outcome that the step left, or, where another try is due, what ended the last one."""
-        told = self._told
-        found = told["outcome"] or told["event"]
+        reported = self._reported
+        found = reported["outcome"] or reported["event"]
         assert found, self._airflow.last_words()
         return Outcome.from_dict(found)
 
@@ -185,7 +185,7 @@ class ClusterRun:
 
         return wait_for(reached, f"a pod of {self.model_id} that is {' or '.join(phases)}", self._limit)
 
-    def until_said(self, word: str) -> Any:
+    def until_logged(self, word: str) -> Any:
         """Return the run's pod once its program has printed a word."""
         pod = self.until("Running", "Succeeded", "Failed")
         wait_for(lambda: word in self.printed(pod), f"{word!r} from {self.model_id}", self._limit)

@@ -26,7 +26,7 @@ def _assert_trained_once(run, uid):
 def test_a_worker_that_dies_right_after_it_made_the_pod_leaves_it_to_the_next_try(yard):
     run = yard.submit(_WAITS)
     assert run.work_and_die() == -signal.SIGKILL
-    pod = run.until_said("begun")
+    pod = run.until_logged("begun")
     assert run.state == "running"
     run.lose()
     assert run.state == "up_for_retry"
@@ -43,7 +43,7 @@ def test_a_triggerer_that_dies_while_it_waits_is_followed_by_another_for_the_sam
     run = yard.submit(_WAITS)
     assert run.work() == "deferred"
     dying = run.await_end()
-    pod = run.until_said("begun")
+    pod = run.until_logged("begun")
     yard.airflow.kill(dying)
     assert run.state == "deferred"
 
@@ -57,7 +57,7 @@ def test_a_step_that_is_lost_while_it_is_deferred_finds_its_pod_even_if_that_has
     run = yard.submit(_WAITS)
     assert run.work() == "deferred"
     dying = run.await_end()
-    pod = run.until_said("begun")
+    pod = run.until_logged("begun")
     yard.airflow.kill(dying)
     run.lose()
     _let_go(yard)

@@ -32,11 +32,11 @@ def probe(core: Any, target: Target) -> Iterator[Callable[..., list[str]]]:
     made = []
 
     def run(**other: Any) -> list[str]:
-        wrong, said = replace(target, **other), list[str]()
+        wrong, stated = replace(target, **other), list[str]()
         hands = Hands(core, wrong, f"suite-{secrets.token_hex(4)}", read_settings(os.environ))
         made.append(hands)
-        ClusterProbe(core, wrong, hands, said.append).run(_SETTLES_SECONDS)
-        return said
+        ClusterProbe(core, wrong, hands, stated.append).run(_SETTLES_SECONDS)
+        return stated
 
     yield run
     for hands in made:
@@ -84,8 +84,8 @@ def test_a_suite_that_is_interrupted_leaves_no_pod(target: Target, core: Any, nu
         wait_for(lambda: pods() - before, "a pod of the suite", target.patience)
     finally:
         os.killpg(suite.pid, number)
-        said = suite.communicate(timeout=120)[0]
-    wait_for(lambda: not pods() - before, f"the end of its pods; it said {said}", 60)
+        stated = suite.communicate(timeout=120)[0]
+    wait_for(lambda: not pods() - before, f"the end of its pods; it said {stated}", 60)
 
 
 def _missing(target: Target) -> str:

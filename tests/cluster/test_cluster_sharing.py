@@ -44,7 +44,7 @@ def test_a_run_waits_for_the_gpus_of_another_and_trains_when_that_one_has_ended(
     first = yard.submit(f"echo begun; {go}", gpus=gpus, node=node)
     assert first.work() == "deferred"
     first_waiting = first.await_end()
-    first.until_said("begun")
+    first.until_logged("begun")
     second = yard.submit("true", gpus=gpus, node=node)
     assert second.work() == "deferred"
     second_waiting = second.await_end()

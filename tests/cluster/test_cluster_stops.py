@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from clusteryard import MOST_GPUS
+from clusteryard import MAX_GPUS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
@@ -24,7 +24,7 @@ exec sleep 600
 
 
 def test_a_run_that_is_canceled_while_it_waits_for_gpus_never_starts(yard):
-    run = yard.submit("echo started >$RESULT_DIR/started", gpus=MOST_GPUS)
+    run = yard.submit("echo started >$RESULT_DIR/started", gpus=MAX_GPUS)
     assert run.work() == "deferred"
     waiting = run.await_end()
     assert run.until("Pending").spec.node_name is None
@@ -40,7 +40,7 @@ def test_a_program_of_a_run_that_is_canceled_is_told_and_what_it_saves_is_kept(y
     run = yard.submit(_SAVES)
     assert run.work() == "deferred"
     waiting = run.await_end()
-    run.until_said("begun")
+    run.until_logged("begun")
     run.cancel()
     run.join(waiting)
     run.until_gone()
@@ -52,7 +52,7 @@ def test_a_program_that_does_not_stop_is_ended_when_its_grace_is_over(yard):
     run = yard.submit(_DEAF)
     assert run.work() == "deferred"
     waiting = run.await_end()
-    pod = run.until_said("begun")
+    pod = run.until_logged("begun")
     run.cancel()
     run.join(waiting)
     assert yard.core.read_namespaced_pod(pod.metadata.name, pod.metadata.namespace).metadata.deletion_timestamp
@@ -65,7 +65,7 @@ def test_a_pod_that_somebody_takes_away_is_lost_and_another_try_goes_on_from_its
     run = yard.submit(_GOES_ON)
     assert run.work() == "deferred"
     waiting = run.await_end()
-    first = run.until_said("begun")
+    first = run.until_logged("begun")
     _TAKE[way](yard.core, first.metadata)
     run.join(waiting)
     assert (run.outcome.code, run.state) == ("S102", "up_for_retry")
@@ -99,8 +99,8 @@ def test_cleaning_up_removes_the_pods_of_a_run_whatever_they_do(yard):
     ended, running = yard.submit("true"), yard.submit(_DEAF)
     assert ended.train().code is None
     assert running.work() == "deferred"
-    running.until_said("begun")
-    waiting = yard.submit("true", gpus=MOST_GPUS)
+    running.until_logged("begun")
+    waiting = yard.submit("true", gpus=MAX_GPUS)
     assert waiting.work() == "deferred"
     waiting.until("Pending")
     assert len(yard.pods()) == 3

@@ -39,7 +39,7 @@ def test_a_workspace_is_a_folder_or_a_claim(workspace, volume):
         ({"KUBECONFIG": "{}x", "WORKSPACE": "/srv"}, "there is no kubeconfig"),
     ],
 )
-def test_what_is_missing_is_told(kubeconfig, words, told):
+def test_what_is_missing_is_told(kubeconfig, words, reported):
     given = {f"CLUSTER_{name}": word.format(kubeconfig) for name, word in words.items()}
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=reported):
         named_target(given)

@@ -48,9 +48,9 @@ class Hands:
         name, namespace = self.begin(script), self._target.namespace
         try:
             wait_for(lambda: self._phase(name) in ("Succeeded", "Failed"), f"the end of {name}", self._target.patience)
-            said = self._core.read_namespaced_pod_log(name, namespace, _preload_content=False).data.decode()
-            assert self._phase(name) == "Succeeded", f"`{script}` in the workspace failed: {said}"
-            return said
+            stated = self._core.read_namespaced_pod_log(name, namespace, _preload_content=False).data.decode()
+            assert self._phase(name) == "Succeeded", f"`{script}` in the workspace failed: {stated}"
+            return stated
         finally:
             self.end(name)
 

@@ -95,7 +95,7 @@ DEEDS: dict[str, Callable[[Store], object]] = {
 }
 
 
-def refused(store: Store, deed: str = "list") -> StoreError:
+def refused(store: Store, action: str = "list") -> StoreError:
     with pytest.raises(StoreError) as caught:
-        DEEDS[deed](store)
+        DEEDS[action](store)
     return caught.value

@@ -51,9 +51,9 @@ def test_keys_with_spaces_signs_and_unicode_are_kept(store: Store, key: str) -> 
 
 @pytest.mark.parametrize("key", BAD_KEYS)
 def test_a_key_that_is_no_path_below_a_folder_is_refused(store: Store, key: str) -> None:
-    for deed in (lambda: put(store, key), lambda: get(store, key), lambda: store.delete(key)):
+    for action in (lambda: put(store, key), lambda: get(store, key), lambda: store.delete(key)):
         with pytest.raises(StoreError) as caught:
-            deed()
+            action()
         assert (caught.value.why, caught.value.code.code) == (Why.BAD_KEY, "C103")
 
 
@@ -128,13 +128,13 @@ def test_an_object_that_was_replaced_or_deleted_since_it_was_listed_is_not_taken
     (listed,) = store.list()
     put(store, "a", b"after!")
 
-    def told() -> str | Why:
+    def reported() -> str | Why:
         try:
             return store.read(listed, 0, listed.size, io.BytesIO()).etag
         except StoreError as error:
             return error.why
 
-    assert told() in (Why.CHANGED, hashlib.md5(b"after!").hexdigest())
+    assert reported() in (Why.CHANGED, hashlib.md5(b"after!").hexdigest())
     store.delete("a")
     with pytest.raises(StoreError) as caught:
         store.read(listed, 0, listed.size, io.BytesIO())

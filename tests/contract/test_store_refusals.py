@@ -20,16 +20,16 @@ def test_a_missing_object_is_named(store: Store) -> None:
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_a_missing_bucket_is_refused_with_its_name_and_endpoint(bucket: Bucket, deed: str) -> None:
-    error = refused(bucket.missing(), deed)
+def test_a_missing_bucket_is_refused_with_its_name_and_endpoint(bucket: Bucket, action: str) -> None:
+    error = refused(bucket.missing(), action)
     assert (error.why, error.code.code) == (Why.NO_BUCKET, "C103")
     assert error.message == f"there is no bucket no-such-bucket at {bucket.ref.endpoint}"
     assert error.hint
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_a_wrong_secret_is_refused_and_not_told(remote: Bucket, deed: str) -> None:
-    error = refused(remote.open(credentials=Credentials(remote.credentials.user, "mistyped-secret")), deed)
+def test_a_wrong_secret_is_refused_and_not_told(remote: Bucket, action: str) -> None:
+    error = refused(remote.open(credentials=Credentials(remote.credentials.user, "mistyped-secret")), action)
     assert (error.why, error.code.code) == (Why.CREDENTIALS, "C103")
     assert error.message.startswith(f"bucket {remote.ref.bucket} at {remote.ref.endpoint} refused the credentials")
     assert "mistyped-secret" not in str(error.as_dict())

@@ -85,9 +85,9 @@ class TestMembers:
     @pytest.mark.parametrize(("verb", "end", "options"), _ROUTES)
     def test_a_run_of_others_is_as_one_that_does_not_exist_on_every_route(self, yard, verb, end, options):
         theirs = yard.client("ada").ask(verb, f"/models/{_OTHER}{end}", **options)
-        nobodys = yard.client("ada").ask(verb, f"/models/training-000000000{end}", **options)
-        assert theirs.status_code == nobodys.status_code == 404
-        assert theirs.text.replace(_OTHER, "") == nobodys.text.replace("training-000000000", "")
+        orphaned = yard.client("ada").ask(verb, f"/models/training-000000000{end}", **options)
+        assert theirs.status_code == orphaned.status_code == 404
+        assert theirs.text.replace(_OTHER, "") == orphaned.text.replace("training-000000000", "")
         assert yard.history.find(_OTHER) is not None
 
     def test_no_route_of_a_run_is_forgotten_here(self, yard):

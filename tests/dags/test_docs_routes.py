@@ -43,8 +43,10 @@ def _run() -> Run:
 def test_every_field_of_a_run_and_its_outcome_is_documented():
     from trainyard.api.models import run_json
 
-    told = run_json(_run())
-    assert [key for key in (*told, "transfer", "schedule", *told["outcome"]) if f"`{key}`" not in _text("cli")] == []
+    reported = run_json(_run())
+    assert [
+        key for key in (*reported, "transfer", "schedule", *reported["outcome"]) if f"`{key}`" not in _text("cli")
+    ] == []
 
 
 def test_what_only_one_run_alone_has_is_in_no_list():
@@ -59,8 +61,8 @@ def test_every_field_of_a_schedule_is_documented(page):
     from trainyard.core.retraining import Retrained, ScheduleState
 
     entry = Entry(MODEL_ID, Schedule(cron="30 2 * * *"), Progress(settled=0.0))
-    told = schedule_json(Retrained(training(MODEL_ID), entry, ScheduleState.ACTIVE, 1.0, MODEL_ID))
-    assert [key for key in told if f"`{key}`" not in _text(page)] == []
+    reported = schedule_json(Retrained(training(MODEL_ID), entry, ScheduleState.ACTIVE, 1.0, MODEL_ID))
+    assert [key for key in reported if f"`{key}`" not in _text(page)] == []
 
 
 @pytest.mark.parametrize("page", ["rest", "cli"])
@@ -92,9 +94,9 @@ def test_the_services_own_dags_are_documented():
 
 
 def test_how_many_results_a_page_has_is_documented():
-    from trainyard.api.results import MOST
+    from trainyard.api.results import MAX
 
-    assert f"at most {MOST:,} objects, or `limit` of them" in _text("rest")
+    assert f"at most {MAX:,} objects, or `limit` of them" in _text("rest")
 
 
 def _described(answers: dict, schemas: dict) -> bool:

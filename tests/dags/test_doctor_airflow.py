@@ -180,22 +180,22 @@ class TestCluster:
 
     def test_a_cluster_that_hangs_is_asked_once_and_told_so(self, cluster, monkeypatch):
         monkeypatch.setattr("trainyard.doctor.cluster._ANSWER_SECONDS", 0.2)
-        told, asked = threading.Event(), []
+        reported, asked = threading.Event(), []
 
         def hangs(*_):
             asked.append(1)
-            told.wait(20)
+            reported.wait(20)
             return 503, {}
 
         with served(hangs) as url:
             with pytest.raises(TrainyardError, match="nothing came within"):
                 cluster(url).greet()
-            told.set()
+            reported.set()
         assert asked == [1]
 
     def test_a_dead_cluster_is_told_in_plain_words(self, cluster):
-        told = r"the cluster at http://127.0.0.1:9 \(connection doctored\) does not answer: connection refused"
-        with pytest.raises(TrainyardError, match=told):
+        reported = r"the cluster at http://127.0.0.1:9 \(connection doctored\) does not answer: connection refused"
+        with pytest.raises(TrainyardError, match=reported):
             cluster("http://127.0.0.1:9").greet()
 
 

@@ -222,8 +222,8 @@ class TestLooking:
     def test_the_times_of_an_outcome_are_told_as_all_others(self, http, service):
         ended = Outcome(exit_code=0, started_at=1_700_000_060.2, finished_at=1_700_000_100.9)
         service.run_there = replace(_RUN, phase=Phase.DONE, outcome=ended)
-        told = http.get(f"/models/{MODEL_ID}").json()["outcome"]
-        assert (told["started_at"], told["finished_at"]) == ("2023-11-14T22:14:20Z", "2023-11-14T22:15:00Z")
+        reported = http.get(f"/models/{MODEL_ID}").json()["outcome"]
+        assert (reported["started_at"], reported["finished_at"]) == ("2023-11-14T22:14:20Z", "2023-11-14T22:15:00Z")
 
     def test_files_that_were_not_stored_are_told(self, http, service):
         left_out = {"count": 1, "files": [{"name": "result/latest", "reason": "is a link to nothing"}]}

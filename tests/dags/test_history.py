@@ -218,10 +218,10 @@ class TestLeftOut:
         _start(world, **_ALL)
         _end(world, train=_TRAINED)
         assert world.history.find(MODEL_ID).left_out is None
-        told = {"count": 1, "files": [{"name": "result/latest", "reason": "is a link to nothing"}]}
-        _says(world, told, "left_out", "upload")
+        reported = {"count": 1, "files": [{"name": "result/latest", "reason": "is a link to nothing"}]}
+        _says(world, reported, "left_out", "upload")
         run = world.history.find(MODEL_ID)
-        assert run.left_out == told
+        assert run.left_out == reported
 
     @pytest.mark.parametrize("value", [7, [], {"count": "x"}, {"count": -1}, {"count": 1, "files": 3}, {"files": []}])
     def test_what_no_run_can_have_left_does_not_fail_the_answer(self, world, value):
@@ -608,8 +608,8 @@ class TestHostileOutcomes:
         _end(two)
         with two.session() as session:
             left = xcoms.XComModel
-            said = session.scalars(select(left).where(left.dag_id == MODEL_ID)).one()
-            said.value = value
+            stated = session.scalars(select(left).where(left.dag_id == MODEL_ID)).one()
+            stated.value = value
         found = {run.model_id: run.outcome for run in two.history.page(None, 10, 0)[0]}
         assert found == {MODEL_ID: Outcome(), _OTHER: _TRAINED}
 

@@ -358,12 +358,12 @@ class TestWorkspace:
 
 
 class TestRoute:
-    def _told(self, place, *asked):
+    def _reported(self, place, *asked):
         answer = place.root.post("/housekeeping/owners", json={"runs": [asdict(run) for run in asked]})
         return answer.json()["runs"]
 
     def test_an_admin_is_told_whose_run_is_going(self, place):
-        assert self._told(place, _LATER, _NOBODYS, RUN) == [
+        assert self._reported(place, _LATER, _NOBODYS, RUN) == [
             {"state": "going", "ended_at": None},
             {"state": "unknown", "ended_at": None},
             {"state": "over", "ended_at": 1_767_312_000.0},
@@ -386,4 +386,4 @@ class TestRoute:
         with place.yard.session() as session:
             theirs = select(runs.DagRun).where(runs.DagRun.run_id == _AGAIN, runs.DagRun.dag_id == _OTHER)
             session.scalar(theirs).state = "failed"
-        assert [owner["state"] for owner in self._told(place, _THEIRS, _LATER)] == ["over", "going"]
+        assert [owner["state"] for owner in self._reported(place, _THEIRS, _LATER)] == ["over", "going"]

@@ -17,20 +17,20 @@ triggers = Late("airflow.triggers.base")
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many events the supervisor was told of, each time that it was told."""
     monkeypatch.setattr(runners.TriggerRunner, "run_trigger", runners.TriggerRunner.run_trigger)
     monkeypatch.setenv("AIRFLOW_DISABLE_GREENBACK_PORTAL", "true")
     promptevents.install()
     promptevents.install()
-    told: list[int] = []
+    reported: list[int] = []
 
     async def tell(runner: Any, finished: list[int]) -> None:
         assert finished == []
-        told.append(len(runner.events))
+        reported.append(len(runner.events))
 
     monkeypatch.setattr(runners.TriggerRunner, "sync_state_to_supervisor", tell)
-    return told
+    return reported
 
 
 def _run(trigger: Any) -> None:
@@ -56,12 +56,12 @@ def _trigger(events: int) -> Any:
     return made
 
 
-def test_the_supervisor_hears_of_it_when_the_trigger_ends(told: list[int]) -> None:
+def test_the_supervisor_hears_of_it_when_the_trigger_ends(reported: list[int]) -> None:
     _run(_trigger(1))
-    assert told == [1]
+    assert reported == [1]
 
 
-def test_a_trigger_that_fails_is_airflows_to_tell(told: list[int]) -> None:
+def test_a_trigger_that_fails_is_airflows_to_tell(reported: list[int]) -> None:
     with pytest.raises(OSError, match="no cluster"):
         _run(_trigger(0))
-    assert told == []
+    assert reported == []

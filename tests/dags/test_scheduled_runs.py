@@ -169,7 +169,7 @@ class TestWatcher:
         trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
         assert self._events(trigger, 1) == [{"due": ["training-0000000aA"]}]
         assert trigger._due(Schedules(tmp_path)) == []
-        trigger._told["training-0000000aA"] -= 31
+        trigger._reported["training-0000000aA"] -= 31
         assert trigger._due(Schedules(tmp_path)) == ["training-0000000aA"]
 
     def test_schedules_that_cannot_be_read_do_not_end_it(self, tmp_path):

@@ -65,7 +65,7 @@ def _ends(yard, status, **changes):
     return _states(yard)["train"]
 
 
-def _said(yard):
+def _stated(yard):
     """Return the outcome that the train step left, as a worker reads it; None where there is none."""
     return outcomes.outcome_so_far({"ti": SimpleNamespace(xcom_pull=partial(pulled, yard))}, ["train"])
 
@@ -89,7 +89,7 @@ class TestEnding:
     def test_a_program_that_succeeded_ends_its_step_whoever_has_the_slots_by_now(self, yard, gpus):
         _quota(yard, gpus)
         assert _ends(yard, exited(0)) == "success"
-        assert _said(yard) == Outcome(None, "", "", 0, 20.0, 1767225600.0, 1767225610.0)
+        assert _stated(yard) == Outcome(None, "", "", 0, 20.0, 1767225600.0, 1767225610.0)
 
     def test_its_slots_are_the_next_runs_at_once(self, yard):
         assert _queued_next(yard) == []
@@ -100,13 +100,13 @@ class TestEnding:
     def test_a_program_that_failed_fails_its_step_for_good_after_one_try(self, yard, gpus):
         _quota(yard, gpus)
         assert _ends(yard, exited(3)) == "failed"
-        assert (_said(yard).code, _said(yard).exit_code) == ("C201", 3)
+        assert (_stated(yard).code, _stated(yard).exit_code) == ("C201", 3)
         with yard.session() as session:
             assert _train(session).try_number == 1
 
     def test_what_the_infrastructure_did_is_tried_again_and_gives_the_slots_back_meanwhile(self, yard):
         assert _ends(yard, EVICTED) == "up_for_retry"
-        assert _said(yard) is None
+        assert _stated(yard) is None
         assert _queued_next(yard) == [_OLDER]
 
     def test_what_the_infrastructure_did_at_the_last_try_is_the_outcome(self, yard):
@@ -114,11 +114,11 @@ class TestEnding:
             train = _train(session)
             train.try_number = train.max_tries + 1
         assert _ends(yard, EVICTED) == "failed"
-        assert _said(yard).code == "S102"
+        assert _stated(yard).code == "S102"
 
     def test_what_the_infrastructure_did_at_the_last_attempt_is_the_outcome_without_another_try(self, yard):
         assert _ends(yard, EVICTED, last=True) == "failed"
-        assert _said(yard).code == "S102"
+        assert _stated(yard).code == "S102"
         assert pulled(yard, "train", "final") is None
 
     def test_an_api_that_was_silent_at_the_last_attempt_took_no_pod_so_that_it_is_looked_for_again(self, yard):
@@ -129,7 +129,7 @@ class TestEnding:
     def test_a_run_that_was_canceled_before_stays_canceled(self, yard):
         yard.history.cancel(yard.history.find(MODEL_ID), "grace")
         assert _ends(yard, exited(0)) == "failed"
-        assert _said(yard) is None
+        assert _stated(yard) is None
 
 
 class TestOtherTasks:

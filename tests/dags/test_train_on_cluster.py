@@ -294,8 +294,8 @@ class TestSecrecy:
         with caplog.at_level(logging.INFO), pytest.raises(sdk.AirflowException) as refused:
             yard.step("echo a-word-of-the-program")
         assert yard.outcome.code == "S101"
-        told = f"{caplog.text} {refused.value!r} {yard.task.pushed}"
-        assert "404" in told
+        reported = f"{caplog.text} {refused.value!r} {yard.task.pushed}"
+        assert "404" in reported
         assert [
-            word for word in ("a-word-of-the-program", "MODEL_DIR", "containers", "securityContext") if word in told
+            word for word in ("a-word-of-the-program", "MODEL_DIR", "containers", "securityContext") if word in reported
         ] == []

@@ -89,9 +89,9 @@ def test_each_message_reaches_one_worker_and_the_workers_end_when_told(scheduler
     for name in names:
         scheduler.send(name)
     scheduler.process.stdin.close()
-    said = scheduler.process.stdout.read().splitlines()
-    assert sorted(line.split()[0] for line in said if line.endswith(" done")) == sorted(names)
-    assert said[-1] == "empty"
+    stated = scheduler.process.stdout.read().splitlines()
+    assert sorted(line.split()[0] for line in stated if line.endswith(" done")) == sorted(names)
+    assert stated[-1] == "empty"
     assert scheduler.process.wait(10) == 0
 
 

@@ -202,8 +202,8 @@ class TestEveryVerbOfEveryPath:
 
     def test_without_a_token_nothing_answers(self, yard: Yard, theirs: str, described) -> None:
         places = [(verb, _filled(path, theirs)) for verb, path in described if path not in _PUBLIC]
-        told = {(verb, place): yard.ask(None, verb, place, json={}).status_code for verb, place in places}
-        assert {asked: status for asked, status in told.items() if status not in (401, 403)} == {}
+        reported = {(verb, place): yard.ask(None, verb, place, json={}).status_code for verb, place in places}
+        assert {asked: status for asked, status in reported.items() if status not in (401, 403)} == {}
 
     def test_a_member_changes_nothing_of_anothers_training_and_reads_nothing_of_it(
         self, yard: Yard, theirs: str, described

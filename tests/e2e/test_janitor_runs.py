@@ -23,16 +23,16 @@ def test_the_janitor_takes_a_pod_that_no_run_owns_and_leaves_those_that_train(ya
     model_id = yard.submit("fails-with-3", program=LONG)
     yard.until(model_id, lambda run: run["phase"] == "training")
     trains = pod_name(RunKey.first_of(model_id), 1)
-    nobodys = _twin_of(yard, trains, tmp_path)
+    orphaned = _twin_of(yard, trains, tmp_path)
     form = {"logical_date": None, "conf": {}}
     place = f"{_RUNS}/{yard.ask('admin', 'POST', _RUNS, json=form).json()['dag_run_id']}"
     assert wait_for(lambda: yard.airflow(place).json()["state"] in ("success", "failed"), RUN_LIMIT_SECONDS)
-    said = yard.airflow(f"{place}/taskInstances/remove_orphans/xcomEntries/return_value?deserialize=true").json()[
+    stated = yard.airflow(f"{place}/taskInstances/remove_orphans/xcomEntries/return_value?deserialize=true").json()[
         "value"
     ]
-    assert said["failed"] == []
-    assert {"name": f"pod {nobodys}", "reason": "Airflow knows no such run"} in said["removed"]
-    assert wait_for(lambda: f"pod/{nobodys}" not in yard.pods(), 30)
+    assert stated["failed"] == []
+    assert {"name": f"pod {orphaned}", "reason": "Airflow knows no such run"} in stated["removed"]
+    assert wait_for(lambda: f"pod/{orphaned}" not in yard.pods(), 30)
     assert f"pod/{trains}" in yard.pods()
     yard.trainyard("cancel", model_id)
     assert yard.finished(model_id)["state"] == "canceled"

@@ -45,7 +45,7 @@ def test_housekeeping_run_dry_says_what_would_go_and_leaves_it(yard: Yard) -> No
         return yard.airflow(place).json()["state"] in ("success", "failed")
 
     assert wait_for(ended, RUN_LIMIT_SECONDS)
-    said = yard.airflow(f"{place}/taskInstances/sweep/xcomEntries/return_value?deserialize=true").json()["value"]
-    assert (said["dry_run"], said["failed"]) == (True, [])
-    assert model_id not in said["runs"]
+    stated = yard.airflow(f"{place}/taskInstances/sweep/xcomEntries/return_value?deserialize=true").json()["value"]
+    assert (stated["dry_run"], stated["failed"]) == (True, [])
+    assert model_id not in stated["runs"]
     assert yard.run(model_id)["state"] == "error"

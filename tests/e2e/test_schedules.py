@@ -70,8 +70,8 @@ def test_a_cron_trains_again_under_a_new_model_id_until_it_is_ended(yard: Yard) 
 def test_new_data_trains_again_and_the_same_data_does_not(yard: Yard) -> None:
     first = _submit(yard, "{on: new-data, every: 1m}")
     _let_time_pass(yard, first)
-    told = "the data is as it was when it was trained last"
-    assert wait_for(lambda: _schedule(yard, first)["note"] == told, RUN_LIMIT_SECONDS), _schedule(yard, first)
+    reported = "the data is as it was when it was trained last"
+    assert wait_for(lambda: _schedule(yard, first)["note"] == reported, RUN_LIMIT_SECONDS), _schedule(yard, first)
     assert _schedule(yard, first)["last_run"] == first
     new = yard.folder / "objects" / "digits-training-data" / f"more-{first}"
     new.write_text("new")

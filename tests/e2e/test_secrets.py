@@ -91,13 +91,13 @@ def story(yard: Yard, store: tuple[str, int]) -> Story:
     refusals = _refusals(yard, _astray(endpoint))
     runs["dropped"] = _dropped(yard, honest)
     assert wait_for(lambda: "training\n" in yard.trainyard("logs", runs["canceled"]).stdout, LIMIT_SECONDS)
-    told = {"pods": yard.kubectl("get", "pods", "-A", "-o", "yaml"), **_answers(yard, list(runs.values()))}
+    reported = {"pods": yard.kubectl("get", "pods", "-A", "-o", "yaml"), **_answers(yard, list(runs.values()))}
     training = planted.processes_with([f"TRAINING_ID={runs['canceled']}".encode()])
     holders = {name: planted.processes_with(needles) for name, needles in _needles(yard).items()}
     yard.trainyard("cancel", runs["canceled"])
     for model_id in runs.values():
         yard.finished(model_id)
-    return Story(runs, refusals, told, pid, training, holders)
+    return Story(runs, refusals, reported, pid, training, holders)
 
 
 def _filled(endpoint: str, data: Credentials, results: Credentials) -> Callable[[str], str]:
@@ -233,7 +233,7 @@ def _needles(yard: Yard) -> dict[str, list[bytes]]:
     }
 
 
-def _told(answers: dict[str, str], needles: list[bytes]) -> list[str]:
+def _reported(answers: dict[str, str], needles: list[bytes]) -> list[str]:
     return [place for place, text in answers.items() if planted.holds(text.encode(), needles)]
 
 
@@ -279,8 +279,8 @@ def test_a_planted_secret_is_in_no_answer(yard: Yard, story: Story) -> None:
     for answers in (story.answers_while_training, after):
         assert f"{story.runs['failed']}" in answers["/v3/models?limit=100"]
         for name, needles in _needles(yard).items():
-            assert _told(answers, needles) == [], name
-        assert _told(answers, planted.secret_marks()) == []
+            assert _reported(answers, needles) == [], name
+        assert _reported(answers, planted.secret_marks()) == []
 
 
 def test_a_refusal_repeats_no_secret_to_whoever_sent_it_astray(story: Story) -> None:

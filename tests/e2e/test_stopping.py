@@ -131,7 +131,7 @@ def test_deleting_a_run_that_is_going_wants_a_yes_then_stops_it_and_leaves_the_b
 
 def test_starting_the_stack_again_leaves_what_runs_alone(yard: Yard) -> None:
     before = yard.stack.status()
-    said: list[str] = []
-    yard.up(said.append)
+    stated: list[str] = []
+    yard.up(stated.append)
     assert yard.stack.status() == before
-    assert all(" is up" in line for line in said)
+    assert all(" is up" in line for line in stated)

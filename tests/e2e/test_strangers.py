@@ -130,9 +130,9 @@ def test_no_link_of_its_own_makes_the_service_read_for_it(yard: Yard, intrusion:
     model_id, seen = intrusion
     stored = yard.results(model_id)
     assert not [number for number in range(len(seen["read"])) if str(number) in stored]
-    told = [yard.airflow(f"/v3/models/{model_id}/logs").text, yard.trainyard("logs", model_id).stdout]
+    reported = [yard.airflow(f"/v3/models/{model_id}/logs").text, yard.trainyard("logs", model_id).stdout]
     files = [path for path in (yard.folder / "objects").glob(f"*/{model_id}/**/*") if path.is_file()]
-    assert [text for text in [*told, *map(_text, files)] if yard.secrets.password in text] == []
+    assert [text for text in [*reported, *map(_text, files)] if yard.secrets.password in text] == []
 
 
 def _text(path: Path) -> str:

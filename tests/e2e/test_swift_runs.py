@@ -74,20 +74,20 @@ def test_a_training_on_swift_comes_back_as_a_trained_model(yard: Yard, filled: B
     into = io.BytesIO()
     store.get(f"{model_id}/model/large.ünï.txt", into)
     assert into.getvalue().decode() == hashlib.md5(LARGE).hexdigest()
-    told = PASSWORD.rpartition('"')[2].encode()
+    reported = PASSWORD.rpartition('"')[2].encode()
     files = (path for path in yard.folder.rglob("*") if path.is_file() and "submissions" not in path.parts)
-    assert [path for path in files if told in path.read_bytes()] == []
+    assert [path for path in files if reported in path.read_bytes()] == []
 
 
 def test_a_wrong_password_and_a_wrong_region_fail_the_run_before_anything_is_staged(yard: Yard, filled: Bucket) -> None:
     wrongs = {"refused the credentials": {"password": "mistyped"}, "for region atlantis": {"region": "atlantis"}}
     runs = {
-        told: yard.submit("fails-with-3", change=lambda _, wrong=wrong: manifest(filled, **wrong), program=PROGRAM)  # type: ignore[misc]
-        for told, wrong in wrongs.items()
+        reported: yard.submit("fails-with-3", change=lambda _, wrong=wrong: manifest(filled, **wrong), program=PROGRAM)  # type: ignore[misc]
+        for reported, wrong in wrongs.items()
     }
-    for told, model_id in runs.items():
+    for reported, model_id in runs.items():
         outcome = yard.finished(model_id)["outcome"]
         assert outcome["code"] == "C103"
-        assert told in outcome["message"]
+        assert reported in outcome["message"]
         assert outcome["gpu_seconds"] == 0
         assert "mistyped" not in json.dumps(outcome)

@@ -11,7 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from faults.deeds import FAULTS, Faults, Scene, Toll, wait_for_the_silent
+from faults.actions import FAULTS, Faults, Scene, Toll, wait_for_the_silent
 from faults.ground import Ground, ground
 from faults.invariants import End, broken
 from faults.load import Load, phases
@@ -72,11 +72,11 @@ def _campaign(there: Ground, rng: random.Random, count: int, faults: Faults) -> 
 
 
 def _counted(end: End) -> str:
-    told: dict[str, int] = {}
+    reported: dict[str, int] = {}
     for run in end.runs.values():
         word = " ".join(filter(None, (run["state"], (run["outcome"] or {}).get("code"))))
-        told[word] = told.get(word, 0) + 1
-    return ", ".join(f"{count} {word}" for word, count in sorted(told.items()))
+        reported[word] = reported.get(word, 0) + 1
+    return ", ".join(f"{count} {word}" for word, count in sorted(reported.items()))
 
 
 if __name__ == "__main__":

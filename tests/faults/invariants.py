@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from faults.deeds import Toll
+from faults.actions import Toll
 from faults.load import LINES, RESULT_FILES
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def stored(end: End) -> Iterator[str]:
             yield f"{model_id} is completed without its model: {sorted(files)[:5]}"
 
 
-def told(end: End) -> Iterator[str]:
+def reported(end: End) -> Iterator[str]:
     """The outcome in the bucket is the one that is shown."""
     for model_id, run in end.runs.items():
         code = (run["outcome"] or {}).get("code")
@@ -140,7 +140,7 @@ INVARIANTS: tuple[Callable[[End], Iterator[str]], ...] = (
     terminal,
     trained_once,
     stored,
-    told,
+    reported,
     nothing_left,
     connected,
 )

@@ -16,7 +16,7 @@ from fuzz.verdicts import FAILURES, Verdict, random_of
 
 _KINDS = {"manifests": "fuzz.judging_manifests:MANIFESTS", "zips": "fuzz.judging_zips:ZIPS"}
 _MIB = 1024**2
-_MOST_TOLD = 20
+_MAX_TOLD = 20
 
 
 def main() -> int:
@@ -61,7 +61,7 @@ def _keep(job: Job, verdict: Verdict, folder: Path, nth: int) -> None:
     kind = kind_of(job.kind)
     file = folder / f"{job.seed}-{job.number}-{verdict.end}{kind.suffix}"
     file.write_bytes(kind.make(random_of(job.seed, job.number)))
-    if nth <= _MOST_TOLD:
+    if nth <= _MAX_TOLD:
         print(f"{verdict.end}: {file} ({verdict.seconds:.2f} s, {verdict.memory // _MIB} MiB)\n  {verdict.detail}")
 
 

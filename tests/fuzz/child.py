@@ -20,7 +20,7 @@ from typing import Any
 from fuzz.verdicts import Kind, Verdict, random_of
 
 # Far above what an input may take, far below what would hurt the machine.
-_MOST_ADDRESSES = 8 * 1024**3
+_MAX_ADDRESSES = 8 * 1024**3
 _RESET_PEAK = "5"
 
 
@@ -57,7 +57,7 @@ def _peak() -> int:
 
 
 def _main() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_ADDRESSES, _MOST_ADDRESSES))
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_ADDRESSES, _MAX_ADDRESSES))
     # What is judged may print; answers have a way of their own.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

@@ -58,7 +58,7 @@ def _refused(folder: Path, found: TrainyardError) -> Iterator[str]:
 
 def _unpacked(folder: Path, found: tuple[ArchiveEntry, ...]) -> Iterator[str]:
     unpack_archive(folder / "model.zip", folder / "model", _RULES)
-    told = {entry.name: entry.size for entry in found}
+    reported = {entry.name: entry.size for entry in found}
     there = {}
     for path in (folder / "model").rglob("*"):
         state = path.lstat()
@@ -68,8 +68,8 @@ def _unpacked(folder: Path, found: tuple[ArchiveEntry, ...]) -> Iterator[str]:
                 yield f"{path.name!r} has mode {state.st_mode:o}"
         elif not stat.S_ISDIR(state.st_mode):
             yield f"{path.name!r} is neither file nor folder"
-    if told != there:
-        yield f"told {sorted(told)[:9]}, unpacked {sorted(there)[:9]}"
+    if reported != there:
+        yield f"told {sorted(reported)[:9]}, unpacked {sorted(there)[:9]}"
 
 
 def _escaped(folder: Path) -> Iterator[str]:

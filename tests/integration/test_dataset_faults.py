@@ -77,11 +77,11 @@ def test_a_staging_that_fails_shows_no_half_dataset_and_the_next_goes_on(
     workspace: Workspace,
     fault: Callable[[Asked], Fault | None],
     terms: Terms | None,
-    told: str,
+    reported: str,
 ) -> None:
     contents = server.fill(**small_and_large())
     proxy.fault = fault
-    with pytest.raises(TrainyardError, match=told):
+    with pytest.raises(TrainyardError, match=reported):
         obtain(workspace, proxy.url, terms)
     assert seen(workspace) == []
     assert DatasetCache(workspace).held("training-a") is None
@@ -152,14 +152,14 @@ def test_a_worker_that_is_killed_with_the_lock_leaves_it_and_its_parts_to_the_ne
     proxy.fault = of_large(Fault(bytes=3 * PART + 10, silent=True))
     program = _STAGER.format(bucket=BUCKET, key=KEY, secret=SECRET, ref=REF)
     command = [sys.executable, "-c", program, proxy.url, str(workspace.root)]
-    told: list[str] = []
+    reported: list[str] = []
     with (
         subprocess.Popen(command, stdout=subprocess.DEVNULL) as worker,
         ThreadPoolExecutor(1) as pool,
     ):
         wait_for(lambda: any("2;" in side.read_text() for side in workspace.root.rglob("*.done")), 30)
-        run = pool.submit(obtain, workspace, proxy.url, None, told.append)
-        wait_for(lambda: any("waiting for another run" in text for text in told))
+        run = pool.submit(obtain, workspace, proxy.url, None, reported.append)
+        wait_for(lambda: any("waiting for another run" in text for text in reported))
         assert seen(workspace) == []
         proxy.fault = lambda asked: None
         proxy.asked.clear()

@@ -136,16 +136,16 @@ class TestKeystone:
     @pytest.mark.parametrize("place", ["/list", "/no-token", "/odd-catalog", "/no-moment", "/number"])
     @pytest.mark.parametrize("deed", ["read", "get", "put", "list"])
     def test_an_answer_of_another_shape_is_the_stores_fault_whatever_it_is_signed_in_for(
-        self, hostile: HostileStore, place: str, deed: str
+        self, hostile: HostileStore, place: str, action: str
     ) -> None:
         store = store_of("swift", hostile, "any", place=place)
-        deeds: dict[str, Any] = {
+        actions: dict[str, Any] = {
             "read": lambda: store.read(Entry("a", 5, ""), 0, 5, io.BytesIO()),
             "get": lambda: store.get("a", io.BytesIO()),
             "put": lambda: store.put("a", io.BytesIO(CONTENT), 5),
             "list": lambda: list(store.list()),
         }
-        assert refused(deeds[deed]).why in (Why.UNTRUSTED, Why.NO_BUCKET)
+        assert refused(actions[action]).why in (Why.UNTRUSTED, Why.NO_BUCKET)
 
     def test_what_the_file_raises_that_is_written_to_is_not_the_stores(self, hostile: HostileStore) -> None:
         closed = io.BytesIO()

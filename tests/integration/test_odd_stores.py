@@ -37,9 +37,9 @@ def swift_at(endpoint: str) -> Store:
     return SwiftStore(ref, Credentials("ada", SECRET), limits=NetworkLimits(ANYWHERE))
 
 
-def refused(deed: Callable[[], object]) -> StoreError:
+def refused(action: Callable[[], object]) -> StoreError:
     with pytest.raises(StoreError) as caught:
-        deed()
+        action()
     return caught.value
 
 

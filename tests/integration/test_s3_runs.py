@@ -100,8 +100,8 @@ def test_wrong_credentials_and_a_read_only_bucket_are_told_at_once(
     data = s3.open(credentials=Credentials(KEY, "mistyped"))
     with pytest.raises(TrainyardError) as caught:
         validate(spec, data, s3.read_only(), zip_path, hashlib.sha256(zip_path.read_bytes()).hexdigest())
-    told = [(problem.path, problem.code) for problem in caught.value.problems]
-    assert told == [("training_data_reference", "C103"), ("training_results_reference", "C103")]
+    reported = [(problem.path, problem.code) for problem in caught.value.problems]
+    assert reported == [("training_data_reference", "C103"), ("training_results_reference", "C103")]
     assert not (one_machine_server.folder / s3.ref.bucket / "probe").exists()
 
 

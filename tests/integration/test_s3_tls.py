@@ -85,9 +85,9 @@ def refusal_of(store: Store) -> str:
 
 
 def test_an_untrusted_certificate_is_told_with_the_setting_that_trusts_it(ref: StoreRef) -> None:
-    told = refusal_of(store_of(ref))
-    assert "its certificate is not trusted" in told
-    assert "TRAINYARD_CA_BUNDLE" in told
+    reported = refusal_of(store_of(ref))
+    assert "its certificate is not trusted" in reported
+    assert "TRAINYARD_CA_BUNDLE" in reported
 
 
 def test_a_certificate_of_the_ca_bundle_is_trusted(ref: StoreRef, certificate: Path) -> None:

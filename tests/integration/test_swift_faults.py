@@ -73,9 +73,9 @@ def bring(bucket: Bucket, target: Path, terms: Terms | None = None) -> None:
     download(store, list(store.list()), target, 4, quiet, terms=terms)
 
 
-def refused(deed: Callable[[], object]) -> StoreError:
+def refused(action: Callable[[], object]) -> StoreError:
     with pytest.raises(StoreError) as caught:
-        deed()
+        action()
     return caught.value
 
 

@@ -36,9 +36,9 @@ def refused(bucket: Bucket, ref: StoreRef) -> StoreError:
 class Eventful(io.BytesIO):
     """A file that does a deed once so many bytes have been read from it or written to it."""
 
-    def __init__(self, deed: Callable[[], Any], after: int, content: bytes = b"") -> None:
+    def __init__(self, action: Callable[[], Any], after: int, content: bytes = b"") -> None:
         super().__init__(content)
-        self._deed, self._after = deed, after
+        self._action, self._after = action, after
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)
@@ -51,9 +51,9 @@ class Eventful(io.BytesIO):
         return written
 
     def _happen(self) -> None:
-        if self._deed and self.tell() >= self._after:
-            deed, self._deed = self._deed, None  # type: ignore[assignment]
-            deed()
+        if self._action and self.tell() >= self._after:
+            action, self._action = self._action, None  # type: ignore[assignment]
+            action()
 
 
 def test_a_wrong_domain_or_project_is_refused_as_wrong_credentials(swift: Bucket, swiftcloud: SwiftCloud) -> None:

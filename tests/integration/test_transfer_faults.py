@@ -44,9 +44,9 @@ def bring(endpoint: str, target: Path, terms: Terms | None = None) -> Transferre
     return download(store, list(store.list()), target, 8, quiet, terms=terms)
 
 
-def refused(deed: Callable[[], object]) -> StoreError:
+def refused(action: Callable[[], object]) -> StoreError:
     with pytest.raises(StoreError) as caught:
-        deed()
+        action()
     return caught.value
 
 

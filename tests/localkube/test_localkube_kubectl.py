@@ -56,15 +56,15 @@ def test_apply_makes_a_pod_and_then_changes_its_labels(cluster):
 
 
 def test_a_field_of_the_wrong_type_is_told_and_nothing_is_made(cluster):
-    told = cluster.kubectl("create", "-f", "-", input=manifest("wrong", "true", container={"command": "true"}))
-    assert "spec.containers[0].command" in told.stderr
+    reported = cluster.kubectl("create", "-f", "-", input=manifest("wrong", "true", container={"command": "true"}))
+    assert "spec.containers[0].command" in reported.stderr
     assert cluster.pod("wrong") is None
 
 
 def test_all_faults_are_told(cluster):
-    told = cluster.kubectl("create", "-f", "-", input=manifest("x", container={"image": "", "name": "B_"}))
-    assert "spec.containers[0].name" in told.stderr
-    assert "spec.containers[0].image" in told.stderr
+    reported = cluster.kubectl("create", "-f", "-", input=manifest("x", container={"image": "", "name": "B_"}))
+    assert "spec.containers[0].name" in reported.stderr
+    assert "spec.containers[0].image" in reported.stderr
 
 
 def test_the_node_is_listed_and_described(cluster):

@@ -49,7 +49,7 @@ def main() -> None:
     _serve(listening)
 
 
-def _in_a_child(deed: Callable[[], None]) -> None:
+def _in_a_child(action: Callable[[], None]) -> None:
     """Run the deed in a fork: bootstrapping locks Keystone's registry of providers, so that nothing can serve then.
 
     What both need is imported before, since it takes most of the time.
@@ -60,7 +60,7 @@ def _in_a_child(deed: Callable[[], None]) -> None:
     assert keystone.server.wsgi
     child = os.fork()
     if not child:
-        deed()
+        action()
         os._exit(0)
     if os.waitpid(child, 0)[1]:
         sys.exit("Keystone's database could not be made")

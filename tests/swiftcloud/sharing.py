@@ -49,9 +49,9 @@ class SwiftCloud:
 
 def ready_cloud(folder: Path = FOLDER) -> SwiftCloud:
     """Return the cloud; fail with the servers' last words if they did not start."""
-    told = folder / "cloud.json"
-    assert wait_for(told.exists, READY_SECONDS), "Swift and Keystone did not start in time"
-    found = json.loads(told.read_text())
+    reported = folder / "cloud.json"
+    assert wait_for(reported.exists, READY_SECONDS), "Swift and Keystone did not start in time"
+    found = json.loads(reported.read_text())
     assert "failed" not in found, found["failed"]
     return SwiftCloud(**found)
 

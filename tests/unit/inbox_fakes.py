@@ -24,11 +24,11 @@ class Fate:
     """Counts deeds and dies at one of them, before or after it is done."""
 
     def __init__(self, at: int = -1, after: bool = False) -> None:
-        self.deeds, self._at, self._after = 0, at, after
+        self.actions, self._at, self._after = 0, at, after
 
-    def deed(self, do):
-        mine = self.deeds
-        self.deeds += 1
+    def action(self, do):
+        mine = self.actions
+        self.actions += 1
         if mine == self._at and not self._after:
             raise Death
         done = do()
@@ -51,7 +51,7 @@ class Bucket:
 
     def list(self, prefix="", after=""):
         with self._lock:
-            found = self.fate.deed(
+            found = self.fate.action(
                 lambda: sorted(key for key in self.objects if key.startswith(prefix) and (not after or key > after))
             )
             return iter([self._entry(key) for key in found])
@@ -60,20 +60,20 @@ class Bucket:
         with self._lock:
             if key not in self.objects:
                 raise StoreError(Why.NO_KEY, f"no {key}", "")
-            self.fate.deed(lambda: into.write(self.objects[key]))
+            self.fate.action(lambda: into.write(self.objects[key]))
             return self._entry(key)
 
     def put(self, key, source, size):
         data = source.read()
         with self._lock:
-            self.fate.deed(lambda: self.objects.update({key: data[:-1] if key in self.lies else data}))
+            self.fate.action(lambda: self.objects.update({key: data[:-1] if key in self.lies else data}))
             return self._entry(key)
 
     def delete(self, key):
         with self._lock:
             if key in self.objects and key.startswith("inbox/"):
                 self._must_be_elsewhere(key)
-            self.fate.deed(lambda: self.objects.pop(key, None))
+            self.fate.action(lambda: self.objects.pop(key, None))
 
     def below(self, prefix):
         return {key.removeprefix(prefix): data for key, data in self.objects.items() if key.startswith(prefix)}
@@ -106,7 +106,7 @@ class Door:
             if self.failure:
                 raise self.failure
             seen = (account, manifest.read_bytes(), archive.read_bytes())
-            self.fate.deed(lambda: self.trainings.setdefault(key, seen))
+            self.fate.action(lambda: self.trainings.setdefault(key, seen))
             return f"training-{list(self.trainings).index(key):09}"
 
 

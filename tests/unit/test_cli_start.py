@@ -63,10 +63,10 @@ def test_without_a_command_the_help_is_shown_as_wrong_usage(run):
         (["list"], "no service is known"),
     ],
 )
-def test_wrong_usage_is_exit_code_2_with_a_hint(run, words, said):
+def test_wrong_usage_is_exit_code_2_with_a_hint(run, words, stated):
     done = run(*words)
     assert (done.code, done.out) == (2, "")
-    assert said in done.err
+    assert stated in done.err
     assert "hint:" in done.err
 
 

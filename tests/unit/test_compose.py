@@ -196,5 +196,5 @@ class TestDocs:
 
 
 def test_a_missing_env_file_is_told_with_its_hint():
-    told = re.findall(r"\$\{\w+([^}]*)\}", _TEXT)
-    assert set(told) == {":?run make compose-env", "?run make compose-env"}
+    reported = re.findall(r"\$\{\w+([^}]*)\}", _TEXT)
+    assert set(reported) == {":?run make compose-env", "?run make compose-env"}

@@ -52,8 +52,8 @@ def test_what_an_older_file_lacks_is_named(written):
     written.write_text(
         "API_PORT=1\n" + "".join(f"{name}=x\n" for name in read(written) if name not in ("S3_PORT", "API_PORT"))
     )
-    code, said = made(written)
-    assert (code, said) == (0, f"{written} is kept as it is. It lacks S3_PORT; add them.\n")
+    code, stated = made(written)
+    assert (code, stated) == (0, f"{written} is kept as it is. It lacks S3_PORT; add them.\n")
 
 
 def test_no_two_files_share_a_secret(written, tmp_path):
@@ -77,8 +77,8 @@ def test_the_secrets_are_of_the_kind_that_their_readers_want(written):
 def test_the_cluster_with_gpus_is_chosen_by_name_and_another_is_refused(tmp_path):
     assert made(tmp_path / "gpu", "gpu")[0] == 0
     assert read(tmp_path / "gpu")["COMPOSE_PROFILES"] == "gpu"
-    code, said = made(tmp_path / "tpu", "tpu")
-    assert (code, said) == (1, "There is no cluster 'tpu'; there are cpu and gpu.\n")
+    code, stated = made(tmp_path / "tpu", "tpu")
+    assert (code, stated) == (1, "There is no cluster 'tpu'; there are cpu and gpu.\n")
     assert not (tmp_path / "tpu").exists()
 
 

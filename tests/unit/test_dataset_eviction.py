@@ -107,12 +107,12 @@ class TestRoomForADownload:
         unused_since(1000, letters)
         unused_since(2000, old)
         store.contents = {"other": bytes(5000)}
-        told: list[str] = []
+        reported: list[str] = []
         small = DatasetCache(workspace, 60_000)
-        new = small.obtain(REF, store, "training-c", 1, told.append)
+        new = small.obtain(REF, store, "training-c", 1, reported.append)
         assert (letters.path.exists(), old.path.exists(), new.path.exists()) == (False, True, True)
         gone = f"removed version {letters.version} of {store.place}, which no run uses, to make room"
-        assert gone in told
+        assert gone in reported
 
     def test_what_fits_lets_nothing_go(self, cache: DatasetCache, store: Bucket, workspace: Workspace) -> None:
         letters = obtain(cache, store, "training-b", OTHER)

@@ -71,10 +71,10 @@ def stager(store: Bucket, workspace: Workspace, kind: str) -> Iterator[subproces
 def test_the_next_stager_goes_on_and_nothing_half_is_seen(
     stager: subprocess.Popen[bytes], cache: DatasetCache, store: Bucket, workspace: Workspace
 ) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(cache.obtain, REF, store, "training-a", 1, told.append)
-        wait_for(lambda: any("waiting for another run" in text for text in told))
+        run = pool.submit(cache.obtain, REF, store, "training-a", 1, reported.append)
+        wait_for(lambda: any("waiting for another run" in text for text in reported))
         assert list(workspace.dataset(REF).glob("[!.]*")) == []
         assert cache.cached() == []
         stager.kill()

@@ -44,10 +44,10 @@ def test_the_next_run_downloads_nothing(cache: DatasetCache, store: Bucket) -> N
 
 
 def test_ten_runs_at_once_download_once_and_the_others_wait(cache: DatasetCache, store: Bucket) -> None:
-    told: list[str] = []
-    store.on_get = lambda key: wait_for(lambda: sum("waiting for" in text for text in told) == 9)
+    reported: list[str] = []
+    store.on_get = lambda key: wait_for(lambda: sum("waiting for" in text for text in reported) == 9)
     with ThreadPoolExecutor(10) as pool:
-        runs = [pool.submit(cache.obtain, REF, store, f"training-{n}", 1, told.append) for n in range(10)]
+        runs = [pool.submit(cache.obtain, REF, store, f"training-{n}", 1, reported.append) for n in range(10)]
         datasets = [run.result(30) for run in runs]
     assert sorted(store.whole) == sorted(store.contents)
     assert sum(not dataset.hit for dataset in datasets) == 1

@@ -17,14 +17,14 @@ def _id(case: tuple[str, Json | None, str | None, str]) -> str:
 
 @pytest.mark.parametrize("case", CASES, ids=_id)
 def test_every_way_to_end_has_its_code_and_a_sentence(case: tuple[str, Json | None, str | None, str]) -> None:
-    row, status, code, said = case
+    row, status, code, stated = case
     found = find_row(read_status(status, gpus=2, memory=24 * GIB, now=OVERDUE))
     outcome = diagnose(status, gpus=2, memory=24 * GIB, now=OVERDUE)
     assert found is not None
     assert found.name == row
     assert outcome is not None
     assert outcome.code == code
-    assert said in outcome.message
+    assert stated in outcome.message
     assert bool(outcome.hint) == bool(code)
 
 
@@ -92,8 +92,8 @@ def test_a_completed_run_says_what_the_wrapper_warned_of_once() -> None:
 
 
 def test_a_warning_is_not_taken_for_the_programs_last_words() -> None:
-    said = "ValueError: 1\ntrainyard: warning: an image was not run\n"
-    outcome = diagnose(pod("Failed", over(1, message=said)), gpus=2, memory=GIB)
+    stated = "ValueError: 1\ntrainyard: warning: an image was not run\n"
+    outcome = diagnose(pod("Failed", over(1, message=stated)), gpus=2, memory=GIB)
     assert outcome is not None
     assert outcome.message == "the training program ended with exit code 1: ValueError: 1; an image was not run"
 
@@ -161,12 +161,12 @@ def test_a_pod_without_its_spec_is_diagnosed_all_the_same() -> None:
         (2, "2 seconds"),
     ],
 )
-def test_a_deadline_is_told_in_hours_or_minutes(seconds: int, said: str) -> None:
+def test_a_deadline_is_told_in_hours_or_minutes(seconds: int, stated: str) -> None:
     status = pod("Failed", over(137), reason="DeadlineExceeded")
     status["spec"]["activeDeadlineSeconds"] = seconds
     outcome = diagnose(status, 1, GIB)
     assert outcome is not None
-    assert outcome.message == f"the run was ended because it took longer than its {said}"
+    assert outcome.message == f"the run was ended because it took longer than its {stated}"
 
 
 def unschedulable(message: str, gpus: str = "2") -> Json:
@@ -197,8 +197,8 @@ def unschedulable(message: str, gpus: str = "2") -> Json:
         ({}, "waiting for a place on a node"),
     ],
 )
-def test_people_are_told_what_a_pod_waits_for(status: Json, said: str) -> None:
-    assert waiting_reason(status) == said
+def test_people_are_told_what_a_pod_waits_for(status: Json, stated: str) -> None:
+    assert waiting_reason(status) == stated
 
 
 @pytest.mark.parametrize(

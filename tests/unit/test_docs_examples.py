@@ -55,8 +55,8 @@ def _datasets(front_door):
 
 def _audit(front_door):
     event = {"time": "2026-11-30T07:22:39.187Z", "actor": "eve", "remote": "10.1.2.3", "action": "delete", "run": ID}
-    told = {**event, "account": "", "training": "", "result": "refused", "code": "C107", "details": {}}
-    page = {"resources": [told], "limit": 100, "offset": 0, "until": event["time"], "more": False}
+    reported = {**event, "account": "", "training": "", "result": "refused", "code": "C107", "details": {}}
+    page = {"resources": [reported], "limit": 100, "offset": 0, "until": event["time"], "more": False}
     _answers(front_door, "GET", "/v3/audit", 200, page)
 
 

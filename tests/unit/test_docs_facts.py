@@ -48,15 +48,15 @@ _FACTS = [
     ("settings", f"and {_OWNED} on a machine without any, as many as the shipped accounts own together"),
     ("cli", f"or up to {grid.MAX_RUNS} trainings at once"),
     ("rest", f"submits 1 to {grid.MAX_RUNS} trainings"),
-    ("cli", f"At most {registration._LONGEST_EXPERIMENT} characters."),
-    ("accounts", f"a sweep removes at most {retention._MOST_A_SWEEP} runs"),
+    ("cli", f"At most {registration._MAX_EXPERIMENT_LENGTH} characters."),
+    ("accounts", f"a sweep removes at most {retention._MAX_A_SWEEP} runs"),
     ("audit", f"a line has at most {event.MAX_LINE_BYTES:,} bytes"),
     ("audit", f"up to {event._MAX_DETAILS} values, {event._MAX_VALUE} bytes each"),
     ("audit", f"After {files._FILE_BYTES // _MIB} MiB, or a quarter of"),
     ("manifest", f"over {compose.MAX_VALUES:,} values (anchors unfolded), {compose.MAX_DEPTH} levels"),
     ("manifest", f"or a key over {compose.MAX_KEY_LENGTH} characters"),
-    ("manifest", f"that the service or a shell gives a meaning; at most {hyperparameters.MOST}."),
-    ("manifest", f"text (at most {hyperparameters.LONGEST_TEXT:,} characters)"),
+    ("manifest", f"that the service or a shell gives a meaning; at most {hyperparameters.MAX}."),
+    ("manifest", f"text (at most {hyperparameters.MAX_TEXT_LENGTH:,} characters)"),
     ("manifest", f"from `{schedule._MIN_EVERY // 60}m` to `{schedule._MAX_EVERY // 86400}d`"),
     ("manifest", f"default `{schedule._DEFAULT_EVERY // 60}m`"),
     ("manifest", f"or `500m`; default {plan.DEFAULT_CPU_MILLIS // 1000}."),
@@ -65,7 +65,7 @@ _FACTS = [
     ("stores", f"A connection has {endpoint.CONNECT_SECONDS} seconds to come up and {endpoint.READ_SECONDS} to move"),
     ("stores", f"requests are tried {_WORDS[endpoint.ATTEMPTS]} times"),
     ("stores", f"is tried {_WORDS[retrying.ATTEMPTS]} times"),
-    ("stores", f"of up to {_WORDS[sampling._MOST]} folders"),
+    ("stores", f"of up to {_WORDS[sampling._MAX]} folders"),
     ("stores", f"is read beyond {network.ANSWER_BYTES // _MIB} MiB"),
     ("stores", f"earns it back at {network.SLOWEST // 1024} KiB a second"),
     ("stores", f"whose names have {listing._MEAN_KEY} bytes on average"),
@@ -102,13 +102,13 @@ def test_a_list_in_a_page_is_whole(page, words):
 def test_every_variable_of_a_pod_is_documented_with_its_value():
     found = {each["name"]: each["value"] for each in environment(replace(SMALL, plan=replace(SMALL.plan, gpus=0)))}
     rows = [line.split(" | ") for line in (_DOCS / "pod.md").read_text("utf-8").splitlines() if line.startswith("| `")]
-    told: dict[str, str] = {}
+    reported: dict[str, str] = {}
     for names, values in ((re.findall(r"`([A-Z_]+)`", row[0]), re.findall(r"`([^`]+)`", row[1])) for row in rows):
-        told |= dict(zip(names, values or [""] * len(names), strict=False))
-    assert found.keys() - SMALL.spec.hyperparameters.keys() <= told.keys()
+        reported |= dict(zip(names, values or [""] * len(names), strict=False))
+    assert found.keys() - SMALL.spec.hyperparameters.keys() <= reported.keys()
     of_the_run = {"TRAINING_ID", "TRAINING_COMMAND", "GPU_COUNT", "LEARNER_PYTHON", *SMALL.spec.hyperparameters}
     fixed = found.keys() - of_the_run
-    assert {name: told[name] for name in fixed} == {name: found[name] for name in fixed}
+    assert {name: reported[name] for name in fixed} == {name: found[name] for name in fixed}
 
 
 def _defaults() -> list[tuple[str, str, str]]:

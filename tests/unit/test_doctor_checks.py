@@ -110,9 +110,9 @@ class TestPools:
             ({"gpus-a": (4, False)}, "pool gpus-a does not count deferred tasks"),
         ],
     )
-    def test_a_pool_that_differs_is_named_with_its_difference(self, there, said):
+    def test_a_pool_that_differs_is_named_with_its_difference(self, there, stated):
         (found,) = judging.pools({"gpus-a": 4}, there)
-        assert (found.ok, found.message) == (False, said)
+        assert (found.ok, found.message) == (False, stated)
         assert "trainyard quota" in found.hint
 
     def test_a_service_that_was_just_installed_has_none_and_is_well(self):
@@ -171,8 +171,8 @@ class TestClocks:
     @pytest.mark.parametrize(
         ("said", "ahead"), [(1000, 0), (1001, 0), (1002, 0), (1010, 8), (999, 0), (990, -9), (1002.5, 0.5)]
     )
-    def test_a_clock_is_ahead_by_what_neither_the_way_nor_whole_seconds_explain(self, said, ahead):
-        assert judging.skew(1000, 1002, said) == ahead
+    def test_a_clock_is_ahead_by_what_neither_the_way_nor_whole_seconds_explain(self, stated, ahead):
+        assert judging.skew(1000, 1002, stated) == ahead
 
     def test_a_few_seconds_are_no_fault_and_more_are(self):
         assert judging.clocks({"database": -5, "cluster": 5})[0].ok

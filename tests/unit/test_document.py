@@ -23,7 +23,7 @@ def problems(text: str | bytes) -> tuple[Problem, ...]:
     return caught.value.problems
 
 
-def told(text: str | bytes) -> list[tuple[int | None, str]]:
+def reported(text: str | bytes) -> list[tuple[int | None, str]]:
     return [(problem.line, problem.message) for problem in problems(text)]
 
 
@@ -79,7 +79,7 @@ def test_every_line_that_is_indented_with_a_tab_is_told():
 
 
 def test_every_repeated_key_is_told_with_the_line_of_the_first():
-    assert told("a: 1\nb: 2\na: 3\nb: 4\n") == [
+    assert reported("a: 1\nb: 2\na: 3\nb: 4\n") == [
         (3, "a is given twice, first in line 1."),
         (4, "b is given twice, first in line 2."),
     ]

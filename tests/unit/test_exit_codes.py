@@ -89,8 +89,8 @@ def exit_code(command: str, folder: Path) -> int:
 
 @pytest.mark.parametrize("command", LOST)
 def test_a_failure_that_counts_as_completed_is_warned_of(command, folder):
-    told = lost_exit_codes(command)
-    assert len(told) == 1, told
+    reported = lost_exit_codes(command)
+    assert len(reported) == 1, reported
     assert exit_code(command, folder) == 0 or "; ./ok.sh" in command
 
 
@@ -112,8 +112,8 @@ def test_a_command_that_fails_with_its_program_is_not_warned_of(command, folder)
     ],
 )
 def test_the_hint_brings_the_programs_exit_code_back(command, followed, folder):
-    (told,) = lost_exit_codes(command)
-    assert any(part in told for part in ("wait $!", "set -o pipefail;", "&&", "exit 1"))
+    (reported,) = lost_exit_codes(command)
+    assert any(part in reported for part in ("wait $!", "set -o pipefail;", "&&", "exit 1"))
     assert lost_exit_codes(followed) == []
     assert exit_code(followed, folder) != 0
 

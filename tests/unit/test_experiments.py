@@ -72,10 +72,10 @@ class TestGrids:
         grid = Grid({"rate": ("1",), "batch": ("0.5",), "augment": ("maybe",), "lr": ("nan", "2")})
         with pytest.raises(TrainyardError) as refusal:
             grid.points(spec_with(SPEC, _KNOWN))
-        told = {problem.path: problem for problem in refusal.value.problems}
-        assert set(told) == {"set.rate", "set.batch", "set.augment", "set.lr"}
-        assert told["set.rate"].hint == "Set one of lr, batch, net, augment."
-        assert "whole number" in told["set.batch"].message
+        reported = {problem.path: problem for problem in refusal.value.problems}
+        assert set(reported) == {"set.rate", "set.batch", "set.augment", "set.lr"}
+        assert reported["set.rate"].hint == "Set one of lr, batch, net, augment."
+        assert "whole number" in reported["set.batch"].message
 
     @pytest.mark.parametrize("field", ["lr", "=1", "lr=", "lr=1,,2", "lr=1,1"])
     def test_a_field_that_cannot_be_read_is_refused(self, field):

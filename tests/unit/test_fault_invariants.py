@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from faults.deeds import Toll
+from faults.actions import Toll
 from faults.invariants import End, broken
 from faults.load import LINES, RESULT_FILES
 
@@ -152,7 +152,7 @@ def _connection_left(end: Any) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_what_breaks_one_is_told(tmp_path: Path, harm: Callable[[Any], None], said: str) -> None:
+def test_what_breaks_one_is_told(tmp_path: Path, harm: Callable[[Any], None], stated: str) -> None:
     end = _end(tmp_path)
     harm(end)
-    assert [sentence for sentence in broken(end) if sentence.startswith(said)]
+    assert [sentence for sentence in broken(end) if sentence.startswith(stated)]

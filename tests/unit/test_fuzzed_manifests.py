@@ -88,9 +88,9 @@ def test_a_character_that_does_not_print_is_told_by_its_escape(key):
 
 
 def test_a_problem_stands_on_one_line_whatever_it_tells_of():
-    told = Problem("a\nb.", "c\rd.", path="\x1b[31m", seen="\u202e", file="\ud83d")
-    assert str(told) == "\\ud83d: \\x1b[31m: a\\nb. c\\rd."
-    assert told.seen == "\\u202e"
+    reported = Problem("a\nb.", "c\rd.", path="\x1b[31m", seen="\u202e", file="\ud83d")
+    assert str(reported) == "\\ud83d: \\x1b[31m: a\\nb. c\\rd."
+    assert reported.seen == "\\u202e"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,6 @@ def test_a_campaign_finds_what_hangs_hoards_dies_or_fails_and_goes_on():
 
 
 def test_a_failure_of_the_service_is_told_with_its_last_lines():
-    told = verdict_on(FAILING, b"")
-    assert told["end"] in FAILURES
-    assert "RuntimeError: broken" in told["detail"]
+    reported = verdict_on(FAILING, b"")
+    assert reported["end"] in FAILURES
+    assert "RuntimeError: broken" in reported["detail"]

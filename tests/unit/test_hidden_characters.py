@@ -47,9 +47,9 @@ def test_a_hidden_character_in_a_value_that_programs_read_is_refused(old, hidden
     text = MANIFEST.replace(old, f"{old[0]}{hidden}{old[1:]}", 1)
     problem = next(problem for problem in refusal(text).problems if character_name(hidden) in problem.message)
     assert (problem.line, problem.column) == (line, column)
-    told = str(refusal(text).as_dict())
-    assert "cReT/1" not in told
-    assert "KIAEXAMPLE" not in told
+    reported = str(refusal(text).as_dict())
+    assert "cReT/1" not in reported
+    assert "KIAEXAMPLE" not in reported
 
 
 def test_an_escape_sequence_is_told_at_its_value():

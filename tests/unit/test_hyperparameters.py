@@ -9,7 +9,7 @@ from manifest_samples import FFDL, MANIFEST, change, only_problem, problems, rea
 from pod_samples import SMALL, expanded
 
 from trainyard.cluster.environment import environment
-from trainyard.domain.hyperparameters import LONGEST_TEXT, MOST, as_text, fault_of_name
+from trainyard.domain.hyperparameters import MAX, MAX_TEXT_LENGTH, as_text, fault_of_name
 from trainyard.manifest.schema import schema_data
 
 _PATH = "model_definition.execution.hyperparameters"
@@ -79,11 +79,11 @@ def test_ordinary_names_are_taken(name):
 
 
 def test_too_many_and_too_long_ones_are_refused():
-    assert "over 100" in only_problem(_manifest(*(f"h{number}: 1" for number in range(MOST + 1)))).message
-    assert "over 1000" in only_problem(_manifest(f"note: {'x' * (LONGEST_TEXT + 1)}")).message
+    assert "over 100" in only_problem(_manifest(*(f"h{number}: 1" for number in range(MAX + 1)))).message
+    assert "over 1000" in only_problem(_manifest(f"note: {'x' * (MAX_TEXT_LENGTH + 1)}")).message
     for name in ("manifest", "ffdl"):
         schema = schema_data(name)["$defs"]["hyperparameters"]
-        assert (schema["maxProperties"], schema["additionalProperties"]["maxLength"]) == (MOST, LONGEST_TEXT)
+        assert (schema["maxProperties"], schema["additionalProperties"]["maxLength"]) == (MAX, MAX_TEXT_LENGTH)
 
 
 def test_a_value_that_looks_like_a_secret_is_warned_of_and_not_shown():

@@ -143,8 +143,8 @@ class TestRunning:
 
     def test_airflow_finds_auth_manager_executor_timetable_and_bundles(self, image):
         folder = str(image[1])
-        said = self.run(image, sys.executable, "-W", "ignore", "-c", _LOOK, TRAINYARD_PASSWORDS='{"admin":"x"}')
-        found = json.loads(said.splitlines()[-1])
+        stated = self.run(image, sys.executable, "-W", "ignore", "-c", _LOOK, TRAINYARD_PASSWORDS='{"admin":"x"}')
+        found = json.loads(stated.splitlines()[-1])
         assert found["package"] == f"{folder}/opt/trainyard/include/trainyard"
         assert found["local settings"] == f"{folder}/opt/trainyard/config/airflow_local_settings.py"
         assert found["auth manager"] == "AccountAuthManager"
@@ -156,9 +156,9 @@ class TestRunning:
         assert found["password left"] is False
 
     def test_the_environment_overrules_the_settings_of_the_image(self, image):
-        said = self.run(image, "env", AIRFLOW__CORE__PARALLELISM="32", AIRFLOW__CORE__EXECUTOR="CeleryExecutor")
-        assert {"AIRFLOW__CORE__PARALLELISM=32", "AIRFLOW__CORE__EXECUTOR=CeleryExecutor"} <= set(said.splitlines())
-        assert "AIRFLOW__CORE__LOAD_EXAMPLES=False" in said.splitlines()
+        stated = self.run(image, "env", AIRFLOW__CORE__PARALLELISM="32", AIRFLOW__CORE__EXECUTOR="CeleryExecutor")
+        assert {"AIRFLOW__CORE__PARALLELISM=32", "AIRFLOW__CORE__EXECUTOR=CeleryExecutor"} <= set(stated.splitlines())
+        assert "AIRFLOW__CORE__LOAD_EXAMPLES=False" in stated.splitlines()
 
     def test_passwords_are_written_for_the_auth_manager_alone(self, image):
         file = Path(image[0]["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])

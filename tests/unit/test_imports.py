@@ -127,7 +127,7 @@ def _submodule(package: str, name: str) -> str:
     return f"{package}.{name}" if path.is_dir() or path.with_suffix(".py").is_file() else package
 
 
-def _told(found: Iterator[Import]) -> list[str]:
+def _reported(found: Iterator[Import]) -> list[str]:
     return [str(one) for one in found]
 
 
@@ -145,7 +145,7 @@ def test_every_part_has_a_place_in_the_order():
 
 def test_imports_run_one_way():
     ours = (one for one in _imports() if one.target)
-    assert not _told(one for one in ours if _RANK[one.target] > _RANK[one.part])
+    assert not _reported(one for one in ours if _RANK[one.target] > _RANK[one.part])
 
 
 def test_the_parts_do_not_import_each_other_in_a_circle():
@@ -183,11 +183,13 @@ def test_within_the_stores_neither_an_adapter_nor_the_transfer_knows_another():
     ]
     apart = ((one, part, target) for one, part, target in pairs if part != target)
     assert {part for _, part, _ in pairs} <= rank.keys()
-    assert not _told(one for one, part, target in apart if rank[target] > rank[part] or rank[target] == rank[part] == 1)
+    assert not _reported(
+        one for one, part, target in apart if rank[target] > rank[part] or rank[target] == rank[part] == 1
+    )
 
 
 def test_only_the_edge_imports_airflow():
-    assert not _told(one for one in _imports() if one.within("airflow") and one.part not in _AIRFLOWS)
+    assert not _reported(one for one in _imports() if one.within("airflow") and one.part not in _AIRFLOWS)
 
 
 @pytest.mark.parametrize("library", _ADAPTERS)
@@ -203,15 +205,15 @@ def test_kubernetes_is_never_imported_with_a_module_but_for_the_operators_base_c
 
 def test_what_costs_a_second_is_imported_inside_functions():
     early = (one for one in _imports() if one.within(*_LATE) and not one.late)
-    assert not _told(one for one in early if one.package not in _LATE)
+    assert not _reported(one for one in early if one.package not in _LATE)
 
 
 def test_the_command_line_knows_the_service_only_through_http():
-    assert not _told(one for one in _imports() if one.part == "cli" and one.target in ("airflow", "api"))
+    assert not _reported(one for one in _imports() if one.part == "cli" and one.target in ("airflow", "api"))
 
 
 def test_the_command_line_imports_the_stack_only_when_it_is_asked_for():
-    assert not _told(one for one in _imports() if one.part == "cli" and one.target == "local" and not one.late)
+    assert not _reported(one for one in _imports() if one.part == "cli" and one.target == "local" and not one.late)
 
 
 def test_the_command_line_needs_nothing_that_its_package_does_not_declare():
@@ -219,7 +221,7 @@ def test_the_command_line_needs_nothing_that_its_package_does_not_declare():
     parts = {"cli", "client", "answers", "manifest", "domain", "settings", "errors", "quantity"}
     needed = (one for one in _imports() if one.part in parts)
     known = declared | set(sys.stdlib_module_names)
-    assert not _told(one for one in needed if one.module.split(".")[0] not in known)
+    assert not _reported(one for one in needed if one.module.split(".")[0] not in known)
 
 
 _BUILD = """

@@ -60,9 +60,9 @@ def test_an_empty_file_is_waited_for():
         (("m.yml", "sub/model.zip"), "neither the manifest nor the zip"),
     ],
 )
-def test_anything_else_is_a_fault_with_a_hint(names, said):
+def test_anything_else_is_a_fault_with_a_hint(names, stated):
     (fault,) = _drop(*names).faults
-    assert said in fault.message
+    assert stated in fault.message
     assert fault.hint.endswith(".")
 
 

@@ -47,8 +47,8 @@ def _left(age, remove=lambda: None, name="pod a"):
         "new",
     ],
 )
-def test_it_goes_once_its_run_is_over_or_unknown_for_longer_than_the_grace(age, owner, said):
-    assert orphan_reason(_left(age), owner, NOW, 300) == said
+def test_it_goes_once_its_run_is_over_or_unknown_for_longer_than_the_grace(age, owner, stated):
+    assert orphan_reason(_left(age), owner, NOW, 300) == stated
 
 
 def test_what_cannot_be_removed_is_told_and_stops_nothing_else():
@@ -84,8 +84,8 @@ class TestOwners:
     def test_each_run_is_told_as_airflow_has_it_and_what_is_registered_counts_as_going(self):
         going, over, new, other = map(RunKey.first_of, ("going", "over", "new", "other"))
         owners = Owners(_Runs({going: None, over: NOW}), lambda: {"new", "over"})
-        told = owners.of(ROOT, [new, over, other, going])
-        assert list(map(Owner.from_dict, told)) == [Owner(GOING), Owner(OVER, NOW), Owner(UNKNOWN), Owner(GOING)]
+        reported = owners.of(ROOT, [new, over, other, going])
+        assert list(map(Owner.from_dict, reported)) == [Owner(GOING), Owner(OVER, NOW), Owner(UNKNOWN), Owner(GOING)]
 
     def test_a_later_run_of_a_registered_training_that_airflow_has_not_is_unknown(self):
         owners = Owners(_Runs({RUN: None}), lambda: {MODEL_ID})
@@ -93,8 +93,8 @@ class TestOwners:
 
     def test_runs_of_two_trainings_with_one_id_are_told_apart(self):
         theirs = RunKey("training-Xz81mQ0aB", MODEL_ID)
-        told = Owners(_Runs({RUN: None, theirs: NOW}), set).of(ROOT, [theirs, RUN])
-        assert list(map(Owner.from_dict, told)) == [Owner(OVER, NOW), Owner(GOING)]
+        reported = Owners(_Runs({RUN: None, theirs: NOW}), set).of(ROOT, [theirs, RUN])
+        assert list(map(Owner.from_dict, reported)) == [Owner(OVER, NOW), Owner(GOING)]
 
     def test_a_database_without_any_run_tells_nothing(self):
         with pytest.raises(TrainyardError, match="no run of any training"):

@@ -116,7 +116,7 @@ def test_links_in_circles_end(run: Path) -> None:
 
 
 def test_links_that_multiply_come_to_an_end(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "_MOST_LINKED", 200)
+    monkeypatch.setattr(links, "_MAX_LINKED", 200)
     write(run, "result/0/file")
     for level in range(1, 40):
         link(run, f"result/{level}/left", f"../{level - 1}")

@@ -73,9 +73,9 @@ def test_up_refuses_before_anything_starts(stack: Stack, theirs: None) -> None:
 
 def test_down_says_that_trainings_there_go_on_and_how_to_hear_of_them(stack: Stack) -> None:
     ExternalCluster(stack.folder).remember(VARIABLE, runs=False)
-    said: list[str] = []
-    stack.down(said.append)
-    assert said == [
+    stated: list[str] = []
+    stack.down(stated.append)
+    assert stated == [
         f"trainings on the cluster of {VARIABLE} are not stopped",
         f"set {VARIABLE} to hear which pods run there",
     ]
@@ -83,6 +83,6 @@ def test_down_says_that_trainings_there_go_on_and_how_to_hear_of_them(stack: Sta
 
 def test_down_is_done_where_the_cluster_does_not_say(stack: Stack, theirs: None) -> None:
     ExternalCluster(stack.folder).remember(VARIABLE, runs=False)
-    said: list[str] = []
-    stack.down(said.append)
-    assert said[1].startswith("which pods run on the cluster is not known: ")
+    stated: list[str] = []
+    stack.down(stated.append)
+    assert stated[1].startswith("which pods run on the cluster is not known: ")

@@ -100,19 +100,19 @@ def test_a_stack_whose_port_another_program_took_meanwhile_moves_as_a_whole(
     stacks: Callable[[str], SmallStack], usual: dict[str, int], taken: str
 ) -> None:
     """The other parts were told the port, and run on: all of them have to hear of the new one."""
-    stack, said = stacks("one"), list[str]()
+    stack, stated = stacks("one"), list[str]()
     folder = _prepare(stack.folder, usual)
-    stack.up(said.append)
+    stack.up(stated.append)
     before = Records(folder).all_running()
     os.kill(before[parts.SUPERVISOR].pid, 9)
     os.kill(before[taken].pid, 9)
     assert processes.alive(before["scheduler"].pid, before["scheduler"].started)
     assert wait_for(lambda: free_port(usual[taken]), 10)
     with socket.create_server(("127.0.0.1", usual[taken])):
-        stack.up(said.append)
+        stack.up(stated.append)
         ports = _own(folder)
     assert ports[taken] != usual[taken]
-    assert any("is taken by another program; the stack takes other ports" in line for line in said)
+    assert any("is taken by another program; the stack takes other ports" in line for line in stated)
     assert not before["scheduler"].alive
 
 

@@ -39,13 +39,13 @@ def _pid(folder: Path) -> int:
 
 
 def test_a_part_that_runs_is_left_alone(starter: Starter, folder: Path) -> None:
-    said: list[str] = []
+    stated: list[str] = []
     part = Part("server", SLEEPS, lambda _: True, address="here")
-    starter.ensure(part, said.append)
+    starter.ensure(part, stated.append)
     first = _pid(folder)
-    starter.ensure(part, said.append)
+    starter.ensure(part, stated.append)
     assert _pid(folder) == first
-    assert said == ["server ready here", "server is up here"]
+    assert stated == ["server ready here", "server is up here"]
 
 
 def test_a_part_that_dies_while_it_is_waited_for_is_started_again(starter: Starter, folder: Path) -> None:
@@ -58,10 +58,10 @@ def test_a_part_that_dies_while_it_is_waited_for_is_started_again(starter: Start
             os.kill(first, 9)
         return _pid(folder) != first
 
-    said: list[str] = []
-    starter.ensure(Part("server", SLEEPS, ready), said.append)
+    stated: list[str] = []
+    starter.ensure(Part("server", SLEEPS, ready), stated.append)
     assert _pid(folder) != first
-    assert said == ["server ready"]
+    assert stated == ["server ready"]
 
 
 def test_a_part_that_hangs_is_not_started_a_second_time(starter: Starter, folder: Path) -> None:

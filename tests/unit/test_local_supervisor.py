@@ -61,13 +61,13 @@ def starter(small: SmallStack) -> Iterator[Starter]:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def stated() -> list[str]:
     return []
 
 
 @pytest.fixture
-def supervisor(small: SmallStack, said: list[str]) -> Iterator[Supervisor]:
-    supervisor = Supervisor(small, said.append)
+def supervisor(small: SmallStack, stated: list[str]) -> Iterator[Supervisor]:
+    supervisor = Supervisor(small, stated.append)
     yield supervisor
     processes.end(processes.of_stack(small.folder, {}), 5)
     supervisor.stop()
@@ -92,23 +92,23 @@ def test_a_part_that_ended_is_started_again(small: SmallStack, starter: Starter,
 
 
 def test_of_a_part_that_it_started_itself_it_knows_how_it_ended(
-    small: SmallStack, starter: Starter, supervisor: Supervisor, said: list[str]
+    small: SmallStack, starter: Starter, supervisor: Supervisor, stated: list[str]
 ) -> None:
     starter.ensure(small.add("server", "sleep", "60"), print)
     small.add("server", "sh", "-c", "exit 3")
     _kill(small, "server")
     records = Records(small.folder)
     assert wait_for(lambda: supervisor.look() or records.restarts("server").exit_code == 3, 10)
-    assert any(line.endswith("server ended with 3") for line in said)
+    assert any(line.endswith("server ended with 3") for line in stated)
 
 
 def test_parts_that_run_and_parts_that_were_stopped_are_left_alone(
-    small: SmallStack, starter: Starter, supervisor: Supervisor, said: list[str]
+    small: SmallStack, starter: Starter, supervisor: Supervisor, stated: list[str]
 ) -> None:
     starter.ensure(small.add("server", "sleep", "60"), print)
     small.add("stopped", "sleep", "60")
     supervisor.look()
-    assert said == []
+    assert stated == []
     assert list(Records(small.folder).all_running()) == ["server"]
 
 

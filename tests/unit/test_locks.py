@@ -60,18 +60,18 @@ class TestEitherKind:
             assert free
 
     def test_who_waits_is_told_once_and_goes_on_when_it_is_free(self, path: Path) -> None:
-        told: list[str] = []
+        reported: list[str] = []
 
         def wait() -> None:
-            with locked(path, lambda: told.append("waits")):
-                told.append("holds")
+            with locked(path, lambda: reported.append("waits")):
+                reported.append("holds")
 
         with ThreadPoolExecutor(1) as pool:
-            with locked(path, lambda: told.append("never")):
+            with locked(path, lambda: reported.append("never")):
                 waiter = pool.submit(wait)
-                wait_for(lambda: told == ["waits"])
+                wait_for(lambda: reported == ["waits"])
             waiter.result(20)
-        assert told == ["waits", "holds"]
+        assert reported == ["waits", "holds"]
 
     def test_many_at_once_come_one_after_another(self, path: Path, tmp_path: Path) -> None:
         count = tmp_path / "count"
@@ -94,21 +94,21 @@ class TestEitherKind:
 
 def test_a_holder_that_is_killed_frees_the_lock(path: Path, kind: str) -> None:
     program = _HOLDER.format(path=str(path), lease=kind == "lease", seconds=QUICK)
-    told: list[str] = []
+    reported: list[str] = []
 
     def wait() -> None:
-        with locked(path, lambda: told.append("waits")):
-            told.append("holds")
+        with locked(path, lambda: reported.append("waits")):
+            reported.append("holds")
 
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         with ThreadPoolExecutor(1) as pool:
             waiter = pool.submit(wait)
-            wait_for(lambda: told == ["waits"])
+            wait_for(lambda: reported == ["waits"])
             holder.kill()
             waiter.result(20)
-    assert told == ["waits", "holds"]
+    assert reported == ["waits", "holds"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])

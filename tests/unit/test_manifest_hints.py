@@ -127,8 +127,8 @@ def test_no_hint_quotes_a_value_that_may_be_a_secret():
     for new in ("aws_secret_access_key:sEcReT/1\n", f"{secret}      extra: 1\n",
                 "aws_secret_access_key:\n    sEcReT/1\n",
                 f"aws_secret_access_key:{NBSP}sEcReT/1\n", f"aws_secret_access_key{ZWSP}: sEcReT/1\n"):  # fmt: skip
-        told = str(refusal(MANIFEST.replace(secret, new, 1)).as_dict())
-        assert not re.search("sEcReT", told), told
+        reported = str(refusal(MANIFEST.replace(secret, new, 1)).as_dict())
+        assert not re.search("sEcReT", reported), reported
 
 
 def test_every_hidden_line_of_a_text_is_told_once():

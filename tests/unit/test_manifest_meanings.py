@@ -239,8 +239,8 @@ class TestStores:
     def test_words_of_a_template_are_no_values(self, endpoint, key, secret):
         text = MANIFEST.replace("https://s3.example.com", f"'{endpoint}'", 1)
         text = text.replace("AKIAEXAMPLE", f"'{key}'", 1).replace("sEcReT/1", f"'{secret}'", 1)
-        told = [problem.message.partition(" ")[2] for problem in refusal(text).problems]
-        assert told == ["is not filled in."] * 3
+        reported = [problem.message.partition(" ")[2] for problem in refusal(text).problems]
+        assert reported == ["is not filled in."] * 3
 
     @pytest.mark.parametrize(
         "host", ["my_store.example.com", "a..b", "-a.example.com", "a-.example.com", "a" * 64 + ".com", "_"]
@@ -338,23 +338,23 @@ class TestOneRound:
         rules = Rules(limits(), ArchiveRules(), 2**20)
         account = Account("one", 1, ("*",), 1)
 
-        def told(text):
+        def reported(text):
             with pytest.raises(TrainyardError) as caught:
                 check_submission([("a.yml", text.encode())], path, account, rules, lambda *_: None)
             return [problem.message for problem in caught.value.problems]
 
-        assert told(text) == [
+        assert reported(text) == [
             "there is no framework tensorfow.",
             "tensorflow has no version 9.9.",
             "there is no size smal.",
             "this is not the name of an S3 bucket.",
             "the command runs convolutional_network.py, which is not in the zip.",
         ]
-        assert told(change(with_framework("tensorfow", "1.5"), SIZE, "    resource: large"))[1:] == [
+        assert reported(change(with_framework("tensorfow", "1.5"), SIZE, "    resource: large"))[1:] == [
             "4 GPUs are asked for and account one owns 1.",
             "the command runs convolutional_network.py, which is not in the zip.",
         ]
-        assert told(change(with_framework("custom", "me/mine:1"), "mnist-data", "a..b"))[:2] == [
+        assert reported(change(with_framework("custom", "me/mine:1"), "mnist-data", "a..b"))[:2] == [
             "this is not the name of an S3 bucket.",
             "account one may not bring its own image.",
         ]

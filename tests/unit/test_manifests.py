@@ -162,9 +162,9 @@ class TestRights:
 
     def test_the_docs_tell_what_each_role_may(self):
         text = (PROJECT / "docs" / "deploy-kubernetes.md").read_text("utf-8")
-        told = dict(re.findall(r"^\| `(trainyard-[a-z-]+)` \| [^|]+ \| ([a-z, ]+) pods \|$", text, re.MULTILINE))
+        reported = dict(re.findall(r"^\| `(trainyard-[a-z-]+)` \| [^|]+ \| ([a-z, ]+) pods \|$", text, re.MULTILINE))
         roles = of_kind(built("kubernetes"), "Role")
-        assert {name: verbs.split(", ") for name, verbs in told.items()} == {
+        assert {name: verbs.split(", ") for name, verbs in reported.items()} == {
             one["metadata"]["name"]: one["rules"][0]["verbs"] for one in roles
         }
 
@@ -297,5 +297,5 @@ def test_without_a_prefix_pods_have_no_class():
 
 def test_a_pod_that_is_no_accounts_gets_no_gpu():
     quotas = of_kind(tuple(quota_objects([], "trainyard-", "trainings")), "ResourceQuota")
-    (nobodys,) = [one for one in quotas if counted(one, training_pod(SMALL))]
-    assert nobodys["spec"]["hard"] == {"requests.nvidia.com/gpu": "0"}
+    (orphaned,) = [one for one in quotas if counted(one, training_pod(SMALL))]
+    assert orphaned["spec"]["hard"] == {"requests.nvidia.com/gpu": "0"}

@@ -90,8 +90,8 @@ def test_an_outcome_that_an_earlier_version_wrote_keeps_its_hint():
 
 def test_a_long_reason_is_cut():
     outcome = Outcome.of(TrainyardError("C103", "m" * 10**6, "c" * 10**6))
-    told = outcome.as_dict()
-    assert (len(told["message"]), len(told["hint"])) == (MAX_TEXT, MAX_TEXT)
+    reported = outcome.as_dict()
+    assert (len(reported["message"]), len(reported["hint"])) == (MAX_TEXT, MAX_TEXT)
 
 
 def test_an_error_becomes_an_outcome_with_its_problems_in_the_message():

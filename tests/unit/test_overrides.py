@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from samples import LIMITS, SPEC, training
 
 from trainyard.core.catalogue import Training
-from trainyard.domain.overrides import LONGEST_COMMAND, overridden, overrides
+from trainyard.domain.overrides import MAX_COMMAND_LENGTH, overridden, overrides
 from trainyard.domain.plan import make_plan, sizes_for
 from trainyard.domain.training import Resources
 from trainyard.errors import TrainyardError
@@ -148,4 +148,4 @@ def test_a_record_from_before_there_were_hyperparameters_still_runs():
 @pytest.mark.parametrize("schema", ["manifest", "ffdl"])
 def test_a_command_may_be_as_long_in_the_form_as_in_a_manifest(schema):
     part = schema_data(schema)["$defs"]["execution" if schema == "manifest" else "framework"]
-    assert part["properties"]["command"]["maxLength"] == LONGEST_COMMAND
+    assert part["properties"]["command"]["maxLength"] == MAX_COMMAND_LENGTH

@@ -49,7 +49,7 @@ def loose(pod: dict[str, Any], run: PodRun) -> list[str]:
         *([] if container["resources"]["limits"].keys() >= _BOUNDED else ["no bound"]),
         *([] if _variables(container).get("LEARNER_LOG_BYTES") == str(run.log_bytes) else ["the log has no bound"]),
         *([] if spec["activeDeadlineSeconds"] == run.plan.deadline_seconds else ["no end"]),
-        *_told(container, run),
+        *_reported(container, run),
     ]
 
 
@@ -75,7 +75,7 @@ def _variables(container: dict[str, Any]) -> dict[str, str]:
     return {variable["name"]: variable.get("value", "") for variable in container["env"]}
 
 
-def _told(container: dict[str, Any], run: PodRun) -> list[str]:
+def _reported(container: dict[str, Any], run: PodRun) -> list[str]:
     """Tell of an environment that is more than what docs/pod.md says: no address and no credential is in that."""
     more = _variables(container).keys() - run.spec.hyperparameters.keys() - _documented()
     taken = [variable["name"] for variable in container["env"] if "valueFrom" in variable]

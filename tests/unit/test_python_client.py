@@ -85,10 +85,10 @@ class TestTraining:
     def test_a_folder_is_zipped_and_handed_in_with_what_is_set(self, client, front_door, program, home):
         (home / "job.yml").write_text("name: x")
         run = client.train(program, "job.yml", account="vision", experiment="rates", set={"lr": 0.1, "nesterov": True})
-        (told,) = front_door.submissions
+        (reported,) = front_door.submissions
         assert run.id in front_door.runs
-        assert (told["account"], told["experiment"]) == (b"vision", b"rates")
-        assert told["sets"] == ['lr="0.1"', 'nesterov="true"']
+        assert (reported["account"], reported["experiment"]) == (b"vision", b"rates")
+        assert reported["sets"] == ['lr="0.1"', 'nesterov="true"']
 
     def test_a_dictionary_is_a_manifest_too(self, client, front_door, program):
         client.train(program, {"name": "x"})

@@ -122,8 +122,8 @@ class TestReading:
 class TestRefusals:
     def test_all_faults_are_told_at_once_each_with_its_place(self):
         found = problems(with_schedule('cron: "* * * *"', "timezone: Berlin", "overlap: queue", "untill: 2087-01-31"))
-        told = {path: (one.line, one.column, one.seen, one.code) for path, one in found.items()}
-        assert told == {
+        reported = {path: (one.line, one.column, one.seen, one.code) for path, one in found.items()}
+        assert reported == {
             "schedule.cron": (LINE + 1, 9, "* * * *", "C101"),
             "schedule.timezone": (LINE + 2, 13, "Berlin", "C101"),
             "schedule.overlap": (LINE + 3, 12, "queue", "C101"),

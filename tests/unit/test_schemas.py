@@ -54,11 +54,11 @@ def test_every_rule_that_a_submitter_can_break_has_its_sentence(name):
     for schema in subschemas(schema_data(name)):
         rules = RULES & schema.keys()
         # A property of one of these names is a schema, not a rule.
-        told = schema.get("x-refusal", {})
+        reported = schema.get("x-refusal", {})
         for rule in rules:
             if not isinstance(schema[rule], dict) or rule == "not":
-                assert told.get(rule, {}).get("message"), (rule, schema)
-                assert told[rule].get("hint")
+                assert reported.get(rule, {}).get("message"), (rule, schema)
+                assert reported[rule].get("hint")
 
 
 @pytest.mark.parametrize("name", ["manifest", "ffdl"])

@@ -231,9 +231,9 @@ class TestAccounts:
     def test_an_account_of_others_and_one_that_does_not_exist_are_refused_alike(self):
         with pytest.raises(TrainyardError) as others:
             account_for(ADA, "speech", LIMITS)
-        with pytest.raises(TrainyardError) as nobodys:
+        with pytest.raises(TrainyardError) as orphaned:
             account_for(ADA, "nobody", LIMITS)
-        assert others.value.message.replace("speech", "nobody") == nobodys.value.message
+        assert others.value.message.replace("speech", "nobody") == orphaned.value.message
 
     def test_who_is_a_member_of_no_account_cannot_submit(self, world, packed):
         assert _refused(world, packed(), caller=MALLORY).code.code == "C106"
@@ -281,10 +281,10 @@ class TestLooking:
     def test_a_run_of_others_and_one_that_does_not_exist_are_refused_alike(self, world, going):
         with pytest.raises(TrainyardError) as others:
             world.service.run(MODEL_ID, ADA)
-        with pytest.raises(TrainyardError) as nobodys:
+        with pytest.raises(TrainyardError) as orphaned:
             world.service.run("training-000000000", ADA)
-        assert others.value.message.replace(MODEL_ID, "training-000000000") == nobodys.value.message
-        assert others.value.hint == nobodys.value.hint
+        assert others.value.message.replace(MODEL_ID, "training-000000000") == orphaned.value.message
+        assert others.value.hint == orphaned.value.hint
 
     def test_an_admin_sees_every_run(self, world, going):
         assert world.service.runs(ROOT, 10, 0) == ([going], 1)

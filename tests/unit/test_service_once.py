@@ -29,14 +29,14 @@ _ADA, _ROOT = Caller("ada"), Caller("root", admin=True)
 class _Mortal:
     """Passes everything on; its deeds are the steps that a process can die between."""
 
-    def __init__(self, inner, fate, deeds):
-        self._inner, self._fate, self._deeds = inner, fate, deeds
+    def __init__(self, inner, fate, actions):
+        self._inner, self._fate, self._actions = inner, fate, actions
 
     def __getattr__(self, name):
         found = getattr(self._inner, name)
-        if name not in self._deeds:
+        if name not in self._actions:
             return found
-        return lambda *arguments: self._fate.deed(lambda: found(*arguments))
+        return lambda *arguments: self._fate.action(lambda: found(*arguments))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def world(tmp_path):
             limits=lambda: LIMITS,
             settings=read_settings({}),
             clock=lambda: 1_700_000_000.0,
-            sync_pools=lambda limits: fate.deed(lambda: None),
+            sync_pools=lambda limits: fate.action(lambda: None),
             forget_files=lambda run: None,
             results_of=lambda training: None,
             pod_waits=lambda run: "",

@@ -41,7 +41,7 @@ class Bench:
         self.results = MemoryStore()
         self.spec = SPEC
         self.zip_path = folder / "model.zip"
-        self.told: list[str] = []
+        self.reported: list[str] = []
         with zipfile.ZipFile(self.zip_path, "w") as archive:
             archive.writestr("train.py", "print('hello')")
             program = zipfile.ZipInfo("bin/run.sh")
@@ -58,7 +58,7 @@ class Bench:
 
     def stage(self, key: RunKey = RUN) -> Staged:
         rules = ArchiveRules.of(read_settings({}))
-        args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.told.append)
+        args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.reported.append)
         return stage(key, self.spec, "vision", *args)
 
     def train(self, **files: str) -> None:
@@ -70,7 +70,7 @@ class Bench:
             path.write_text(text)
 
     def upload(self, outcome: Outcome | None = None) -> Any:
-        args = (self.results, self.workspace, self.zip_path, outcome or Outcome(), 2, self.told.append, 0.0)
+        args = (self.results, self.workspace, self.zip_path, outcome or Outcome(), 2, self.reported.append, 0.0)
         return upload(RUN, self.spec, "vision", *args)
 
     def stored(self) -> dict[str, str]:
@@ -115,7 +115,7 @@ class TestStage:
         staged = bench.stage()
         dataset = bench.workspace.root / staged.dataset_subpath
         assert ((dataset / "labels").read_bytes(), (dataset / "train/a.csv").read_bytes()) == (b"uvw", b"3,4")
-        assert any("has changed since it was listed: it is listed again" in line for line in bench.told)
+        assert any("has changed since it was listed: it is listed again" in line for line in bench.reported)
 
     def test_a_bucket_that_never_holds_still_is_given_up(self, bench: Bench) -> None:
         def replaced(key: str) -> None:
@@ -498,10 +498,10 @@ class TestCleanup:
     @pytest.mark.parametrize("run_id", ["../datasets", "..", ".", "a/b", "", "manual__2026", f"{MODEL_ID}\n"])
     def test_a_run_id_that_the_service_did_not_make_is_refused(self, bench: Bench, run_id: str) -> None:
         bench.stage()
-        for deed in (cleanup, forget):
+        for action in (cleanup, forget):
             for key in (RunKey(MODEL_ID, run_id), RunKey(run_id, MODEL_ID)):
                 with pytest.raises(TrainyardError) as refusal:
-                    deed(key, bench.workspace)
+                    action(key, bench.workspace)
                 assert refusal.value.code.code == "C110"
         assert bench.run.model.exists()
 

@@ -47,12 +47,12 @@ def refused(*args: object) -> TrainyardError:
     return caught.value
 
 
-def forbid(store: MemoryStore, why: Why, *deeds: str) -> MemoryStore:
+def forbid(store: MemoryStore, why: Why, *actions: str) -> MemoryStore:
     def refuse(*_: object, **__: object) -> None:
-        raise refusal(why, store.place, deeds[0])
+        raise refusal(why, store.place, actions[0])
 
-    for deed in deeds:
-        setattr(store, deed, refuse)
+    for action in actions:
+        setattr(store, action, refuse)
     return store
 
 

@@ -44,8 +44,8 @@ def test_a_manifest_names_path_digest_and_size_of_each_segment() -> None:
 
 def test_a_manifest_tells_ranges_nested_objects_and_inline_bytes() -> None:
     row = {"name": "/c/a/b", "bytes": 100, "hash": "h" * 32}
-    told = [row, {**row, "range": "10-19"}, {**row, "sub_slo": True}, {"data": "aGVsbG8="}]
-    assert read_manifest(json.dumps(told)) == [
+    reported = [row, {**row, "range": "10-19"}, {**row, "sub_slo": True}, {"data": "aGVsbG8="}]
+    assert read_manifest(json.dumps(reported)) == [
         Segment("c", "a/b", 100, "h" * 32),
         Segment("c", "a/b", 10),
         Segment("c", "a/b", 100, nested=True),

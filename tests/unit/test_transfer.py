@@ -185,11 +185,11 @@ class TestDownload:
         assert store.got == []
 
     def test_progress_is_reported_a_few_times(self, store: MemoryStore, target: Path) -> None:
-        told: list[str] = []
-        download(store, list(store.list()), target, 4, told.append)
-        assert told[0] == "downloading 41 files, 200000 bytes, bucket memory at http://nowhere"
-        assert re.fullmatch(r"downloading: 100 %, \d+ files, 200000 bytes, [0-9.]+ MB/s", told[-1])
-        assert len(told) <= 11
+        reported: list[str] = []
+        download(store, list(store.list()), target, 4, reported.append)
+        assert reported[0] == "downloading 41 files, 200000 bytes, bucket memory at http://nowhere"
+        assert re.fullmatch(r"downloading: 100 %, \d+ files, 200000 bytes, [0-9.]+ MB/s", reported[-1])
+        assert len(reported) <= 11
 
 
 class TestUpload:

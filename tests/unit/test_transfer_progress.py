@@ -23,7 +23,7 @@ from trainyard.stores.moving.sending import Memory
 from trainyard.stores.moving.values import Terms, TransferState
 from trainyard.stores.transfer import download
 from trainyard.workspace.layout import RunFolder
-from trainyard.workspace.transfers import told, transfer_of
+from trainyard.workspace.transfers import reported, transfer_of
 
 
 def quiet(text: str) -> None:
@@ -138,7 +138,7 @@ class TestThreads:
         monkeypatch.setattr(parallel, "LEAVING_SECONDS", 0.05)
         hang, hanging = threading.Event(), threading.Event()
 
-        def deed(item: int, stop: threading.Event) -> None:
+        def action(item: int, stop: threading.Event) -> None:
             if item == 0:
                 hanging.set()
                 hang.wait(30)
@@ -147,7 +147,7 @@ class TestThreads:
 
         try:
             with pytest.raises(ValueError, match="the failure"):
-                in_parallel(range(2), deed, 2)
+                in_parallel(range(2), action, 2)
         finally:
             hang.set()
 
@@ -216,7 +216,7 @@ class TestMemory:
 class TestTransferOfARun:
     def test_it_is_told_while_it_goes_on(self, tmp_path: Path) -> None:
         run = RunFolder(tmp_path / "run")
-        with told(run, Terms(reserve=7)) as terms:
+        with reported(run, Terms(reserve=7)) as terms:
             assert terms.reserve == 7
             assert transfer_of(run) is None
             progress = Progress("downloading", "here", quiet, terms)

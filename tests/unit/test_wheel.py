@@ -61,10 +61,10 @@ def test_it_works_in_an_environment_of_its_own(wheel, tmp_path):
     (tmp_path / "job.yml").write_text(text.replace("<username>", "me").replace("<password>", "key"))
     version = _run(command, "--version", folder=tmp_path)
     checked = _run(command, "validate", "job.yml", "model.zip", folder=tmp_path)
-    said = _run(python, "-c", "from trainyard import Client, Run, TrainyardError; print(Client)", folder=tmp_path)
+    stated = _run(python, "-c", "from trainyard import Client, Run, TrainyardError; print(Client)", folder=tmp_path)
     assert version == f"trainyard {wheel.name.split('-')[1]}\n"
     assert "Validate successful" in checked
-    assert said == "<class 'trainyard.client.client.Client'>\n"
+    assert stated == "<class 'trainyard.client.client.Client'>\n"
     found = "import importlib.util as u; print([u.find_spec(name) for name in ('airflow', 'fastapi', 'kubernetes')])"
     assert _run(python, "-c", found, folder=tmp_path) == "[None, None, None]\n"
 

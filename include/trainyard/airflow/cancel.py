@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
-from trainyard.airflow.outcomes import said
+from trainyard.airflow.outcomes import xcom_of
 from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
 
@@ -35,7 +35,7 @@ def spare_mark(clear_number: int) -> str:
 
 def who_canceled(context: Mapping[str, Any]) -> str | None:
     """Return who canceled the run, None where nobody did."""
-    who = said(context, "validate", CANCELED)
+    who = xcom_of(context, "validate", CANCELED)
     return str(who) if who else None
 
 
@@ -55,7 +55,7 @@ def check_not_canceled(context: Mapping[str, Any]) -> None:
 
 
 def _who_canceled_before(context: Mapping[str, Any]) -> str | None:
-    who = said(context, "train", spare_mark(context["dag_run"].clear_number))
+    who = xcom_of(context, "train", spare_mark(context["dag_run"].clear_number))
     if who:
         context["ti"].xcom_push(key=CANCELED, value=who)
     return str(who) if who else None
@@ -115,8 +115,8 @@ def _is_canceled(session: Session, run: Any) -> bool:
     from airflow.models.xcom import XComModel
     from sqlalchemy import select
 
-    said = select(XComModel.key).where(XComModel.dag_run_id == run.id, XComModel.key == CANCELED)
-    return session.scalar(said) is not None
+    stated = select(XComModel.key).where(XComModel.dag_run_id == run.id, XComModel.key == CANCELED)
+    return session.scalar(stated) is not None
 
 
 def _mark(session: Session, run: Any, caller: str) -> None:

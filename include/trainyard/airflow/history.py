@@ -222,9 +222,9 @@ def _unsuccessful(steps: Mapping[str, str], ends: Mapping[str, Any]) -> Outcome:
     failed = next((step for step in STEPS if steps.get(step) == "failed"), None)
     if failed is None:
         return Outcome("S500", "the run was marked failed in Airflow", "Submit it again to train.")
-    said = Outcome.from_dict(ends.get(failed))
-    if said.code:
-        return said
+    outcome = Outcome.from_dict(ends.get(failed))
+    if outcome.code:
+        return outcome
     return Outcome("S500", f"the {failed} step ended without a reason", "Look at its log in Airflow.")
 
 
@@ -265,10 +265,10 @@ def _taken_apart(lines: Iterable[Any], wanted: set[str]) -> tuple[set[str], dict
 
 def _canceled() -> Any:
     """Ask for the runs that were canceled, as `outcome_of` tells it: not those whose program had succeeded already."""
-    task, said = TaskInstance, XComModel
+    task, xcom = TaskInstance, XComModel
     # By the columns that have an index.
-    train = and_(task.dag_id == said.dag_id, task.run_id == said.run_id, task.task_id == "train")
-    return select(said.dag_run_id).where(said.key == CANCELED, ~exists().where(train, task.state == "success"))
+    train = and_(task.dag_id == xcom.dag_id, task.run_id == xcom.run_id, task.task_id == "train")
+    return select(xcom.dag_run_id).where(xcom.key == CANCELED, ~exists().where(train, task.state == "success"))
 
 
 def _ended_as(run_state: str, canceled: bool) -> State:
@@ -296,10 +296,10 @@ def _steps(session: Session, runs: Sequence[DagRun]) -> dict[RunKey, dict[str, s
 
 def _outcomes(session: Session, runs: Sequence[DagRun]) -> dict[RunKey, dict[str, Any]]:
     """Return run -> step -> outcome as data; under other keys what else the steps left there."""
-    said = XComModel
+    xcom = XComModel
     # As mere lines: as an object each of them would bring its DAG run along.
-    columns = (said.dag_id, said.run_id, said.task_id, said.key, said.value)
-    those = (said.dag_run_id.in_([run.id for run in runs]), said.key.in_((KEY, CANCELED, USED, LEFT_OUT)))
+    columns = (xcom.dag_id, xcom.run_id, xcom.task_id, xcom.key, xcom.value)
+    those = (xcom.dag_run_id.in_([run.id for run in runs]), xcom.key.in_((KEY, CANCELED, USED, LEFT_OUT)))
     found: dict[RunKey, dict[str, Any]] = defaultdict(dict)
     for row in session.execute(select(*columns).where(*those)):
         found[_key(row)][row.task_id if row.key == KEY else row.key] = value_of(row)

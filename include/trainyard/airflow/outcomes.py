@@ -50,7 +50,7 @@ def sentence(outcome: Outcome) -> str:
     return f"{outcome.code}: {outcome.message}. {outcome.hint}"
 
 
-def said(context: Mapping[str, Any], step: str, key: str) -> Any:
+def xcom_of(context: Mapping[str, Any], step: str, key: str) -> Any:
     """Return what a step left under a key, None where there is nothing."""
     value = context["ti"].xcom_pull(task_ids=step, key=key)
     # What a worker leaves comes back as it was, what triggerer and api-server leave as JSON text.
@@ -72,6 +72,6 @@ def value_of(row: Any) -> Any:
 
 def outcome_so_far(context: Mapping[str, Any], steps: list[str]) -> Outcome | None:
     """Return the first failure among steps that have run, else the last success."""
-    found = [said(context, step, KEY) for step in steps]
+    found = [xcom_of(context, step, KEY) for step in steps]
     outcomes = [Outcome.from_dict(data) for data in found if data]
     return next((outcome for outcome in outcomes if outcome.code), outcomes[-1] if outcomes else None)

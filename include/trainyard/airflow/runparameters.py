@@ -8,10 +8,10 @@ from typing import Any
 from airflow.sdk import Param
 
 from trainyard.core.catalogue import Training
-from trainyard.domain.hyperparameters import COMMAND, LONGEST_TEXT, SIZE, Value
+from trainyard.domain.hyperparameters import COMMAND, MAX_TEXT_LENGTH, SIZE, Value
 from trainyard.domain.limits import Size
 from trainyard.domain.names import is_model_id
-from trainyard.domain.overrides import LONGEST_COMMAND
+from trainyard.domain.overrides import MAX_COMMAND_LENGTH
 from trainyard.domain.plan import amounts
 from trainyard.quantity import cpu_text, memory_text
 
@@ -63,13 +63,13 @@ def _size(training: Training) -> Param:
         description="How much machine; GPUs count against the account's quota.",
         type=["null", "string"] if own is None else "string",
         enum=names,
-        values_display={name: _told(size) for name, size in training.sizes.items()}
+        values_display={name: _reported(size) for name, size in training.sizes.items()}
         | ({} if own else {"null": "as in the manifest"}),
         **pools,
     )
 
 
-def _told(size: Size) -> str:
+def _reported(size: Size) -> str:
     return f"{size.name}: {size.gpus} GPU, {cpu_text(size.cpu_millis)} CPU, {memory_text(size.memory)}"
 
 
@@ -81,14 +81,14 @@ def _command(own: str) -> Param:
         type="string",
         format="multiline",
         pattern=r"\S",
-        maxLength=LONGEST_COMMAND,
+        maxLength=MAX_COMMAND_LENGTH,
     )
 
 
 def _hyperparameter(name: str, own: Value) -> Param:
     kind = _TYPES[type(own)]
     limits: dict[str, Any] = {
-        "string": {"maxLength": LONGEST_TEXT},
+        "string": {"maxLength": MAX_TEXT_LENGTH},
         "number": {"minimum": -_LARGEST, "maximum": _LARGEST},
     }
     return Param(

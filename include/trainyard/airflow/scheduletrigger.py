@@ -27,7 +27,7 @@ class ScheduleTrigger(BaseEventTrigger):
         super().__init__()
         self.catalogue = catalogue
         self.poll_seconds = poll_seconds
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
         self._trouble = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -52,9 +52,9 @@ class ScheduleTrigger(BaseEventTrigger):
         """Return what is due and was not told just now."""
         now = time.time()
         due = [entry.training_id for entry in schedules.all() if entry.is_due(now)]
-        self._told = {known: told for known, told in self._told.items() if known in due}
-        fresh = [each for each in due if now - self._told.get(each, 0.0) >= _AGAIN_SECONDS]
-        self._told.update(dict.fromkeys(fresh, now))
+        self._reported = {known: reported for known, reported in self._reported.items() if known in due}
+        fresh = [each for each in due if now - self._reported.get(each, 0.0) >= _AGAIN_SECONDS]
+        self._reported.update(dict.fromkeys(fresh, now))
         return fresh
 
     def _tell(self, error: Exception) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from trainyard.airflow.app import App, current_app
 from trainyard.airflow.cancel import canceled_by, check_not_canceled, who_canceled
-from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, end_with, outcome_of_step, outcome_so_far, said
+from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, end_with, outcome_of_step, outcome_so_far, xcom_of
 from trainyard.airflow.runkeys import run_of
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
@@ -162,7 +162,7 @@ def _push_used(context: Any, run: RunKey, training: Training, workspace: Workspa
     from trainyard.workspace.layout import started_at
 
     started, now = started_at(workspace.run(run)), time.time()
-    if started is None or said(context, "train", KEY) is not None:
+    if started is None or xcom_of(context, "train", KEY) is not None:
         return
     gpus = training.of_run(context["dag_run"].conf).plan.gpus
     used = Outcome(gpu_seconds=gpus * (now - started), started_at=started, finished_at=now)

@@ -39,7 +39,7 @@ class AirflowUsage:
             rows = session.execute(_train_steps(datetime.fromtimestamp(since, UTC))).all()
             known = set(session.scalars(select(DagRun.dag_id).where(DagRun.dag_id.like("training-%")).distinct()))
         # What the train step says of itself counts, else what upload says of it: both where it was cleared in between.
-        ends = {(row.dag_id, row.run_id): row for row in sorted(rows, key=lambda row: row.said_by == "train")}
+        ends = {(row.dag_id, row.run_id): row for row in sorted(rows, key=lambda row: row.reported_by == "train")}
         found = [self._share(row, training) for row in ends.values() if (training := self._catalogue.get(row.dag_id))]
         return found + [
             _not_begun(each) for each in map(self._catalogue.get, self._catalogue.unbegun() - known) if each
@@ -70,18 +70,18 @@ class AirflowUsage:
 
 def _train_steps(since: datetime) -> Any:
     """Ask for the train step and its outcome of every run that is going or has ended since."""
-    task, said = TaskInstance, XComModel
+    task, xcom = TaskInstance, XComModel
     train = and_(task.dag_id == DagRun.dag_id, task.run_id == DagRun.run_id, task.task_id == "train")
-    ended = or_(and_(said.task_id == "train", said.key == KEY), and_(said.task_id == "upload", said.key == USED))
-    outcome = and_(said.dag_id == DagRun.dag_id, said.run_id == DagRun.run_id, ended)
+    ended = or_(and_(xcom.task_id == "train", xcom.key == KEY), and_(xcom.task_id == "upload", xcom.key == USED))
+    outcome = and_(xcom.dag_id == DagRun.dag_id, xcom.run_id == DagRun.run_id, ended)
     columns = (DagRun.dag_id, DagRun.run_id, DagRun.state.label("run_state"))
     times = (DagRun.queued_at, DagRun.start_date, DagRun.run_after, DagRun.end_date)
-    own = (task.state, task.pool, task.pool_slots, said.value, said.task_id.label("said_by"))
+    own = (task.state, task.pool, task.pool_slots, xcom.value, xcom.task_id.label("said_by"))
     return (
         select(*columns, *times, *own)
         .select_from(DagRun)
         .outerjoin(task, train)
-        .outerjoin(said, outcome)
+        .outerjoin(xcom, outcome)
         .where(DagRun.dag_id.like("training-%"), or_(DagRun.end_date.is_(None), DagRun.end_date >= since))
     )
 

@@ -78,8 +78,8 @@ async def _unservable(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, BodyRefused):
         return JSONResponse({"error": error.error.as_dict()}, error.status_code, error.headers)
     code, message = ("C107", "there is nothing at this path") if error.status_code == 404 else ("C110", error.detail)
-    told = TrainyardError(code, message.rstrip("."), "See /v3/docs.")
-    return JSONResponse({"error": told.as_dict()}, error.status_code, error.headers)
+    reported = TrainyardError(code, message.rstrip("."), "See /v3/docs.")
+    return JSONResponse({"error": reported.as_dict()}, error.status_code, error.headers)
 
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:

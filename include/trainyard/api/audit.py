@@ -16,7 +16,7 @@ from trainyard.core.audit.reading import Query as Wanted
 from trainyard.core.audit.reading import Trail
 
 router = APIRouter()
-_MOST_A_PAGE = 1000
+_MAX_A_PAGE = 1000
 _LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
@@ -31,7 +31,7 @@ def audit(
     run: Annotated[str, Query(description="Only what was done with this run")] = "",
     account: Annotated[str, Query(description="Only what was done in this account")] = "",
     result: Annotated[Result | None, Query(description="Only what was done, refused or failed")] = None,
-    limit: Annotated[int, Query(ge=1, le=_MOST_A_PAGE)] = 100,
+    limit: Annotated[int, Query(ge=1, le=_MAX_A_PAGE)] = 100,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> dict[str, Any]:
     """List the events, the newest first. For admins.

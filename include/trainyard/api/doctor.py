@@ -15,7 +15,7 @@ from trainyard.api.streams import AS_IT_IS
 from trainyard.core.accounts import only_admins
 from trainyard.core.audit.event import Action
 from trainyard.doctor.checks import WAIT_SECONDS, Wishes
-from trainyard.doctor.probepod import MOST_SECONDS
+from trainyard.doctor.probepod import MAX_SECONDS
 from trainyard.domain.finding import Finding
 
 router = APIRouter()
@@ -27,7 +27,7 @@ class Look(BaseModel):
     store: str = ""
     store_connection: str = ""
     every_image: bool = False
-    wait_seconds: float = Field(WAIT_SECONDS, ge=1, le=MOST_SECONDS)
+    wait_seconds: float = Field(WAIT_SECONDS, ge=1, le=MAX_SECONDS)
 
 
 @router.post(

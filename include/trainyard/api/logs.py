@@ -33,7 +33,7 @@ OFFSET = "X-Log-Offset"
 _CHUNK = 256 * 1024
 _PAUSE_SECONDS = 0.3
 _STORED_LOG = "learner-1/training-log.txt"
-_MOST_LINES = 1_000_000
+_MAX_LINES = 1_000_000
 # Lines are looked for in the last bytes of a log; a log of gigabytes without an end of line is not read for them.
 _MAX_LOOK_BACK = 256 * 1024**2
 # What the service itself adds to the output that a log keeps.
@@ -78,7 +78,7 @@ async def logs(
     follow: Annotated[bool, Query(description="Go on until the run has ended")] = False,
     offset: Annotated[int, Query(ge=0, le=2**62, description="Begin behind this many bytes")] = 0,
     last: Annotated[
-        int | None, Query(ge=0, le=_MOST_LINES, description="Begin with the last N lines, or 256 MiB")
+        int | None, Query(ge=0, le=_MAX_LINES, description="Begin with the last N lines, or 256 MiB")
     ] = None,
 ) -> StreamingResponse:
     """Return the training log as text. A run whose program never ran has its reason there instead.

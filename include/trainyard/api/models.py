@@ -31,7 +31,7 @@ from trainyard.manifest.grid import read_grid
 router = APIRouter()
 _submissions = APIRouter(route_class=FormRoute)
 _CHUNK = 1024 * 1024
-_MOST_A_PAGE = 1000
+_MAX_A_PAGE = 1000
 
 
 @_submissions.post(
@@ -94,7 +94,7 @@ router.include_router(_submissions)
 def runs(
     request: Request,
     caller: CallerDep,
-    limit: Annotated[int, Query(ge=1, le=_MOST_A_PAGE)] = 100,
+    limit: Annotated[int, Query(ge=1, le=_MAX_A_PAGE)] = 100,
     offset: Annotated[int, Query(ge=0, le=2**62)] = 0,
     state: Annotated[list[State] | None, Query(description="Only runs in this state; may be repeated")] = None,
     name: Annotated[str, Query(description="Only runs with this in their name, in any case")] = "",
@@ -184,9 +184,9 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     return {**outcome.as_dict(), **times}
 
 
-def _transfer_json(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _transfer_json(reported: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return a transfer as JSON data: files, bytes, bytes a second, and seconds."""
-    return {**told, "at": moment(told["at"])} if told else None
+    return {**reported, "at": moment(reported["at"])} if reported else None
 
 
 def _service(request: Request) -> Service:

@@ -16,10 +16,10 @@ def answers(model: type[Answer]) -> dict[str, Any]:
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the refusals of a route, each with the codes that it may carry; whoever calls has to be signed in."""
-    return {status: {"model": ErrorAnswer, "description": _told(status)} for status in sorted({401, *statuses})}
+    return {status: {"model": ErrorAnswer, "description": _reported(status)} for status in sorted({401, *statuses})}
 
 
-def _told(status: int) -> str:
+def _reported(status: int) -> str:
     rows = [row for row in CODES.values() if row.status == status]
     return "; ".join(f"{row.code}: {row.title}" for row in rows)
 

@@ -22,7 +22,7 @@ from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, Store, StoreError, Why, check_key
 
 router = APIRouter()
-MOST = 1000
+MAX = 1000
 _FROM = re.compile(r"bytes=(\d{1,18})-")
 
 
@@ -36,7 +36,7 @@ async def results(
     request: Request,
     caller: CallerDep,
     model_id: str,
-    limit: Annotated[int, Query(ge=1, le=MOST, description="The most objects of a page")] = MOST,
+    limit: Annotated[int, Query(ge=1, le=MAX, description="The most objects of a page")] = MAX,
     continuation: Annotated[str, Query(max_length=1024, description="Where the page before has ended")] = "",
 ) -> dict[str, Any]:
     """List the objects below the run's folder in the results bucket, with names relative to it and sizes in bytes.

@@ -17,7 +17,7 @@ from trainyard.core.retraining import Retrained, Retraining, ScheduleState
 from trainyard.errors import TrainyardError
 
 router = APIRouter()
-_MOST_A_PAGE = 1000
+_MAX_A_PAGE = 1000
 
 
 class LookedAt(BaseModel):
@@ -32,7 +32,7 @@ class LookedAt(BaseModel):
 def schedules(
     request: Request,
     caller: CallerDep,
-    limit: Annotated[int, Query(ge=1, le=_MOST_A_PAGE)] = 100,
+    limit: Annotated[int, Query(ge=1, le=_MAX_A_PAGE)] = 100,
     offset: Annotated[int, Query(ge=0, le=2**62)] = 0,
 ) -> dict[str, Any]:
     """List the schedules that the caller may see, the next due first, ended ones last."""

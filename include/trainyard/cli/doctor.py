@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from trainyard.client.rest import RestClient
     from trainyard.domain.finding import Finding
 
-_MOST_SECONDS = 240
+_MAX_SECONDS = 240
 _INSIDE = "Where it is dead, the same checks run within: `python -m trainyard.doctor.report`, see docs/doctor.md."
 
 
@@ -57,8 +57,8 @@ def _wishes(store: str, store_connection: str, every_image: bool, wait: str) -> 
     from trainyard.client.errors import WrongUsageError
 
     seconds = whole_number("--wait", wait) or 0
-    if not 1 <= seconds <= _MOST_SECONDS:
-        raise WrongUsageError(f"--wait cannot be {wait}", f"Give 1 to {_MOST_SECONDS} seconds.")
+    if not 1 <= seconds <= _MAX_SECONDS:
+        raise WrongUsageError(f"--wait cannot be {wait}", f"Give 1 to {_MAX_SECONDS} seconds.")
     if store_connection and not store:
         raise WrongUsageError("--store-connection needs --store", "Name the store too.")
     named = {"store": store, "store_connection": store_connection}

@@ -67,11 +67,11 @@ def _telling_what_it_waits_for(service: RestClient, model_id: str) -> Iterator[t
 
 def _tell_waiting(service: RestClient, model_id: str, begun: threading.Event) -> None:
     """Say what a run waits for whenever that changes, until it waits for nothing; trouble is the log's to tell."""
-    told = ""
+    reported = ""
     with suppress(TrainyardError, RuntimeError):  # the second one if the command ends meanwhile
         while waiting := service.run(model_id).waiting:
-            if begun.wait(0 if waiting != told else _LOOK_SECONDS):
+            if begun.wait(0 if waiting != reported else _LOOK_SECONDS):
                 return
-            if waiting != told:
+            if waiting != reported:
                 remark(f"{model_id}: {one_line(waiting)}")
-                told = waiting
+                reported = waiting

@@ -94,8 +94,8 @@ def event_table(events: Sequence[Mapping[str, Any]]) -> list[str]:
 def _event_rest(event: Mapping[str, Any]) -> str:
     details = event.get("details")
     pairs = details.items() if isinstance(details, Mapping) else ()
-    told = (f"{_text({'key': key}, 'key')}={_text({'value': value}, 'value')}" for key, value in pairs)
-    return " ".join(part for part in (_text(event, "result"), _text(event, "code"), *told) if part)
+    reported = (f"{_text({'key': key}, 'key')}={_text({'value': value}, 'value')}" for key, value in pairs)
+    return " ".join(part for part in (_text(event, "result"), _text(event, "code"), *reported) if part)
 
 
 def schedule_table(schedules: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -170,8 +170,8 @@ def _line(row: Row, widths: Sequence[int], paints: Mapping[int, Paint]) -> str:
 
 def _override_rows(overrides: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Say what a run was triggered with in the place of the manifest's values; nothing for all others."""
-    told = (f"{name}={_text({name: as_text(value)}, name)}" for name, value in overrides.items())
-    return [("Overrides", ", ".join(told))] if overrides else []
+    reported = (f"{name}={_text({name: as_text(value)}, name)}" for name, value in overrides.items())
+    return [("Overrides", ", ".join(reported))] if overrides else []
 
 
 def _schedule_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -68,8 +68,8 @@ def _draw(runs: Sequence[Run], screen: Screen) -> None:
     header, *rows = watch_rows(runs, screen.state)
     room = max(height - 3, 1)
     hidden = max(len(rows) - room, 0)
-    told = f"{len(runs)} runs at {datetime.now(UTC):%H:%M:%S} UTC"
-    lines = [header, *rows[hidden:], f"{told}, the oldest {hidden} not shown" if hidden else told]
+    reported = f"{len(runs)} runs at {datetime.now(UTC):%H:%M:%S} UTC"
+    lines = [header, *rows[hidden:], f"{reported}, the oldest {hidden} not shown" if hidden else reported]
     sys.stdout.write(_HOME + "".join(f"{line}{_REST_OF_LINE}\n" for line in lines) + _BELOW)
     sys.stdout.flush()
 

@@ -82,7 +82,7 @@ def _missing(files: Mapping[str, int], target: Target, force: bool) -> dict[str,
     folders = [path for path in in_the_way if path.is_dir() and not path.is_symlink()]
     if folders or (in_the_way and not force):
         hint = "Name another folder." if folders else "Replace them with --force, or name another folder."
-        raise WrongUsageError(f"{_told(folders or in_the_way)} would be written over", hint)
+        raise WrongUsageError(f"{_reported(folders or in_the_way)} would be written over", hint)
     return missing
 
 
@@ -137,7 +137,7 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _told(paths: Iterable[Path]) -> str:
+def _reported(paths: Iterable[Path]) -> str:
     shown = [str(path) for path in paths]
     more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
     return ", ".join(shown[:3]) + more

@@ -76,11 +76,11 @@ def _own(error: dict[str, Any], status: int) -> TrainyardError:
     problems = [_problem(problem) for problem in error.get("problems") or () if isinstance(problem, dict)]
     code = _code(str(error.get("code")), status)
     hint = hint or (_SIGN_IN if code == "C105" else "")
-    told = TrainyardError(code, message or CODES[code].title, hint, problems)
+    reported = TrainyardError(code, message or CODES[code].title, hint, problems)
     # Whoever has it as a traceback, in a notebook or a task's log, sees no more than the message otherwise.
     for note in (*problems, hint):
-        told.add_note(str(note))
-    return told
+        reported.add_note(str(note))
+    return reported
 
 
 def _problem(data: dict[str, Any]) -> Problem:

@@ -141,13 +141,13 @@ class _Teller:
 
     def __init__(self, speaks: bool) -> None:
         self._speaks = speaks
-        self._told = ""
+        self._reported = ""
 
     def tell(self, run: RunDetails) -> None:
         line = f"{run.model_id}: {run.state if run.ended else run.waiting or run.phase}"
-        if self._speaks and line != self._told:
+        if self._speaks and line != self._reported:
             print(line if line.isprintable() else ascii(line), file=sys.stderr, flush=True)
-        self._told = line
+        self._reported = line
 
 
 def table_html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -185,11 +185,11 @@ class TrainingPods:
                 # The client says 0 where TLS failed: nobody answered.
                 if error.status and error.status < 500 and error.status not in _AGAIN - set(judged):
                     raise
-                said = refusal_of(error)
+                stated = refusal_of(error)
             except (HTTPError, OSError) as error:
-                said = type(error).__name__
+                stated = type(error).__name__
             if time.monotonic() > deadline:
-                raise TrainyardError("S200", f"the Kubernetes API does not answer: {said}", self._silent)
+                raise TrainyardError("S200", f"the Kubernetes API does not answer: {stated}", self._silent)
             time.sleep(self._retry_seconds)
 
 

@@ -20,7 +20,7 @@ def quota_objects(accounts: Iterable[Account], prefix: str, namespace: str) -> l
     for account in accounts:
         name = priority_class(prefix, account.name)
         found += [_class(name, account.name), _quota(name, account.name, account.gpus, namespace)]
-    return [*found, _nobodys(f"{prefix}no-account", namespace)]
+    return [*found, _without_account(f"{prefix}no-account", namespace)]
 
 
 def _class(name: str, account: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _quota(name: str, account: str, gpus: int, namespace: str) -> dict[str, Any]
     return _limited({**_metadata(name, account), "namespace": namespace}, gpus, selector)
 
 
-def _nobodys(name: str, namespace: str) -> dict[str, Any]:
+def _without_account(name: str, namespace: str) -> dict[str, Any]:
     metadata = {"name": name, "namespace": namespace, "labels": {MANAGED_BY: OURS}}
     return _limited(metadata, 0, {"scopeName": "PriorityClass", "operator": "DoesNotExist"})
 

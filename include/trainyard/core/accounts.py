@@ -45,7 +45,7 @@ def may_see(caller: Caller, account: str, limits: Limits) -> bool:
     return caller.admin or any(mine.name == account for mine in limits.accounts_of(caller.name))
 
 
-def only_admins(caller: Caller, deed: str, hint: str = "Ask whoever runs the service.") -> None:
+def only_admins(caller: Caller, action: str, hint: str = "Ask whoever runs the service.") -> None:
     """Raise TrainyardError C106 for anybody but an admin; `deed` is what an admin alone does, as `keeps house`."""
     if not caller.admin:
-        raise TrainyardError("C106", f"only an admin {deed}", hint)
+        raise TrainyardError("C106", f"only an admin {action}", hint)

@@ -171,7 +171,7 @@ def _aside(path: Path) -> Path:
 # Path -> record, of what was read: lists look at every record. Ten thousand are about 30 MB; those that another process
 # has removed stay until there are more than anybody keeps.
 _records: dict[str, Training] = {}
-_MOST_RECORDS = 50_000
+_MAX_RECORDS = 50_000
 
 
 def _found(path: str) -> Training | None:
@@ -189,7 +189,7 @@ def _found(path: str) -> Training | None:
 
 
 def _read(path: str) -> Training:
-    if len(_records) >= _MOST_RECORDS:
+    if len(_records) >= _MAX_RECORDS:
         _records.clear()
     with open(path, encoding="utf-8") as file:
         record = _records[path] = Training.from_dict(json.load(file))

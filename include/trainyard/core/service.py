@@ -113,8 +113,8 @@ class Service:
         if run.phase is Phase.TRAINING:
             waits = self.pod_waits(run.key)
             return f"its pod was replaced: {waits}" if waits else ""
-        told = self.pod_waits(run.key) if run.phase is Phase.WAITING_FOR_GPU else ""
-        return told or run.waiting
+        reported = self.pod_waits(run.key) if run.phase is Phase.WAITING_FOR_GPU else ""
+        return reported or run.waiting
 
     def transfer(self, run: Run) -> Mapping[str, Any] | None:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""

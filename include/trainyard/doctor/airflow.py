@@ -81,8 +81,8 @@ def database_skew() -> float:
     with create_session() as session:
         session.connection()  # opening one may take long, and is not what is measured
         began = time.time()
-        said = session.scalar(select(func.now()))
-    moment = said if isinstance(said, datetime) else datetime.fromisoformat(str(said))
+        stated = session.scalar(select(func.now()))
+    moment = stated if isinstance(stated, datetime) else datetime.fromisoformat(str(stated))
     ended = time.time()
     # SQLite tells UTC without saying so.
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -169,5 +169,5 @@ def _why(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, TimedOut) and not isinstance(reason, NewConnectionError):
         return f"nothing came within {_ANSWER_SECONDS} seconds"
-    said = re.search(r"\[Errno -?\d+\] ([\w ]+)", str(reason))
-    return said[1].lower() if said else type(reason).__name__
+    stated = re.search(r"\[Errno -?\d+\] ([\w ]+)", str(reason))
+    return stated[1].lower() if stated else type(reason).__name__

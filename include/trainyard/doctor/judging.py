@@ -25,10 +25,10 @@ def parts(health: Mapping[str, Any]) -> list[Finding]:
     return [_part(key, health.get(key) or {}) for key in PARTS]
 
 
-def _part(key: str, said: Mapping[str, Any]) -> Finding:
-    name, beat = PARTS[key], said.get(f"latest_{key}_heartbeat")
+def _part(key: str, stated: Mapping[str, Any]) -> Finding:
+    name, beat = PARTS[key], stated.get(f"latest_{key}_heartbeat")
     last = f"last heartbeat {beat}" if beat else "never seen"
-    if said.get("status") == "healthy":
+    if stated.get("status") == "healthy":
         return fine(name, f"alive, {last}")
     hint = f"Start it, or look at its log: until then {_MEANWHILE[key]}."
     return wrong(name, f"not alive, {last}", hint)
@@ -104,22 +104,22 @@ def _gpus_of(node: Mapping[str, Any]) -> int:
     return int(quantity(((node.get("status") or {}).get("allocatable") or {}).get(GPU) or 0))
 
 
-def skew(began: float, ended: float, said: float) -> float:
+def skew(began: float, ended: float, stated: float) -> float:
     """Return by how many seconds a clock is ahead at least (behind if negative) that told whole seconds, cut off.
 
     It was asked and answered between the two moments; all in seconds since the epoch.
     """
-    at_least, at_most = said - ended, said + 1 - began
+    at_least, at_most = stated - ended, stated + 1 - began
     return max(0.0, at_least) or min(0.0, at_most)
 
 
 def clocks(skews: Mapping[str, float]) -> list[Finding]:
     """Judge by how many seconds other clocks are ahead of this process's."""
-    told = ", ".join(f"{name} {skew:+.0f} s" for name, skew in skews.items())
+    reported = ", ".join(f"{name} {skew:+.0f} s" for name, skew in skews.items())
     if all(abs(skew) <= SKEW_SECONDS for skew in skews.values()):
-        return [fine("clocks", f"they agree with this process's: {told}")]
+        return [fine("clocks", f"they agree with this process's: {reported}")]
     hint = "Let all machines take their time from one server (NTP): deadlines, schedules and tokens go by it."
-    return [wrong("clocks", f"they differ from this process's clock: {told}", hint)]
+    return [wrong("clocks", f"they differ from this process's clock: {reported}", hint)]
 
 
 def rights(namespace: str, who: str, refused: Iterable[str], asked: Sequence[str]) -> list[Finding]:

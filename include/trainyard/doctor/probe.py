@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from trainyard.cluster.diagnosis import diagnose, ended, image_trouble, succeeded, waiting_reason
 from trainyard.cluster.diagnosis.status import read_status
 from trainyard.cluster.spec import training_pod
-from trainyard.doctor.probepod import MOST_SECONDS, OTHER_WORKSPACE, PREFIX, WORD, probe_run
+from trainyard.doctor.probepod import MAX_SECONDS, OTHER_WORKSPACE, PREFIX, WORD, probe_run
 from trainyard.domain.finding import Finding, fine, wrong
 from trainyard.domain.limits import FrameworkImage, Limits
 from trainyard.errors import TrainyardError
@@ -73,7 +73,7 @@ class Probe:
 
     def _swept(self) -> list[Finding]:
         """Remove what doctors that were killed have left: it is older than a doctor can be."""
-        since, left = time.time() - 2 * MOST_SECONDS, []
+        since, left = time.time() - 2 * MAX_SECONDS, []
         for name, changed in self.workspace.probes().items():
             if name.startswith(PREFIX) and changed < since:
                 left += self._removed(name) or _left(name, partial(remove, self.workspace.probe(name).root))
@@ -139,9 +139,9 @@ def _left(name: str, remove_it: Callable[[], None]) -> list[Finding]:
     try:
         remove_it()
     except (TrainyardError, OSError) as error:
-        said = error.message if isinstance(error, TrainyardError) else error.strerror
+        stated = error.message if isinstance(error, TrainyardError) else error.strerror
         hint = "Remove it by hand. Workers and pods have to be the same user (TRAINYARD_POD_USER)."
-        return [wrong(WORKSPACE, f"{name} is left behind: {said}", hint)]
+        return [wrong(WORKSPACE, f"{name} is left behind: {stated}", hint)]
     return []
 
 

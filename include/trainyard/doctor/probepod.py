@@ -14,7 +14,7 @@ from trainyard.workspace.layout import Workspace
 PREFIX, WORD = "doctor-", "word"
 OTHER_WORKSPACE = 90
 # The janitor takes pods that belong to no run when they are five minutes old.
-MOST_SECONDS = 240.0
+MAX_SECONDS = 240.0
 _DOCTOR = "trainyard-doctor"
 _COMMAND = f'test -r "$DATA_DIR/{WORD}" || exit {OTHER_WORKSPACE}; cat "$DATA_DIR/{WORD}" >"$RESULT_DIR/{WORD}"'
 _NOWHERE = StoreRef("folder", _DOCTOR, "file:///")

@@ -12,7 +12,7 @@ from contextlib import closing
 
 from trainyard.airflow.app import current_app
 from trainyard.doctor.checks import WAIT_SECONDS, Wishes, findings
-from trainyard.doctor.probepod import MOST_SECONDS
+from trainyard.doctor.probepod import MAX_SECONDS
 from trainyard.domain.finding import line_of
 
 
@@ -51,7 +51,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _seconds(text: str) -> float:
     seconds = float(text)
-    if not 1 <= seconds <= MOST_SECONDS:
+    if not 1 <= seconds <= MAX_SECONDS:
         raise ValueError(text)
     return seconds
 

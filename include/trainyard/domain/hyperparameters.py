@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 Value: TypeAlias = "bool | int | float | str"
 
-MOST = 100
-LONGEST_TEXT = 1000
+MAX = 100
+MAX_TEXT_LENGTH = 1000
 SIZE, COMMAND = "size", "command"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 # It is an XCom and a part of an answer: a program can leave any number of links.
-MOST = 20
-_LONGEST = 300
+MAX_LISTED = 20
+_MAX_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class LeftOut:
 
 def left_out_json(found: Sequence[LeftOut]) -> dict[str, Any]:
     """Return how many files were left out, and the first of them with their reasons, as JSON data."""
-    files = [{"name": _text(one.name), "reason": _text(one.reason)} for one in found[:MOST]]
+    files = [{"name": _text(one.name), "reason": _text(one.reason)} for one in found[:MAX_LISTED]]
     return {"count": len(found), "files": files}
 
 
@@ -33,7 +33,7 @@ def read_left_out(data: Any) -> dict[str, Any] | None:
     if not isinstance(data, Mapping) or type(data.get("count")) is not int or data["count"] <= 0:
         return None
     rows = data.get("files")
-    rows = rows[:MOST] if isinstance(rows, list) else []
+    rows = rows[:MAX_LISTED] if isinstance(rows, list) else []
     files = [{"name": _text(row.get("name")), "reason": _text(row.get("reason"))} for row in rows if _is_row(row)]
     return {"count": data["count"], "files": files}
 
@@ -43,4 +43,4 @@ def _is_row(row: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return str(value or "").encode(errors="replace").decode()[:_LONGEST]
+    return str(value or "").encode(errors="replace").decode()[:_MAX_LENGTH]

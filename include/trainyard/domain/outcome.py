@@ -70,8 +70,8 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         cut = {"message": self.message[:MAX_TEXT], "hint": self.hint[:MAX_TEXT]}
-        told = {**asdict(self), **cut, "fault": self.fault.value if self.fault else None}
-        return with_former_name(told)
+        reported = {**asdict(self), **cut, "fault": self.fault.value if self.fault else None}
+        return with_former_name(reported)
 
     @classmethod
     def from_dict(cls, data: Any) -> Outcome:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from trainyard.domain.hyperparameters import COMMAND, LONGEST_TEXT, SIZE, Value, is_text
+from trainyard.domain.hyperparameters import COMMAND, MAX_TEXT_LENGTH, SIZE, Value, is_text
 from trainyard.domain.limits import Size
 from trainyard.domain.plan import Plan, amounts
 from trainyard.domain.training import Resources, TrainingSpec
 from trainyard.errors import Problem, TrainyardError
 
-LONGEST_COMMAND = 100_000
+MAX_COMMAND_LENGTH = 100_000
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -84,7 +84,7 @@ def _read(name: str, value: Any, own: Value | None) -> Value | None:
 
 
 def _fits(name: str, text: str) -> bool:
-    return bool(text.strip()) and len(text) <= LONGEST_COMMAND if name == COMMAND else len(text) <= LONGEST_TEXT
+    return bool(text.strip()) and len(text) <= MAX_COMMAND_LENGTH if name == COMMAND else len(text) <= MAX_TEXT_LENGTH
 
 
 def _number(value: Any, kind: type) -> int | float | None:

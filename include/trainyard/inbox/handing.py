@@ -27,7 +27,7 @@ from trainyard.stores.base import Store
 
 ACCEPTED, REFUSED, REASONS = "accepted/", "refused/", "reasons.txt"
 # A key's part may have 255 bytes, and the time is put behind the name.
-_LONGEST_NAME = 200
+_MAX_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def drop_key(drop: Drop, manifest: Path, archive: Path) -> str:
 
 
 def refused_place(drop: Drop, moment: int) -> str:
-    name = (drop.name or "loose-files").encode()[:_LONGEST_NAME].decode(errors="ignore")
+    name = (drop.name or "loose-files").encode()[:_MAX_NAME_LENGTH].decode(errors="ignore")
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment))
     return f"{REFUSED}{drop.account or 'no-account'}/{name}-{stamp}/"
 

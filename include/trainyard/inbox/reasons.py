@@ -12,7 +12,7 @@ def reasons_text(drop: Drop, problems: Iterable[Problem]) -> str:
     """Return every fault with its place and hint, and what to do next."""
     found = list(problems)
     count = "one reason" if len(found) == 1 else f"{len(found)} reasons"
-    faults = "\n".join(f"{problem.code}  {_told(problem)}\n      {problem.hint}" for problem in found)
+    faults = "\n".join(f"{problem.code}  {_reported(problem)}\n      {problem.hint}" for problem in found)
     return (
         f"{drop.place} was not trained, for {count}:\n\n{faults}\n\n"
         "The files beside this one are as they were dropped. Mend them and drop both into a folder\n"
@@ -20,6 +20,6 @@ def reasons_text(drop: Drop, problems: Iterable[Problem]) -> str:
     )
 
 
-def _told(problem: Problem) -> str:
+def _reported(problem: Problem) -> str:
     seen = f" (found: {problem.seen})" if problem.seen else ""
     return f"{problem.place} {problem.message}".strip() + seen

@@ -13,7 +13,7 @@ from trainyard.inbox.drops import Drop
 from trainyard.inbox.passing import look
 from trainyard.inbox.watching import Watch
 
-_MOST_SHOWN = 200
+_MAX_SHOWN = 200
 
 
 class InboxTrigger(BaseEventTrigger):
@@ -78,5 +78,5 @@ class InboxTrigger(BaseEventTrigger):
 
 def payload(drops: tuple[Drop, ...]) -> dict[str, Any]:
     """Return what the event tells; it is kept in Airflow's database, so not without end."""
-    shown = [{"place": drop.place, "fingerprint": drop.fingerprint} for drop in drops[:_MOST_SHOWN]]
+    shown = [{"place": drop.place, "fingerprint": drop.fingerprint} for drop in drops[:_MAX_SHOWN]]
     return {"drops": shown, "count": len(drops)}

@@ -40,8 +40,8 @@ def heartbeat(health_url: str, part: str, since: float = 0) -> bool:
     except (OSError, ValueError):
         return False
     name = part.replace("-", "_")
-    said = health.get(name) or {}
-    return said.get("status") == "healthy" and (not since or _seconds(said.get(f"latest_{name}_heartbeat")) > since)
+    stated = health.get(name) or {}
+    return stated.get("status") == "healthy" and (not since or _seconds(stated.get(f"latest_{name}_heartbeat")) > since)
 
 
 def alive(url: str, part: str = "") -> bool:

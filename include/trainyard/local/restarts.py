@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 _FIRST_SECONDS = 1.0
-_LONGEST_SECONDS = 60.0
+_MAX_SECONDS = 60.0
 # A part that has run for so long works; what ends it then is not what ended it before.
 _WORKS_SECONDS = 300.0
 
@@ -35,7 +35,7 @@ class Backoff:
 
     def _wait(self, now: float) -> None:
         self.due = now + self._pause
-        self._pause = min(self._pause * 2, _LONGEST_SECONDS)
+        self._pause = min(self._pause * 2, _MAX_SECONDS)
 
 
 @dataclass(frozen=True)

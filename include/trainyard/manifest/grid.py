@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from trainyard.domain.hyperparameters import LONGEST_TEXT, Value, as_text, is_text
+from trainyard.domain.hyperparameters import MAX_TEXT_LENGTH, Value, as_text, is_text
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import Problem, TrainyardError
 
@@ -122,7 +122,7 @@ def _finite(text: str) -> float:
 
 
 def _storable(text: str) -> str:
-    if not is_text(text) or len(text) > LONGEST_TEXT:
+    if not is_text(text) or len(text) > MAX_TEXT_LENGTH:
         raise ValueError(text)
     return text
 
@@ -131,5 +131,5 @@ _KINDS: dict[type, tuple[str, Callable[[str], Value]]] = {
     bool: ("true or false", {"true": True, "false": False}.__getitem__),
     int: ("a whole number", int),
     float: ("a number", _finite),
-    str: (f"text of at most {LONGEST_TEXT} characters", _storable),
+    str: (f"text of at most {MAX_TEXT_LENGTH} characters", _storable),
 }

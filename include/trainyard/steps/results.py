@@ -93,10 +93,10 @@ def layout_of(run: RunFolder, zip_path: Path, outcome: Outcome) -> Layout:
     Logs come first: they keep their names, and a result that would take one of them is renamed.
     """
     layout, ground = Layout(), ground_of(run)
-    layout.add_text(layout.logs, f"{LEARNER}/outcome.txt", told(outcome))
+    layout.add_text(layout.logs, f"{LEARNER}/outcome.txt", reported(outcome))
     layout.add_folder(layout.logs, ground, run.logs.name, lambda name: f"{LEARNER}/{name.removeprefix(LEARNER + '/')}")
     if f"{LEARNER}/training-log.txt" not in {source.key for source in layout.logs}:
-        layout.add_text(layout.logs, f"{LEARNER}/training-log.txt", told_instead_of_log(run, outcome))
+        layout.add_text(layout.logs, f"{LEARNER}/training-log.txt", reason_instead_of_log(run, outcome))
     layout.add_folder(layout.results, ground, run.result.name, lambda name: name)
     layout.add_folder(layout.results, ground, run.state.name, lambda name: name, only=f"{TENSORBOARD}/")
     if zip_path.is_file():
@@ -120,7 +120,7 @@ def printed(name: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
 
 
-def told(outcome: Outcome) -> str:
+def reported(outcome: Outcome) -> str:
     """Write how the run ended for somebody who has only the bucket."""
     if outcome.code is None:
         return "\n".join([f"completed{outcome.message and f'; warning: {outcome.message}'}", ""])
@@ -128,11 +128,11 @@ def told(outcome: Outcome) -> str:
     return "\n".join([f"{outcome.state}: {outcome.message} ({outcome.code})", *exit_code, outcome.hint, ""])
 
 
-def told_instead_of_log(run: RunFolder, outcome: Outcome) -> str:
+def reason_instead_of_log(run: RunFolder, outcome: Outcome) -> str:
     """Write the training log of a run whose program has left none."""
     if run.has_started:
-        return f"The training program has left no log.\n{told(outcome)}"
-    return f"The training program has not run.\n{told(outcome)}"
+        return f"The training program has left no log.\n{reported(outcome)}"
+    return f"The training program has not run.\n{reported(outcome)}"
 
 
 def _ways(key: str) -> list[str]:

@@ -23,7 +23,7 @@ from trainyard.stores.tree import open_folders, remove, scan, write_inside
 from trainyard.workspace.datasets import Dataset, DatasetCache
 from trainyard.workspace.layout import RunFolder, Workspace
 from trainyard.workspace.locks import locked
-from trainyard.workspace.transfers import told
+from trainyard.workspace.transfers import reported
 
 CONFIG = "config.json"
 # How often a bucket that others write to may change before it is given up.
@@ -67,11 +67,11 @@ def stage(
     _make_folders(run)
     _load_model(run, spec, zip_path, rules, report)
     began = time.monotonic()
-    with told(run, terms or Terms()) as terms:
+    with reported(run, terms or Terms()) as terms:
         wanted = partial(is_training_data, spec)
         obtain = partial(cache.obtain, spec.data, data, str(key), threads, report, wanted, terms)
         dataset = _while_it_changes(obtain, report)
-        _log(run, "load-data.log", _told(dataset, data.place, time.monotonic() - began), report)
+        _log(run, "load-data.log", _reported(dataset, data.place, time.monotonic() - began), report)
         _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report, terms)
     write_inside(run.root, run.dataset.name, dataset.version.encode())
     return _staged(workspace, dataset)
@@ -190,7 +190,7 @@ def _let_all_read(folder: Path) -> None:
             path.chmod(mode | (0o555 if mode & 0o111 else 0o444))
 
 
-def _told(dataset: Dataset, place: str, seconds: float) -> str:
+def _reported(dataset: Dataset, place: str, seconds: float) -> str:
     how = "were in the workspace" if dataset.hit else f"{dataset.downloaded_bytes} bytes downloaded"
     return (
         f"{dataset.files} files, {dataset.bytes} bytes of {place}, version {dataset.version}; "

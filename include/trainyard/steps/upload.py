@@ -16,7 +16,7 @@ from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER
-from trainyard.steps.results import NOTES, Layout, escaped, layout_of, printed, told_instead_of_log
+from trainyard.steps.results import NOTES, Layout, escaped, layout_of, printed, reason_instead_of_log
 from trainyard.stores import transfer
 from trainyard.stores.base import Store
 from trainyard.stores.links import Ground, open_linked, scan_linked
@@ -24,7 +24,7 @@ from trainyard.stores.moving.progress import Report
 from trainyard.stores.transfer import Source, Terms, Transferred
 from trainyard.stores.tree import exists_inside, write_inside
 from trainyard.workspace.layout import RunFolder, Workspace
-from trainyard.workspace.transfers import told
+from trainyard.workspace.transfers import reported
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def upload(
         # Last, since what the store itself refuses is known by now.
         ("S304", lambda: send(_notes(layout), f"{below}{LEARNER}/", terms=terms)),
     )
-    with told(run, terms or Terms()) as terms:
+    with reported(run, terms or Terms()) as terms:
         stored = _all_of(parts)
     run.root.mkdir(parents=True, exist_ok=True)
     run.stored.touch()
@@ -94,7 +94,7 @@ def _leave_a_log(run: RunFolder, outcome: Outcome) -> None:
     # A program may have put anything there, a link for example; then the bucket alone gets the text.
     with suppress(OSError):
         if not exists_inside(run.logs, name):
-            write_inside(run.logs, name, told_instead_of_log(run, outcome).encode(errors="replace"))
+            write_inside(run.logs, name, reason_instead_of_log(run, outcome).encode(errors="replace"))
 
 
 def _checkpoint_files(layout: Layout, folder: Path) -> list[Source]:

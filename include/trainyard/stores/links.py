@@ -29,10 +29,10 @@ from trainyard.stores.tree import (
 )
 
 # As many as Linux follows.
-_MOST_LINKS = 40
-_MOST_STEPS, _DEEPEST = 500, 200
+_MAX_LINKS = 40
+_MAX_STEPS, _DEEPEST = 500, 200
 # A program can make links to links to folders, which multiply; what they lead to is stored for each of them.
-_MOST_LINKED, _MOST_FOLDERS = 10_000, 1_000
+_MAX_LINKED, _MAX_FOLDERS = 10_000, 1_000
 _FREE_BYTES, _TIMES = 1024**3, 10
 
 OUTSIDE = "is a link that leads out of the run's folders"
@@ -79,7 +79,7 @@ def resolve(ground: Ground, name: str) -> str:
     todo, links, steps = deque(name.split("/")), 0, 0
     while todo:
         steps += 1
-        if steps > _MOST_STEPS or len(way) > _DEEPEST:
+        if steps > _MAX_STEPS or len(way) > _DEEPEST:
             raise LeadsOutError(DEEP, name)
         part = todo.popleft()
         if part in ("", "."):
@@ -96,7 +96,7 @@ def resolve(ground: Ground, name: str) -> str:
             way.append(part)
             continue
         links += 1
-        if links > _MOST_LINKS:
+        if links > _MAX_LINKS:
             raise LeadsOutError(CIRCLE, name)
         if target.startswith("/"):
             way, target = [], ground.inside(target) or ".."
@@ -172,7 +172,7 @@ class _Scan:
 
     @property
     def _is_spent(self) -> bool:
-        return self._count > _MOST_LINKED or self._folders > _MOST_FOLDERS
+        return self._count > _MAX_LINKED or self._folders > _MAX_FOLDERS
 
     def _put(self, name: str, kind: os.stat_result) -> None:
         if stat.S_ISREG(kind.st_mode):

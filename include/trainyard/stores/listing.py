@@ -9,7 +9,7 @@ from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.refusals import refusal
 
 # So long is the longest key of any store, in bytes; an etag is a digest and a number.
-_MOST_KEY, _MOST_ETAG, _MOST_TOKEN = 1024, 256, 16 * 1024
+_MAX_KEY, _MAX_ETAG, _MAX_TOKEN = 1024, 256, 16 * 1024
 # What the keys of a listing that is as long as it may be have on average: memory is taken by bytes, not by keys.
 _MEAN_KEY = 256
 _LARGER = "Use a bucket of fewer objects, or ask whoever runs the service for a larger TRAINYARD_STORE_MAX_KEYS."
@@ -54,7 +54,7 @@ class ListingCheck:
 
     def token(self, token: str) -> None:
         """Note where the next page is; raise StoreError UNTRUSTED for a place that has been before."""
-        if len(token) > _MOST_TOKEN or hash(token) in self._tokens:
+        if len(token) > _MAX_TOKEN or hash(token) in self._tokens:
             raise self.wrong("its listing comes back to where it was")
         self._tokens.add(hash(token))
 
@@ -65,5 +65,5 @@ class ListingCheck:
     def _check(self, entry: Entry) -> None:
         size = len(entry.key) if entry.key.isascii() else len(entry.key.encode(errors="surrogatepass"))
         self._bytes += size
-        if size > _MOST_KEY or len(entry.etag) > _MOST_ETAG or entry.size < 0:
+        if size > _MAX_KEY or len(entry.etag) > _MAX_ETAG or entry.size < 0:
             raise self.wrong("it lists what no object can be")

@@ -18,7 +18,7 @@ _FRESH_SECONDS = 15.0
 
 
 @contextmanager
-def told(run: RunFolder, terms: Terms) -> Iterator[Terms]:
+def reported(run: RunFolder, terms: Terms) -> Iterator[Terms]:
     """Yield the terms with a note of what moves, which `transfer_of` reads from any process until this is left."""
 
     def note(standing: TransferState) -> None:

@@ -87,8 +87,8 @@ def is_pulling(facts: Facts) -> bool:
 def never_pulls(facts: Facts) -> bool:
     if facts.waiting in ("InvalidImageName", "ErrImageNeverPull", "SignatureValidationFailed"):
         return True
-    said = _QUOTED.sub("", facts.waiting_message.lower())
-    return is_pulling(facts) and any(word in said for word in _NO_SUCH_IMAGE)
+    stated = _QUOTED.sub("", facts.waiting_message.lower())
+    return is_pulling(facts) and any(word in stated for word in _NO_SUCH_IMAGE)
 
 
 def cannot_run(facts: Facts) -> bool:
@@ -96,8 +96,8 @@ def cannot_run(facts: Facts) -> bool:
 
 
 def has_no_shell(facts: Facts) -> bool:
-    said = (facts.ended_message + facts.waiting_message).lower()
-    return facts.custom and cannot_run(facts) and ("not found" in said or "no such file" in said)
+    stated = (facts.ended_message + facts.waiting_message).lower()
+    return facts.custom and cannot_run(facts) and ("not found" in stated or "no such file" in stated)
 
 
 def not_admitted(facts: Facts) -> bool:

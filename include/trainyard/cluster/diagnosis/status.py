@@ -116,8 +116,8 @@ class Facts:
     @property
     def details(self) -> str:
         """Whatever else the status says, led by a colon; nothing if there is nothing."""
-        said = clean(self.message) or clean(self.waiting_message) or clean("\n".join(self._ended_lines))
-        words = said or self.reason or self.ended or self.waiting
+        stated = clean(self.message) or clean(self.waiting_message) or clean("\n".join(self._ended_lines))
+        words = stated or self.reason or self.ended or self.waiting
         return f": {words}" if words else ""
 
     @property

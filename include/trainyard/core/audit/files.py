@@ -19,7 +19,7 @@ from trainyard.core.audit.event import Event, line_of
 
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.([\w-]+)\.(\d{1,6})\.jsonl", re.ASCII)
 _FILE_BYTES = 64 * 1024**2
-_LONGEST_DAYS = 36500.0
+_MAX_DAYS = 36500.0
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 STDOUT = "-"
 
@@ -98,7 +98,7 @@ def log_files(folder: Path) -> list[LogFile]:
 
 def prune(folder: Path, today: date, days: float, max_bytes: int) -> None:
     """Remove the files of days that are past, and the oldest ones until the others fit; the newest one always stays."""
-    first_kept, total = today - timedelta(days=min(days, _LONGEST_DAYS)), 0
+    first_kept, total = today - timedelta(days=min(days, _MAX_DAYS)), 0
     for file, size in _newest_first(folder)[1:]:
         total += size
         if file.day < first_kept or total > max_bytes:

@@ -17,7 +17,7 @@ _DAY_SECONDS = 24 * 3600.0
 # What a submission that is just being registered leaves for a moment looks like what one that broke off left behind.
 _ORPHAN_SECONDS = _DAY_SECONDS
 # One sweep ends in a minute even if years of history are to go; who asks for it asks again while something is left.
-_MOST_A_SWEEP = 300
+_MAX_A_SWEEP = 300
 _PAGE = 1000
 
 
@@ -113,7 +113,7 @@ class Housekeeper:
         schedules = self.service.schedules
         scheduled = {training for training in trainings if schedules.lives(training, now)}
         past = expired(runs, now, self.service.settings.retention_days, scheduled)
-        chosen = past if report.dry_run else past[:_MOST_A_SWEEP]
+        chosen = past if report.dry_run else past[:_MAX_A_SWEEP]
         report.left = len(past) - len(chosen)
         for run in chosen:
             report.do(report.runs, run.model_id, _call(self.service.forget, run))

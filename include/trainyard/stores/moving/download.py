@@ -55,7 +55,7 @@ def download(
     work = _Download(arriving, target, mode, journal, progress, threads)
     plan = work.of_list(entries) if isinstance(entries, Sequence) else work.of_listing(entries)
     try:
-        in_parallel(plan, lambda deed, stop: deed(stop), threads, progress.tick)
+        in_parallel(plan, lambda action, stop: action(stop), threads, progress.tick)
         shutil.rmtree(aside)
     finally:
         # A thread that was left behind may be in it.
@@ -64,7 +64,7 @@ def download(
         # What has arrived in part stays for the next attempt.
         with suppress(OSError):
             aside.rmdir()
-    return work.counts.told(time.monotonic() - began)
+    return work.counts.reported(time.monotonic() - began)
 
 
 @dataclass
@@ -74,7 +74,7 @@ class _Counts:
     moved_files: int = 0
     moved_bytes: int = 0
 
-    def told(self, seconds: float) -> Transferred:
+    def reported(self, seconds: float) -> Transferred:
         return Transferred(self.files, self.bytes, self.moved_files, self.moved_bytes, seconds)
 
 
@@ -105,14 +105,14 @@ class _Download:
         self.arriving.check_room(self.counts.moved_bytes)
         self.progress.all_found()
         for entry in missing:
-            yield from self._deeds(entry)
+            yield from self._actions(entry)
 
     def of_listing(self, entries: Iterable[Entry]) -> Generator[_Deed, None, None]:
         """Yield what is to be done while the listing goes on."""
         way = KeysInOrder()
         with closing(ahead(entries)) as listed:
             for entry in self._missing(entry for entry in listed if way.check(entry.key)):
-                yield from self._deeds(entry)
+                yield from self._actions(entry)
         self.progress.all_found()
 
     def _missing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -128,7 +128,7 @@ class _Download:
                 self.progress.found(1, entry.size)
                 yield entry
 
-    def _deeds(self, entry: Entry) -> Iterator[_Deed]:
+    def _actions(self, entry: Entry) -> Iterator[_Deed]:
         if not (self.arriving.store.ranged and entry.size > IN_PARTS):
             yield partial(self._whole, entry)
             return

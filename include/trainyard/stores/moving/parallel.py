@@ -19,7 +19,7 @@ class StoppedError(Exception):
 
 
 def in_parallel(
-    items: Iterable[T], deed: Callable[[T, Event], None], threads: int, tick: Callable[[], object] = lambda: None
+    items: Iterable[T], action: Callable[[T, Event], None], threads: int, tick: Callable[[], object] = lambda: None
 ) -> None:
     """Do the deed for every item, `threads` at a time; raise the first failure once all threads have stopped.
 
@@ -27,7 +27,7 @@ def in_parallel(
     thread every second; what it raises ends the work too. A thread that does not stop in time is left behind: it can
     still raise StoppedError, and ends with the process.
     """
-    work = _Work(iter(items), deed, max(threads, 1))
+    work = _Work(iter(items), action, max(threads, 1))
     try:
         work.start()
         while not work.over.wait(_TICK_SECONDS) and not work.stop.is_set():
@@ -41,9 +41,9 @@ def in_parallel(
 
 
 class _Work(Generic[T]):
-    def __init__(self, rest: Iterator[T], deed: Callable[[T, Event], None], threads: int) -> None:
+    def __init__(self, rest: Iterator[T], action: Callable[[T, Event], None], threads: int) -> None:
         self.stop, self.over, self.failures = Event(), Event(), list[BaseException]()
-        self._rest, self._deed, self._left = rest, deed, threads
+        self._rest, self._action, self._left = rest, action, threads
         self._asking, self._counting = Lock(), Lock()
         self._threads = [Thread(target=self._run, daemon=True) for _ in range(threads)]
 
@@ -78,4 +78,4 @@ class _Work(Generic[T]):
                     item = next(self._rest)
                 except StopIteration:
                     return
-            self._deed(item, self.stop)
+            self._action(item, self.stop)

@@ -18,17 +18,17 @@ FIRST_PAUSE = 0.5
 _PASSING = (Why.BROKEN, Why.UNREACHABLE)
 
 
-def until_done(deed: Callable[[], T], stop: Event) -> T:
+def until_done(action: Callable[[], T], stop: Event) -> T:
     """Do it until it works, a few times at most; raise its last StoreError, or StoppedError if it is not to go on."""
     for attempt in range(1, ATTEMPTS):
         try:
-            return deed()
+            return action()
         except StoreError as error:
             if error.why not in _PASSING:
                 raise
             if stop.wait(_pause(attempt)):
                 raise StoppedError from None
-    return deed()
+    return action()
 
 
 def _pause(attempt: int) -> float:

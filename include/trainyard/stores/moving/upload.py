@@ -44,8 +44,8 @@ def upload(
     progress.all_found()
     leaving = Leaving(store, prefix, there, shared, progress)
     try:
-        deeds = _plan(leaving, sources, threads if store.ranged else 1)
-        in_parallel(deeds, lambda deed, stop: deed(stop), threads, progress.tick)
+        actions = _plan(leaving, sources, threads if store.ranged else 1)
+        in_parallel(actions, lambda action, stop: action(stop), threads, progress.tick)
     finally:
         leaving.abort_open()
     _verify(store, prefix, leaving.stored, shared, patience)

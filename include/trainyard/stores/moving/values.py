@@ -36,7 +36,7 @@ class TransferState:
     at: float
 
 
-def _nobody(standing: TransferState) -> None:
+def _ignore(standing: TransferState) -> None:
     pass
 
 
@@ -46,7 +46,7 @@ class Terms:
 
     reserve: int = 0
     stall_seconds: float = 120.0
-    note: Callable[[TransferState], object] = _nobody
+    note: Callable[[TransferState], object] = _ignore
 
     @classmethod
     def of(cls, settings: Settings) -> Terms:

@@ -15,7 +15,7 @@ from trainyard.stores.network.limits import SLOWEST, NetworkLimits
 # A call that was given up ends within this time.
 LOOK_SECONDS = 0.5
 REDIRECTED = "it sends its clients elsewhere, and they are not to follow"
-_MOST_REDIRECTS = 2
+_MAX_REDIRECTS = 2
 
 
 class CallError(Exception):
@@ -70,7 +70,7 @@ class Call:
     def was_redirected(self) -> None:
         """Count an answer that sends elsewhere; raise CallError for more than tell where a bucket is."""
         self._redirects += 1
-        if self._redirects > _MOST_REDIRECTS:
+        if self._redirects > _MAX_REDIRECTS:
             self.fail(Why.ADDRESS, REDIRECTED)
 
     def fail(self, why: Why, detail: str, hint: str = "") -> NoReturn:

@@ -19,7 +19,7 @@ from trainyard.stores.network.call import Call, current
 from trainyard.stores.network.sockets import CallSocket
 
 # A name that stands for more is none of an object store.
-_MOST_ADDRESSES = 8
+_MAX_ADDRESSES = 8
 # What a resolver says of a name that does not exist, or has no address. All else, EAI_AGAIN above all, is that the
 # resolver itself does not work, which is the service's own.
 _NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
@@ -103,7 +103,7 @@ def _connected(call: Call, host: str, port: int, timeout: Any, options: Any) -> 
         allowed = _allowed(call, host, port, found)
     finally:
         call.waited_since(began)
-    return _first_of(call, allowed[:_MOST_ADDRESSES], timeout, options or ())
+    return _first_of(call, allowed[:_MAX_ADDRESSES], timeout, options or ())
 
 
 def _resolved(call: Call, host: str, port: int) -> list[Any]:

@@ -12,7 +12,7 @@ from trainyard.stores.digest import md5, part_size, plain_md5
 from trainyard.stores.s3.refusals import S3Refusals
 
 # An upload has at most 10,000 parts, and every server tells of more than 20 at a time.
-_MOST_PAGES = 500
+_MAX_PAGES = 500
 
 
 class S3Parts:
@@ -85,7 +85,7 @@ class S3Parts:
         stored: dict[int, str] = {}
         with suppress(StoreError), self._refusals.during("write to", self._key):
             pages = self._client.get_paginator("list_parts").paginate(**self._target, UploadId=upload)
-            for page in islice(pages, _MOST_PAGES):
+            for page in islice(pages, _MAX_PAGES):
                 for part in page.get("Parts", ()):
                     if part.get("ETag") and part["Size"] == self._size_of(part["PartNumber"] - 1):
                         stored[part["PartNumber"] - 1] = part["ETag"].strip('"')

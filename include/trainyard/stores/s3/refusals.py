@@ -68,8 +68,8 @@ class S3Refusals:
             raise refusal(Why.UNTRUSTED, self._place, doing, key, "its answer is none of S3's") from None
 
     def _refusal(self, error: boto.ClientError, doing: str, key: str) -> StoreError:
-        told, meta = error.response["Error"], error.response["ResponseMetadata"]
-        code, status, headers = str(told.get("Code")), meta["HTTPStatusCode"], meta["HTTPHeaders"]
+        reported, meta = error.response["Error"], error.response["ResponseMetadata"]
+        code, status, headers = str(reported.get("Code")), meta["HTTPStatusCode"], meta["HTTPHeaders"]
         # The one-machine server is rclone, which answers 500 to every change that its folder refuses.
         if status == 500 and headers.get("x-served-by") == "rclone" and doing in _CHANGES:
             hint = "Make the folder writable and see that the disk has room, or that no file has the name of a folder."
@@ -79,13 +79,13 @@ class S3Refusals:
         if code == "500":
             # botocore makes this of an answer that is no XML: a web page, or a failing gateway before a real store.
             return self.no_s3(Why.BROKEN, doing)
-        region = told.get("Region") or headers.get("x-amz-bucket-region")
+        region = reported.get("Region") or headers.get("x-amz-bucket-region")
         if code in ELSEWHERE and region:
             hint = "Use that region's endpoint, or name the region in the manifest."
             detail = f"it is in region {shown(region)} ({code})"
             return refusal(Why.NO_BUCKET, self._place, doing, detail=detail, hint=hint)
-        reason = reason_of(code, status, str(told.get("Message", "")), key)
-        return refusal_for(reason, self._place, doing, key, _detail(reason, code, status, told))
+        reason = reason_of(code, status, str(reported.get("Message", "")), key)
+        return refusal_for(reason, self._place, doing, key, _detail(reason, code, status, reported))
 
     def _not_reached(self, error: Exception, doing: str, call: Call) -> StoreError:
         text = str(error)
@@ -101,10 +101,10 @@ class S3Refusals:
         return refusal(Why.UNREACHABLE, self._place, doing, detail=detail)
 
 
-def _detail(reason: Reason, code: str, status: int, told: Mapping[str, Any]) -> str:
+def _detail(reason: Reason, code: str, status: int, reported: Mapping[str, Any]) -> str:
     if reason in (Reason(Why.NO_KEY), Reason(Why.NO_BUCKET)):
         return ""
-    storage = f", {shown(told['StorageClass'])}" if told.get("StorageClass") else ""
+    storage = f", {shown(reported['StorageClass'])}" if reported.get("StorageClass") else ""
     return f"{shown(code)} ({status}{storage})"
 
 

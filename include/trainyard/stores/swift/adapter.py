@@ -87,8 +87,8 @@ class SwiftStore:
             body.close()
             if arrived != size:
                 raise self._broken(listed.key, f"it ended after {arrived} of {size} bytes")
-            told = headers["content-range"].rpartition("/")[2] if ranged and large.etag_of(headers) else ""
-        return _entry(listed.key, int(told) if told.isdecimal() else listed.size, headers)
+            reported = headers["content-range"].rpartition("/")[2] if ranged and large.etag_of(headers) else ""
+        return _entry(listed.key, int(reported) if reported.isdecimal() else listed.size, headers)
 
     def put(self, key: str, source: BinaryIO, size: int) -> Entry:
         upload = self.in_parts(key, size, resume=False)

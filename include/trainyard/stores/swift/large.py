@@ -24,7 +24,7 @@ from trainyard.stores.digest import PART, md5, md5_of_parts
 DEEPEST = 10  # levels of manifests in manifests; Swift reads no deeper either
 MAX_SEGMENTS = 1000  # of one manifest, unless Swift is told otherwise
 MANIFEST_GET, MANIFEST_PUT = "multipart-manifest=get", "multipart-manifest=put"
-_LONGEST_STEM = 900  # bytes, so that a segment's name stays below the 1,024 of an object
+_MAX_STEM_LENGTH = 900  # bytes, so that a segment's name stays below the 1,024 of an object
 _OURS = re.compile(r"(\d+)-(\d+)-[0-9a-f]{32}/(\d{8})")
 
 
@@ -93,7 +93,7 @@ def part_size(size: int, most: int) -> int:
 
 def segments_folder(key: str) -> str:
     """Return what the names of all segments of a key start with."""
-    stem = key if len(key.encode()) <= _LONGEST_STEM else hashlib.sha256(key.encode()).hexdigest()
+    stem = key if len(key.encode()) <= _MAX_STEM_LENGTH else hashlib.sha256(key.encode()).hexdigest()
     return f"{stem}/slo/"
 
 

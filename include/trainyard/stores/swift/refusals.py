@@ -111,8 +111,8 @@ class SwiftRefusals:
         if status is not None and 300 <= status < 400:
             return refusal(Why.ADDRESS, self._place, doing, key, REDIRECTED)
         reason = _of_status(status, _text_of(error))
-        told = reason.why in (Why.NO_BUCKET, Why.CHANGED)
-        return refusal_for(reason, self._place, doing, key, "" if told else f"status {status}")
+        reported = reason.why in (Why.NO_BUCKET, Why.CHANGED)
+        return refusal_for(reason, self._place, doing, key, "" if reported else f"status {status}")
 
     def _of_keystone(self, error: keystone.ClientException, doing: str, call: Call) -> StoreError:
         if isinstance(error, keystone.Unauthorized):
