@@ -278,6 +278,34 @@ class TestShowing:
         assert "engine" not in repr(Client(front_door.url, user="ada", password="engine"))
 
 
+class _Closing(httpx.MockTransport):
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class TestClosing:
+    def test_connections_are_closed_at_the_end_and_when_nobody_has_the_client_any_more(self):
+        ended, forgotten = _Closing(lambda _: httpx.Response(204)), _Closing(lambda _: httpx.Response(204))
+        with RestClient(Access("http://127.0.0.1:1", "t"), transport=ended):
+            pass
+        RestClient(Access("http://127.0.0.1:1", "t"), transport=forgotten)
+        assert ended.closed
+        assert forgotten.closed
+
+    def test_ctrl_c_leaves_them_to_the_end_of_the_process(self):
+        # httpcore's lock may be taken for ever when Ctrl-C strikes within it.
+        transport = _Closing(lambda _: httpx.Response(204))
+        with (
+            pytest.raises(KeyboardInterrupt),
+            RestClient(Access("http://127.0.0.1:1", "t"), transport=transport) as kept,
+        ):
+            raise KeyboardInterrupt
+        assert kept
+        assert not transport.closed
+
+
 class TestReading:
     def _run_of(self, data):
         transport = httpx.MockTransport(lambda _: httpx.Response(200, json=data))

@@ -70,7 +70,10 @@ class RestClient:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
+        # Ctrl-C may strike where httpcore has just taken its lock, which stays taken: to close would wait for ever. The
+        # connections end with the process.
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
+            self.close()
 
     def close(self) -> None:
         self._session.close()

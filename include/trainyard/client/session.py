@@ -45,7 +45,7 @@ class Session:
         self._http = http_client(access.url, answer_seconds, transport)
         self._signing_in = Lock()
         # A session that nobody has closed, as in a notebook, is closed when nobody has it any more.
-        weakref.finalize(self, self._http.close)
+        weakref.finalize(self, self._http.close).atexit = False
 
     def close(self) -> None:
         self._http.close()
