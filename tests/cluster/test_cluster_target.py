@@ -32,7 +32,7 @@ def test_a_workspace_is_a_folder_or_a_claim(workspace, volume):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         ({"IMAGE": "own:1", "NAMESPACE": "x"}, "Give KUBECONFIG beside NAMESPACE, IMAGE"),
         ({"KUBECONFIG": "{}"}, "give WORKSPACE="),

@@ -19,7 +19,7 @@ def test_a_missing_object_is_named(store: Store) -> None:
     assert "'a'" in error.message
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", DEEDS)
 def test_a_missing_bucket_is_refused_with_its_name_and_endpoint(bucket: Bucket, action: str) -> None:
     error = refused(bucket.missing(), action)
     assert (error.why, error.code.code) == (Why.NO_BUCKET, "C103")
@@ -27,7 +27,7 @@ def test_a_missing_bucket_is_refused_with_its_name_and_endpoint(bucket: Bucket, 
     assert error.hint
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", DEEDS)
 def test_a_wrong_secret_is_refused_and_not_told(remote: Bucket, action: str) -> None:
     error = refused(remote.open(credentials=Credentials(remote.credentials.user, "mistyped-secret")), action)
     assert (error.why, error.code.code) == (Why.CREDENTIALS, "C103")

@@ -70,7 +70,7 @@ _FAULTS = {
 }
 
 
-@pytest.mark.parametrize(("fault", "terms", "told"), _FAULTS.values(), ids=list(_FAULTS))
+@pytest.mark.parametrize(("fault", "terms", "reported"), _FAULTS.values(), ids=list(_FAULTS))
 def test_a_staging_that_fails_shows_no_half_dataset_and_the_next_goes_on(
     server: Server,
     proxy: FaultProxy,

@@ -134,7 +134,7 @@ class TestListings:
 
 class TestKeystone:
     @pytest.mark.parametrize("place", ["/list", "/no-token", "/odd-catalog", "/no-moment", "/number"])
-    @pytest.mark.parametrize("deed", ["read", "get", "put", "list"])
+    @pytest.mark.parametrize("action", ["read", "get", "put", "list"])
     def test_an_answer_of_another_shape_is_the_stores_fault_whatever_it_is_signed_in_for(
         self, hostile: HostileStore, place: str, action: str
     ) -> None:

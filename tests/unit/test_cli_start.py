@@ -53,7 +53,7 @@ def test_without_a_command_the_help_is_shown_as_wrong_usage(run):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "stated"),
     [
         (["shwo", "x"], "No such command 'shwo'. Did you mean 'show'?"),
         (["show", "--nope", "x"], "No such option: --nope"),

@@ -78,7 +78,7 @@ def test_datasets_as_json_is_what_the_service_answers(cli, front_door):
 
 
 @pytest.mark.parametrize(
-    ("size", "told"),
+    ("size", "reported"),
     [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (40_000_000, "38.1 MiB"), (5 * 1024**5, "5120.0 TiB")],
 )
 def test_sizes_are_told_in_the_largest_unit_that_they_fill(cli, front_door, size, reported):

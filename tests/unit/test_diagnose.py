@@ -151,7 +151,7 @@ def test_a_pod_without_its_spec_is_diagnosed_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "stated"),
     [
         (3600, "1 hour"),
         (86400, "24 hours"),
@@ -178,7 +178,7 @@ def unschedulable(message: str, gpus: str = "2") -> Json:
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "stated"),
     [
         (
             unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),

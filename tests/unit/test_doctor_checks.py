@@ -103,7 +103,7 @@ class TestPools:
         assert found.ok
 
     @pytest.mark.parametrize(
-        ("there", "said"),
+        ("there", "stated"),
         [
             ({}, "pool gpus-a is missing"),
             ({"gpus-a": (9, True)}, "pool gpus-a has 9 slots instead of 4"),
@@ -169,7 +169,7 @@ class TestGpus:
 
 class TestClocks:
     @pytest.mark.parametrize(
-        ("said", "ahead"), [(1000, 0), (1001, 0), (1002, 0), (1010, 8), (999, 0), (990, -9), (1002.5, 0.5)]
+        ("stated", "ahead"), [(1000, 0), (1001, 0), (1002, 0), (1010, 8), (999, 0), (990, -9), (1002.5, 0.5)]
     )
     def test_a_clock_is_ahead_by_what_neither_the_way_nor_whole_seconds_explain(self, stated, ahead):
         assert judging.skew(1000, 1002, stated) == ahead

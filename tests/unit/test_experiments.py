@@ -41,7 +41,7 @@ def world(tmp_path):
         limits=lambda: LIMITS,
         settings=read_settings({}),
         clock=lambda: 1_700_000_000.0,
-        prepare_pools=lambda limits: None,
+        sync_pools=lambda limits: None,
         forget_files=lambda run: None,
         results_of=lambda training: MemoryStore(),
         pod_waits=lambda run: "",

@@ -129,7 +129,7 @@ def _connection_left(end: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("harm", "stated"),
     [
         (_lost, f"listed: {OTHER} was accepted and is not listed"),
         (_unasked, f"listed: {OTHER} is listed and was not accepted"),

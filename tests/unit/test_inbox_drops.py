@@ -51,7 +51,7 @@ def test_an_empty_file_is_waited_for():
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "stated"),
     [
         (("m.yml", "n.json", "model.zip"), "more than one manifest: m.yml, n.json"),
         (("m.yml", "a.zip", "b.zip"), "more than one zip: a.zip, b.zip"),

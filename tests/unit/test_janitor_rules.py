@@ -21,7 +21,7 @@ def _left(age, remove=lambda: None, name="pod a"):
 
 
 @pytest.mark.parametrize(
-    ("age", "owner", "said"),
+    ("age", "owner", "stated"),
     [
         (1000, None, ""),
         (1000, Owner(GOING), ""),
@@ -85,7 +85,7 @@ class TestOwners:
         going, over, new, other = map(RunKey.first_of, ("going", "over", "new", "other"))
         owners = Owners(_Runs({going: None, over: NOW}), lambda: {"new", "over"})
         reported = owners.of(ROOT, [new, over, other, going])
-        assert list(map(Owner.from_dict, reported)) == [Owner(GOING), Owner(OVER, NOW), Owner(UNKNOWN), Owner(GOING)]
+        assert [Owner(**owner) for owner in reported] == [Owner(GOING), Owner(OVER, NOW), Owner(UNKNOWN), Owner(GOING)]
 
     def test_a_later_run_of_a_registered_training_that_airflow_has_not_is_unknown(self):
         owners = Owners(_Runs({RUN: None}), lambda: {MODEL_ID})
@@ -94,7 +94,7 @@ class TestOwners:
     def test_runs_of_two_trainings_with_one_id_are_told_apart(self):
         theirs = RunKey("training-Xz81mQ0aB", MODEL_ID)
         reported = Owners(_Runs({RUN: None, theirs: NOW}), set).of(ROOT, [theirs, RUN])
-        assert list(map(Owner.from_dict, reported)) == [Owner(OVER, NOW), Owner(GOING)]
+        assert [Owner(**owner) for owner in reported] == [Owner(OVER, NOW), Owner(GOING)]
 
     def test_a_database_without_any_run_tells_nothing(self):
         with pytest.raises(TrainyardError, match="no run of any training"):

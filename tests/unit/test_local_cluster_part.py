@@ -62,4 +62,4 @@ def test_pods_that_cannot_be_ended_are_an_error_with_the_commands_words(tmp_path
     (folder / "shim.json").write_text('{"no": "pid"}')
     with pytest.raises(TrainyardError, match="could not be ended") as caught:
         parts.end_pods(tmp_path, 0)
-    assert "Error" in caught.value.cure
+    assert "Error" in caught.value.hint

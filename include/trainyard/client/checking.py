@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trainyard.client.errors import WrongUsageError
 from trainyard.domain.addresses import ANYWHERE
@@ -14,7 +13,7 @@ from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.manifest.limits import load_limits
 from trainyard.manifest.submission import Rules, check_submission
-from trainyard.settings import read_settings
+from trainyard.settings import Settings, read_settings
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,12 @@ def check(manifest: bytes, zip_path: Path | None, account: str | None) -> Checke
     # Where stores may be is the service's to say, which is another machine's.
     rules = Rules.of(settings, limits, ANYWHERE)
     payer = _account(account, limits)
-    (found,) = check_submission([("", manifest)], zip_path, payer, rules, lambda _, *checked: checked)
+    (found,) = check_submission([("", manifest)], zip_path, payer, rules, lambda *checked: checked)
     read, plan = found
     return Checked(read.submission.spec, plan, tuple(read.submission.warnings))
 
 
-def _limits(settings: Any) -> Limits:
+def _limits(settings: Settings) -> Limits:
     names = (settings.frameworks_file, settings.sizes_file, settings.quotas_file)
     return load_limits(*(Path(name) if name else None for name in names))
 
