@@ -139,7 +139,7 @@ def _connection_left(end: Any) -> None:
         (_line_repeated, f"stored: {RUN} has a log of 21 lines"),
         (_line_lost, f"stored: {RUN} has a log of 19 lines"),
         (_model_lost, f"stored: {RUN} is completed without its model"),
-        (_other_reason, f"told: {RUN} shows C201"),
+        (_other_reason, f"reported: {RUN} shows C201"),
         (_pod_left, "nothing_left: pod/training-dol4q2lkr-1 is still there"),
         (_folder_left, f"nothing_left: {RUN} left ['model'] in the workspace"),
         (_hold_left, f"nothing_left: datasets/.holds/{RUN}.{RUN} is left"),
