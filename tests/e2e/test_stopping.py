@@ -23,6 +23,16 @@ signal.signal(signal.SIGTERM, stop)
 print("training", flush=True)
 time.sleep(600)
 """
+RESUMES = """
+import os, pathlib, sys, time
+
+begun = pathlib.Path(os.environ["RESULT_DIR"], "begun")
+if begun.exists():
+    sys.exit(print("again"))
+begun.touch()
+print("training", flush=True)
+time.sleep(600)
+"""
 DEAF = f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{LONG}"
 MANY_RESULTS = """
 import os, pathlib
@@ -135,3 +145,14 @@ def test_starting_the_stack_again_leaves_what_runs_alone(yard: Yard) -> None:
     yard.up(stated.append)
     assert yard.stack.status() == before
     assert all(" is up" in line for line in stated)
+
+
+def test_a_training_that_down_interrupts_is_tried_again_when_the_stack_is_up(yard: Yard) -> None:
+    model_id = _training(yard, RESUMES)
+    yard.stack.down(print)
+    yard.up(print)
+    run = yard.finished(model_id)
+    assert (run["state"], run["outcome"]["code"]) == ("completed", None)
+    assert yard.stored(model_id, "learner-1/training-log.txt").endswith("again\n")
+    train = yard.airflow(f"/api/v2/dags/{model_id}/dagRuns/{model_id}/taskInstances/train").json()
+    assert (train["state"], train["try_number"]) == ("success", 2)

@@ -67,7 +67,7 @@ class Stack:
         Trainings on a cluster of the caller's are left alone there: what still runs is reported.
         """
         # It would start again what is ended here.
-        self._end_supervisor()
+        self._end_alone(parts.SUPERVISOR)
         with self._lock():
             ended = self._end_servers()
             ended += parts.end_pods(self.folder / "cluster", grace_seconds=5)
@@ -140,12 +140,15 @@ class Stack:
 
     def _end_servers(self) -> int:
         """End all processes of the stack but its trainings' and return how many there were."""
-        ended = self._end_supervisor() + processes.end(self.processes(), patience_seconds=15)
+        # Trainings descend from the cluster's server, and are no longer anybody's descendants once that has ended.
+        ended = self._end_alone(parts.SUPERVISOR) + self._end_alone(parts.CLUSTER)
+        ended += processes.end(self.processes(), patience_seconds=15)
         self._starter.forget_ended()
         return ended
 
-    def _end_supervisor(self) -> int:
-        running = self._records.running(parts.SUPERVISOR)
+    def _end_alone(self, name: str) -> int:
+        """End the process of one part and nothing that it started; return how many there were."""
+        running = self._records.running(name)
         if running is None or not running.alive:
             return 0
         with suppress(psutil.NoSuchProcess):
