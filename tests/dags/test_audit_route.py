@@ -99,16 +99,15 @@ def test_a_request_goes_on_where_its_record_cannot_be_written_and_the_doctor_say
     tmp_path,
     monkeypatch,
 ):
+    from trainyard.airflow.app import current_app
     from trainyard.doctor.checks import _audit
-    from trainyard.settings import read_settings
 
     (tmp_path / "audit").write_text("a file in the folder's place")
     monkeypatch.setenv("TRAINYARD_AUDIT_LOG", str(tmp_path / "audit"))
     assert _clients()("ada").delete(f"/models/{MODEL_ID}").status_code == 204
-    settings = read_settings({"TRAINYARD_AUDIT_LOG": str(tmp_path / "audit")})
-    (found,) = _audit(settings)
+    (found,) = _audit(current_app())
     assert (found.ok, found.message) == (False, f"{tmp_path}/audit cannot be written: File exists")
     (tmp_path / "audit").unlink()
-    (found,) = _audit(settings)
+    (found,) = _audit(current_app())
     assert not found.ok
     assert re.search(r"is written again; \d+ events before were lost: File exists", found.message)
