@@ -76,7 +76,7 @@ def _train_steps(since: datetime) -> Any:
     outcome = and_(xcom.dag_id == DagRun.dag_id, xcom.run_id == DagRun.run_id, ended)
     columns = (DagRun.dag_id, DagRun.run_id, DagRun.state.label("run_state"))
     times = (DagRun.queued_at, DagRun.start_date, DagRun.run_after, DagRun.end_date)
-    own = (task.state, task.pool, task.pool_slots, xcom.value, xcom.task_id.label("said_by"))
+    own = (task.state, task.pool, task.pool_slots, xcom.value, xcom.task_id.label("reported_by"))
     return (
         select(*columns, *times, *own)
         .select_from(DagRun)
