@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import os
 
 import pytest
 from late import Late
 from samples import MODEL_ID, training
 
-from trainyard.core.catalogue import Catalogue, Training
-from trainyard.domain.schedule import Schedule
+from trainyard.core.catalogue import Catalogue
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -46,14 +44,7 @@ def test_every_training_becomes_a_file_of_its_own(bundle, catalogue):
     bundle.refresh()
     assert _files(bundle) == {f"{MODEL_ID}.py", f"{_OTHER}.py"}
     for one in there:
-        assert (bundle.path / f"{one.id}.py").read_text("utf-8") == bundles.dag_file(one.as_dict())
-
-
-def test_a_training_with_a_schedule_is_a_literal_too(bundle, catalogue):
-    catalogue.add(made := training(schedule=Schedule(cron="0 3 * * *")))
-    bundle.refresh()
-    (call,) = ast.parse((bundle.path / f"{MODEL_ID}.py").read_text()).body[1].value.args
-    assert Training.from_dict(ast.literal_eval(call)) == made
+        assert (bundle.path / f"{one.id}.py").read_text("utf-8") == bundles.dag_file(one.id)
 
 
 def test_a_new_training_leaves_the_files_of_the_others_alone(bundle, catalogue):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from late import Late
 from samples import MODEL_ID, training
 
+from trainyard.core.catalogue import Catalogue
 from trainyard.domain.training import Author, Resources
 
 pytestmark = pytest.mark.xdist_group("airflow")
@@ -177,11 +178,8 @@ def _call_of(source: str) -> object:
 @example(name=_HOSTILE, command=_HOSTILE, manifest=_HOSTILE, description=_HOSTILE, metrics={_HOSTILE: [_HOSTILE]})
 @example(name="\ud800", command="", manifest="", description="", metrics={})
 @settings(max_examples=60)
-def test_a_rendered_file_is_one_call_with_a_literal_whatever_a_person_wrote(**texts):
-    record = training(**texts).as_dict()
-    source = bundles.dag_file(record)
-    assert _call_of(source) == record
-    compile(source.encode(errors="surrogatepass").decode(errors="surrogatepass"), "training.py", "exec")
+def test_a_rendered_file_is_one_call_with_an_id_whatever_a_person_wrote(**texts):
+    assert _call_of(bundles.dag_file(training(**texts).id)) == MODEL_ID
 
 
 @given(
@@ -193,12 +191,11 @@ def test_a_rendered_file_is_one_call_with_a_literal_whatever_a_person_wrote(**te
 )
 @example(name=_HOSTILE, command=_HOSTILE, manifest=_HOSTILE, description=_HOSTILE, author=Author(_HOSTILE, _HOSTILE))
 @settings(max_examples=15)
-def test_a_rendered_file_makes_a_dag_that_airflow_can_keep(**texts):
+def test_a_record_makes_a_dag_that_airflow_can_keep(**texts):
     there = training(**texts)
-    names: dict = {}
-    exec(bundles.dag_file(there.as_dict()), names)
-    assert names["dag"].get_task("train").training == there
-    kept = serialized.DagSerialization.from_dict(serialized.DagSerialization.to_dict(names["dag"]))
+    made = dags.training_dag(there.as_dict())
+    assert made.get_task("train").training == there
+    kept = serialized.DagSerialization.from_dict(serialized.DagSerialization.to_dict(made))
     assert kept.dag_id == MODEL_ID
     assert kept.dag_display_name == texts["name"]
     assert kept.timetable.first_id == MODEL_ID
@@ -211,3 +208,18 @@ def test_a_kept_dag_has_the_command_in_its_form_alone():
 
 def test_parsing_a_training_again_makes_the_same_dag():
     assert serialized.DagSerialization.to_dict(_dag()) == serialized.DagSerialization.to_dict(_dag())
+
+
+def test_a_rendered_file_makes_the_dag_of_the_record_and_none_once_that_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAINYARD_CATALOGUE", str(tmp_path))
+    catalogue = Catalogue(tmp_path)
+    catalogue.add(there := training(command="python3 train.py"))
+    assert _run_file(MODEL_ID).get_task("train").training == there
+    catalogue.remove(MODEL_ID)
+    assert _run_file(MODEL_ID) is None
+
+
+def _run_file(training_id):
+    names: dict = {}
+    exec(bundles.dag_file(training_id), names)
+    return names["dag"]

@@ -75,20 +75,19 @@ class TrainingBundle(BaseDagBundle):
             return {entry.name.removesuffix(_SUFFIX) for entry in found if entry.name.endswith(_SUFFIX)}
 
     def _render(self, training_id: str) -> None:
-        training = self._catalogue.get(training_id)
-        if training is None:
+        if self._catalogue.get(training_id) is None:
             return
         aside = self.path / f".{training_id}"
-        aside.write_text(dag_file(training.as_dict()), encoding="utf-8")
+        aside.write_text(dag_file(training_id), encoding="utf-8")
         aside.replace(self._file(training_id))
 
     def _file(self, training_id: str) -> Path:
         return self.path / f"{training_id}{_SUFFIX}"
 
 
-def dag_file(record: dict[str, Any]) -> str:
-    """Render the DAG file of a training: a call with the record as a literal.
+def dag_file(training_id: str) -> str:
+    """Render the DAG file of a training: a call with its id, for the record is read where it was written.
 
-    `repr` of plain data is a literal whatever the text in it is, so nothing a person wrote is ever evaluated.
+    Nothing that a person wrote is ever evaluated.
     """
-    return f"from trainyard.airflow.dag import training_dag\n\ndag = training_dag({record!r})\n"
+    return f"from trainyard.airflow.dag import registered_dag\n\ndag = registered_dag({training_id!r})\n"

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, get_parsing_context, task
 
 from trainyard.airflow import tasks
+from trainyard.airflow.app import current_app
 from trainyard.airflow.runparameters import form_of
 from trainyard.airflow.timetable import TrainingTimetable
 from trainyard.core.catalogue import Training
@@ -32,8 +33,14 @@ _RETRIES = {
 _ORDER = {"validate": 10, "cleanup": 5, "upload": 4, "train": 3, "stage": 2}
 
 
+def registered_dag(training_id: str) -> DAG | None:
+    """Build the DAG of a training from its record in the catalogue; None for one that was deleted meanwhile."""
+    training = current_app().catalogue.get(training_id)
+    return None if training is None else training_dag(training.as_dict())
+
+
 def training_dag(record: Mapping[str, Any]) -> DAG:
-    """Build the DAG of one training from its catalogue record.
+    """Build the DAG of one training from its record; files that an earlier version rendered hold one as a literal.
 
     upload and cleanup are teardowns: they run whatever happened before, and the run still counts as failed. A failed
     upload fails the run through cleanup, which then fails too, since the results are still there: were upload itself
