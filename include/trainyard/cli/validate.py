@@ -66,7 +66,7 @@ def _account(name: str | None, limits: Limits) -> Account:
     from trainyard.domain.limits import Account
 
     if name is None:
-        return Account(name="", gpus=2**31, members=(), max_hours=1, custom_images=True)
+        return Account(name="", gpus=2**31, members=(), max_hours=1, custom_images=True, connections=None)
     if name not in limits.accounts:
         raise WrongUsageError(f"there is no account {name}", f"Use one of {', '.join(limits.accounts)}.")
     return limits.accounts[name]

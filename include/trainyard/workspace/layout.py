@@ -139,5 +139,7 @@ def _changes(folder: Path) -> dict[str, float]:
 
 def store_key(ref: StoreRef) -> str:
     """Return a short stable name for store + bucket; a readable part and a digest of everything that tells apart."""
-    told_apart = "\n".join((ref.kind, ref.endpoint, ref.region or "", ref.domain or "", ref.project or "", ref.bucket))
+    named = (ref.connection,) if ref.connection else ()
+    place = (ref.kind, ref.endpoint, ref.region or "", ref.domain or "", ref.project or "", ref.bucket)
+    told_apart = "\n".join((*place, *named))
     return f"{ref.bucket[:40]}-{hashlib.sha256(told_apart.encode()).hexdigest()[:12]}"
