@@ -13,7 +13,7 @@ from threading import Thread
 
 import pytest
 from late import Late
-from samples import MODEL_ID, SPEC
+from samples import MODEL_ID, SPEC, training
 from storeservers import KEY, SECRET, one_machine_server, s3
 
 from trainyard.domain.training import Credentials, StoreRef, Submission
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.xdist_group("airflow")
 
 models = Late("airflow.models")
 connections = Late("trainyard.airflow.connections")
+app = Late("trainyard.airflow.app")
 _SETTINGS = read_settings({})
 _OWN = f"{MODEL_ID}.data"
 _KEYS = {"login": KEY, "password": SECRET}
@@ -168,6 +169,37 @@ class TestATrainingsOwn:
     def test_what_was_kept_before_is_read_still(self, database, s3):
         _make(database, _OWN, conn_type="generic", password=json.dumps(asdict(s3.credentials)))
         _moves(_open(s3.ref, self._inside(s3)))
+
+
+class TestQuotas:
+    """What is downloaded after the account lost the connection."""
+
+    def _app(self, tmp_path, allowed: str):
+        quotas = tmp_path / "quotas.yaml"
+        quotas.write_text(
+            f"accounts: [{{name: vision, gpus: 4, members: [ada], max_hours: 1, connections: [{allowed}]}}]"
+        )
+        return app.App(read_settings({"TRAINYARD_QUOTAS_FILE": str(quotas)}))
+
+    def _training(self, s3):
+        named = replace(SPEC, data=_named(s3), results=_named(s3))
+        return replace(training(), spec=named)
+
+    def test_results_are_served_while_the_account_may_use_the_connection(self, database, s3, tmp_path):
+        _make(database, "team-bucket", {"endpoint_url": s3.ref.endpoint}, **_KEYS)
+        assert list(self._app(tmp_path, "team-bucket").served_results_store(self._training(s3)).list()) == []
+
+    def test_and_not_afterwards(self, database, s3, tmp_path):
+        _make(database, "team-bucket", {"endpoint_url": s3.ref.endpoint}, **_KEYS)
+        with pytest.raises(TrainyardError) as caught:
+            self._app(tmp_path, "").served_results_store(self._training(s3))
+        assert caught.value.code.code == "C104"
+
+    def test_an_account_that_is_gone_may_use_none(self, database, s3, tmp_path):
+        elsewhere = replace(self._training(s3), account="of-yore")
+        with pytest.raises(TrainyardError) as caught:
+            self._app(tmp_path, "team-bucket").check_connections(elsewhere)
+        assert caught.value.code.code == "C104"
 
 
 class _Sts:
