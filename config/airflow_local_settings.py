@@ -20,6 +20,7 @@ _NEEDED = {
         "airflow.sdk.execution_time.cache",
         "airflow.sdk.execution_time.task_runner",
         "jinja2.ext",
+        "trainyard.airflow.awsconnections",
         "trainyard.airflow.connections",
         "trainyard.airflow.dag",
         "trainyard.airflow.operator",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from threading import Thread
 
@@ -87,21 +88,59 @@ class TestPools:
         assert _slots(database)["theirs"] == (7, False)
 
 
+def _stored(database, name):
+    with database() as session:
+        found = session.scalar(select(models.Connection).where(models.Connection.conn_id == f"{MODEL_ID}.{name}"))
+        return found.conn_type, found.login, found.password, found.extra_dejson
+
+
 class TestVault:
     def test_both_stores_credentials_are_kept_under_the_trainings_name(self, database):
         connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
         with database() as session:
             kept = set(session.scalars(select(models.Connection.conn_id)))
         assert kept == {f"{MODEL_ID}.data", f"{MODEL_ID}.results"}
-        assert connections.served_credentials(f"{MODEL_ID}.data") == Credentials("AKIADATA", "s3cret/data+key=")
-        assert connections.served_credentials(f"{MODEL_ID}.results") == Credentials("ada", "s3cret results: pass@word")
+
+    def test_those_of_s3_are_a_connection_of_aws_as_the_provider_reads_it(self, database):
+        connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
+        assert _stored(database, "data") == (
+            "aws",
+            None,
+            None,
+            {
+                "aws_access_key_id": "AKIADATA",
+                "aws_secret_access_key": "s3cret/data+key=",
+                "endpoint_url": "https://objects.example.com",
+            },
+        )
+
+    def test_those_of_swift_stay_as_they_were(self, database):
+        connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
+        kind, login, password, extra = _stored(database, "results")
+        assert (kind, login, extra) == ("generic", None, {})
+        assert json.loads(password) == {"user": "ada", "secret": "s3cret results: pass@word"}
+
+    def test_a_store_that_names_a_connection_keeps_none_and_forgetting_leaves_that_one(self, database):
+        with database() as session:
+            session.add(models.Connection(conn_id="team-bucket", conn_type="aws"))
+        named = replace(SPEC, data=StoreRef("s3", "digits", "", connection="team-bucket"))
+        vault = connections.ConnectionVault()
+        vault.keep(MODEL_ID, Submission(named, None, Credentials("AKIADATA", "s3cret/data+key=")))
+        with database() as session:
+            assert set(session.scalars(select(models.Connection.conn_id))) == {"team-bucket", f"{MODEL_ID}.results"}
+        assert vault.ids() == {MODEL_ID}
+        vault.forget(MODEL_ID)
+        with database() as session:
+            assert set(session.scalars(select(models.Connection.conn_id))) == {"team-bucket"}
 
     def test_their_secret_is_masked_wherever_a_process_that_read_it_logs(self, database):
         from airflow.sdk.log import redact
 
         connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
-        connections.served_credentials(f"{MODEL_ID}.data")
+        connections.open_served(SPEC.data, f"{MODEL_ID}.data", _SETTINGS)
+        connections.open_served(_SUBMISSION.spec.results, f"{MODEL_ID}.results", _SETTINGS)
         assert redact("the key is s3cret/data+key= here") == "the key is *** here"
+        assert redact("and s3cret results: pass@word there") == "and *** there"
 
     def test_the_database_holds_no_secret_in_the_clear(self, database):
         connections.ConnectionVault().keep(MODEL_ID, _SUBMISSION)
@@ -115,10 +154,10 @@ class TestVault:
         vault = connections.ConnectionVault()
         vault.keep(MODEL_ID, _SUBMISSION)
         vault.keep("training-Xz81mQ0aB", _SUBMISSION)
-        assert connections.served_credentials(f"{MODEL_ID}.results") == _SUBMISSION.results_credentials
+        assert connections.open_served(_SUBMISSION.spec.results, f"{MODEL_ID}.results", _SETTINGS)
         vault.forget(MODEL_ID)
         with pytest.raises(TrainyardError, match="not kept any more"):
-            connections.served_credentials(f"{MODEL_ID}.results")
+            connections.open_served(_SUBMISSION.spec.results, f"{MODEL_ID}.results", _SETTINGS)
         vault.forget(MODEL_ID)
         with database() as session:
             kept = set(session.scalars(select(models.Connection.conn_id)))

@@ -24,7 +24,7 @@ __all__ = ["swift", "swift_hands", "swiftcloud"]
 
 # Beside the shipped accounts, which are everybody's, two that have one member each.
 _OWN_ACCOUNTS = """
-  - {name: vision, gpus: 2, members: [ada], max_hours: 1}
+  - {name: vision, gpus: 2, members: [ada], max_hours: 1, connections: [team-bucket]}
   - {name: speech, gpus: 2, members: [grace], max_hours: 1}
 """
 

@@ -70,7 +70,7 @@ def _accepted(read: ManifestRead, plan: Plan) -> Accepted:
 
 
 def _judged_acceptance(spec: str, plan: str, read: ManifestRead, masked: str) -> Verdict:
-    secret = read.submission.results_credentials.secret
+    secret = read.submission.results_credentials.secret if read.submission.results_credentials else ""
     command = read.submission.spec.command
     kept = TrainingSpec.from_dict(json.loads(spec))
     if kept != read.submission.spec or json.dumps(Plan.from_dict(json.loads(plan)).as_dict()) != plan:

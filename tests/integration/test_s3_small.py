@@ -15,6 +15,7 @@ from storeservers import KEY, SECRET, Bucket
 
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Store, StoreError, Why
+from trainyard.stores.s3.sessions import signing_keys
 from trainyard.stores.s3.small import SmallObjects
 
 NO_DIGEST = f'"{"0" * 32}"'
@@ -86,14 +87,14 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_a_bucket_that_is_a_host_is_named_before_the_endpoint() -> None:
     ref = StoreRef("s3", "digits", "https://s3.eu-de.example.com:9000")
-    assert SmallObjects(ref, Credentials("a", "b"), "eu-de", virtual=True)._bucket.config["endpoint"] == (
+    assert SmallObjects(ref, signing_keys(Credentials("a", "b")), "eu-de", virtual=True)._bucket.config["endpoint"] == (
         "https://digits.s3.eu-de.example.com:9000"
     )
 
 
 def test_the_secret_is_in_no_representation() -> None:
     ref = StoreRef("s3", "digits", "http://127.0.0.1:1")
-    small = SmallObjects(ref, Credentials("a", "hunter2"), "x", virtual=False)
+    small = SmallObjects(ref, signing_keys(Credentials("a", "hunter2")), "x", virtual=False)
     assert "hunter2" not in repr(small)
     assert "hunter2" not in repr(small._bucket)
 

@@ -25,6 +25,7 @@ from trainyard.local.objectstore import find_rclone, objectstore_command, object
 from trainyard.settings import read_settings
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.opening import open_store
+from trainyard.stores.s3.sessions import signing_keys
 from trainyard.stores.s3.small import SmallObjects
 
 
@@ -98,10 +99,15 @@ def test_a_certificate_of_the_ca_bundle_is_trusted(ref: StoreRef, certificate: P
 
 def test_small_objects_are_trusted_to_the_ca_bundle_too(ref: StoreRef, certificate: Path) -> None:
     digest = hashlib.md5(b"content").hexdigest()
-    small = SmallObjects(ref, Credentials(KEY, SECRET), "us-east-1", virtual=False, ca_bundle=str(certificate))
+    small = SmallObjects(
+        ref, signing_keys(Credentials(KEY, SECRET)), "us-east-1", virtual=False, ca_bundle=str(certificate)
+    )
     assert small.put("small", b"content") == digest
     assert small.get("small", digest) == b"content"
-    assert SmallObjects(ref, Credentials(KEY, SECRET), "us-east-1", virtual=False).get("small", digest) is None
+    assert (
+        SmallObjects(ref, signing_keys(Credentials(KEY, SECRET)), "us-east-1", virtual=False).get("small", digest)
+        is None
+    )
 
 
 def test_https_to_a_server_without_tls_is_told(one_machine_server: object) -> None:

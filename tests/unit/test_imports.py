@@ -58,7 +58,12 @@ _ADAPTERS = {
 }
 _CLUSTERS = ("kubernetes", "kubernetes_asyncio", "airflow.providers.cncf.kubernetes")
 # What costs a process a second or more, so that it is imported only where it is used.
-_LATE = ("trainyard.stores.s3", "trainyard.stores.swift", "trainyard.airflow.operator")
+_LATE = (
+    "trainyard.stores.s3",
+    "trainyard.stores.swift",
+    "trainyard.airflow.operator",
+    "trainyard.airflow.awsconnections",
+)
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,11 @@ def test_a_stores_library_is_imported_by_its_adapter_alone(library):
 def test_kubernetes_is_never_imported_with_a_module_but_for_the_operators_base_class():
     early = (one for one in _imports() if one.within(*_CLUSTERS) and not one.late)
     assert {str(one.file.relative_to(_PACKAGE)) for one in early} == {"airflow/operator.py"}
+
+
+def test_the_amazon_provider_is_imported_where_stores_are_opened_alone():
+    found = {str(one.file.relative_to(_PACKAGE)) for one in _imports() if one.within("airflow.providers.amazon")}
+    assert found == {"airflow/awsconnections.py"}
 
 
 def test_what_costs_a_second_is_imported_inside_functions():

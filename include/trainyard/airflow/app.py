@@ -20,8 +20,9 @@ from trainyard.core.audit.files import STDOUT, AuditFiles, append_to_stdout
 from trainyard.core.audit.reading import Trail
 from trainyard.core.audit.recording import Audit, Writer
 from trainyard.core.catalogue import Catalogue, Training
-from trainyard.domain.limits import Limits
+from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import RunKey, data_connection, results_connection
+from trainyard.errors import TrainyardError
 from trainyard.settings import Settings, data_file, read_settings
 from trainyard.workspace.layout import RunFolder, Workspace
 
@@ -96,27 +97,39 @@ class App:
         return Trail(self.audit_folder, self.audit)
 
     def data_store(self, training: Training) -> Store:
-        """Open a training's data bucket inside a task, with the training's own credentials."""
-        from trainyard.airflow.connections import read_credentials
-        from trainyard.stores.opening import open_store
+        """Open a training's data bucket inside a task, with its own credentials or the connection that it names."""
+        from trainyard.airflow.connections import open_kept
 
-        return open_store(training.spec.data, read_credentials(data_connection(training.id)), self.settings)
+        return open_kept(training.spec.data, data_connection(training.id), self.settings)
 
     def results_store(self, training: Training) -> Store:
-        """Open a training's results bucket inside a task, with the training's own credentials."""
-        from trainyard.airflow.connections import read_credentials
-        from trainyard.stores.opening import open_store
+        """Open a training's results bucket inside a task, with its own credentials or the connection that it names."""
+        from trainyard.airflow.connections import open_kept
 
-        return open_store(training.spec.results, read_credentials(results_connection(training.id)), self.settings)
+        return open_kept(training.spec.results, results_connection(training.id), self.settings)
 
     def served_results_store(self, training: Training) -> Store:
-        """Open a training's results bucket inside the api-server, where somebody waits for what it answers."""
-        from trainyard.airflow.connections import served_credentials
-        from trainyard.stores.opening import open_store
+        """Open a training's results bucket inside the api-server, where somebody waits for what it answers.
 
+        Raise TrainyardError C104 where its account may not use the named connection any more.
+        """
+        from trainyard.airflow.connections import open_served
+
+        self.check_connections(training)
         seconds = self.settings.store_answer_seconds
         hasty = replace(self.settings, store_call_seconds=seconds, store_listing_seconds=seconds)
-        return open_store(training.spec.results, served_credentials(results_connection(training.id)), hasty)
+        return open_served(training.spec.results, results_connection(training.id), hasty)
+
+    def check_connections(self, training: Training) -> None:
+        """Raise TrainyardError C104 where a training names a connection that its account may not use any more."""
+        from trainyard.domain.plan import connection_problems
+
+        if not (training.spec.data.connection or training.spec.results.connection):
+            return
+        account = self.limits().accounts.get(training.account)
+        allowed = account or Account(training.account, 0, (), 0)
+        if problems := connection_problems(training.spec, allowed):
+            raise TrainyardError.refused(problems)
 
     def pods(self, patience_seconds: float = 60) -> TrainingPods:
         """Reach the training pods; a call that finds no answer is tried again for so long."""

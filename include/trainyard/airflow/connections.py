@@ -1,8 +1,14 @@
-"""Credentials of a training's two stores, kept as Airflow connections, encrypted with the Fernet key."""
+"""Credentials of stores, kept as Airflow connections, encrypted with the Fernet key.
+
+A training's own S3 store is a connection of the type aws. Its key id and secret are in `extra`: of a connection Airflow
+encrypts `password` and `extra` and not `login`, and a key id is told to nobody either. The credentials of Swift and of
+folders are JSON in `password`. Those of S3 were, too, before 0.2: they are read all the same.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -13,16 +19,26 @@ from sqlalchemy import delete, select
 from trainyard.domain.names import data_connection, results_connection
 from trainyard.domain.training import Credentials, StoreRef, Submission
 from trainyard.errors import TrainyardError
+from trainyard.settings import Settings
+from trainyard.stores.base import Store
+
+_AWS = "aws"
 
 
 class ConnectionVault:
-    """Keep and forget the connections `<training id>.data` and `<training id>.results`."""
+    """Keep and forget the connections `<training id>.data` and `<training id>.results`.
+
+    A store that names a connection of the service's has none of its own, and that one is never touched.
+    """
 
     def keep(self, training_id: str, submission: Submission) -> None:
         spec = submission.spec
+        kept = (
+            (data_connection(training_id), spec.data, submission.data_credentials),
+            (results_connection(training_id), spec.results, submission.results_credentials),
+        )
         with create_session() as session:
-            session.add(_connection(data_connection(training_id), spec.data, submission.data_credentials))
-            session.add(_connection(results_connection(training_id), spec.results, submission.results_credentials))
+            session.add_all(_connection(name, ref, found) for name, ref, found in kept if found is not None)
 
     def ids(self) -> set[str]:
         """Return the trainings that credentials are kept for."""
@@ -38,44 +54,71 @@ class ConnectionVault:
 
 
 def _connection(name: str, ref: StoreRef, credentials: Credentials) -> Connection:
-    return Connection(
-        conn_id=name,
-        conn_type="generic",
-        description=f"{ref.kind} {ref.endpoint} bucket {ref.bucket}",
-        # Of a connection's fields Airflow encrypts this one and shows it to nobody; a login it does not.
-        password=json.dumps(asdict(credentials)),
-    )
+    description = f"{ref.kind} {ref.endpoint} bucket {ref.bucket}"
+    if ref.kind != "s3":
+        password = json.dumps(asdict(credentials))
+        return Connection(conn_id=name, conn_type="generic", description=description, password=password)
+    keys = {"aws_access_key_id": credentials.user, "aws_secret_access_key": credentials.secret}
+    region = {"region_name": ref.region} if ref.region else {}
+    extra = json.dumps({**keys, "endpoint_url": ref.endpoint, **region})
+    return Connection(conn_id=name, conn_type=_AWS, description=description, extra=extra)
 
 
-def _credentials(connection: Any) -> Credentials:
-    from airflow.sdk.log import mask_secret
+def open_kept(ref: StoreRef, own: str, settings: Settings) -> Store:
+    """Open a bucket inside a task: with the connection that it names, else with a training's `own`.
 
-    found = Credentials(**json.loads(connection.password))
-    mask_secret(found.secret)  # Airflow itself knows the two as one text only
-    return found
+    Connections come from whatever secrets backend is configured. Raise TrainyardError S500 where the named one is not
+    there, and as `open_connected` does.
+    """
+    from airflow.sdk import BaseHook
+
+    return _opened(ref, own, settings, BaseHook.get_connection)
 
 
-def served_credentials(name: str) -> Credentials:
-    """Read a store's credentials inside the api-server, which asks its own database and no other server.
+def open_served(ref: StoreRef, own: str, settings: Settings) -> Store:
+    """Open a bucket as `open_kept` does inside the api-server, which asks its own database and no other server.
 
-    Raise TrainyardError C107 where they were forgotten with their training.
+    Raise TrainyardError C107 where the credentials were forgotten with their training.
     """
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        connection = Connection.get_connection_from_secrets(name)
+        return _opened(ref, own, settings, Connection.get_connection_from_secrets)
     except AirflowNotFoundException:
         hint = "What the run has stored is still in its bucket."
         raise TrainyardError("C107", "the credentials of the run's bucket are not kept any more", hint) from None
-    return _credentials(connection)
 
 
-def read_credentials(name: str) -> Credentials:
-    """Read a training's credentials for a store inside a task, through whatever secrets backend is configured."""
-    from airflow.sdk import BaseHook
+def _opened(ref: StoreRef, own: str, settings: Settings, read: Callable[[str], Any]) -> Store:
+    connection = _named(ref.connection, read) if ref.connection else read(own)
+    if ref.connection or connection.conn_type == _AWS:
+        # It imports the amazon provider and, through it, boto3.
+        from trainyard.airflow.awsconnections import open_connected
 
-    connection = BaseHook.get_connection(name)
-    return _credentials(connection)
+        _mask(connection.extra_dejson.get("aws_secret_access_key"))
+        return open_connected(ref, connection, settings)
+    from trainyard.stores.opening import open_store
+
+    found = Credentials(**json.loads(connection.password))
+    _mask(found.secret)  # Airflow itself knows the two as one text only
+    return open_store(ref, found, settings)
+
+
+def _named(name: str, read: Callable[[str], Any]) -> Any:
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return read(name)
+    except AirflowNotFoundException:
+        hint = "Ask whoever runs the service to make it in Airflow, of the type aws: quotas.yaml names it."
+        raise TrainyardError("S500", f"there is no connection {name}", hint) from None
+
+
+def _mask(secret: str | None) -> None:
+    from airflow.sdk.log import mask_secret
+
+    if secret:
+        mask_secret(secret)
 
 
 def read_login(name: str) -> Credentials:

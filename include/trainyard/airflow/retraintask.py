@@ -39,6 +39,7 @@ def _seen(training_id: str) -> Mapping[str, Any]:
     if training is None:
         return {"failure": "the training is gone"}
     try:
+        app.check_connections(training)
         return {"version": version_now(training.spec, app.data_store(training))}
     except TrainyardError as error:
         log.warning("The data of %s cannot be looked at: %s", training_id, error)

@@ -119,6 +119,7 @@ def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
     return {
         **run_json(run),
         "waiting": service.waiting(run) or None,
+        "connections": service.connections(run),
         "transfer": _transfer_json(service.transfer(run)),
         "schedule": schedule_json(schedule) if schedule else None,
     }

@@ -126,6 +126,7 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
         *_phase_rows(run),
         *_transfer_rows(run.get("transfer") or {}),
         *_override_rows(run.get("overrides") or {}),
+        *_connection_rows(run.get("connections") or {}),
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
         *_left_out_rows(run.get("left_out")),
@@ -166,6 +167,12 @@ def _line(row: Row, widths: Sequence[int], paints: Mapping[int, Paint]) -> str:
     gaps[-1] = ""
     parts = (paints.get(at, str)(text) + gap for at, (text, gap) in enumerate(zip(row, gaps, strict=True)))
     return "".join(parts).rstrip()
+
+
+def _connection_rows(connections: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say which stores of a run are connections of the service's; nothing where none is."""
+    told = ", ".join(f"{store}: {_text(connections, store)}" for store, name in connections.items() if name)
+    return [("Connections", told)] if told else []
 
 
 def _override_rows(overrides: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -48,7 +48,7 @@ def _limits(settings: Settings) -> Limits:
 def _account(name: str | None, limits: Limits) -> Account:
     """Return the account to check against; without a name, one that may have everything."""
     if name is None:
-        return Account(name="", gpus=2**31, members=(), max_hours=1, custom_images=True)
+        return Account(name="", gpus=2**31, members=(), max_hours=1, custom_images=True, connections=None)
     if name not in limits.accounts:
         raise WrongUsageError(f"there is no account {name}", f"Use one of {', '.join(limits.accounts)}.")
     return limits.accounts[name]

@@ -120,6 +120,12 @@ class Service:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""
         return None if run.state.terminal else self.transfer_of(run.key)
 
+    def connections(self, run: Run) -> Mapping[str, str | None] | None:
+        """Return the connections of the service's that a run's stores name; None where it has keys of its own."""
+        training = self.catalogue.get(run.training_id)
+        named = {"data": training.spec.data.connection, "results": training.spec.results.connection} if training else {}
+        return named if any(named.values()) else None
+
     def results(self, model_id: str, caller: Caller, name: str = "") -> Store:
         """Open a run's results as `stored` does, to list them or to read the one named, which is recorded."""
         action = Action.READ_RESULT if name else Action.LIST_RESULTS

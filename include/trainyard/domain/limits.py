@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,16 +43,35 @@ class Size:
 
 @dataclass(frozen=True)
 class Account:
-    """Who pays: a GPU quota, members (Airflow user names; `*` is everybody) and the longest a run may take."""
+    """Who pays: a GPU quota, members (Airflow user names; `*` is everybody) and the longest a run may take.
+
+    `connections` are those of the service that its manifests may name, None where only the service knows them.
+    """
 
     name: str
     gpus: int
     members: tuple[str, ...]
     max_hours: float
     custom_images: bool = False
+    connections: tuple[str, ...] | None = ()
 
     def has_member(self, user: str) -> bool:
         return "*" in self.members or user in self.members
+
+
+def connection_fault(name: str, allowed: Sequence[str] | None) -> tuple[str, str] | None:
+    """Return message and hint for a connection that an account's manifests may not name; None for one that they may.
+
+    One that does not exist and one of others are refused alike: who may not use it learns nothing of it.
+    """
+    if allowed is None or name in allowed:
+        return None
+    if not allowed:
+        hint = "Write address and keys of the store: quotas.yaml lets the account's manifests name no connection."
+    else:
+        names = f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0]
+        hint = f"Use {names}, or write address and keys of the store."
+    return "the account has no connection of this name.", hint
 
 
 @dataclass(frozen=True)

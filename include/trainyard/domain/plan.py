@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from trainyard.domain.limits import Account, Limits, Size
+from trainyard.domain.limits import Account, Limits, Size, connection_fault
 from trainyard.domain.names import CPU_POOL, account_pool
 from trainyard.domain.training import Framework, Resources, TrainingSpec
 from trainyard.errors import Problem, TrainyardError
@@ -47,9 +47,10 @@ class Plan:
 def make_plan(spec: TrainingSpec, account: Account, limits: Limits) -> Plan:
     """Decide how the training runs for this account; refuse with every problem at once.
 
-    Raise TrainyardError C101 (framework) or C104 (resources): what can never run is refused at the door.
+    Raise TrainyardError C101 (framework) or C104 (resources, connections): what can never run is refused at the door.
     """
-    if problems := plan_problems(spec.framework, spec.resources, account, limits):
+    problems = plan_problems(spec.framework, spec.resources, account, limits)
+    if problems := [*problems, *connection_problems(spec, account)]:
         raise TrainyardError.refused(problems)
     size = _size(spec.resources, limits)
     known = limits.framework(spec.framework.name, spec.framework.version)
@@ -68,6 +69,15 @@ def plan_problems(
     """Return why this can never run for this account; None stands for what could not be read."""
     found = _framework_problems(framework, account, limits) if framework else []
     return [*found, *_resource_problems(resources, account, limits)] if resources else found
+
+
+def connection_problems(spec: TrainingSpec, account: Account) -> list[Problem]:
+    """Return which of the connections that a training names its account may not use, or not any more."""
+    return [
+        Problem(*fault, f"{side}.connection", seen=ref.connection, code="C104")
+        for side, ref in (("data", spec.data), ("results", spec.results))
+        if ref.connection and (fault := connection_fault(ref.connection, account.connections))
+    ]
 
 
 def amounts(account: str, size: Size) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class StoreRef:
     """A bucket in an object store, without the credentials.
 
     `kind` is `s3` or `bluemix_objectstore` (Swift with Keystone v3); `endpoint` is the S3 endpoint or the
-    Keystone auth URL, always with a scheme; the rest is Swift's.
+    Keystone auth URL, always with a scheme; `domain` and `project` are Swift's. `connection` is one of the service's,
+    which has the S3 endpoint and credentials; `endpoint` is empty then.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class StoreRef:
     region: str | None = None
     domain: str | None = None
     project: str | None = None
+    connection: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,14 @@ class TrainingSpec:
 
 @dataclass(frozen=True)
 class Submission:
-    """A manifest that was read without a fault: the spec, the two stores' credentials, and what to warn of."""
+    """A manifest that was read without a fault: the spec, the two stores' credentials, and what to warn of.
+
+    A store that names a connection has no credentials here.
+    """
 
     spec: TrainingSpec
-    data_credentials: Credentials
-    results_credentials: Credentials
+    data_credentials: Credentials | None
+    results_credentials: Credentials | None
     warnings: tuple[str, ...] = ()
 
 

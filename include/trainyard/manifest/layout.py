@@ -28,6 +28,7 @@ class StoreLayout:
     at: Path
     kind: Path
     bucket: Path
+    connection: Path
     endpoint: Path
     user: Path
     secret: Path
@@ -41,6 +42,7 @@ class StoreLayout:
         return (
             self.kind,
             self.bucket,
+            self.connection,
             self.endpoint,
             self.user,
             self.secret,
@@ -156,6 +158,7 @@ def store_layout(document: Document, at: Path, bucket: Path, kind: Path) -> Stor
         at=at,
         kind=kind,
         bucket=bucket,
+        connection=(*connection, "name"),
         endpoint=first_given(document, connection, "endpoint_url", "auth_url"),
         user=first_given(document, connection, "access_key_id", "aws_access_key_id", "user_name", "userId"),
         secret=first_given(document, connection, "secret_access_key", "aws_secret_access_key", "password"),

@@ -129,5 +129,6 @@ def _size(row: Any) -> Size:
 
 
 def _account(row: Any) -> Account:
-    members = tuple(row["members"])
-    return Account(row["name"], row["gpus"], members, float(row["max_hours"]), row.get("custom_images", False))
+    members, connections = tuple(row["members"]), tuple(row.get("connections", ()))
+    images = row.get("custom_images", False)
+    return Account(row["name"], row["gpus"], members, float(row["max_hours"]), images, connections)

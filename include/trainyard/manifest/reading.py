@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.limits import Limits
-from trainyard.domain.training import Credentials, Framework, Resources, StoreRef, Submission, TrainingSpec
+from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.document import Document, join_path, read_document
 from trainyard.manifest.family import family_of
@@ -89,8 +89,12 @@ def examine_manifest(
     max_bytes: int = MAX_BYTES,
     clock: Callable[[], float] = time.time,
     addresses: AddressPolicy = ANYWHERE,
+    connections: Sequence[str] | None = None,
 ) -> Examination:
-    """Read a manifest as far as it can be read, with every problem in the order of the file."""
+    """Read a manifest as far as it can be read, with every problem in the order of the file.
+
+    `connections` are those that the account's manifests may name, None where that is not known here.
+    """
     try:
         document = read_document(data, max_bytes)
         family = family_of(document)
@@ -99,7 +103,7 @@ def examine_manifest(
             raise
         return Examination(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
-    values = Values(document, layout, limits, Faults(document), addresses)
+    values = Values(document, layout, limits, Faults(document), addresses, connections)
     _check_placeholders(document, layout, values.faults)
     check_hidden(values)
     check_machines(values)
@@ -129,7 +133,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     if framework is None or data is None or results is None:
         raise AssertionError("a manifest that cannot be read has at least one fault")
     warn_of_mismatches(values, framework, gpus_of(values, resources), command or "")
-    _warn(values, data, results)
+    _warn(values, data[0], results[0])
     spec = TrainingSpec(
         name=values.text(layout.name) or "",
         description=values.text(layout.description) or "",
@@ -149,8 +153,8 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     return replace(found, read=ManifestRead(submission, document, found.places))
 
 
-def _warn(values: Values, data: tuple[StoreRef, Credentials], results: tuple[StoreRef, Credentials]) -> None:
-    if data[0] == results[0]:
+def _warn(values: Values, data: StoreRef, results: StoreRef) -> None:
+    if data == results:
         values.warn(
             values.layout.results.bucket,
             "results go to the bucket of the data, so that the next run downloads them too",

@@ -72,6 +72,9 @@ def _add_unknown_keys(error: ValidationError, faults: Faults) -> None:
         if key in special:
             faults.add((*_path(error), key), special[key]["message"], special[key]["hint"], at_key=True)
             continue
+        if general := error.schema.get("x-refusal", {}).get("additionalProperties"):
+            faults.add((*_path(error), key), general["message"], general["hint"], at_key=True)
+            continue
         meant = nearest(key, known)
         hint = f"Did you mean {meant}?" if meant else f"Known here: {', '.join(known)}."
         path = (*_path(error), key)

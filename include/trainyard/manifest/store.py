@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from trainyard.domain.addresses import ANYWHERE, HINT, AddressPolicy
+from trainyard.domain.limits import connection_fault
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.manifest.document import Path
 from trainyard.manifest.layout import StoreLayout
+from trainyard.manifest.schema import is_blank
 from trainyard.manifest.values import Values
 
 S3 = "s3"
@@ -48,9 +50,11 @@ class Endpoint:
     added: bool
 
 
-def read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credentials] | None:
-    """Return the store and its credentials; None if there are faults."""
+def read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credentials | None] | None:
+    """Return the store and its credentials, None for those of a connection that it names; None if there are faults."""
     kind = _KINDS.get(values.text(store.kind) or "")
+    if kind == S3 and not is_blank(values.document.value(store.connection)):
+        return _named(values, store)
     bucket, endpoint = _bucket(values, store.bucket, kind), _endpoint(values, store.endpoint, kind)
     user, secret = values.text(store.user), _secret(values, store.secret)
     if kind is None or bucket is None or endpoint is None or user is None or secret is None:
@@ -89,6 +93,17 @@ def read_endpoint(text: str, addresses: AddressPolicy = ANYWHERE) -> Endpoint | 
     if reason := addresses.refusal_of_url(url):
         return f"no object store may be at this address: {reason}.", HINT
     return Endpoint(url.rstrip("/"), added)
+
+
+def _named(values: Values, store: StoreLayout) -> tuple[StoreRef, None] | None:
+    """Return the bucket behind a connection of the service's that the account may use."""
+    bucket, name = _bucket(values, store.bucket, S3), values.text(store.connection)
+    if name is None:
+        return None
+    if fault := connection_fault(name, values.connections):
+        values.faults.add(store.connection, *fault, "C104")
+        return None
+    return (StoreRef(S3, bucket, "", connection=name), None) if bucket is not None else None
 
 
 def _bucket(values: Values, path: Path, kind: str | None) -> str | None:

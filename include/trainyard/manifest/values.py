@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
@@ -21,13 +22,17 @@ _AUTHOR = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>\s*")
 
 @dataclass(frozen=True)
 class Values:
-    """Reads one document. What a method cannot read is noted in `faults` and comes back as None."""
+    """Reads one document. What a method cannot read is noted in `faults` and comes back as None.
+
+    `connections` are those that the account's manifests may name, None where only the service knows.
+    """
 
     document: Document
     layout: Layout
     limits: Limits
     faults: Faults
     addresses: AddressPolicy = ANYWHERE
+    connections: Sequence[str] | None = None
     warnings: list[str] = field(default_factory=list)
 
     def text(self, path: Path | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from trainyard.errors import TrainyardError
 
@@ -89,6 +89,13 @@ class FileShrankError(StoreError):
 
     def __init__(self) -> None:
         super().__init__(Why.BROKEN, "a file became shorter while it was read", "Try again.")
+
+
+class SigningKeys(Protocol):
+    """S3 credentials that change while they are used, as those of a role do: botocore's, opened by whoever has them."""
+
+    def get_frozen_credentials(self) -> Any:
+        """Return `access_key`, `secret_key` and `token` that are good for some minutes at least."""
 
 
 class Multipart(Protocol):

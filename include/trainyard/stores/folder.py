@@ -38,7 +38,7 @@ class FolderStore(MovesWhole):
     """A bucket in a folder. Listing reads the files, since a folder knows no digests; links in it are no objects."""
 
     def __init__(self, folder: Path, ref: StoreRef) -> None:
-        self.place = place_of(ref.bucket, ref.endpoint)
+        self.place = place_of(ref)
         self._folder = folder
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[Entry]:

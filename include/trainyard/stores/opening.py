@@ -6,14 +6,14 @@ from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
-from trainyard.stores.base import Store
+from trainyard.stores.base import SigningKeys, Store
 from trainyard.stores.network.limits import NetworkLimits
 
 KINDS = ("s3", "bluemix_objectstore", "folder")
 
 
 def open_store(
-    ref: StoreRef, credentials: Credentials, settings: Settings, addresses: AddressPolicy | None = None
+    ref: StoreRef, credentials: Credentials | SigningKeys, settings: Settings, addresses: AddressPolicy | None = None
 ) -> Store:
     """Return the store. Nothing is sent yet: wrong credentials, buckets or addresses show at the first use.
 
@@ -28,6 +28,8 @@ def open_store(
 
         given = (settings.transfer_threads, settings.s3_addressing, settings.ca_bundle, limits)
         return S3Store(ref, credentials, *given)
+    if not isinstance(credentials, Credentials):
+        raise TrainyardError("C101", f"a store of the kind {ref.kind} has no keys that change", "Use an s3 store.")
     if ref.kind == "bluemix_objectstore":
         from trainyard.stores.swift.adapter import SwiftStore
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from trainyard.domain.addresses import HINT
+from trainyard.domain.training import StoreRef
 from trainyard.stores.base import StoreError, Why
 
 _SENTENCES = {
@@ -74,10 +75,15 @@ LACKING = Reason(
 )
 
 
-def place_of(bucket: str, endpoint: str) -> str:
-    """Name a bucket and its endpoint for messages, without a user or password that the URL may carry."""
-    url = urlsplit(endpoint)
-    return f"bucket {bucket} at {urlunsplit(url._replace(netloc=url.netloc.rpartition('@')[2]))}"
+def place_of(ref: StoreRef) -> str:
+    """Name a bucket and its endpoint for messages, without a user or password that the URL may carry.
+
+    Of a connection of the service's the endpoint is not told.
+    """
+    if ref.connection:
+        return f"bucket {ref.bucket} of the connection {ref.connection}"
+    url = urlsplit(ref.endpoint)
+    return f"bucket {ref.bucket} at {urlunsplit(url._replace(netloc=url.netloc.rpartition('@')[2]))}"
 
 
 def refusal(why: Why, place: str, doing: str, key: str = "", detail: str = "", hint: str = "") -> StoreError:

@@ -139,7 +139,9 @@ def _changes(folder: Path) -> dict[str, float]:
 
 def store_key(ref: StoreRef) -> str:
     """Return a short stable name for store + bucket; a readable part and a digest of everything that tells apart."""
-    identity = "\n".join((ref.kind, ref.endpoint, ref.region or "", ref.domain or "", ref.project or "", ref.bucket))
+    named = (ref.connection,) if ref.connection else ()
+    place = (ref.kind, ref.endpoint, ref.region or "", ref.domain or "", ref.project or "", ref.bucket)
+    identity = "\n".join((*place, *named))
     return f"{ref.bucket[:40]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.base import Entry, StoreError, Why, check_key
+from trainyard.stores.base import Entry, SigningKeys, StoreError, Why, check_key
 from trainyard.stores.digest import CHUNK, IN_PARTS, multipart_etag, plain_md5
 from trainyard.stores.listing import ListingCheck
 from trainyard.stores.network.call import can_be_given_up
@@ -20,7 +20,7 @@ from trainyard.stores.s3.http import S3Http
 from trainyard.stores.s3.pages import Page, Pages, Place, asked_for, follow, page_of, seconds_of
 from trainyard.stores.s3.parts import S3Parts, is_secret
 from trainyard.stores.s3.refusals import S3Refusals
-from trainyard.stores.s3.sessions import new_session
+from trainyard.stores.s3.sessions import new_session, signing_keys
 from trainyard.stores.s3.small import SMALL, SmallObjects
 
 # For what no listing has told the size of: whoever it is written to refuses too much.
@@ -35,17 +35,17 @@ class S3Store:
     def __init__(
         self,
         ref: StoreRef,
-        credentials: Credentials,
+        credentials: Credentials | SigningKeys,
         threads: int = 8,
         addressing: str = "auto",
         ca_bundle: str = "",
         limits: NetworkLimits | None = None,
     ) -> None:
-        self.place = place_of(ref.bucket, ref.endpoint)
+        self.place = place_of(ref)
         self._ref = ref
         self._limits = limits or NetworkLimits()
-        self._refusals = S3Refusals(self.place, self._limits)
-        self._credentials = credentials
+        self._refusals = S3Refusals(self.place, self._limits, ref.connection)
+        self._keys = signing_keys(credentials)
         self._region = ref.region or region_of(ref.endpoint)
         self._virtual = style_of(ref.endpoint, addressing) == "virtual"
         self._config = client_config(ref.endpoint, threads, addressing)
@@ -132,12 +132,10 @@ class S3Store:
 
     @cached_property
     def _made_client(self) -> Any:
-        client = new_session().client(
+        client = new_session(self._keys).client(
             "s3",
             endpoint_url=self._ref.endpoint,
             region_name=self._region,
-            aws_access_key_id=self._credentials.user,
-            aws_secret_access_key=self._credentials.secret,
             verify=self._ca_bundle or None,
             config=self._config,
         )
@@ -158,7 +156,7 @@ class S3Store:
 
     @cached_property
     def _made_small(self) -> SmallObjects:
-        return SmallObjects(self._ref, self._credentials, self._region, self._virtual, self._ca_bundle)
+        return SmallObjects(self._ref, self._keys, self._region, self._virtual, self._ca_bundle)
 
     def _expect(self, answer: dict[str, Any], listed: Entry) -> None:
         # Some servers do not look at IfMatch.

@@ -17,15 +17,20 @@ from trainyard.stores.s3.codes import ELSEWHERE, is_known, reason_of
 from trainyard.stores.s3.endpoint import CONNECT_SECONDS
 
 _MALFORMED = (KeyError, TypeError, AttributeError)
+_OF_CONNECTIONS = (Why.CREDENTIALS, Why.FORBIDDEN, Why.ADDRESS, Why.NO_HOST, Why.UNREACHABLE, Why.UNTRUSTED)
 _CHANGES = ("write to", "delete from")
 _NOT_REACHED = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.SSLError, boto.ProxyConnectionError)
 
 
 class S3Refusals:
-    """The calls of one bucket, which `place` names, and the sentences for what they fail at."""
+    """The calls of one bucket, which `place` names, and the sentences for what they fail at.
 
-    def __init__(self, place: str, limits: NetworkLimits) -> None:
+    `connection` is the service's that it is opened with, if it is one: no manifest has the address and keys then.
+    """
+
+    def __init__(self, place: str, limits: NetworkLimits, connection: str | None = None) -> None:
         self._place, self._limits = place, limits
+        self._connection = connection
 
     def because(self, why: Why, doing: str, key: str, detail: str = "") -> StoreError:
         """Return what is to be raised for what only we have noticed."""
@@ -42,8 +47,19 @@ class S3Refusals:
 
         `size` is how much of an object is read; `moving` says that an object is written.
         """
-        with calling(Call(self._limits, size, moving)) as call, self._translated(call, doing, key):
+        with self._hinted(), calling(Call(self._limits, size, moving)) as call, self._translated(call, doing, key):
             yield call
+
+    @contextmanager
+    def _hinted(self) -> Iterator[None]:
+        """Send whoever is told that an address or keys are wrong to those who can mend them."""
+        try:
+            yield
+        except StoreError as error:
+            if not self._connection or error.why not in _OF_CONNECTIONS:
+                raise
+            hint = f"Ask whoever runs the service: address and rights are those of its connection {self._connection}."
+            raise StoreError(error.why, error.message, hint) from None
 
     @contextmanager
     def _translated(self, call: Call, doing: str, key: str) -> Iterator[None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
@@ -13,13 +14,16 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store as Bucket
 
-from trainyard.domain.training import Credentials, StoreRef
+from trainyard.domain.training import StoreRef
+from trainyard.stores.base import SigningKeys
 from trainyard.stores.digest import MIB, md5, plain_md5
 
 SMALL = MIB
 _CONNECT, _WHOLE = timedelta(seconds=4), timedelta(seconds=20)
 # Where a store is down, or does not suit obstore, asking twice for everything would be slower than boto3 alone.
 _REST_SECONDS = 30.0
+# botocore renews what ends within 10 minutes before it gives it out.
+_ASKED_AGAIN = timedelta(minutes=8)
 # A missing object or bucket is a FileNotFoundError, an impossible key a ValueError.
 _REFUSALS = (BaseError, OSError, ValueError)
 
@@ -30,17 +34,14 @@ class SmallObjects:
     # obstore's threads stay behind in a fork, and whoever waits for them there waits for ever.
     _process: ClassVar[int | None] = None
 
-    def __init__(
-        self, ref: StoreRef, credentials: Credentials, region: str, virtual: bool, ca_bundle: str = ""
-    ) -> None:
+    def __init__(self, ref: StoreRef, keys: SigningKeys, region: str, virtual: bool, ca_bundle: str = "") -> None:
         options: Any = {"allow_http": True, "connect_timeout": _CONNECT, "timeout": _WHOLE}
         if ca_bundle:
             options["root_certificate"] = Path(ca_bundle).read_bytes()
         self._bucket: Any = Bucket(
             ref.bucket,
             endpoint=_host_of(ref) if virtual else ref.endpoint,
-            access_key_id=credentials.user,
-            secret_access_key=credentials.secret,
+            credential_provider=partial(_current, keys),
             region=region,
             virtual_hosted_style_request=virtual,
             client_options=options,
@@ -78,6 +79,14 @@ class SmallObjects:
 
     def _rest(self) -> None:
         self._rests_until = time.monotonic() + _REST_SECONDS
+
+
+def _current(keys: SigningKeys) -> Any:
+    """Return keys for obstore, which asks again before those of a role have ended."""
+    now = keys.get_frozen_credentials()
+    until = datetime.now(UTC) + _ASKED_AGAIN
+    named = {"access_key_id": now.access_key, "secret_access_key": now.secret_key, "expires_at": until}
+    return {**named, "token": now.token} if now.token else named
 
 
 def _host_of(ref: StoreRef) -> str:

@@ -49,7 +49,7 @@ class SwiftStore:
         segment_bytes: int = SEGMENT_BYTES,
         limits: NetworkLimits | None = None,
     ) -> None:
-        self.place = place_of(ref.bucket, ref.endpoint)
+        self.place = place_of(ref)
         self._bucket, self._segment_bytes = ref.bucket, segment_bytes
         self._session = SwiftSession(ref, credentials, ca_bundle)
         self._limits = limits or NetworkLimits()

@@ -58,7 +58,7 @@ class SwiftRefusals:
 
     def __init__(self, ref: StoreRef, session: SwiftSession, limits: NetworkLimits) -> None:
         self._ref, self._session, self._limits = ref, session, limits
-        self._place = place_of(ref.bucket, ref.endpoint)
+        self._place = place_of(ref)
 
     def because(self, why: Why, doing: str, key: str, detail: str = "") -> StoreError:
         """Return what is to be raised for what only we have noticed."""
