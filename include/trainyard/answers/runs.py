@@ -117,9 +117,10 @@ class ScheduleAnswer(Whole):
 
 
 class RunDetails(RunAnswer):
-    """One run with how far its data has been moved, and its training's schedule."""
+    """One run with how far its data has been moved, its training's schedule, and the connections its stores name."""
 
     transfer: Transfer | None = None
+    connections: dict[str, str | None] | None = None
     schedule: ScheduleAnswer | None = None
 
 
