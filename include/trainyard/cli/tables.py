@@ -172,7 +172,7 @@ def _line(row: Row, widths: Sequence[int], paints: Mapping[int, Paint]) -> str:
 def _connection_rows(connections: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Say which stores of a run are connections of the service's; nothing where none is."""
     shown = ", ".join(f"{store}: {_text(connections, store)}" for store, name in connections.items() if name)
-    return [("Connections", shown)] if told else []
+    return [("Connections", shown)] if shown else []
 
 
 def _override_rows(overrides: Mapping[str, Any]) -> list[tuple[str, str]]:
