@@ -23,7 +23,7 @@ def set_up() -> None:
     from airflow.utils.db import import_all_models, synchronize_log_template
     from airflow.utils.session import create_session
 
-    from trainyard.airflow import finalfaults
+    from trainyard.airflow.patches import finalfaults
 
     for module in _INHERITED:
         importlib.import_module(module)

@@ -9,7 +9,9 @@ import shutil
 import pytest
 from yard import Yard
 
+from trainyard.core.catalogue import Catalogue
 from trainyard.local.demo import RESULTS_BUCKET
+from trainyard.workspace.layout import store_key
 
 pytestmark = pytest.mark.xdist_group("stack")
 
@@ -178,5 +180,6 @@ def test_results_that_cannot_be_stored_fail_the_run_and_are_kept(yard: Yard) -> 
 def test_two_runs_on_one_bucket_download_it_once(yard: Yard, digits: str, failing: str) -> None:
     yard.finished(digits)
     yard.finished(failing)
-    versions = list((yard.folder / "workspace" / "datasets").glob("digits-training-data-*/*/t10k-images-idx3-ubyte.gz"))
-    assert len(versions) == 1
+    records = map(Catalogue(yard.folder / "catalogue").get, (digits, failing))
+    (key,) = {store_key(record.spec.data) for record in records if record}
+    assert len(list((yard.folder / "workspace" / "datasets" / key).glob("*/t10k-images-idx3-ubyte.gz"))) == 1

@@ -158,6 +158,7 @@ class TestTheService:
                 "gpus": "none -> 2",
                 "max_hours": "none -> 24",
                 "custom_images": "none -> False",
+                "connections": "none -> ()",
             },
             {
                 "members_added": "",
@@ -165,6 +166,7 @@ class TestTheService:
                 "gpus": "1 -> none",
                 "max_hours": "0.5 -> none",
                 "custom_images": "False -> none",
+                "connections": "() -> none",
             },
             {"members_added": "mallory", "members_removed": "grace", "gpus": "4 -> 8"},
         ]
