@@ -257,3 +257,16 @@ def data_file(name: str) -> Path:
         if (place / rest).is_file():
             return place / rest
     raise TrainyardError("S500", f"the shipped file {name} is missing", "Install Trainyard again.")
+
+
+def limits_files(settings: Settings) -> tuple[Path, Path, Path]:
+    """Return the files of frameworks, sizes and quotas: those that the settings name, else the shipped ones."""
+    return (
+        _limits_file("frameworks", settings.frameworks_file),
+        _limits_file("sizes", settings.sizes_file),
+        _limits_file("quotas", settings.quotas_file),
+    )
+
+
+def _limits_file(name: str, named: str) -> Path:
+    return Path(named) if named else data_file(f"config/{name}.yaml")

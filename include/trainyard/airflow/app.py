@@ -23,7 +23,7 @@ from trainyard.core.catalogue import Catalogue, Training
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import RunKey, data_connection, results_connection
 from trainyard.errors import TrainyardError
-from trainyard.settings import Settings, data_file, read_settings
+from trainyard.settings import Settings, limits_files, read_settings
 from trainyard.workspace.layout import RunFolder, Workspace
 
 # What a step of a training needs is built at once; the rest, with Airflow's tables, where it is asked for.
@@ -64,10 +64,7 @@ class App:
 
     def limits(self) -> Limits:
         """Read frameworks, sizes and quotas; files that did not change since are not read again."""
-        settings = self.settings
-        named = {"frameworks": settings.frameworks_file, "sizes": settings.sizes_file, "quotas": settings.quotas_file}
-        paths = [Path(path) if path else data_file(f"config/{name}.yaml") for name, path in named.items()]
-        return _limits(*((path, path.stat().st_mtime_ns) for path in paths))
+        return _limits(*((path, path.stat().st_mtime_ns) for path in limits_files(self.settings)))
 
     @property
     def audit_folder(self) -> Path | None:

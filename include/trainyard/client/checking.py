@@ -13,7 +13,7 @@ from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.manifest.limits import load_limits
 from trainyard.manifest.submission import Rules, check_submission
-from trainyard.settings import Settings, read_settings
+from trainyard.settings import limits_files, read_settings
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,13 @@ def check(manifest: bytes, zip_path: Path | None, account: str | None) -> Checke
     Raise TrainyardError with all that is wrong, and WrongUsageError for an account that is not there.
     """
     settings = read_settings(os.environ)
-    limits = _limits(settings)
+    limits = load_limits(*limits_files(settings))
     # Where stores may be is the service's to say, which is another machine's.
     rules = Rules.of(settings, limits, ANYWHERE)
     payer = _account(account, limits)
     (found,) = check_submission([("", manifest)], zip_path, payer, rules, lambda *checked: checked)
     read, plan = found
     return Checked(read.submission.spec, plan, tuple(read.submission.warnings))
-
-
-def _limits(settings: Settings) -> Limits:
-    names = (settings.frameworks_file, settings.sizes_file, settings.quotas_file)
-    return load_limits(*(Path(name) if name else None for name in names))
 
 
 def _account(name: str | None, limits: Limits) -> Account:

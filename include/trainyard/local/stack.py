@@ -27,7 +27,7 @@ from trainyard.local.records import Records
 from trainyard.local.secrets import Secrets
 from trainyard.local.starting import PortTakenError, Report, Starter
 from trainyard.manifest.limits import load_limits
-from trainyard.settings import read_settings
+from trainyard.settings import limits_files, read_settings
 
 _ROWS = (parts.OBJECT_STORE, parts.CLUSTER, *parts.AIRFLOW_PARTS, parts.SUPERVISOR)
 _MOVES = 2
@@ -197,9 +197,7 @@ class Stack:
 
     def _write_account_keys(self, secrets: Secrets) -> None:
         """Open the object store to each account of quotas.yaml, and note the keys for the operator to hand out."""
-        settings = read_settings(os.environ)
-        names = (settings.frameworks_file, settings.sizes_file, settings.quotas_file)
-        accounts = load_limits(*(Path(name) if name else None for name in names)).accounts
+        accounts = load_limits(*limits_files(read_settings(os.environ))).accounts
         store = store_environment(self.folder / "objects", secrets.key_id, secrets.secret_key)
         secrets.write(self.folder / "object-keys.json", open_accounts(store, accounts))
 
