@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from localkube.runtime import end_all_pods
 
-LIMIT = 30.0
+LIMIT = 120.0
 
 
 def wait_for(condition: Callable[[], Any], what: str = "the condition", limit: float = LIMIT) -> Any:

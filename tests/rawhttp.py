@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-_LIMIT_SECONDS = 30
+_LIMIT_SECONDS = 120
 
 
 @contextmanager

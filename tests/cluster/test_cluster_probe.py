@@ -85,7 +85,7 @@ def test_a_suite_that_is_interrupted_leaves_no_pod(target: Target, core: Any, nu
     finally:
         os.killpg(suite.pid, number)
         stated = suite.communicate(timeout=120)[0]
-    wait_for(lambda: not pods() - before, f"the end of its pods; it said {stated}", 60)
+    wait_for(lambda: not pods() - before, f"the end of its pods; it said {stated}", 120)
 
 
 def _missing(target: Target) -> str:

@@ -119,7 +119,7 @@ def event_of(made, watched, mark):
         mark.touch()
         return await waits
 
-    return asyncio.run(asyncio.wait_for(event(), 60))
+    return asyncio.run(asyncio.wait_for(event(), 120))
 
 
 def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path):

@@ -61,19 +61,19 @@ def test_a_write_of_another_connection_ends_the_wait(database, mode):
     ended = _ends(watch)
     assert not ended.is_set()
     _write(database, mode)
-    assert ended.wait(10)
+    assert ended.wait(120)
 
 
 def test_what_was_written_between_two_waits_ends_the_second_at_once(database, mode):
     watch = dbwatch.DatabaseWatch(database)
     _write(database, mode)
-    assert _ends(watch).wait(10)
+    assert _ends(watch).wait(120)
 
 
 def test_a_write_that_ended_one_wait_does_not_end_the_next(database, mode):
     watch = dbwatch.DatabaseWatch(database)
     _write(database, mode)
-    assert _ends(watch).wait(10)
+    assert _ends(watch).wait(120)
     begun = time.monotonic()
     watch.wait(0.0, 0.3, _never)
     assert time.monotonic() - begun >= 0.3
@@ -89,7 +89,7 @@ def test_reading_ends_no_wait(database):
 
 
 def test_a_task_that_has_ended_ends_the_wait_too(database):
-    assert _ends(dbwatch.DatabaseWatch(database), or_else=lambda: True).wait(10)
+    assert _ends(dbwatch.DatabaseWatch(database), or_else=lambda: True).wait(120)
 
 
 def test_many_writes_are_not_as_many_wake_ups(database, mode):
@@ -105,7 +105,7 @@ def test_a_database_that_is_not_there_yet_is_waited_for_and_seen_to_appear(tmp_p
     ended = _ends(dbwatch.DatabaseWatch(tmp_path / "airflow.db"))
     assert not ended.is_set()
     _write(tmp_path / "airflow.db", "wal")
-    assert ended.wait(10)
+    assert ended.wait(120)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_a_step_that_waits_for_another_runs_dataset_ends_at_once(tmp_path):
             assert step.stdout.readline() == "waiting\n"
             step.terminate()
             try:
-                assert step.wait(20) == 143
+                assert step.wait(120) == 143
             finally:
                 step.kill()
             assert step.stdout.read() == ""

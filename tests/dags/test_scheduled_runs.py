@@ -153,7 +153,7 @@ class TestWatcher:
             found, events = [], trigger.run()
             try:
                 while len(found) < count:
-                    found.append((await asyncio.wait_for(anext(events), 20)).payload)
+                    found.append((await asyncio.wait_for(anext(events), 120)).payload)
             finally:
                 await events.aclose()
             return found

@@ -122,7 +122,7 @@ class _Waiting:
         async def first():
             return await anext(self._trigger.run())
 
-        self._event = asyncio.run(asyncio.wait_for(first(), 60))
+        self._event = asyncio.run(asyncio.wait_for(first(), 120))
 
     @property
     def waits(self):

@@ -82,7 +82,7 @@ def _event_of(waiting):
     async def first():
         return await anext(waiting.run())
 
-    return asyncio.run(asyncio.wait_for(first(), 20))
+    return asyncio.run(asyncio.wait_for(first(), 120))
 
 
 def _outcome_of(waiting):

@@ -12,7 +12,7 @@ from trainyard.local.inbox import BUCKET
 from trainyard.local.ready import wait_for
 
 pytestmark = pytest.mark.xdist_group("stack")
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 300
 
 
 def _drop(yard: Yard, name: str, *files: Path) -> Path:

@@ -5,18 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from test_runs import SLOW
 from test_triggering import trigger
-from yard import Yard
+from yard import RUN_LIMIT_SECONDS, UNTIL_LET_END, Yard
+
+from trainyard.local.ready import wait_for
 
 pytestmark = pytest.mark.xdist_group("stack")
-
-
-UNTIL_TOLD = """
-import os, pathlib, time
-while not pathlib.Path(os.environ["RESULT_DIR"], "go").exists():
-    time.sleep(0.1)
-"""
 
 
 def _of_size(size: str):
@@ -30,29 +24,51 @@ def _span(yard: Yard, model_id: str) -> tuple[str, str]:
 
 
 def test_small_medium_and_small_train_together_on_four_gpus(yard: Yard) -> None:
-    sizes = ("small", "medium", "small")
-    program = SLOW.format(seconds=12)
-    runs = [yard.submit("fails-with-3", change=_of_size(size), program=program) for size in sizes]
-    spans = [_span(yard, model_id) for model_id in runs]
-    assert max(start for start, _ in spans) < min(end for _, end in spans)
+    runs = [
+        yard.submit("fails-with-3", change=_of_size(size), program=UNTIL_LET_END)
+        for size in ("small", "medium", "small")
+    ]
+    for model_id in runs:
+        yard.until(model_id, lambda run: run["phase"] == "training")
+    assert {yard.run(model_id)["phase"] for model_id in runs} == {"training"}
+    for model_id in runs:
+        yard.let_end(model_id)
+    for model_id in runs:
+        _span(yard, model_id)
+
+
+def _the_only_one_that_trains(yard: Yard, runs: list[str]) -> str:
+    found: list[str] = []
+
+    def one_trains() -> bool:
+        found[:] = [model_id for model_id in runs if yard.run(model_id)["phase"] == "training"]
+        return bool(found)
+
+    assert wait_for(one_trains, RUN_LIMIT_SECONDS)
+    (first,) = found
+    return first
 
 
 def test_with_a_quota_of_one_the_second_run_waits_and_starts_when_the_first_ends(yard: Yard) -> None:
-    program = SLOW.format(seconds=3)
-    runs = [yard.submit("fails-with-3", "--account", "free", program=program) for _ in range(2)]
-    waiting = yard.until(runs[1], lambda run: run["phase"] in ("waiting-for-gpu", "training"))
+    runs = [yard.submit("fails-with-3", "--account", "free", program=UNTIL_LET_END) for _ in range(2)]
+    first = _the_only_one_that_trains(yard, runs)
+    (second,) = set(runs) - {first}
+    waiting = yard.until(second, lambda run: run["phase"] in ("waiting-for-gpu", "training"))
     assert (waiting["phase"], waiting["state"]) == ("waiting-for-gpu", "pending")
+    for model_id in (first, second):
+        yard.until(model_id, lambda run: run["phase"] == "training")
+        yard.let_end(model_id)
     (_, first_end), (second_start, _) = sorted(_span(yard, model_id) for model_id in runs)
     assert first_end <= second_start
 
 
 def test_a_training_ends_although_a_run_that_comes_before_it_waits_for_its_gpu(yard: Yard) -> None:
-    first = yard.submit("fails-with-3", "--account", "free", program=UNTIL_TOLD)
+    first = yard.submit("fails-with-3", "--account", "free", program=UNTIL_LET_END)
     yard.until(first, lambda run: run["phase"] == "training")
     # Airflow takes triggered runs, which have no date, before all others.
     second = trigger(yard, first, {}).json()["dag_run_id"]
     yard.until(second, lambda run: run["phase"] == "waiting-for-gpu")
-    (yard.folder / "workspace" / "runs" / first / first / "result" / "go").touch()
+    yard.let_end(first)
     assert yard.finished(first)["state"] == "completed"
     assert yard.run(second)["finished_at"] is None
     yard.trainyard("cancel", second)

@@ -7,7 +7,7 @@ import re
 import shutil
 
 import pytest
-from yard import Yard
+from yard import UNTIL_LET_END, Yard
 
 from trainyard.core.catalogue import Catalogue
 from trainyard.local.demo import RESULTS_BUCKET
@@ -166,9 +166,10 @@ def test_results_that_cannot_be_stored_fail_the_run_and_are_kept(yard: Yard) -> 
     def elsewhere(text: str) -> str:
         return text.replace(RESULTS_BUCKET, bucket.name)
 
-    model_id = yard.submit("fails-with-3", change=elsewhere, program=SLOW.format(seconds=3))
+    model_id = yard.submit("fails-with-3", change=elsewhere, program=UNTIL_LET_END)
     yard.until(model_id, lambda run: run["phase"] == "training")
     shutil.rmtree(bucket)
+    yard.let_end(model_id)
     run = yard.finished(model_id)
     assert run["state"] == "error"
     assert bucket.name in run["outcome"]["message"]

@@ -26,7 +26,7 @@ from trainyard.local.ready import wait_for
 
 pytestmark = pytest.mark.xdist_group("stack")
 
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 300
 # A bucket and an account of its own: other tests count what is downloaded, and what is dropped.
 DATA_BUCKET, ACCOUNT = "planted-training-data", "free"
 # The program of a stranger who prints whatever a process is told.

@@ -44,7 +44,7 @@ for number in range(6000):
 def _training(yard: Yard, program: str) -> str:
     """Submit a program and wait until it says that it trains."""
     model_id = yard.submit("fails-with-3", program=program)
-    assert wait_for(lambda: "training\n" in yard.trainyard("logs", model_id).stdout, 60)
+    assert wait_for(lambda: "training\n" in yard.trainyard("logs", model_id).stdout, 120)
     return model_id
 
 
@@ -57,7 +57,7 @@ def _canceled(yard: Yard, model_id: str) -> float:
     assert not [pod for pod in yard.pods() if model_id.lower() in pod]
     folder = yard.folder / "workspace" / "runs" / model_id / model_id
     # A step that was told to stop may outlast the run by a moment.
-    assert wait_for(lambda: {path.name for path in folder.iterdir()} <= {"logs", "state", "stored", "dataset"}, 15)
+    assert wait_for(lambda: {path.name for path in folder.iterdir()} <= {"logs", "state", "stored", "dataset"}, 120)
     return float(run["outcome"]["gpu_seconds"])
 
 

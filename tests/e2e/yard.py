@@ -26,7 +26,17 @@ from trainyard.local.stack import Stack
 from trainyard.settings import read_settings
 from trainyard.stores.opening import open_store
 
-RUN_LIMIT_SECONDS = 120
+RUN_LIMIT_SECONDS = 300
+
+# A program that has half a model and goes on when `Yard.let_end` lets it.
+UNTIL_LET_END = """
+import os, pathlib, time
+results = pathlib.Path(os.environ["RESULT_DIR"])
+(results / "so-far.txt").write_text("half a model")
+print("training", flush=True)
+while not (results / "go").exists():
+    time.sleep(0.1)
+"""
 
 
 def take_ports(stack: Stack, beyond: int) -> None:
@@ -137,6 +147,10 @@ class Yard:
         ref = StoreRef("s3", name, self.endpoint)
         return open_store(ref, Credentials(secrets.key_id, secrets.secret_key), read_settings({}), ANYWHERE)
 
+    def let_end(self, model_id: str) -> None:
+        """Let UNTIL_LET_END end, in a run that trains."""
+        (self.folder / "workspace" / "runs" / model_id / model_id / "result" / "go").touch()
+
     def results(self, model_id: str) -> dict[str, int]:
         """Return what lies in the results bucket under a model id: name -> size."""
         found = self.bucket().list(f"{model_id}/")
@@ -160,11 +174,11 @@ class Yard:
     def ask(self, user: str | None, verb: str, place: str, **options: Any) -> httpx.Response:
         """Ask the api-server as a user, or without a token as none."""
         headers = {"Authorization": f"Bearer {self.token(user)}"} if user else {}
-        return httpx.request(verb, self.url + place, headers=headers, timeout=30, **options)
+        return httpx.request(verb, self.url + place, headers=headers, timeout=120, **options)
 
     def send(self, verb: str, place: str, headers: dict[str, str]) -> httpx.Response:
         """Send an empty JSON object to the api-server, for somebody who has signed in before."""
-        return httpx.request(verb, self.url + place, headers=headers, json={}, timeout=30)
+        return httpx.request(verb, self.url + place, headers=headers, json={}, timeout=120)
 
     def airflow(self, place: str) -> Any:
         """Ask Airflow's own REST API, as its web page does."""

@@ -157,7 +157,7 @@ def test_a_worker_that_is_killed_with_the_lock_leaves_it_and_its_parts_to_the_ne
         subprocess.Popen(command, stdout=subprocess.DEVNULL) as worker,
         ThreadPoolExecutor(1) as pool,
     ):
-        wait_for(lambda: any("2;" in side.read_text() for side in workspace.root.rglob("*.done")), 30)
+        wait_for(lambda: any("2;" in side.read_text() for side in workspace.root.rglob("*.done")), 120)
         run = pool.submit(obtain, workspace, proxy.url, None, reported.append)
         wait_for(lambda: any("waiting for another run" in text for text in reported))
         assert seen(workspace) == []

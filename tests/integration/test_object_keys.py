@@ -90,7 +90,7 @@ def test_an_account_drops_again_after_the_service_has_taken_its_last_drop(store,
     inbox = StoreRef(door, "trainyard", store.folder.as_uri() if door == "folder" else store.endpoint)
     settings = read_settings({"TRAINYARD_FOLDER_STORES": str(store.folder)})
     open_store(inbox, Credentials(KEY, SECRET), settings, ANYWHERE).delete("inbox/team_1.x/one/model.zip")
-    assert wait_for(lambda: not client.list_objects_v2(Bucket="inbox-team_1.x").get("KeyCount"), 10)
+    assert wait_for(lambda: not client.list_objects_v2(Bucket="inbox-team_1.x").get("KeyCount"), 120)
     client.put_object(Bucket="inbox-team_1.x", Key="two/model.zip", Body=b"zip")
     assert (store.folder / "trainyard/inbox/team_1.x/two/model.zip").read_bytes() == b"zip"
     client.delete_object(Bucket="inbox-team_1.x", Key="two/model.zip")

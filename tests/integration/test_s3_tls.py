@@ -68,7 +68,7 @@ def ref(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     )
     made = replace(SPEC.data, bucket="bucket", endpoint=f"https://127.0.0.1:{port}")
     try:
-        wait_for(lambda: "no connection" not in refusal_of(store_of(made)), 20)
+        wait_for(lambda: "no connection" not in refusal_of(store_of(made)), 120)
         yield made
     finally:
         stop(server)

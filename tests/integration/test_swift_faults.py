@@ -193,7 +193,7 @@ def test_a_token_that_ends_in_the_middle_of_a_download_is_replaced(
     def ending_in_the_middle() -> Iterable[Entry]:
         for number, entry in enumerate(list(store.list())):
             if number == 5:
-                wait_for(lambda: len(digests_in(target)) == 5, 30)
+                wait_for(lambda: len(digests_in(target)) == 5, 120)
                 end_tokens(swiftcloud, wire)()
             yield entry
 
@@ -222,7 +222,7 @@ def test_a_killed_upload_shows_no_object_and_goes_on_with_the_segments_that_are_
     program = _UPLOAD.format(ref=faulty.ref, password=PASSWORD, part=PART, size=LARGE, file=str(file))
     proxy.fault = lambda asked: Fault(silent=True) if asked.path.endswith("/00000002") else None
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL) as process:
-        wait_for(lambda: len(segments(swift_hands, bucket)) >= 2, 30)
+        wait_for(lambda: len(segments(swift_hands, bucket)) >= 2, 120)
         process.kill()
     assert list(bucket.open().list()) == []
     proxy.fault = lambda asked: None

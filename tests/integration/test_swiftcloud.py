@@ -75,7 +75,7 @@ def test_workers_share_what_one_of_them_has_started(begin: Callable[[], subproce
     second.communicate()
     assert (tmp_path / "cloud/cloud.json").exists(), "the first is still there"
     server = int((tmp_path / "cloud/server").read_text())
-    first.communicate(timeout=30)
+    first.communicate(timeout=120)
     assert not (tmp_path / "cloud").exists(), "who has started it leaves when all is gone"
     assert not Path("/proc", str(server)).exists()
 

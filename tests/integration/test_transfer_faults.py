@@ -175,7 +175,7 @@ download(store, list(store.list()), Path({str(target)!r}), 4, print)
         parts = target.with_name("target.parts")
         with FaultProxy(server.endpoint, lambda asked: silent if "large" in asked.path else None) as proxy:
             with subprocess.Popen([sys.executable, "-c", program, proxy.url], stdout=subprocess.PIPE) as process:
-                wait_for(lambda: any("2;" in side.read_text() for side in parts.glob("*.done")), 30)
+                wait_for(lambda: any("2;" in side.read_text() for side in parts.glob("*.done")), 120)
                 process.kill()
             assert digests_in(target) == {}
             proxy.fault = lambda asked: None
@@ -291,7 +291,7 @@ upload(store, [Source("large", {LARGE}, lambda: open({str(file)!r}, "rb"))], "",
 
         with FaultProxy(server.endpoint, fourth_part) as proxy:
             with subprocess.Popen([sys.executable, "-c", program, proxy.url], stdout=subprocess.PIPE) as process:
-                wait_for(lambda: set(half_stored(server)) >= {1, 2, 3}, 30)
+                wait_for(lambda: set(half_stored(server)) >= {1, 2, 3}, 120)
                 process.kill()
             assert list(store_at(server.endpoint).list()) == []
             proxy.fault = lambda asked: None

@@ -42,7 +42,7 @@ def test_a_pod_is_created_listed_described_followed_and_deleted(cluster):
     assert [following.stdout.readline() for _ in range(3)] == ["line 1\n", "line 2\n", "line 3\n"]
     deleted = cluster.kubectl("delete", "pod", "whole")
     assert 'pod "whole" deleted' in deleted.stdout
-    assert following.wait(20) == 0
+    assert following.wait(120) == 0
     following.stdout.close()
     assert "NotFound" in cluster.kubectl("get", "pod", "whole").stderr
 
@@ -113,7 +113,7 @@ def test_a_command_started_by_exec_ends_with_its_pod(cluster):
     )
     wait_for(lambda: _living("98765"), "the command's start")
     cluster.delete("host", grace=1)
-    running.wait(20)
+    running.wait(120)
     assert not _living("98765")
 
 

@@ -36,7 +36,7 @@ def check(tmp_path):
         (tmp_path / "accepted.txt").write_text(accepted)
         given = [f"--pip-audit={stub}", f"--lock={tmp_path / 'lock.txt'}", f"--accepted={tmp_path / 'accepted.txt'}"]
         command = [sys.executable, str(_CHECK), *given, *options]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         return done.returncode, done.stdout.splitlines()
 
     checking.asked = tmp_path / "asked"
@@ -86,7 +86,7 @@ def test_without_advisories_nothing_is_called_well_and_only_lint_goes_on(check, 
 
 def test_a_pip_audit_that_is_not_installed_is_nothing_checked(tmp_path):
     command = [sys.executable, str(_CHECK), f"--pip-audit={tmp_path / 'none'}", "--offline-ok"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=_PROJECT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True, cwd=_PROJECT)
     assert done.stdout == "advisories not checked: pip-audit did not run (FileNotFoundError)\n"
 
 

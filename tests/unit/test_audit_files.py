@@ -138,5 +138,5 @@ def test_standard_output_gets_a_line_each():
         "from trainyard.core.audit.event import Event\nfrom trainyard.core.audit.files import append_to_stdout\n"
         "append_to_stdout(Event(0.0, 'ada', 'submit'))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=os.environ, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=os.environ, timeout=240)
     assert [event_of(line).actor for line in done.stdout.splitlines()] == ["ada"]

@@ -124,9 +124,9 @@ class TestProgress:
 class TestInterrupt:
     def interrupted(self, front_door, *words):
         process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert front_door.reached.wait(20)
+        assert front_door.reached.wait(120)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
         return process.returncode, out, err
 
     def test_ctrl_c_during_an_upload_is_130_without_a_traceback_and_hands_nothing_in(self, front_door, big_zip):
@@ -145,7 +145,7 @@ class TestInterrupt:
         )
         wait_until(lambda: front_door.paths("PATCH"))
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
         assert process.returncode == 130
         assert f"`trainyard delete {ID}` removes it once it has stopped." in err
 
@@ -157,9 +157,9 @@ class TestInterrupt:
         )
         process.stdin.write("engine\n")
         process.stdin.flush()
-        assert front_door.reached.wait(20)
+        assert front_door.reached.wait(120)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
         assert process.returncode == 130
         assert not (home.parent / "config").exists()
 
@@ -172,7 +172,7 @@ class TestInterrupt:
         )
         wait_until(lambda: front_door.paths("GET"))
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 130
         assert out.endswith("Model-ID is 'training-000000001'\n")
         assert "The run goes on: `trainyard logs --follow training-000000001`" in err
@@ -197,7 +197,7 @@ class TestPipe:
         listing.stdout.close()
         assert listing.stderr.read() == ""
         listing.stderr.close()
-        assert listing.wait(20) == 1
+        assert listing.wait(120) == 1
 
     def test_a_name_that_the_encoding_has_no_letters_for_is_shown_escaped(self, front_door, monkeypatch):
         monkeypatch.setenv("PYTHONIOENCODING", "ascii")

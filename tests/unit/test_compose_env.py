@@ -119,7 +119,7 @@ class TestClusterSetup:
             }
             script = str(PROJECT / "deploy" / "compose" / "cluster-setup")
             return subprocess.run(
-                ["sh", script], env={**environment, **more}, capture_output=True, text=True, check=False, timeout=60
+                ["sh", script], env={**environment, **more}, capture_output=True, text=True, check=False, timeout=240
             )
 
         return run

@@ -84,7 +84,7 @@ def exit_code(command: str, folder: Path) -> int:
     names = ("MODEL_DIR", "LOG_DIR", "JOB_STATE_DIR", "HOME", "TMPDIR")
     words = {"LEARNER_ID": "1", "LEARNER_PYTHON": "python3", "TERMINATION_LOG": "/dev/null"}
     environment = {**os.environ, **dict.fromkeys(names, str(folder)), **words, "TRAINING_COMMAND": command}
-    return subprocess.run(wrapper, env=environment, capture_output=True, timeout=30, start_new_session=True).returncode
+    return subprocess.run(wrapper, env=environment, capture_output=True, timeout=240, start_new_session=True).returncode
 
 
 @pytest.mark.parametrize("command", LOST)

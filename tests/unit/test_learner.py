@@ -18,7 +18,7 @@ import pytest
 from trainyard.cluster.environment import LAUNCHER, learner_text
 
 _TOOLS = "cat chmod date env iconv ls mkdir mkfifo mktemp mv rm sed seq setsid sleep tail tee touch tr wc"
-_LIMIT = 20
+_LIMIT = 120
 
 
 class Learner:

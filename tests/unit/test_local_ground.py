@@ -150,7 +150,7 @@ class TestProcesses:
     def test_a_process_that_was_started_is_found_by_its_mark_and_ended(self, folder):
         pid, started = self._start(folder, "sleep", "60")
         assert processes.alive(pid, started)
-        assert wait_for(lambda: [found.pid for found in processes.of_stack(folder, {})] == [pid], 10)
+        assert wait_for(lambda: [found.pid for found in processes.of_stack(folder, {})] == [pid], 120)
         assert processes.end(processes.of_stack(folder, {}), 10) == 1
         assert not processes.alive(pid, started)
         assert processes.of_stack(folder, {}) == []
@@ -162,13 +162,13 @@ class TestProcesses:
     def test_a_server_that_wiped_its_environment_is_found_by_its_session_with_its_children(self, folder):
         command = ("env", "-i", "sh", "-c", "/bin/sleep 60 & /bin/sleep 60")
         pid, started = self._start(folder, *command)
-        assert wait_for(lambda: len(processes.of_stack(folder, {pid: started})) == 3, 10)
+        assert wait_for(lambda: len(processes.of_stack(folder, {pid: started})) == 3, 120)
         assert processes.end(processes.of_stack(folder, {pid: started}), 10) == 3
         assert processes.of_stack(folder, {pid: started}) == []
 
     def test_a_process_that_does_not_want_to_end_is_killed(self, folder):
         pid, started = self._start(folder, "sh", "-c", "trap '' TERM; echo on; while :; do sleep 60; done")
-        assert wait_for(lambda: (folder / "log").read_text() == "on\n", 10)
+        assert wait_for(lambda: (folder / "log").read_text() == "on\n", 120)
         processes.end(processes.of_stack(folder, {}), 0.1)
         assert not processes.alive(pid, started)
 
@@ -183,12 +183,12 @@ class TestProcesses:
 
     def test_a_server_that_ends_at_once_is_just_not_alive(self, folder):
         pid = processes.start(["true"], {}, folder / "log", folder).pid
-        assert wait_for(lambda: not processes.alive(pid, processes.started_at(pid)), 10)
+        assert wait_for(lambda: not processes.alive(pid, processes.started_at(pid)), 120)
 
     def test_what_a_process_says_is_added_to_its_log(self, folder):
         (folder / "log").write_text("before\n")
         self._start(folder, "sh", "-c", "echo out; echo err >&2")
-        assert wait_for(lambda: (folder / "log").read_text() == "before\nout\nerr\n", 10)
+        assert wait_for(lambda: (folder / "log").read_text() == "before\nout\nerr\n", 120)
 
 
 _BEAT = datetime(2026, 11, 30, 8, 0, 5, tzinfo=UTC).timestamp()

@@ -187,4 +187,4 @@ def test_who_waits_for_a_part_stops_when_another_part_has_failed(started: Callab
 
 
 def test_of_a_port_where_nobody_listens_no_process_is_the_listener() -> None:
-    assert wait_for(lambda: not listens(os.getsid(0), pick_port(0)), 5)
+    assert wait_for(lambda: not listens(os.getsid(0), pick_port(0)), 120)

@@ -107,7 +107,7 @@ def test_a_stack_whose_port_another_program_took_meanwhile_moves_as_a_whole(
     os.kill(before[parts.SUPERVISOR].pid, 9)
     os.kill(before[taken].pid, 9)
     assert processes.alive(before["scheduler"].pid, before["scheduler"].started)
-    assert wait_for(lambda: free_port(usual[taken]), 10)
+    assert wait_for(lambda: free_port(usual[taken]), 120)
     with socket.create_server(("127.0.0.1", usual[taken])):
         stack.up(stated.append)
         ports = _own(folder)

@@ -15,7 +15,7 @@ def commands(*words: str) -> str:
     """Return what make would run."""
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "SEED")}
     command = ["make", "-n", "-C", str(PROJECT), *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=240).stdout
 
 
 def test_a_campaign_of_faults_has_a_seed_only_where_one_is_asked_for() -> None:

@@ -43,7 +43,7 @@ def built(folder: str) -> tuple[Obj, ...]:
     kubectl = shutil.which("kubectl")
     assert kubectl, "make tools installs kubectl"
     done = subprocess.run(
-        [kubectl, "kustomize", str(_DEPLOY / folder)], capture_output=True, text=True, check=False, timeout=60
+        [kubectl, "kustomize", str(_DEPLOY / folder)], capture_output=True, text=True, check=False, timeout=240
     )
     assert done.returncode == 0, done.stderr
     return tuple(yaml.safe_load_all(done.stdout))

@@ -76,7 +76,7 @@ def test_a_command_that_is_completed_without_pipefail_is_completed_with_what_it_
     option = ["-o", "pipefail"] if suits_pipefail(command) else []
     shell = str(shutil.which("bash"))
     plain, chosen = (
-        subprocess.run([shell, *options, "-c", command], cwd=tmp_path, capture_output=True, timeout=20, check=False)
+        subprocess.run([shell, *options, "-c", command], cwd=tmp_path, capture_output=True, timeout=240, check=False)
         for options in ([], option)
     )
     assert (chosen.returncode, chosen.stdout) == (plain.returncode, plain.stdout)

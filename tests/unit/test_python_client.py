@@ -204,7 +204,7 @@ class TestRun:
         run = client.run(ID)
         for _ in range(3):
             front_door.force("GET", ID, Answer(503, b"<html>"))
-        assert run.wait(20).state == "completed"
+        assert run.wait(120).state == "completed"
 
     def test_a_run_that_has_ended_is_not_asked_for_again(self, client, front_door):
         front_door.add(ID, **_ENDED, outcome=_OUTCOME)

@@ -104,7 +104,7 @@ class TestDownload:
                 return
             if busy.wait(10) == 0:
                 os.kill(os.getpid(), signal.SIGINT)
-            assert handled.wait(10)
+            assert handled.wait(120)
 
         store.on_get = hang
         threads, before = threading.active_count(), signal.signal(signal.SIGINT, interrupt)

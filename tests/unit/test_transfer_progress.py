@@ -113,7 +113,7 @@ class TestListingAhead:
         def listing() -> Iterator[Entry]:
             entries = list(store.list())
             yield from entries[:5]
-            assert seen.wait(10), "nothing was downloaded before the listing ended"
+            assert seen.wait(120), "nothing was downloaded before the listing ended"
             yield from entries[5:]
 
         told_lines: list[str] = []

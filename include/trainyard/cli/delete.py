@@ -74,7 +74,7 @@ def _stop_and_delete(service: RestClient, model_id: str, seconds: float) -> None
     later = f"`trainyard delete {model_id}` removes it once it has stopped."
     with if_interrupted(f"{model_id} is being stopped. {later}"):
         _cancel(service, model_id)
-        look = patient(lambda: _deleted(service, model_id) or None)
+        look = patient(lambda: _deleted(service, model_id) or None, answered=True)
         if not wait_for(look, seconds, f"Stopping {model_id} ..."):
             raise TrainyardError(_GOING, f"{model_id} is being stopped and has not ended in {seconds:g} seconds", later)
 

@@ -48,7 +48,7 @@ def final_run(service: RestClient, model_id: str) -> RunDetails:
         run = service.run(model_id)
         return run if run.ended else None
 
-    run = wait_for(patient(look), _STORING_SECONDS, "Storing the results ...")
+    run = wait_for(patient(look, answered=True), _STORING_SECONDS, "Storing the results ...")
     if run is None:
         raise TrainyardError("S500", f"{model_id} does not end", f"Look at it with `trainyard show {model_id}`.")
     return run

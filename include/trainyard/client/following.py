@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from trainyard.client.errors import UnreachableError
 from trainyard.client.rest import RestClient
-from trainyard.client.waiting import MAX_ATTEMPTS, pauses
+from trainyard.client.waiting import Patience, pauses
 
 # A connection that stood this long was a good one: a proxy cuts what is silent, and a waiting run is.
 _LASTED_SECONDS = 20.0
@@ -23,7 +23,7 @@ def whole_log(service: RestClient, model_id: str, last: int | None = None) -> It
 def followed_log(service: RestClient, model_id: str, last: int | None = None) -> Iterator[bytes]:
     """Yield the log until the service says it is complete, each byte once; with `last` it begins with so many lines."""
     place: int | None = None
-    attempts, pause = MAX_ATTEMPTS, pauses()
+    patience, pause = Patience(service.has_answered), pauses()
     while True:
         begun = time.monotonic()
         wanted = {"last": last} if place is None else {"offset": place}
@@ -31,11 +31,13 @@ def followed_log(service: RestClient, model_id: str, last: int | None = None) ->
             with service.log(model_id, follow=True, **wanted) as (place, chunks):
                 for chunk in chunks:
                     place += len(chunk)
-                    attempts, pause = MAX_ATTEMPTS, pauses()
+                    patience.answered()
+                    pause = pauses()
                     yield chunk
         except UnreachableError:
-            attempts = MAX_ATTEMPTS if time.monotonic() - begun > _LASTED_SECONDS else attempts - 1
-            if not attempts:
+            if time.monotonic() - begun > _LASTED_SECONDS:
+                patience.answered()
+            if patience.is_over:
                 raise
             time.sleep(next(pause))
         else:

@@ -78,6 +78,11 @@ class RestClient:
     def close(self) -> None:
         self._session.close()
 
+    @property
+    def has_answered(self) -> bool:
+        """Say whether the service has ever answered this client."""
+        return self._session.has_answered
+
     def sign_in(self, username: str, password: str) -> str:
         """Fetch a token for a name and a password; raise C105 when they are wrong."""
         return self._session.sign_in(username, password)

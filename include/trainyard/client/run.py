@@ -71,7 +71,7 @@ class Run:
             teller.tell(found)
             return found if found.ended else None
 
-        if wait_until(patient(look), timeout) is None:
+        if wait_until(patient(look, self._service.has_answered), timeout) is None:
             raise TimeoutError(f"{self.id} goes on after {timeout:g} seconds")
         return self
 

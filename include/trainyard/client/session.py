@@ -44,6 +44,8 @@ class Session:
         self._on_pause = on_pause
         self._http = http_client(access.url, answer_seconds, transport)
         self._signing_in = Lock()
+        # Whether there was an answer of any kind: a service that has answered is there again soon.
+        self.has_answered = False
         # A session that nobody has closed, as in a notebook, is closed when nobody has it any more.
         weakref.finalize(self, self._http.close).atexit = False
 
@@ -123,4 +125,6 @@ class Session:
         signed = {"Authorization": f"Bearer {token}"} if token else {}
         with translated(self.url):
             request = self._http.build_request(method, self.url + place, headers={**headers, **signed}, **content)
-            return self._http.send(request, stream=stream)
+            answer = self._http.send(request, stream=stream)
+        self.has_answered = True
+        return answer

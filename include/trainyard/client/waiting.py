@@ -9,8 +9,23 @@ from typing import TypeVar
 from trainyard.client.errors import UnreachableError
 
 T = TypeVar("T")
-# With the pauses between them, longer than a service takes to start again.
-MAX_ATTEMPTS = 20
+# Longer than a service takes to start again on a machine that is busy with other things.
+PATIENCE_SECONDS = 180.0
+
+
+class Patience:
+    """Bounds how long a service that has answered before is asked in vain; one that never has is not waited for."""
+
+    def __init__(self, answered: bool, seconds: float = PATIENCE_SECONDS) -> None:
+        self._seconds = seconds
+        self._answered_at = time.monotonic() if answered else None
+
+    def answered(self) -> None:
+        self._answered_at = time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        return self._answered_at is None or time.monotonic() - self._answered_at > self._seconds
 
 
 def pauses(first: float = 0.1, most: float = 3.0) -> Iterator[float]:
@@ -34,20 +49,21 @@ def wait_until(look: Callable[[], T | None], seconds: float | None) -> T | None:
     return None
 
 
-def patient(look: Callable[[], T]) -> Callable[[], T | None]:
-    """Let a look at the service fail as often as a service that is started again makes it fail; None then."""
-    left = MAX_ATTEMPTS
+def patient(look: Callable[[], T], answered: bool = False) -> Callable[[], T | None]:
+    """Let a look at the service fail for as long as one that is started again makes it fail; None then.
+
+    The first look has to succeed, unless the service is known to have `answered` before.
+    """
+    patience = Patience(answered)
 
     def patiently() -> T | None:
-        nonlocal left
         try:
             found = look()
         except UnreachableError:
-            left -= 1
-            if not left:
+            if patience.is_over:
                 raise
             return None
-        left = MAX_ATTEMPTS
+        patience.answered()
         return found
 
     return patiently
