@@ -20,8 +20,8 @@ from trainyard.stores.transfer import upload
 from trainyard.stores.tree import open_inside, scan
 
 _OWN, _SECRET = b"own data", b"a secret"
-_SIZES = {"small": 8, "large": 40 * MIB}
-_UPLOADS = 6
+_SIZES = {"small": 8, "large": 20 * MIB}
+_UPLOADS = 3
 
 
 def fill(folder: Path, content: bytes) -> None:
@@ -91,7 +91,7 @@ def test_only_files_of_the_run_are_stored_whatever_is_put_in_their_place_meanwhi
 ):
     if bucket.ref.kind == "memory":
         pytest.skip("no program sees it")
-    store = replace(bucket, options={**bucket.options, "TRAINYARD_SWIFT_SEGMENT_BYTES": "16MiB"}).open()
+    store = replace(bucket, options={**bucket.options, "TRAINYARD_SWIFT_SEGMENT_BYTES": "8MiB"}).open()
     with swapped_again_and_again(result, outside):
         for _ in range(_UPLOADS):
             layout = Layout()
