@@ -157,6 +157,7 @@ class TestSubmitting:
             "url": f"/v3/models/{MODEL_ID}",
             "account": "vision",
             "warnings": ["line 3: odd"],
+            "manifest": training().manifest,
         }
         assert service.asked == [("submit", b"name: x", b"PK", "vision", _ADA)]
 
