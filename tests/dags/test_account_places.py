@@ -1,0 +1,88 @@
+"""Which steps Airflow's scheduler queues when one account has a burst of runs and another one has a single run."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from late import Late
+from samples import LIMITS
+from sqlalchemy import select
+from test_history import _parse, _start, _submit, world  # noqa: F401 - a fixture
+
+from trainyard.settings import read_settings
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+executors = Late("airflow.executors.base_executor")
+jobs = Late("airflow.jobs.job")
+pools = Late("trainyard.airflow.pools")
+rows = Late("airflow.models.taskinstance")
+schedulers = Late("airflow.jobs.scheduler_job_runner")
+_PLACES, _RUNS_A_STEP = 8, 4
+_DONE_BEFORE = {
+    "validate": {},
+    "stage": {"validate": "success"},
+    "upload": {"validate": "success", "stage": "success", "train": "success"},
+    "cleanup": {"validate": "success", "stage": "success", "train": "success", "upload": "success"},
+}
+_OTHERS = "training-0thers000"
+
+
+@pytest.fixture
+def yard(world):  # noqa: F811
+    """A burst of the account vision with runs that wait at each step, and a younger run of the account speech."""
+    pools.sync_pools(LIMITS, read_settings({}))
+    for step_number, (step, before) in enumerate(_DONE_BEFORE.items()):
+        for number in range(_RUNS_A_STEP):
+            name = f"training-burst{step_number}{number:03}"
+            _queue(world, name, "vision", 1.7e9 + number, {**before, step: "scheduled"})
+    return world
+
+
+def _queue(world, name, account, submitted_at, steps):  # noqa: F811
+    _submit(world, name, account=account, submitted_at=submitted_at)
+    _parse(world, name)
+    _start(world, name, **steps)
+
+
+def _look(yard):
+    """Let the scheduler look once for steps to queue, for the places that are left."""
+    runner = schedulers.SchedulerJobRunner(jobs.Job(), executors=[executors.BaseExecutor(parallelism=_PLACES)])
+    free = _PLACES - sum(_queued(yard).values())
+    with yard.session() as session:
+        return len(runner._executable_task_instances_to_queued(free, session)) if free else 0
+
+
+def _queued(yard):
+    """Count the steps that are queued, by account and name."""
+    task = rows.TaskInstance
+    with yard.session() as session:
+        found = session.execute(select(task.dag_id, task.task_id).where(task.state == "queued")).all()
+    return Counter((yard.catalogue.get(dag_id).account, task_id) for dag_id, task_id in found)
+
+
+def test_a_burst_takes_so_many_places_as_its_account_has_slots_and_leaves_the_others(yard):
+    while _look(yard):
+        pass
+    queued = _queued(yard)
+    assert queued["vision", "validate"] == 2
+    assert queued["vision", "stage"] + queued["vision", "upload"] == 2
+    assert queued["vision", "cleanup"] == 2
+    assert sum(queued.values()) < _PLACES
+
+
+@pytest.mark.parametrize("step", _DONE_BEFORE)
+def test_a_step_of_another_account_is_queued_behind_any_burst(yard, step):
+    _queue(yard, _OTHERS, "speech", 1.8e9, {**_DONE_BEFORE[step], step: "scheduled"})
+    looks = 0
+    while not _queued(yard)["speech", step]:
+        assert _look(yard), "there are places, and the step is never chosen"
+        looks += 1
+    assert looks <= 3
+
+
+def test_results_are_stored_before_more_data_is_staged(yard):
+    while _look(yard):
+        pass
+    assert _queued(yard)["vision", "upload"] == 2
