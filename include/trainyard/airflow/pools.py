@@ -78,7 +78,7 @@ def sync_pools(limits: Limits, settings: Settings) -> list[Resized]:
 def _bring_to(wanted: Mapping[str, PoolSize], settings: Settings) -> list[Resized]:
     changed = []
     with create_session() as session:
-        there = {pool.pool: pool for pool in session.scalars(select(Pool))}
+        there = {str(pool.pool): pool for pool in session.scalars(select(Pool))}
         for name, size in {**_of_former_accounts(there, wanted, settings), **wanted}.items():
             found = there.get(name)
             if found is None or (found.slots, found.include_deferred) != (size.slots, size.owns):
