@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from historyworld import add_training, parse_dag, start_run
+from historyworld import world as world  # a fixture
 from late import Late
 from samples import LIMITS
 from sqlalchemy import select
-from test_history import _parse, _start, _submit, world  # noqa: F401 - a fixture
 
 from trainyard.settings import read_settings
 
@@ -30,7 +31,7 @@ _OTHERS = "training-0thers000"
 
 
 @pytest.fixture
-def yard(world):  # noqa: F811
+def yard(world):
     """A burst of the account vision with runs that wait at each step, and a younger run of the account speech."""
     pools.sync_pools(LIMITS, read_settings({}))
     for step_number, (step, before) in enumerate(_DONE_BEFORE.items()):
@@ -40,10 +41,10 @@ def yard(world):  # noqa: F811
     return world
 
 
-def _queue(world, name, account, submitted_at, steps):  # noqa: F811
-    _submit(world, name, account=account, submitted_at=submitted_at)
-    _parse(world, name)
-    _start(world, name, **steps)
+def _queue(world, name, account, submitted_at, steps):
+    add_training(world, name, account=account, submitted_at=submitted_at)
+    parse_dag(world, name)
+    start_run(world, name, **steps)
 
 
 def _look(yard):

@@ -6,11 +6,11 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from historyworld import add_training, end_run, mark_canceled, parse_dag, pulled, start_run
+from historyworld import world as world  # a fixture
 from late import Late
 from samples import MODEL_ID, RUN
 from sqlalchemy import delete, select, update
-from test_history import _end, _mark_canceled, _parse, _start, _submit, world  # noqa: F401 - a fixture
-from test_train_end import pulled
 
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
@@ -32,11 +32,11 @@ _STEPS = {
 
 
 @pytest.fixture(params=_STEPS)
-def yard(world, request):  # noqa: F811
+def yard(world, request):
     """A run, one step of which is queued."""
-    _submit(world)
-    _parse(world)
-    _start(world, **_STEPS[request.param])
+    add_training(world)
+    parse_dag(world)
+    start_run(world, **_STEPS[request.param])
     world.step = request.param
     return world
 
@@ -72,7 +72,7 @@ def _cleared(yard, **steps):
         session.execute(
             update(rows.TaskInstance).where(rows.TaskInstance.run_id == MODEL_ID, *those).values(state=None)
         )
-    _end(yard, state="queued")
+    end_run(yard, state="queued")
 
 
 def _set_state(yard, step, state):
@@ -95,7 +95,7 @@ def test_it_refuses_and_the_run_is_a_canceled_one(yard):
     with pytest.raises(TrainyardError, match="canceled by grace") as refusal:
         _starts(yard)
     assert refusal.value.code.code == "C204"
-    _end(yard, state="failed")
+    end_run(yard, state="failed")
     run = yard.history.find(MODEL_ID)
     assert (run.state, run.outcome.message) == (State.CANCELED, "canceled by grace")
     assert yard.history.page(None, 10, 0, frozenset({State.CANCELED}))[1] == 1
@@ -114,7 +114,7 @@ def test_a_run_that_is_cleared_afterwards_starts_anew_and_ends_as_it_ends_then(y
     assert _marks(yard) == []
     wrong = Outcome("C103", "the secret is wrong", "")
     _set_state(yard, "validate", "failed")
-    _end(yard, state="failed", validate=wrong)
+    end_run(yard, state="failed", validate=wrong)
     assert yard.history.find(MODEL_ID).outcome.code == "C103"
 
 
@@ -132,21 +132,21 @@ def test_one_whose_results_alone_are_stored_again_stays_canceled(yard):
     yard.history.cancel(yard.history.find(MODEL_ID), "grace")
     _cleared(yard, upload="", cleanup="")
     assert canceled.who_canceled(_context(yard, clear_number=1)) == "grace"
-    _end(yard, state="failed")
+    end_run(yard, state="failed")
     assert yard.history.find(MODEL_ID).outcome.message == "canceled by grace"
 
 
 def test_the_mark_of_an_earlier_version_holds(yard):
-    _mark_canceled(yard, MODEL_ID)
+    mark_canceled(yard, MODEL_ID)
     assert canceled.who_canceled(_context(yard)) == "grace"
-    _end(yard, state="failed")
+    end_run(yard, state="failed")
     assert yard.history.find(MODEL_ID).outcome.message == "canceled by grace"
 
 
-def test_a_staging_that_was_not_stopped_in_time_leaves_nothing_behind(world, tmp_path):  # noqa: F811
-    _submit(world)
-    _parse(world)
-    _start(world, validate="success", stage="running")
+def test_a_staging_that_was_not_stopped_in_time_leaves_nothing_behind(world, tmp_path):
+    add_training(world)
+    parse_dag(world)
+    start_run(world, validate="success", stage="running")
     workspace = Workspace(tmp_path / "workspace")
     run = workspace.run(RUN)
     (run.model / "package").mkdir(parents=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_stopping import LONG
+from runprograms import LONG
 from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.cluster.labels import MODEL_ID, TRAINING_ID

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from test_runs import SLOW
-from test_triggering import trigger
+from runprograms import SLOW, trigger
 from yard import Yard
 
 pytestmark = pytest.mark.xdist_group("stack")
