@@ -47,10 +47,12 @@ def check_not_canceled(context: Mapping[str, Any], forget: Callable[[Mapping[str
     A cancel skips the steps that have not started; a scheduler that is about to queue one does not always notice.
     `forget` removes the mark of a run that was canceled before it was cleared, and starts anew with validate.
     """
-    if context["ti"].task_id == _VALIDATE and _is_stale(xcom_of(context, _TRAIN, CANCELED), context):
+    first = context["ti"].task_id == _VALIDATE
+    mark = xcom_of(context, _TRAIN if first else _VALIDATE, CANCELED)
+    if first and _is_stale(mark, context):
         (forget or _forget)(context)
-    elif who := who_canceled(context):
-        outcome = canceled_by(who)
+    elif mark:
+        outcome = canceled_by(canceler(mark))
         raise TrainyardError("C204", outcome.message, outcome.hint)
 
 
