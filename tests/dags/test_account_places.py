@@ -15,12 +15,14 @@ from trainyard.settings import read_settings
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
+fullpools = Late("trainyard.airflow.patches.fullpools")
 executors = Late("airflow.executors.base_executor")
 jobs = Late("airflow.jobs.job")
 pools = Late("trainyard.airflow.pools")
 rows = Late("airflow.models.taskinstance")
 schedulers = Late("airflow.jobs.scheduler_job_runner")
 _PLACES, _RUNS_A_STEP = 8, 4
+_QUEUES = "_executable_task_instances_to_queued"
 _DONE_BEFORE = {
     "validate": {},
     "stage": {"validate": "success"},
@@ -28,6 +30,13 @@ _DONE_BEFORE = {
     "cleanup": {"validate": "success", "stage": "success", "train": "success", "upload": "success"},
 }
 _OTHERS = "training-0thers000"
+
+
+@pytest.fixture(autouse=True)
+def _as_in_the_scheduler(monkeypatch):
+    runner = schedulers.SchedulerJobRunner
+    monkeypatch.setattr(runner, _QUEUES, getattr(runner, _QUEUES))
+    fullpools.install()
 
 
 @pytest.fixture
@@ -76,11 +85,17 @@ def test_a_burst_takes_so_many_places_as_its_account_has_slots_and_leaves_the_ot
 @pytest.mark.parametrize("step", _DONE_BEFORE)
 def test_a_step_of_another_account_is_queued_behind_any_burst(yard, step):
     _queue(yard, _OTHERS, "speech", 1.8e9, {**_DONE_BEFORE[step], step: "scheduled"})
-    looks = 0
-    while not _queued(yard)["speech", step]:
-        assert _look(yard), "there are places, and the step is never chosen"
-        looks += 1
-    assert looks <= 3
+    _look(yard)
+    assert _queued(yard)["speech", step] == 1
+
+
+def test_it_does_not_wait_until_no_slot_of_the_bursts_becomes_free(yard):
+    """Each look finds a free slot of the burst's checks, and more of its checks than there are places."""
+    for number in range(_PLACES):
+        _queue(yard, f"training-burst9{number:03}", "vision", 1.6e9 + number, {"validate": "scheduled"})
+    _queue(yard, _OTHERS, "speech", 1.8e9, {"validate": "scheduled"})
+    assert _look(yard) <= _PLACES
+    assert _queued(yard)["speech", "validate"] == 1
 
 
 def test_results_are_stored_before_more_data_is_staged(yard):
