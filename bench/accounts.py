@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from hostilestore import HostileStore
@@ -15,6 +15,7 @@ from bench.stacks import fresh_stack, front_door, object_store
 from bench.tiny import Tiny, tiny
 from trainyard.client.rest import RestClient
 from trainyard.domain.states import State
+from trainyard.errors import TrainyardError
 from trainyard.local.demo import DATA_BUCKET
 from trainyard.local.environment import STORES
 from trainyard.local.ready import wait_for
@@ -141,7 +142,8 @@ def _left(door: RestClient) -> int:
 
 def _stop(door: RestClient) -> None:
     for model_id in _going(door):
-        door.cancel(model_id)
+        with suppress(TrainyardError):  # it trains no more
+            door.cancel(model_id)
 
 
 def _list(values: list[float]) -> str:

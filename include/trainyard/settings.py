@@ -149,8 +149,9 @@ class Settings:
     janitor_grace_seconds: float = _setting(
         _from_zero, "300", "Seconds after a run's end until the janitor takes what it left."
     )
-    transfer_slots: int = _setting(int, "2", "Stagings and uploads of one account that run at the same time.")
-    check_slots: int = _setting(int, "2", "Runs of one account whose stores are checked at the same time.")
+    transfer_slots: int = _setting(_at_least_one, "2", "Stagings and uploads of one account that run at the same time.")
+    check_slots: int = _setting(_at_least_one, "2", "Runs of one account whose stores are checked at the same time.")
+    cleanup_slots: int = _setting(_at_least_one, "2", "Runs of one account that are cleaned up at the same time.")
     cpu_slots: int = _setting(int, "8", "Runs without a GPU that train at the same time.")
     transfer_threads: int = _setting(
         int, "16", "Objects, or parts of large ones, of one run that move at the same time."

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import warnings
 from datetime import timedelta
 
 import pytest
+from accountsyard import LATER_RUN, OTHER_RUN, QUOTAS, clients
+from accountsyard import yard as yard  # a fixture
+from frontdoorfakes import CANCEL_PATCH
+from historyworld import ALL_STEPS, HOSTILE_VALUES, TRAINED, end_run, leave_xcom, start_run
+from historyworld import world as world  # a fixture
 from late import Late
 from samples import MODEL_ID, RUN, training
 from sqlalchemy import select, text
-from test_front_door import _CANCEL, _Http
-from test_history import _ALL, _HOSTILE, _TRAINED, _end, _parse, _says, _start, world  # noqa: F401 - a fixture
 
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
@@ -22,59 +24,16 @@ pytestmark = pytest.mark.xdist_group("airflow")
 logs = Late("trainyard.airflow.leftovers")
 leftovers = Late("trainyard.airflow.leftovers")
 usages = Late("trainyard.airflow.usage")
-configuration = Late("airflow.configuration")
 models = Late("airflow.models")
 xcoms = Late("airflow.models.xcom")
 dagruns = Late("airflow.models.dagrun")
-users = Late("airflow.api_fastapi.auth.managers.simple.user")
-_OTHER, _AGAIN = "training-Xz81mQ0aB", "training-again0000"
-_QUOTAS = """
-accounts:
-  - {name: vision, gpus: 4, members: [ada], max_hours: 24}
-  - {name: speech, gpus: 1, members: [grace], max_hours: 24}
-"""
-_NOW = 1_767_312_000.0  # 2026-01-02, when `_end` ends runs
-
-
-@pytest.fixture
-def yard(world, tmp_path, monkeypatch):  # noqa: F811
-    """A training of each of two accounts, both have run; clients of ada, grace and root."""
-    (tmp_path / "quotas.yaml").write_text(_QUOTAS)
-    for name, value in {
-        "QUOTAS_FILE": tmp_path / "quotas.yaml",
-        "CATALOGUE": world.catalogue.folder,
-        "WORKSPACE": tmp_path / "workspace",
-    }.items():
-        monkeypatch.setenv(f"TRAINYARD_{name}", str(value))
-    for training_id, account in ((MODEL_ID, "vision"), (_OTHER, "speech")):
-        world.catalogue.add(training(training_id, account))
-        _parse(world, training_id)
-        _start(world, training_id, **_ALL)
-        _end(world, training_id, train=_TRAINED)
-    world.client = _clients()
-    return world
-
-
-def _clients():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from airflow.api_fastapi import app as airflow_app
-
-        from trainyard.api.app import create_app
-    app, manager = create_app(), airflow_app.create_auth_manager()
-    manager.init()
-
-    def client(name, role="user", **token):
-        user = users.SimpleAuthManagerUser(username=name, role=role)
-        return _Http(app, {"Authorization": f"Bearer {manager.generate_jwt(user, **token)}"})
-
-    return client
+_NOW = 1_767_312_000.0  # 2026-01-02, when `end_run` ends runs
 
 
 _ROUTES = [
     ("GET", "", {}),
     ("GET", "/logs", {}),
-    ("PATCH", "", {"json": _CANCEL}),
+    ("PATCH", "", {"json": CANCEL_PATCH}),
     ("DELETE", "", {}),
     ("GET", "/results", {}),
     ("GET", "/results/_submitted_code/model.zip", {}),
@@ -84,11 +43,11 @@ _ROUTES = [
 class TestMembers:
     @pytest.mark.parametrize(("verb", "end", "options"), _ROUTES)
     def test_a_run_of_others_is_as_one_that_does_not_exist_on_every_route(self, yard, verb, end, options):
-        theirs = yard.client("ada").ask(verb, f"/models/{_OTHER}{end}", **options)
+        theirs = yard.client("ada").ask(verb, f"/models/{OTHER_RUN}{end}", **options)
         orphaned = yard.client("ada").ask(verb, f"/models/training-000000000{end}", **options)
         assert theirs.status_code == orphaned.status_code == 404
-        assert theirs.text.replace(_OTHER, "") == orphaned.text.replace("training-000000000", "")
-        assert yard.history.find(_OTHER) is not None
+        assert theirs.text.replace(OTHER_RUN, "") == orphaned.text.replace("training-000000000", "")
+        assert yard.history.find(OTHER_RUN) is not None
 
     def test_no_route_of_a_run_is_forgotten_here(self, yard):
         described = yard.client("ada").get("/openapi.json").json()["paths"]
@@ -98,8 +57,8 @@ class TestMembers:
 
     @pytest.mark.parametrize(
         ("name", "role", "seen"),
-        [("ada", "user", [MODEL_ID]), ("grace", "user", [_OTHER]), ("mallory", "user", []),
-         ("root", "admin", [MODEL_ID, _OTHER])],
+        [("ada", "user", [MODEL_ID]), ("grace", "user", [OTHER_RUN]), ("mallory", "user", []),
+         ("root", "admin", [MODEL_ID, OTHER_RUN])],
     )  # fmt: skip
     def test_everybody_lists_the_own_runs_and_an_admin_all(self, yard, name, role, seen):
         answer = yard.client(name, role).get("/models").json()
@@ -107,8 +66,8 @@ class TestMembers:
 
     def test_an_admin_reads_and_deletes_what_is_anybodys(self, yard):
         root = yard.client("root", "admin")
-        assert root.get(f"/models/{_OTHER}").status_code == 200
-        assert root.delete(f"/models/{_OTHER}").status_code == 204
+        assert root.get(f"/models/{OTHER_RUN}").status_code == 200
+        assert root.delete(f"/models/{OTHER_RUN}").status_code == 204
         assert yard.catalogue.ids() == {MODEL_ID}
 
     def test_a_token_that_has_run_out_is_refused_with_the_hint(self, yard):
@@ -137,7 +96,7 @@ class TestQuota:
     def test_pools_follow_a_quota_that_was_raised_at_the_next_look(self, yard, tmp_path):
         ada = yard.client("ada")
         ada.get("/models")
-        (tmp_path / "quotas.yaml").write_text(_QUOTAS.replace("gpus: 4", "gpus: 16"))
+        (tmp_path / "quotas.yaml").write_text(QUOTAS.replace("gpus: 4", "gpus: 16"))
         ada.get("/models")
         with yard.session() as session:
             pool = session.scalar(select(models.Pool).where(models.Pool.pool == "gpus-vision"))
@@ -159,36 +118,36 @@ class TestShares:
 
     @pytest.mark.parametrize("state", ["queued", "running", "deferred"])
     def test_a_train_step_that_has_its_slots_holds_gpus_and_counts_since_its_program_started(self, yard, usage, state):
-        _start(yard, run_id=_AGAIN, validate="success", stage="success", train=state)
-        yard.started[RunKey(MODEL_ID, _AGAIN)] = _NOW
+        start_run(yard, run_id=LATER_RUN, validate="success", stage="success", train=state)
+        yard.started[RunKey(MODEL_ID, LATER_RUN)] = _NOW
         share = next(share for share in self._of(usage) if share.holding)
         assert (share.waiting, share.gpu_seconds) == (False, 60.0)
 
     @pytest.mark.parametrize("train", [None, "scheduled", "up_for_retry"])
     def test_a_train_step_without_slots_waits(self, yard, usage, train):
-        _start(yard, run_id=_AGAIN, validate="success", stage="success", train=train)
+        start_run(yard, run_id=LATER_RUN, validate="success", stage="success", train=train)
         share = next(share for share in self._of(usage) if share.waiting)
         assert (share.gpus, share.holding, share.gpu_seconds) == (1, False, 0.0)
 
     def test_a_run_that_stores_its_results_holds_nothing_any_more(self, yard, usage):
-        _start(yard, run_id=_AGAIN, validate="success", stage="success", train="success", upload="running")
+        start_run(yard, run_id=LATER_RUN, validate="success", stage="success", train="success", upload="running")
         assert not any(share.holding or share.waiting for share in self._of(usage))
 
     def test_a_run_whose_program_was_stopped_counts_what_it_used_up_to_then(self, yard, usage):
-        _start(yard, run_id=_AGAIN, train="failed", upload="success")
-        _end(yard, _AGAIN, "failed")
+        start_run(yard, run_id=LATER_RUN, train="failed", upload="success")
+        end_run(yard, LATER_RUN, "failed")
         used = Outcome(gpu_seconds=7.0, started_at=1.0, finished_at=8.0).as_dict()
         with yard.session() as session:
-            where = {"dag_id": MODEL_ID, "task_id": "upload", "run_id": _AGAIN, "session": session}
+            where = {"dag_id": MODEL_ID, "task_id": "upload", "run_id": LATER_RUN, "session": session}
             xcoms.XComModel.set("used", used, **where)
         assert 7.0 in [share.gpu_seconds for share in self._of(usage)]
 
-    @pytest.mark.parametrize("value", _HOSTILE, ids=repr)
+    @pytest.mark.parametrize("value", HOSTILE_VALUES, ids=repr)
     @pytest.mark.parametrize(("key", "step"), [("outcome", "train"), ("used", "upload")])
     def test_what_is_no_outcome_counts_nothing_and_the_others_as_ever(self, yard, usage, value, key, step):
-        _start(yard, _OTHER, run_id=_AGAIN, **_ALL)
-        _says(yard, value, key, step, _OTHER, _AGAIN)
-        _end(yard, _AGAIN, training_id=_OTHER)
+        start_run(yard, OTHER_RUN, run_id=LATER_RUN, **ALL_STEPS)
+        leave_xcom(yard, value, key, step, OTHER_RUN, LATER_RUN)
+        end_run(yard, LATER_RUN, training_id=OTHER_RUN)
         assert [share.gpu_seconds for share in self._of(usage)] == [40.0]
         theirs = self._of(usage, "speech")
         assert sorted(share.gpu_seconds for share in theirs) == [0.0, 40.0]
@@ -196,22 +155,22 @@ class TestShares:
 
     def test_a_run_counts_no_more_than_its_own_time_on_the_gpus_it_can_have(self, yard, usage):
         """A century is an amount that an outcome can have; the run was there for a minute and may ask for one GPU."""
-        _start(yard, run_id=_AGAIN, **_ALL)
-        _says(yard, Outcome(gpu_seconds=3e9, started_at=0.0, finished_at=1e9).as_dict(), run_id=_AGAIN)
-        _end(yard, _AGAIN)
+        start_run(yard, run_id=LATER_RUN, **ALL_STEPS)
+        leave_xcom(yard, Outcome(gpu_seconds=3e9, started_at=0.0, finished_at=1e9).as_dict(), run_id=LATER_RUN)
+        end_run(yard, LATER_RUN)
         with yard.session() as session:
-            run = session.scalars(select(dagruns.DagRun).where(dagruns.DagRun.run_id == _AGAIN)).one()
+            run = session.scalars(select(dagruns.DagRun).where(dagruns.DagRun.run_id == LATER_RUN)).one()
             run.queued_at = run.end_date - timedelta(seconds=60)
         assert sorted(share.gpu_seconds for share in self._of(usage)) == [40.0, 60.0]
 
     def test_a_run_counts_once_where_what_it_used_is_told_beside_its_outcome(self, yard, usage):
-        _says(yard, Outcome(gpu_seconds=30.0, started_at=1.0, finished_at=31.0).as_dict(), "used", "upload")
+        leave_xcom(yard, Outcome(gpu_seconds=30.0, started_at=1.0, finished_at=31.0).as_dict(), "used", "upload")
         assert [share.gpu_seconds for share in self._of(usage)] == [40.0]
 
     def test_runs_of_two_trainings_with_one_id_count_for_their_own_accounts(self, yard, usage):
-        for training_id in (MODEL_ID, _OTHER):
-            _start(yard, training_id, run_id=_AGAIN, validate="success", stage="success", train="running")
-        yard.started |= {RunKey(MODEL_ID, _AGAIN): _NOW, RunKey(_OTHER, _AGAIN): _NOW + 50}
+        for training_id in (MODEL_ID, OTHER_RUN):
+            start_run(yard, training_id, run_id=LATER_RUN, validate="success", stage="success", train="running")
+        yard.started |= {RunKey(MODEL_ID, LATER_RUN): _NOW, RunKey(OTHER_RUN, LATER_RUN): _NOW + 50}
         holding = {share.account: share.gpu_seconds for share in usage.shares(_NOW - 10) if share.holding}
         assert holding == {"vision": 60.0, "speech": 10.0}
 
@@ -223,18 +182,18 @@ class TestShares:
 class TestHousekeeping:
     def test_a_dry_sweep_tells_an_admin_what_would_go(self, yard):
         report = yard.client("root", "admin").post("/housekeeping", json={"dry_run": True}).json()
-        assert sorted(report["runs"]) == sorted(report["trainings"]) == [MODEL_ID, _OTHER]
+        assert sorted(report["runs"]) == sorted(report["trainings"]) == [MODEL_ID, OTHER_RUN]
         assert yard.history.page(None, 10, 0)[1] == 2
 
     def test_a_sweep_removes_history_dags_and_logs_of_what_is_past_its_time(self, yard, monkeypatch, tmp_path):
         monkeypatch.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(tmp_path / "logs"))
         step = tmp_path / "logs" / f"dag_id={MODEL_ID}" / f"run_id={MODEL_ID}" / "task_id=train"
         step.mkdir(parents=True)
-        _start(yard, _OTHER, run_id=_AGAIN, validate="running")
+        start_run(yard, OTHER_RUN, run_id=LATER_RUN, validate="running")
         report = yard.client("root", "admin").post("/housekeeping", json={}).json()
-        assert (sorted(report["runs"]), report["trainings"]) == ([MODEL_ID, _OTHER], [MODEL_ID])
-        assert yard.catalogue.ids() == {_OTHER}
-        assert [run.model_id for run in yard.history.page(None, 10, 0)[0]] == [_AGAIN]
+        assert (sorted(report["runs"]), report["trainings"]) == ([MODEL_ID, OTHER_RUN], [MODEL_ID])
+        assert yard.catalogue.ids() == {OTHER_RUN}
+        assert [run.model_id for run in yard.history.page(None, 10, 0)[0]] == [LATER_RUN]
         assert list((tmp_path / "logs").iterdir()) == []
         with yard.session() as session:
             assert session.scalar(text("select count(*) from dag")) == 1
@@ -247,23 +206,23 @@ class TestHousekeeping:
     def test_a_dag_whose_record_is_gone_is_found_and_removed_unless_it_is_running(self, yard):
         held = leftovers.AirflowLeftovers()
         later = 2e10
-        assert held.trainings(later) == {MODEL_ID, _OTHER}
+        assert held.trainings(later) == {MODEL_ID, OTHER_RUN}
         assert held.trainings(_NOW - 1e9) == set()
-        _start(yard, _OTHER, run_id=_AGAIN, validate="running")
+        start_run(yard, OTHER_RUN, run_id=LATER_RUN, validate="running")
         assert held.trainings(later) == {MODEL_ID}
         held.forget_training(MODEL_ID)
         held.forget_training(MODEL_ID)
-        assert held.runs() == {RunKey.first_of(_OTHER), RunKey(_OTHER, _AGAIN)}
+        assert held.runs() == {RunKey.first_of(OTHER_RUN), RunKey(OTHER_RUN, LATER_RUN)}
 
     def test_runs_of_two_trainings_with_one_id_have_their_own_ends(self, yard):
         held = leftovers.AirflowLeftovers()
-        mine, theirs = RunKey(MODEL_ID, _AGAIN), RunKey(_OTHER, _AGAIN)
+        mine, theirs = RunKey(MODEL_ID, LATER_RUN), RunKey(OTHER_RUN, LATER_RUN)
         for run in (mine, theirs):
-            _start(yard, run.training_id, run_id=_AGAIN, **_ALL)
-        _end(yard, _AGAIN, "failed", _OTHER)
-        assert held.ends([mine, theirs, RunKey(_OTHER, MODEL_ID)]) == {mine: None, theirs: _NOW}
+            start_run(yard, run.training_id, run_id=LATER_RUN, **ALL_STEPS)
+        end_run(yard, LATER_RUN, "failed", OTHER_RUN)
+        assert held.ends([mine, theirs, RunKey(OTHER_RUN, MODEL_ID)]) == {mine: None, theirs: _NOW}
         assert held.ends([]) == {}
-        assert held.runs() == {RUN, RunKey.first_of(_OTHER), mine, theirs}
+        assert held.runs() == {RUN, RunKey.first_of(OTHER_RUN), mine, theirs}
 
 
 class TestFolders:
@@ -285,7 +244,7 @@ class TestFolders:
     @pytest.fixture(autouse=True)
     def _no_run_is_past_its_time(self, yard, monkeypatch):
         monkeypatch.setenv("TRAINYARD_RETENTION_DAYS", "100000")
-        yard.client = _clients()
+        yard.client = clients()
 
     def test_the_folder_of_an_unknown_training_goes_with_its_last_run(self, yard, workspace):
         gone = RunKey("training-000000000", MODEL_ID)
@@ -320,11 +279,11 @@ class TestFolders:
         assert known.exists()
 
     def test_a_run_that_has_the_id_of_another_trainings_run_keeps_no_folder_of_its_own(self, yard, workspace):
-        self._old(workspace.run(RunKey(_OTHER, MODEL_ID)).root)
+        self._old(workspace.run(RunKey(OTHER_RUN, MODEL_ID)).root)
         known = self._old(workspace.run(RUN).root)
         assert self._sweeps(yard) == [f"workspace {MODEL_ID}"]
         assert known.exists()
-        assert not workspace.run(RunKey(_OTHER, MODEL_ID)).root.exists()
+        assert not workspace.run(RunKey(OTHER_RUN, MODEL_ID)).root.exists()
 
     def test_what_changed_today_or_is_somebody_elses_stays(self, yard, workspace):
         young = workspace.run(RunKey.first_of("training-000000000")).root
@@ -335,8 +294,8 @@ class TestFolders:
         assert theirs.exists()
 
     def test_a_run_of_airflows_own_making_with_an_id_of_another_form_can_be_deleted(self, yard, workspace):
-        _start(yard, run_id="manual__2026", **_ALL)
-        _end(yard, "manual__2026")
+        start_run(yard, run_id="manual__2026", **ALL_STEPS)
+        end_run(yard, "manual__2026")
         assert yard.client("ada").delete("/models/manual__2026").status_code == 204
         assert yard.history.find("manual__2026") is None
 
@@ -345,12 +304,12 @@ class TestLogsOfSteps:
     @pytest.fixture
     def folder(self, tmp_path, monkeypatch):
         monkeypatch.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(tmp_path))
-        for run_id in (MODEL_ID, _AGAIN):
+        for run_id in (MODEL_ID, LATER_RUN):
             (tmp_path / f"dag_id={MODEL_ID}" / f"run_id={run_id}" / "task_id=train").mkdir(parents=True)
         return tmp_path / f"dag_id={MODEL_ID}"
 
     def test_the_logs_of_a_run_go_and_those_of_others_stay(self, folder):
-        logs.remove_task_logs(MODEL_ID, _AGAIN)
+        logs.remove_task_logs(MODEL_ID, LATER_RUN)
         assert [path.name for path in folder.iterdir()] == [f"run_id={MODEL_ID}"]
         logs.remove_task_logs(MODEL_ID, MODEL_ID)
         logs.remove_task_logs(MODEL_ID, MODEL_ID)
@@ -363,16 +322,16 @@ class TestLogsOfSteps:
 
     def test_deleting_a_run_removes_them_too(self, yard, folder):
         assert yard.client("ada").delete(f"/models/{MODEL_ID}").status_code == 204
-        assert [path.name for path in folder.iterdir()] == [f"run_id={_AGAIN}"]
+        assert [path.name for path in folder.iterdir()] == [f"run_id={LATER_RUN}"]
 
 
 def test_the_oldest_automated_run_gives_its_place_only_when_no_other_one_is_left(yard):
     """A schedule counts from the newest automated run: moving that one back would repeat runs."""
-    _start(yard, run_id=_AGAIN, **_ALL)
-    _end(yard, _AGAIN, train=_TRAINED)
+    start_run(yard, run_id=LATER_RUN, **ALL_STEPS)
+    end_run(yard, LATER_RUN, train=TRAINED)
     with yard.session() as session:
         session.execute(text("update dag_run set run_type = 'scheduled'"))
-        before = session.scalar(text(f"select logical_date from dag_run where run_id = '{_AGAIN}'"))
+        before = session.scalar(text(f"select logical_date from dag_run where run_id = '{LATER_RUN}'"))
     yard.history.forget(yard.history.find(MODEL_ID))
     with yard.session() as session:
-        assert session.scalar(text(f"select logical_date from dag_run where run_id = '{_AGAIN}'")) == before
+        assert session.scalar(text(f"select logical_date from dag_run where run_id = '{LATER_RUN}'")) == before

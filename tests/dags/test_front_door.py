@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
-import httpx
 import pytest
 from appasking import created_app
-from memorystore import MemoryStore
-from samples import LIMITS, MODEL_ID, training
+from frontdoorfakes import CANCEL_PATCH, FILES, SHOWN_RUN, FakeService, Http
+from samples import MODEL_ID, training
 
 from trainyard.core.accounts import Caller
 from trainyard.core.retraining import Look, Retrained, ScheduleState, Settled
-from trainyard.core.runs import Filter, Run
+from trainyard.core.runs import Filter
 from trainyard.core.schedules import Entry
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
@@ -24,109 +22,13 @@ from trainyard.stores.refusals import refusal
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-_RUN = Run(
-    model_id=MODEL_ID,
-    training_id=MODEL_ID,
-    name="tf-mnist",
-    account="vision",
-    framework="tensorflow 2.16",
-    gpus=1,
-    phase=Phase.TRAINING,
-    submitted_at=1_700_000_000.9,
-    running_at=1_700_000_060.0,
-)
-_FILES = {"manifest": ("job.yaml", b"name: x"), "zip": ("model.zip", b"PK")}
-_CANCEL = [{"op": "replace", "path": "/status/state", "value": "canceled"}]
-
-
-class _Service:
-    """Notes what it is asked for and answers with one run; raises its `refusal` if it has one."""
-
-    def __init__(self):
-        self.asked = []
-        self.run_there = _RUN
-        self.refusal = None
-        self.experiments = []
-        self.wanted = None
-        self.store = MemoryStore()
-        self.registration = self
-
-    def _note(self, *asked):
-        self.asked.append(asked)
-        if self.refusal:
-            raise self.refusal
-
-    def submit_all(self, manifests, zip_path, account, caller, experiment, grid, *origin):
-        self._note("submit", *(text for _, text in manifests), zip_path.read_bytes(), account, caller)
-        self.experiments.append((experiment, dict(grid.values), [name for name, _ in manifests]))
-        ids = [MODEL_ID, "training-Xz81mQ0aB"][: len(manifests)]
-        return [training(training_id, warnings=("line 3: odd",)) for training_id in ids]
-
-    def connections(self, run):
-        return None
-
-    def runs(self, caller, limit, offset, wanted):
-        self._note("runs", caller, limit, offset)
-        self.wanted = wanted
-        return [self.run_there], 41
-
-    def waiting(self, run):
-        return "waiting for 2 GPUs" if run.phase is Phase.WAITING_FOR_GPU else run.waiting
-
-    def transfer(self, run):
-        moved = {"doing": "downloading", "files": 3, "files_total": 9, "bytes": 30, "bytes_total": 90, "listed": True}
-        return {**moved, "rate": 10.0, "seconds_left": 6.0, "at": 1.7e9} if run.phase is Phase.STAGING else None
-
-    def stored(self, model_id, caller):
-        self._note("stored", model_id, caller)
-        return self.store
-
-    def results(self, model_id, caller, name=""):
-        return self.stored(model_id, caller)
-
-    def run_of_log(self, model_id, caller):
-        return self.run(model_id, caller)
-
-    def run(self, model_id, caller):
-        self._note("run", model_id, caller)
-        return self.run_there
-
-    def cancel(self, model_id, caller):
-        self._note("cancel", model_id, caller)
-        return replace(_RUN, phase=Phase.DONE, outcome=Outcome("C204", "canceled by ada"))
-
-    def delete(self, model_id, caller):
-        self._note("delete", model_id, caller)
-
-    def limits(self):
-        return LIMITS
-
-
-class _Http:
-    """Asks the app as a client over HTTP would, without a port."""
-
-    def __init__(self, app, headers=None):
-        self._app = app
-        self._headers = headers or {}
-
-    def ask(self, verb, path, **options):
-        async def once():
-            transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://front.door") as client:
-                return await client.request(verb, path, headers=self._headers, **options)
-
-        return asyncio.run(once())
-
-    def __getattr__(self, verb):
-        return lambda path, **options: self.ask(verb.upper(), path, **options)
-
 
 _ADA = Caller("ada")
 
 
 @pytest.fixture
 def service():
-    return _Service()
+    return FakeService()
 
 
 @pytest.fixture
@@ -145,23 +47,24 @@ def http(app):
     from trainyard.api.auth import caller_of
 
     app.dependency_overrides[caller_of] = lambda: _ADA
-    return _Http(app)
+    return Http(app)
 
 
 class TestSubmitting:
     def test_a_submission_is_answered_with_the_model_id(self, http, service):
-        answer = http.post("/models", files=_FILES, data={"account": "vision"})
+        answer = http.post("/models", files=FILES, data={"account": "vision"})
         assert answer.status_code == 202
         assert answer.json() == {
             "model_id": MODEL_ID,
             "url": f"/v3/models/{MODEL_ID}",
             "account": "vision",
             "warnings": ["line 3: odd"],
+            "manifest": training().manifest,
         }
         assert service.asked == [("submit", b"name: x", b"PK", "vision", _ADA)]
 
     def test_several_runs_are_answered_with_all_model_ids(self, http, service):
-        parts = [("manifest", ("a.yaml", b"name: a")), ("manifest", ("b.yaml", b"name: b")), ("zip", _FILES["zip"])]
+        parts = [("manifest", ("a.yaml", b"name: a")), ("manifest", ("b.yaml", b"name: b")), ("zip", FILES["zip"])]
         answer = http.post("/models", files=parts, data={"experiment": "rates", "set": ["lr=0.1,0.01", "batch=32"]})
         assert answer.json()["model_ids"] == [MODEL_ID, "training-Xz81mQ0aB"]
         assert (answer.json()["model_id"], answer.json()["warnings"]) == (MODEL_ID, ["line 3: odd"])
@@ -169,33 +72,33 @@ class TestSubmitting:
         assert service.experiments == [("rates", grid, ["a.yaml", "b.yaml"])]
 
     def test_a_field_to_set_that_cannot_be_read_is_refused(self, http, service):
-        answer = http.post("/models", files=_FILES, data={"set": "lr"})
+        answer = http.post("/models", files=FILES, data={"set": "lr"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
         assert service.asked == []
 
     @pytest.mark.parametrize("data", [{}, {"account": ""}])
     def test_without_an_account_the_service_decides(self, http, service, data):
-        http.post("/models", files=_FILES, data=data)
+        http.post("/models", files=FILES, data=data)
         assert service.asked[0][3] is None
 
     def test_a_refusal_lists_all_problems(self, http, service):
         problems = [Problem("no name.", "Add it.", "name", 1, 1), Problem("no zip.", "Pack it.", code="C102")]
         service.refusal = TrainyardError.refused(problems)
-        answer = http.post("/models", files=_FILES)
+        answer = http.post("/models", files=FILES)
         assert answer.status_code == 400
         assert answer.json() == {"error": service.refusal.as_dict()}
 
     def test_a_zip_that_is_too_large_is_not_received_to_its_end(self, http, service):
-        answer = http.post("/models", files={**_FILES, "zip": ("model.zip", b"12345678901")})
+        answer = http.post("/models", files={**FILES, "zip": ("model.zip", b"12345678901")})
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "C109")
         assert service.asked == []
 
     def test_of_a_manifest_that_is_too_large_just_enough_is_read(self, http, service):
-        http.post("/models", files={**_FILES, "manifest": ("job.yaml", b"#" * 100)})
+        http.post("/models", files={**FILES, "manifest": ("job.yaml", b"#" * 100)})
         assert service.asked[0][1] == b"#" * 21
 
     def test_a_request_of_the_wrong_shape_is_refused_without_repeating_it(self, http):
-        answer = http.post("/models", data={"manifest": "password: s3cret"}, files={"zip": _FILES["zip"]})
+        answer = http.post("/models", data={"manifest": "password: s3cret"}, files={"zip": FILES["zip"]})
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
         assert answer.json()["error"]["problems"]
         assert "s3cret" not in answer.text
@@ -224,23 +127,23 @@ class TestLooking:
 
     def test_the_times_of_an_outcome_are_told_as_all_others(self, http, service):
         ended = Outcome(exit_code=0, started_at=1_700_000_060.2, finished_at=1_700_000_100.9)
-        service.run_there = replace(_RUN, phase=Phase.DONE, outcome=ended)
+        service.run_there = replace(SHOWN_RUN, phase=Phase.DONE, outcome=ended)
         reported = http.get(f"/models/{MODEL_ID}").json()["outcome"]
         assert (reported["started_at"], reported["finished_at"]) == ("2023-11-14T22:14:20Z", "2023-11-14T22:15:00Z")
 
     def test_files_that_were_not_stored_are_told(self, http, service):
         left_out = {"count": 1, "files": [{"name": "result/latest", "reason": "is a link to nothing"}]}
-        service.run_there = replace(_RUN, left_out=left_out)
+        service.run_there = replace(SHOWN_RUN, left_out=left_out)
         assert http.get(f"/models/{MODEL_ID}").json()["left_out"] == left_out
 
     def test_a_run_that_waits_says_for_what(self, http, service):
-        service.run_there = replace(_RUN, phase=Phase.WAITING_FOR_GPU)
+        service.run_there = replace(SHOWN_RUN, phase=Phase.WAITING_FOR_GPU)
         assert http.get(f"/models/{MODEL_ID}").json()["waiting"] == "waiting for 2 GPUs"
         assert http.get("/models").json()["resources"][0]["waiting"] == "waiting for a GPU of the account"
 
     def test_a_run_whose_data_moves_says_how_far_it_is(self, http, service):
         assert http.get(f"/models/{MODEL_ID}").json()["transfer"] is None
-        service.run_there = replace(_RUN, phase=Phase.STAGING)
+        service.run_there = replace(SHOWN_RUN, phase=Phase.STAGING)
         found = http.get(f"/models/{MODEL_ID}").json()["transfer"]
         assert (found["files"], found["files_total"], found["at"]) == (3, 9, "2023-11-14T22:13:20Z")
 
@@ -279,14 +182,21 @@ class TestLooking:
 
 class TestCanceling:
     def test_a_run_is_canceled_by_the_patch_that_scripts_know(self, http, service):
-        answer = http.patch(f"/models/{MODEL_ID}", json=_CANCEL)
+        answer = http.patch(f"/models/{MODEL_ID}", json=CANCEL_PATCH)
         assert answer.status_code == 202
         assert answer.json()["state"] == "canceled"
         assert service.asked == [("cancel", MODEL_ID, _ADA)]
 
     @pytest.mark.parametrize(
         "patch",
-        [[], _CANCEL * 2, [{**_CANCEL[0], "value": "completed"}], [{**_CANCEL[0], "path": "/name"}], {}, "canceled"],
+        [
+            [],
+            CANCEL_PATCH * 2,
+            [{**CANCEL_PATCH[0], "value": "completed"}],
+            [{**CANCEL_PATCH[0], "path": "/name"}],
+            {},
+            "canceled",
+        ],
     )
     def test_nothing_else_can_be_patched(self, http, service, patch):
         answer = http.patch(f"/models/{MODEL_ID}", json=patch)
@@ -327,7 +237,7 @@ class TestLogs:
         assert (answer.status_code, answer.text) == (200, "")
 
     def test_a_run_whose_program_never_ran_has_its_reason_instead(self, http, service):
-        service.run_there = replace(_RUN, phase=Phase.DONE, outcome=Outcome("C103", "there is no bucket x"))
+        service.run_there = replace(SHOWN_RUN, phase=Phase.DONE, outcome=Outcome("C103", "there is no bucket x"))
         answer = http.get(f"/models/{MODEL_ID}/logs")
         assert answer.text == "The program wrote nothing. C103: there is no bucket x\n"
 
@@ -367,14 +277,14 @@ class TestLogs:
 
     @pytest.mark.parametrize("query", [{}, {"follow": True}])
     def test_a_log_that_is_only_in_the_bucket_is_read_from_there(self, http, service, query):
-        service.run_there = replace(_RUN, phase=Phase.DONE, outcome=Outcome())
+        service.run_there = replace(SHOWN_RUN, phase=Phase.DONE, outcome=Outcome())
         service.store.contents["learner-1/training-log.txt"] = b"one\ntwo\n" * 20_000
         assert http.get(f"/models/{MODEL_ID}/logs", params=query).content == b"one\ntwo\n" * 20_000
         assert http.get(f"/models/{MODEL_ID}/logs", params={**query, "last": 1}).text == "two\n"
 
     def test_following_a_run_ends_with_the_run_and_misses_nothing(self, http, service, log):
         log.write_text("first\n")
-        looks = iter([_RUN, _RUN, replace(_RUN, phase=Phase.DONE, outcome=Outcome())])
+        looks = iter([SHOWN_RUN, SHOWN_RUN, replace(SHOWN_RUN, phase=Phase.DONE, outcome=Outcome())])
 
         def look(model_id, caller):
             found = next(looks)
@@ -422,13 +332,13 @@ class TestResults:
 
     def test_a_download_goes_on_where_it_broke_off(self, http, weights):
         place = f"/models/{MODEL_ID}/results/model/größe 1.h5"
-        answer = _Http(http._app, {"Range": "bytes=70000-"}).get(place)
+        answer = Http(http._app, {"Range": "bytes=70000-"}).get(place)
         assert (answer.status_code, answer.content) == (206, weights[70000:])
         assert answer.headers["content-range"] == f"bytes 70000-{len(weights) - 1}/{len(weights)}"
 
     @pytest.mark.parametrize("asked", ["bytes=999999999-", "bytes=-5", "lines=3-", "bytes=1-2"])
     def test_a_range_that_makes_no_sense_here_gets_the_whole(self, http, weights, asked):
-        answer = _Http(http._app, {"Range": asked}).get(f"/models/{MODEL_ID}/results/model/größe 1.h5")
+        answer = Http(http._app, {"Range": asked}).get(f"/models/{MODEL_ID}/results/model/größe 1.h5")
         assert (answer.status_code, answer.content) == (200, weights)
 
     @pytest.mark.parametrize("name", ["nothing", "model", "..%2f..%2fother/x", "model/"])
@@ -458,7 +368,7 @@ class TestSigningIn:
 
         def client(name, role):
             token = manager.generate_jwt(SimpleAuthManagerUser(username=name, role=role))
-            return _Http(app, {"Authorization": f"Bearer {token}"})
+            return Http(app, {"Authorization": f"Bearer {token}"})
 
         return client
 
@@ -484,7 +394,7 @@ class TestSigningIn:
         ],
     )
     def test_nothing_is_told_or_done_without_a_token(self, signed_in, app, service, header, verb, path):
-        answer = _Http(app, {"Authorization": header} if header else {}).ask(verb, path)
+        answer = Http(app, {"Authorization": header} if header else {}).ask(verb, path)
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "C105")
         assert service.asked == []
 
@@ -501,7 +411,7 @@ _ROUTES = {
 
 
 def test_every_route_is_described_with_a_summary_and_its_refusals(app):
-    described = _Http(app).get("/openapi.json").json()
+    described = Http(app).get("/openapi.json").json()
     for path, verbs in _ROUTES.items():
         for verb, statuses in verbs.items():
             route = described["paths"][path][verb]
@@ -517,7 +427,7 @@ def test_every_route_is_described_with_a_summary_and_its_refusals(app):
 def test_an_error_has_the_shape_that_is_described(http, app, service):
     service.refusal = TrainyardError.refused([Problem("no name.", "Add it.", "name", 1, 1)])
     sent = http.get("/models").json()["error"]
-    shapes = _Http(app).get("/openapi.json").json()["components"]["schemas"]
+    shapes = Http(app).get("/openapi.json").json()["components"]["schemas"]
     assert set(shapes["ErrorInside"]["properties"]) == set(sent)
     assert set(shapes["ProblemAnswer"]["properties"]) == set(sent["problems"][0])
 

@@ -9,15 +9,16 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from accountsyard import OTHER_RUN
+from accountsyard import yard as yard  # a fixture
 from fuzz.asked import Asked, hostile_request
 from fuzz.scalars import SECRET
 from fuzz.verdicts import random_of
+from historyworld import world as world  # a fixture
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from memorystore import MemoryStore
 from samples import MODEL_ID
-from test_accounts import _OTHER, yard  # noqa: F401 - a fixture
-from test_history import world  # noqa: F401 - what that fixture starts from
 
 pytestmark = [
     pytest.mark.xdist_group("airflow"),
@@ -29,13 +30,13 @@ pytestmark = [
 # `make fuzz` asks for more, from a seed of its own.
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1"))
 _SEED = os.environ.get("FUZZ_SEED", "trainyard")
-_IDS = (MODEL_ID, _OTHER)
+_IDS = (MODEL_ID, OTHER_RUN)
 _CALLERS = {"nobody": None, "a member": ("ada", "user"), "an admin": ("root", "admin")}
 _ANSWER_SECONDS = 30
 
 
 @pytest.fixture
-def door(yard):  # noqa: F811
+def door(yard):
     """The real service over Airflow's database; only the buckets are in memory."""
     app = yard.client("ada")._app
     store = MemoryStore()

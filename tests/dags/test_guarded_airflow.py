@@ -106,6 +106,31 @@ class TestBodies:
         assert http.get("/v3/anything").status_code == 200
 
 
+class TestSeveralGuards:
+    @pytest.mark.parametrize("length", [30_000, 80_000])
+    def test_a_body_is_read_by_the_first_guard_and_held_to_the_bounds_of_each(self, airflow, length):
+        received = []
+
+        async def receive():
+            received.append("asked")
+            return {"type": "http.request", "body": b"x" * length, "more_body": False}
+
+        settings = read_settings({"TRAINYARD_AIRFLOW_REQUEST_MAX_BYTES": "100KiB"})
+        guarded = airflowdoor.AirflowDoor(logins.SlowLogins(airflow, settings), settings)
+        asyncio.run(guarded(_scope(length), receive, _unheard))
+        assert received == ["asked"]
+        assert airflow.bodies == ([b"x" * length] if length == 30_000 else [])
+
+
+def _scope(length):
+    headers = [(b"content-length", str(length).encode())]
+    return {"type": "http", "method": "POST", "path": "/auth/token", "headers": headers, "query_string": b""}
+
+
+async def _unheard(_):
+    """Take the answer, which nobody waits for."""
+
+
 async def _user(token):
     from jwt import InvalidTokenError
 

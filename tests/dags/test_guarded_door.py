@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from appasking import created_app
+from frontdoorfakes import FILES, FakeService
 from late import Late
 from rawhttp import Raw, served
 from samples import MODEL_ID
-from test_front_door import _FILES, _Service
 
 from trainyard.core.accounts import Caller
 
@@ -36,7 +36,7 @@ _SECURE = {
 
 @pytest.fixture
 def service():
-    return _Service()
+    return FakeService()
 
 
 @pytest.fixture
@@ -190,16 +190,16 @@ class _dripping:  # noqa: N801 - used as a statement
 
 class TestLimitsOfAMember:
     def test_submissions_beyond_those_of_a_minute_are_told_when_to_come_again(self, http, caller):
-        answers = [http.post("/models", files=_FILES) for _ in range(4)]
+        answers = [http.post("/models", files=FILES) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
         assert answers[-1].json()["error"]["code"] == "C120"
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
         caller["is"] = Caller("grace")
-        assert http.post("/models", files=_FILES).status_code == 202
+        assert http.post("/models", files=FILES).status_code == 202
 
     def test_an_admin_is_not_limited(self, http, caller):
         caller["is"] = Caller("root", True)
-        assert {http.post("/models", files=_FILES).status_code for _ in range(8)} == {202}
+        assert {http.post("/models", files=FILES).status_code for _ in range(8)} == {202}
 
     def test_of_streams_a_member_has_so_many_at_once(self, http, caller):
         follow = f"/models/{MODEL_ID}/logs?follow=true"

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import monotonic
 from types import SimpleNamespace
 
 import pytest
+from historyworld import (
+    ALL_STEPS,
+    HOSTILE_VALUES,
+    TRAINED,
+    add_training,
+    end_run,
+    leave_xcom,
+    mark_canceled,
+    parse_dag,
+    start_run,
+    step_states,
+)
+from historyworld import world as world  # a fixture
 from late import Late
-from samples import MODEL_ID, RUN, training
+from samples import MODEL_ID, RUN
 from sqlalchemy import select, text
 
-from trainyard.core.catalogue import Catalogue
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase, State
@@ -20,12 +32,9 @@ from trainyard.errors import TrainyardError
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-bundles = Late("airflow.models.dagbundle")
-dags = Late("trainyard.airflow.dag")
 histories = Late("trainyard.airflow.history")
 runs = Late("airflow.models.dagrun")
 rows = Late("airflow.models.taskinstance")
-serialized = Late("airflow.models.serialized_dag")
 xcoms = Late("airflow.models.xcom")
 _OTHER = "training-Xz81mQ0aB"
 _AGAIN = "training-again0000"
@@ -61,29 +70,27 @@ class TestPhases:
         assert histories.phase_of(state, steps, started) is phase
 
 
-_TRAINED = Outcome(None, exit_code=0, gpu_seconds=40.0, started_at=1.0, finished_at=11.0)
 _CRASHED = Outcome("C201", "the training program failed", "Read its log.", 3, 40.0, 1.0, 11.0)
 _FULL = Outcome("S303", "the results could not be stored", "Wait.")
 _BILLED = {"gpu_seconds": 40.0, "started_at": 1.0, "finished_at": 11.0}
-_ALL = dict.fromkeys(("validate", "stage", "train", "upload", "cleanup"), "success")
 
 
 class TestOutcomes:
     def test_a_run_that_went_well_has_its_programs_outcome(self):
-        assert histories.outcome_of("success", _ALL, {"train": _TRAINED.as_dict()}) == _TRAINED
+        assert histories.outcome_of("success", ALL_STEPS, {"train": TRAINED.as_dict()}) == TRAINED
 
     def test_a_failed_program_is_told_as_it_was(self):
-        steps = {**_ALL, "train": "failed"}
+        steps = {**ALL_STEPS, "train": "failed"}
         assert histories.outcome_of("failed", steps, {"train": _CRASHED.as_dict()}) == _CRASHED
 
     def test_results_that_were_not_stored_fail_a_run_that_was_trained_and_is_billed(self):
-        ends = {"train": _TRAINED.as_dict(), "upload": _FULL.as_dict()}
-        outcome = histories.outcome_of("failed", {**_ALL, "upload": "failed"}, ends)
+        ends = {"train": TRAINED.as_dict(), "upload": _FULL.as_dict()}
+        outcome = histories.outcome_of("failed", {**ALL_STEPS, "upload": "failed"}, ends)
         assert outcome == Outcome("S303", _FULL.message, _FULL.hint, 0, **_BILLED)
 
     def test_the_first_step_that_failed_is_the_reason(self):
         ends = {"train": _CRASHED.as_dict(), "upload": _FULL.as_dict()}
-        outcome = histories.outcome_of("failed", {**_ALL, "train": "failed", "upload": "failed"}, ends)
+        outcome = histories.outcome_of("failed", {**ALL_STEPS, "train": "failed", "upload": "failed"}, ends)
         assert outcome.code == "C201"
 
     def test_a_reason_from_before_training_is_told(self):
@@ -92,22 +99,22 @@ class TestOutcomes:
         assert histories.outcome_of("failed", steps, {"validate": refused.as_dict()}) == refused
 
     def test_a_step_that_ended_without_a_word_is_the_services_fault(self):
-        outcome = histories.outcome_of("failed", {**_ALL, "stage": "failed"}, {})
+        outcome = histories.outcome_of("failed", {**ALL_STEPS, "stage": "failed"}, {})
         assert (outcome.code, outcome.message) == ("S500", "the stage step ended without a reason")
 
     def test_what_an_earlier_attempt_said_is_not_the_reason_of_a_step_that_succeeded(self):
-        ends = {"train": _TRAINED.as_dict(), "stage": _FULL.as_dict()}
-        assert histories.outcome_of("success", _ALL, ends) == _TRAINED
+        ends = {"train": TRAINED.as_dict(), "stage": _FULL.as_dict()}
+        assert histories.outcome_of("success", ALL_STEPS, ends) == TRAINED
 
     def test_a_run_that_was_canceled_says_by_whom_and_what_it_used(self):
         ends = {"canceled": "grace", "train": {**_CRASHED.as_dict(), "code": "S102"}}
-        outcome = histories.outcome_of("failed", {**_ALL, "train": "failed"}, ends)
+        outcome = histories.outcome_of("failed", {**ALL_STEPS, "train": "failed"}, ends)
         assert (outcome.state, outcome.message) == (State.CANCELED, "canceled by grace")
         assert (outcome.gpu_seconds, outcome.started_at, outcome.finished_at) == (40.0, 1.0, 11.0)
 
     def test_a_run_whose_program_was_stopped_is_billed_what_it_used_up_to_then(self):
-        ends = {"canceled": "grace", "used": _TRAINED.as_dict()}
-        outcome = histories.outcome_of("failed", {**_ALL, "train": "failed"}, ends)
+        ends = {"canceled": "grace", "used": TRAINED.as_dict()}
+        outcome = histories.outcome_of("failed", {**ALL_STEPS, "train": "failed"}, ends)
         assert (outcome.code, outcome.gpu_seconds, outcome.finished_at) == ("C204", 40.0, 11.0)
 
     @pytest.mark.parametrize("state", ["success", "failed"])
@@ -116,135 +123,48 @@ class TestOutcomes:
         assert histories.outcome_of(state, {"train": train}, {"canceled": "grace"}).state is State.CANCELED
 
     def test_a_program_that_succeeded_before_the_cancel_came_has_completed(self):
-        ends = {"canceled": "grace", "train": _TRAINED.as_dict()}
-        assert histories.outcome_of("success", _ALL, ends) == _TRAINED
+        ends = {"canceled": "grace", "train": TRAINED.as_dict()}
+        assert histories.outcome_of("success", ALL_STEPS, ends) == TRAINED
 
     def test_a_run_that_somebody_marked_failed_says_so(self):
-        outcome = histories.outcome_of("failed", _ALL, {"train": _TRAINED.as_dict()})
+        outcome = histories.outcome_of("failed", ALL_STEPS, {"train": TRAINED.as_dict()})
         assert (outcome.code, outcome.message) == ("S500", "the run was marked failed in Airflow")
-
-
-@pytest.fixture
-def world(database, tmp_path):
-    """Airflow's database, a catalogue, and the history over both; `started` is what the workspace would say."""
-    there = SimpleNamespace(catalogue=Catalogue(tmp_path / "catalogue"), session=database, started={})
-    there.history = histories.AirflowHistory(there.catalogue, there.started.get)
-    with database() as session:
-        session.add(bundles.DagBundleModel(name="trainings"))
-    return there
-
-
-def _submit(world, training_id=MODEL_ID, **changes):
-    there = training(training_id, **changes)
-    world.catalogue.add(there)
-    return there
-
-
-def _parse(world, training_id=MODEL_ID):
-    """Let Airflow know the training's DAG, as its dag-processor does."""
-    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG
-
-    dag = dags.training_dag(world.catalogue.get(training_id).as_dict())
-    dag.fileloc, dag.relative_fileloc = str(world.catalogue.record_path(training_id)), f"{training_id}.py"
-    with world.session() as session:
-        found = [LazyDeserializedDAG.from_dag(dag)]
-        update_dag_parsing_results_in_db("trainings", None, found, {}, None, set(), session)
-
-
-def _start(world, training_id=MODEL_ID, run_id=None, days=1, **steps):
-    """Create a run as the scheduler does, with the states of its steps; a later one is some days after the first."""
-    from airflow.timetables.base import DataInterval
-    from airflow.utils.types import DagRunTriggeredByType, DagRunType
-
-    first = run_id is None
-    at = datetime.fromtimestamp(world.catalogue.get(training_id).submitted_at, UTC) + timedelta(
-        days=0 if first else days
-    )
-    with world.session() as session:
-        dag = serialized.SerializedDagModel.get_dag(training_id, session=session)
-        run = dag.create_dagrun(
-            run_id=run_id or training_id,
-            logical_date=at,
-            data_interval=DataInterval.exact(at),
-            run_after=at,
-            run_type=DagRunType.SCHEDULED if first else DagRunType.MANUAL,
-            triggered_by=DagRunTriggeredByType.TIMETABLE if first else DagRunTriggeredByType.UI,
-            state="running",
-            session=session,
-        )
-        for step in run.get_task_instances(session=session):
-            step.state = steps.get(step.task_id)
-        run.queued_at = at
-
-
-def _end(world, run_id=MODEL_ID, state="success", training_id=None, **outcomes):
-    """End a run; its training is to be given where several trainings have a run of this id."""
-    of_training = [runs.DagRun.dag_id == training_id] * (training_id is not None)
-    with world.session() as session:
-        run = session.scalars(select(runs.DagRun).where(runs.DagRun.run_id == run_id, *of_training)).one()
-        run.state, run.end_date = state, datetime(2026, 1, 2, tzinfo=UTC)
-        for task_id, outcome in outcomes.items():
-            xcoms.XComModel.set(
-                "outcome", outcome.as_dict(), dag_id=run.dag_id, task_id=task_id, run_id=run_id, session=session
-            )
-
-
-def _mark_canceled(world, run_id):
-    """Leave the mark of a cancel that came in the very moment in which the program ended."""
-    place = {"dag_id": run_id, "task_id": "validate", "run_id": run_id}
-    with world.session() as session:
-        xcoms.XComModel.set("canceled", "grace", **place, session=session)
-
-
-def _says(world, value, key="outcome", task_id="train", training_id=MODEL_ID, run_id=None):
-    """Leave an XCom of any value, as whoever reaches Airflow's API or database can."""
-    place = {"dag_id": training_id, "task_id": task_id, "run_id": run_id or training_id}
-    with world.session() as session:
-        xcoms.XComModel.set(key, json.dumps(value), **place, serialize=False, session=session)
-
-
-def _states(world, run_id=MODEL_ID, training_id=None):
-    task = rows.TaskInstance
-    of_training = [task.dag_id == training_id] * (training_id is not None)
-    with world.session() as session:
-        return dict(session.execute(select(task.task_id, task.state).where(task.run_id == run_id, *of_training)).all())
 
 
 class TestLeftOut:
     def test_files_that_were_not_stored_are_a_part_of_the_run(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world, **_ALL)
-        _end(world, train=_TRAINED)
+        add_training(world)
+        parse_dag(world)
+        start_run(world, **ALL_STEPS)
+        end_run(world, train=TRAINED)
         assert world.history.find(MODEL_ID).left_out is None
         reported = {"count": 1, "files": [{"name": "result/latest", "reason": "is a link to nothing"}]}
-        _says(world, reported, "left_out", "upload")
+        leave_xcom(world, reported, "left_out", "upload")
         run = world.history.find(MODEL_ID)
         assert run.left_out == reported
 
     @pytest.mark.parametrize("value", [7, [], {"count": "x"}, {"count": -1}, {"count": 1, "files": 3}, {"files": []}])
     def test_what_no_run_can_have_left_does_not_fail_the_answer(self, world, value):
-        _submit(world)
-        _parse(world)
-        _start(world, **_ALL)
-        _end(world, train=_TRAINED)
-        _says(world, value, "left_out", "upload")
+        add_training(world)
+        parse_dag(world)
+        start_run(world, **ALL_STEPS)
+        end_run(world, train=TRAINED)
+        leave_xcom(world, value, "left_out", "upload")
         assert not (world.history.find(MODEL_ID).left_out or {"files": []})["files"]
 
 
 class TestLists:
     def test_a_training_that_airflow_does_not_know_yet_is_a_queued_run(self, world):
-        there = _submit(world)
+        there = add_training(world)
         (run,), total = world.history.page(None, 10, 0)
         assert total == 1
         assert (run.model_id, run.phase, run.submitted_at) == (MODEL_ID, Phase.QUEUED, there.submitted_at)
         assert world.history.find(MODEL_ID) == run
 
     def test_a_run_on_its_way_is_told_with_what_it_is(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world, validate="success", stage="success", train="deferred")
+        add_training(world)
+        parse_dag(world)
+        start_run(world, validate="success", stage="success", train="deferred")
         world.started[RUN] = 1234.5
         run = world.history.find(MODEL_ID)
         assert (run.name, run.account, run.framework, run.gpus) == ("tf-mnist", "vision", "tensorflow 2.16", 1)
@@ -252,31 +172,31 @@ class TestLists:
         assert (run.finished_at, run.outcome) == (None, None)
 
     def test_a_run_that_ended_has_its_outcome_and_its_times(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world, **_ALL)
-        _end(world, train=_TRAINED)
+        add_training(world)
+        parse_dag(world)
+        start_run(world, **ALL_STEPS)
+        end_run(world, train=TRAINED)
         run = world.history.find(MODEL_ID)
-        assert (run.phase, run.state, run.outcome) == (Phase.DONE, State.COMPLETED, _TRAINED)
+        assert (run.phase, run.state, run.outcome) == (Phase.DONE, State.COMPLETED, TRAINED)
         assert run.running_at == 1.0
         assert run.finished_at == datetime(2026, 1, 2, tzinfo=UTC).timestamp()
 
     def test_the_list_is_in_the_order_of_submission_page_by_page_and_complete(self, world):
         ids = [f"training-{number:09}" for number in range(5)]
         for number, training_id in enumerate(ids):
-            _submit(world, training_id, submitted_at=1_700_000_000.0 + number)
+            add_training(world, training_id, submitted_at=1_700_000_000.0 + number)
         for training_id in ids[:3]:
-            _parse(world, training_id)
-            _start(world, training_id)
+            parse_dag(world, training_id)
+            start_run(world, training_id)
         pages = [world.history.page(None, 2, offset) for offset in (0, 2, 4, 6)]
         assert [[run.model_id for run in runs] for runs, _ in pages] == [ids[:2], ids[2:4], ids[4:], []]
         assert [total for _, total in pages] == [5, 5, 5, 5]
 
     def test_a_training_that_is_run_again_has_one_row_for_each_run(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world)
-        _start(world, run_id=_AGAIN)
+        add_training(world)
+        parse_dag(world)
+        start_run(world)
+        start_run(world, run_id=_AGAIN)
         runs, total = world.history.page(None, 10, 0)
         assert total == 2
         assert [(run.model_id, run.training_id) for run in runs] == [(MODEL_ID, MODEL_ID), (_AGAIN, MODEL_ID)]
@@ -285,15 +205,15 @@ class TestLists:
 
     def test_only_the_trainings_asked_for_are_listed(self, world):
         for training_id in (MODEL_ID, _OTHER):
-            _submit(world, training_id)
-            _parse(world, training_id)
-            _start(world, training_id)
+            add_training(world, training_id)
+            parse_dag(world, training_id)
+            start_run(world, training_id)
         assert [run.model_id for run in world.history.page({_OTHER}, 10, 0)[0]] == [_OTHER]
         assert world.history.page(set(), 10, 0) == ([], 0)
 
     @pytest.mark.parametrize("model_id", ["training-000000000", "", "x" * 5000, "../" + MODEL_ID])
     def test_a_run_that_does_not_exist_is_not_found(self, world, model_id):
-        _submit(world)
+        add_training(world)
         assert world.history.find(model_id) is None
 
 
@@ -304,22 +224,22 @@ class TestFilteredLists:
         names = ("done", "failed", "stopped", "late", "going", "waits", "fresh")
         ids = {name: f"training-{name:0>9}" for name in names}
         for number, training_id in enumerate(ids.values()):
-            _submit(world, training_id, submitted_at=1_700_000_000.0 + number)
+            add_training(world, training_id, submitted_at=1_700_000_000.0 + number)
             if training_id != ids["fresh"]:
-                _parse(world, training_id)
-        _start(world, ids["done"], **_ALL)
-        _end(world, ids["done"], train=_TRAINED)
-        _start(world, ids["failed"], **{**_ALL, "train": "failed"})
-        _end(world, ids["failed"], "failed", train=_CRASHED)
-        _start(world, ids["stopped"], validate="success", stage="success", train="deferred")
+                parse_dag(world, training_id)
+        start_run(world, ids["done"], **ALL_STEPS)
+        end_run(world, ids["done"], train=TRAINED)
+        start_run(world, ids["failed"], **{**ALL_STEPS, "train": "failed"})
+        end_run(world, ids["failed"], "failed", train=_CRASHED)
+        start_run(world, ids["stopped"], validate="success", stage="success", train="deferred")
         world.history.cancel(world.history.find(ids["stopped"]), "grace")
-        _end(world, ids["stopped"], "failed")
-        _start(world, ids["late"], **{**_ALL, "upload": "running"})
-        _mark_canceled(world, ids["late"])
-        _end(world, ids["late"], train=_TRAINED)
-        _start(world, ids["going"], validate="success", stage="success", train="deferred")
+        end_run(world, ids["stopped"], "failed")
+        start_run(world, ids["late"], **{**ALL_STEPS, "upload": "running"})
+        mark_canceled(world, ids["late"])
+        end_run(world, ids["late"], train=TRAINED)
+        start_run(world, ids["going"], validate="success", stage="success", train="deferred")
         world.started[RunKey.first_of(ids["going"])] = 1.0
-        _start(world, ids["waits"], validate="success", stage="success", train="deferred")
+        start_run(world, ids["waits"], validate="success", stage="success", train="deferred")
         return ids
 
     @pytest.mark.parametrize(
@@ -369,10 +289,10 @@ class TestKnownFailures:
 
     @pytest.fixture
     def refused(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world, validate="failed", stage="upstream_failed", train="upstream_failed", upload="running")
-        _says(world, Outcome("C103", "the secret is wrong", "Mend it.").as_dict(), task_id="validate")
+        add_training(world)
+        parse_dag(world)
+        start_run(world, validate="failed", stage="upstream_failed", train="upstream_failed", upload="running")
+        leave_xcom(world, Outcome("C103", "the secret is wrong", "Mend it.").as_dict(), task_id="validate")
         return world.history.find(MODEL_ID)
 
     def test_it_is_shown_while_the_last_steps_run(self, refused):
@@ -384,34 +304,34 @@ class TestKnownFailures:
         assert listed == {**dict.fromkeys(State, 0), State.ERROR: 1}
 
     def test_a_program_that_failed_has_its_outcome_when_its_results_are_stored(self, world):
-        _submit(world)
-        _parse(world)
+        add_training(world)
+        parse_dag(world)
         world.started[RUN] = 1.0
-        _start(world, validate="success", stage="success", train="failed", upload="running")
-        _says(world, Outcome("C201", "it failed", "Mend it.", 3).as_dict())
+        start_run(world, validate="success", stage="success", train="failed", upload="running")
+        leave_xcom(world, Outcome("C201", "it failed", "Mend it.", 3).as_dict())
         run = world.history.find(MODEL_ID)
         assert (run.state, run.outcome) == (State.RUNNING, None)
 
 
 class TestCanceling:
     def test_the_program_is_ended_and_the_teardowns_still_run(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world, validate="success", stage="success", train="deferred")
+        add_training(world)
+        parse_dag(world)
+        start_run(world, validate="success", stage="success", train="deferred")
         world.history.cancel(world.history.find(MODEL_ID), "grace")
-        states = _states(world)
+        states = step_states(world)
         assert states["train"] == "failed"
         assert states["upload"] is states["cleanup"] is None
-        _end(world, state="failed")
+        end_run(world, state="failed")
         run = world.history.find(MODEL_ID)
         assert (run.state, run.outcome.message) == (State.CANCELED, "canceled by grace")
 
     def test_a_run_that_waits_is_not_started_any_more(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world)
+        add_training(world)
+        parse_dag(world)
+        start_run(world)
         world.history.cancel(world.history.find(MODEL_ID), "grace")
-        states = _states(world)
+        states = step_states(world)
         assert states["validate"] == states["stage"] == states["train"] == "skipped"
 
     @pytest.mark.parametrize(
@@ -424,48 +344,48 @@ class TestCanceling:
         ],
     )
     def test_a_run_that_trains_no_more_keeps_its_outcome_and_goes_on_to_its_end(self, world, steps):
-        _submit(world)
-        _parse(world)
-        _start(world, **steps)
-        before = _states(world)
+        add_training(world)
+        parse_dag(world)
+        start_run(world, **steps)
+        before = step_states(world)
         with pytest.raises(TrainyardError, match="trains no more") as refusal:
             world.history.cancel(world.history.find(MODEL_ID), "grace")
         assert refusal.value.code.code == "C108"
-        assert _states(world) == before
-        _end(world, state="failed", train=_CRASHED)
+        assert step_states(world) == before
+        end_run(world, state="failed", train=_CRASHED)
         assert world.history.find(MODEL_ID).state is State.ERROR
 
     def test_a_run_that_ends_at_that_moment_stays_as_it_ended(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world, **_ALL)
+        add_training(world)
+        parse_dag(world)
+        start_run(world, **ALL_STEPS)
         going = world.history.find(MODEL_ID)
-        _end(world, train=_TRAINED)
+        end_run(world, train=TRAINED)
         with pytest.raises(TrainyardError, match="has ended already"):
             world.history.cancel(going, "grace")
         assert world.history.find(MODEL_ID).state is State.COMPLETED
 
     def test_canceling_twice_is_canceling_once(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world, validate="success", stage="success", train="deferred")
+        add_training(world)
+        parse_dag(world)
+        start_run(world, validate="success", stage="success", train="deferred")
         for caller in ("grace", "ada"):
             world.history.cancel(world.history.find(MODEL_ID), caller)
-        _end(world, state="failed")
+        end_run(world, state="failed")
         assert world.history.find(MODEL_ID).outcome.message == "canceled by grace"
 
     def test_a_run_that_airflow_does_not_know_yet_is_canceled_as_soon_as_it_does(self, world, monkeypatch):
         def meanwhile(_):
-            _parse(world)
-            _start(world)
+            parse_dag(world)
+            start_run(world)
 
-        _submit(world)
+        add_training(world)
         monkeypatch.setattr("trainyard.airflow.cancel.time", SimpleNamespace(monotonic=monotonic, sleep=meanwhile))
         world.history.cancel(world.history.find(MODEL_ID), "grace")
-        assert _states(world)["train"] == "skipped"
+        assert step_states(world)["train"] == "skipped"
 
     def test_a_run_that_airflow_never_comes_to_know_is_refused_after_a_while(self, world, monkeypatch):
-        _submit(world)
+        add_training(world)
         monkeypatch.setattr("trainyard.airflow.cancel._SETUP_SECONDS", 0)
         with pytest.raises(TrainyardError, match="just being set up") as refusal:
             world.history.cancel(world.history.find(MODEL_ID), "grace")
@@ -479,13 +399,13 @@ class TestRunsWithOneId:
     def both(self, world):
         """A later run of a training, and one of another training that was given its id afterwards."""
         for training_id in (MODEL_ID, _OTHER):
-            _submit(world, training_id)
-            _parse(world, training_id)
-            _start(world, training_id, **_ALL)
-            _end(world, training_id, train=_TRAINED)
-        _start(world, run_id=_AGAIN, validate="success", stage="success", train="deferred")
-        _start(world, _OTHER, run_id=_AGAIN, **{**_ALL, "train": "failed"})
-        _end(world, _AGAIN, "failed", _OTHER, train=_CRASHED)
+            add_training(world, training_id)
+            parse_dag(world, training_id)
+            start_run(world, training_id, **ALL_STEPS)
+            end_run(world, training_id, train=TRAINED)
+        start_run(world, run_id=_AGAIN, validate="success", stage="success", train="deferred")
+        start_run(world, _OTHER, run_id=_AGAIN, **{**ALL_STEPS, "train": "failed"})
+        end_run(world, _AGAIN, "failed", _OTHER, train=_CRASHED)
         world.started[RunKey(MODEL_ID, _AGAIN)] = 7.0
         return {run.key: run for run in world.history.page(None, 10, 0)[0]}
 
@@ -510,25 +430,25 @@ class TestRunsWithOneId:
         assert world.history.find(_AGAIN).key == RunKey(MODEL_ID, _AGAIN)
 
     def test_a_run_of_another_training_with_the_id_of_a_first_run_is_not_found_in_its_place(self, world, both):
-        _start(world, _OTHER, run_id=MODEL_ID, days=2, validate="running")
+        start_run(world, _OTHER, run_id=MODEL_ID, days=2, validate="running")
         assert world.history.find(MODEL_ID).key == RUN
         assert world.history.find(MODEL_ID).state is State.COMPLETED
 
     def test_it_is_not_found_either_where_the_first_run_is_not_known_to_airflow_yet(self, world, both):
-        _submit(world, "training-new000000")
-        _start(world, _OTHER, run_id="training-new000000", days=2, validate="running")
+        add_training(world, "training-new000000")
+        start_run(world, _OTHER, run_id="training-new000000", days=2, validate="running")
         assert world.history.find("training-new000000").key == RunKey.first_of("training-new000000")
 
     def test_canceling_one_leaves_the_other_as_it_was(self, world, both):
         with world.session() as session:
             theirs = select(runs.DagRun).where(runs.DagRun.dag_id == _OTHER, runs.DagRun.run_id == _AGAIN)
             session.scalar(theirs).state = "running"
-        before = _states(world, _AGAIN, _OTHER)
+        before = step_states(world, _AGAIN, _OTHER)
         world.history.cancel(both[RunKey(MODEL_ID, _AGAIN)], "grace")
-        assert _states(world, _AGAIN, MODEL_ID)["train"] == "failed"
-        assert _states(world, _AGAIN, _OTHER) == before
-        _end(world, _AGAIN, "failed", MODEL_ID)
-        _end(world, _AGAIN, "failed", _OTHER, train=_CRASHED)
+        assert step_states(world, _AGAIN, MODEL_ID)["train"] == "failed"
+        assert step_states(world, _AGAIN, _OTHER) == before
+        end_run(world, _AGAIN, "failed", MODEL_ID)
+        end_run(world, _AGAIN, "failed", _OTHER, train=_CRASHED)
         ends = {run.key: run.state for run in world.history.page(None, 10, 0)[0] if run.model_id == _AGAIN}
         assert ends == {RunKey(MODEL_ID, _AGAIN): State.CANCELED, RunKey(_OTHER, _AGAIN): State.ERROR}
 
@@ -537,26 +457,9 @@ class TestRunsWithOneId:
         gone = RunKey(training_id, _AGAIN)
         world.history.forget(both[gone])
         assert {run.key for run in world.history.page(None, 10, 0)[0]} == both.keys() - {gone}
-        assert _states(world, _AGAIN, training_id) == {}
+        assert step_states(world, _AGAIN, training_id) == {}
         (other,) = {MODEL_ID, _OTHER} - {training_id}
-        assert _states(world, _AGAIN, other)
-
-
-_HOSTILE = [
-    "text",
-    ["code", "C201"],
-    7,
-    True,
-    {"gpu_seconds": "a lot", "exit_code": [], "started_at": "yesterday", "code": {}},
-    {"gpu_seconds": 1e308, "started_at": 1e308, "finished_at": 1e308},
-    {"gpu_seconds": float("nan"), "started_at": float("nan"), "finished_at": float("inf")},
-    {"gpu_seconds": -1e9, "started_at": -5, "finished_at": -7.5},
-    {"gpu_seconds": True, "started_at": False},
-    {"code": "C999", "message": None, "hint": 7},
-    {"code": None, "message": ["a"], "gpu_seconds": None},
-    {"__class__": "os.system", "__data__": "true"},
-    {"__classname__": "os.system", "__data__": "true", "__version__": 1},
-]
+        assert step_states(world, _AGAIN, other)
 
 
 class TestHostileOutcomes:
@@ -566,10 +469,10 @@ class TestHostileOutcomes:
     def two(self, world):
         """Two runs that have ended: the first is to be given a hostile outcome, the other is as it should be."""
         for training_id in (MODEL_ID, _OTHER):
-            _submit(world, training_id)
-            _parse(world, training_id)
-            _start(world, training_id, **_ALL)
-        _end(world, _OTHER, train=_TRAINED)
+            add_training(world, training_id)
+            parse_dag(world, training_id)
+            start_run(world, training_id, **ALL_STEPS)
+        end_run(world, _OTHER, train=TRAINED)
         return world
 
     def _fails(self, two):
@@ -577,44 +480,44 @@ class TestHostileOutcomes:
             task = rows.TaskInstance
             session.scalar(select(task).where(task.dag_id == MODEL_ID, task.task_id == "train")).state = "failed"
 
-    @pytest.mark.parametrize("value", _HOSTILE, ids=repr)
+    @pytest.mark.parametrize("value", HOSTILE_VALUES, ids=repr)
     @pytest.mark.parametrize("state", ["success", "failed"])
     def test_the_run_is_shown_and_the_other_as_ever(self, two, value, state):
         for key, step in (("outcome", "train"), ("outcome", "upload"), ("used", "upload"), ("canceled", "validate")):
-            _says(two, value, key, step)
+            leave_xcom(two, value, key, step)
         if state == "failed":
             self._fails(two)
-        _end(two, state=state)
+        end_run(two, state=state)
         found = {run.model_id: run for run in two.history.page(None, 10, 0)[0]}
         run, other = found[MODEL_ID], found[_OTHER]
-        assert (other.outcome, other.state) == (_TRAINED, State.COMPLETED)
+        assert (other.outcome, other.state) == (TRAINED, State.COMPLETED)
         assert run.phase is Phase.DONE
         assert run.state is (State.COMPLETED if state == "success" else State.CANCELED)
         assert 0 <= run.outcome.gpu_seconds < 1e12
         json.dumps(run.outcome.as_dict(), allow_nan=False)
         assert two.history.page(None, 10, 0, frozenset(State))[1] == 2
 
-    @pytest.mark.parametrize("value", _HOSTILE, ids=repr)
+    @pytest.mark.parametrize("value", HOSTILE_VALUES, ids=repr)
     def test_a_step_that_failed_with_what_is_no_reason_is_the_services_fault(self, two, value):
-        _says(two, value)
+        leave_xcom(two, value)
         self._fails(two)
-        _end(two, state="failed")
+        end_run(two, state="failed")
         outcome = two.history.find(MODEL_ID).outcome
         assert (outcome.code, outcome.message) == ("S500", "the train step ended without a reason")
 
     @pytest.mark.parametrize("value", ["not json", "{", '"\\ud800"', "NaN", "null"])
     def test_an_outcome_that_is_no_json_at_all_is_passed_over(self, two, value):
-        _says(two, _TRAINED.as_dict())
-        _end(two)
+        leave_xcom(two, TRAINED.as_dict())
+        end_run(two)
         with two.session() as session:
             left = xcoms.XComModel
             stated = session.scalars(select(left).where(left.dag_id == MODEL_ID)).one()
             stated.value = value
         found = {run.model_id: run.outcome for run in two.history.page(None, 10, 0)[0]}
-        assert found == {MODEL_ID: Outcome(), _OTHER: _TRAINED}
+        assert found == {MODEL_ID: Outcome(), _OTHER: TRAINED}
 
     def test_a_failure_that_is_said_of_a_run_that_airflow_calls_a_success_is_none(self, two):
-        _end(two, train=_CRASHED)
+        end_run(two, train=_CRASHED)
         outcome = two.history.find(MODEL_ID).outcome
         assert (outcome.state, outcome.gpu_seconds) == (State.COMPLETED, 40.0)
 
@@ -628,10 +531,10 @@ class TestHostileOutcomes:
 
 class TestForgetting:
     def test_the_last_run_takes_everything_of_its_training_along(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world, **_ALL)
-        _end(world, train=_TRAINED)
+        add_training(world)
+        parse_dag(world)
+        start_run(world, **ALL_STEPS)
+        end_run(world, train=TRAINED)
         assert world.history.forget(world.history.find(MODEL_ID)) is True
         world.catalogue.remove(MODEL_ID)
         assert world.history.find(MODEL_ID) is None
@@ -640,11 +543,11 @@ class TestForgetting:
                 assert session.scalar(text(f"select count(*) from {table}")) == 0
 
     def test_a_training_that_has_other_runs_stays(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world, **_ALL)
-        _start(world, run_id=_AGAIN, **_ALL)
-        _end(world, _AGAIN)
+        add_training(world)
+        parse_dag(world)
+        start_run(world, **ALL_STEPS)
+        start_run(world, run_id=_AGAIN, **ALL_STEPS)
+        end_run(world, _AGAIN)
         assert world.history.forget(world.history.find(_AGAIN)) is False
         assert world.history.find(_AGAIN) is None
         assert world.history.find(MODEL_ID).model_id == MODEL_ID
@@ -652,17 +555,17 @@ class TestForgetting:
     def test_a_first_run_that_was_deleted_does_not_start_again(self, world, monkeypatch):
         """The scheduler starts what the DAG's row says next; it is worked out anew whenever the file is parsed."""
         monkeypatch.setenv("TRAINYARD_CATALOGUE", str(world.catalogue.folder))
-        _submit(world)
+        add_training(world)
         world.catalogue.mark_begun(MODEL_ID)
-        _parse(world)
-        _start(world, **_ALL)
-        _end(world)
-        _start(world, run_id=_AGAIN, **_ALL)
+        parse_dag(world)
+        start_run(world, **ALL_STEPS)
+        end_run(world)
+        start_run(world, run_id=_AGAIN, **ALL_STEPS)
         world.history.forget(world.history.find(MODEL_ID))
-        _parse(world)
+        parse_dag(world)
         with world.session() as session:
             assert session.scalar(text("select next_dagrun_create_after from dag")) is None
 
     def test_a_training_that_never_became_a_dag_can_be_forgotten(self, world):
-        _submit(world)
+        add_training(world)
         assert world.history.forget(world.history.find(MODEL_ID)) is True

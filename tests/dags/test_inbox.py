@@ -123,11 +123,14 @@ class _Door(BaseHTTPRequestHandler):
         pass
 
 
+_ACCEPTED = {"model_id": "training-1", "manifest": "name: x\n"}
+
+
 class TestFrontDoor:
     @pytest.fixture
     def server(self):
         made = ThreadingHTTPServer(("127.0.0.1", 0), _Door)
-        made.signed_in, made.valid_token, made.seen, made.answer = 0, 1, [], (202, {"model_id": "training-1"})
+        made.signed_in, made.valid_token, made.seen, made.answer = 0, 1, [], (202, _ACCEPTED)
         made.pauses = []
         thread = Thread(target=made.serve_forever, args=(0.01,))
         thread.start()
@@ -149,19 +152,25 @@ class TestFrontDoor:
         return once
 
     def test_a_drop_is_handed_in_with_its_key(self, submit, server):
-        assert submit() == "training-1"
+        assert submit().as_data() == _ACCEPTED
         ((path, key, body),) = server.seen
         assert (path, key) == ("/v3/models", "drop-1")
         assert all(part in body for part in (b"vision", b"name: x", b"PK zip"))
 
+    def test_a_front_door_of_an_earlier_version_is_asked_again_after_its_upgrade(self, submit, server):
+        server.answer = 202, {"model_id": "training-1"}
+        with pytest.raises(TrainyardError, match="does not tell the manifest") as refusal:
+            submit()
+        assert refusal.value.fault is Fault.SERVICE
+
     def test_a_token_that_has_run_out_is_renewed_once(self, submit, server):
         server.valid_token = 2
-        assert submit() == "training-1"
+        assert submit().model_id == "training-1"
         assert server.signed_in == 2
 
     def test_a_pause_that_is_asked_for_is_made_within_bounds(self, submit, server):
         server.pauses = ["1"]
-        assert submit() == "training-1"
+        assert submit().model_id == "training-1"
         server.pauses, server.valid_token = ["100000"], 2
         with pytest.raises(TrainyardError) as refusal:
             submit()

@@ -11,14 +11,15 @@ from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
+from accountsyard import yard as yard  # a fixture
 from fakedoor import client_of
 from helddata import hold_data
+from historyworld import start_run
+from historyworld import world as world  # a fixture
 from late import Late
 from localkubeserver import pod, running_cluster, wait_for
 from samples import MODEL_ID, RUN, training
 from sqlalchemy import delete, select
-from test_accounts import yard  # noqa: F401 - a fixture
-from test_history import _start, world  # noqa: F401 - a fixture
 from unit.pod_samples import SMALL
 
 from trainyard.cluster.labels import MANAGED_BY, OURS, TRAINING_ID, pod_labels
@@ -36,8 +37,8 @@ podclient = Late("trainyard.cluster.podclient")
 apps = Late("trainyard.airflow.app")
 hooks = Late("airflow.providers.cncf.kubernetes.hooks.kubernetes")
 runs = Late("airflow.models.dagrun")
-_AGAIN, _OTHER = "training-again0000", "training-Xz81mQ0aB"
-_LATER, _THEIRS = RunKey(MODEL_ID, _AGAIN), RunKey(_OTHER, _AGAIN)
+LATER_RUN, OTHER_RUN = "training-again0000", "training-Xz81mQ0aB"
+_LATER, _THEIRS = RunKey(MODEL_ID, LATER_RUN), RunKey(OTHER_RUN, LATER_RUN)
 _NOBODYS = RunKey.first_of("training-000000000")
 _CONNECTION = "janitors_cluster"
 
@@ -49,7 +50,7 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture
-def place(yard, cluster, tmp_path, monkeypatch):  # noqa: F811
+def place(yard, cluster, tmp_path, monkeypatch):
     """Two runs that are over and one that is going, a cluster, and the front door that the janitor asks.
 
     `door` is called with every question before it is answered. Nothing has to be over for longer than a moment.
@@ -59,7 +60,7 @@ def place(yard, cluster, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setenv("TRAINYARD_KUBERNETES_CONNECTION", _CONNECTION)
     monkeypatch.setenv("TRAINYARD_GRACE_SECONDS", "0")
     monkeypatch.setenv("TRAINYARD_JANITOR_GRACE_SECONDS", "0")
-    _start(yard, run_id=_AGAIN, validate="success", stage="success", train="deferred")
+    start_run(yard, run_id=LATER_RUN, validate="success", stage="success", train="deferred")
     root = yard.client("root", "admin")
     there = SimpleNamespace(yard=yard, cluster=cluster, door=lambda *question: None, root=root)
     there.workspace = Workspace(tmp_path / "workspace")
@@ -99,7 +100,7 @@ def _pods(place):
     return {item.metadata.name for item in items if item.metadata.deletion_timestamp is None}
 
 
-def _forget(yard, run_id):  # noqa: F811
+def _forget(yard, run_id):
     """Delete a run as Airflow's own page does: its row and nothing else."""
     with yard.session() as session:
         session.execute(delete(runs.DagRun).where(runs.DagRun.run_id == run_id))
@@ -112,7 +113,7 @@ def _tidies(**options):
 class TestPods:
     def test_the_pod_of_a_run_that_was_deleted_goes_and_the_log_says_why(self, place, caplog):
         name = _trains(place, _LATER)
-        _forget(place.yard, _AGAIN)
+        _forget(place.yard, LATER_RUN)
         with caplog.at_level(logging.INFO, "trainyard.airflow.maintenance"):
             assert _tidies() == [f"pod {name}"]
         assert f"removed pod {name}: Airflow knows no such run" in caplog.messages
@@ -129,7 +130,7 @@ class TestPods:
     def test_the_pod_of_a_run_that_is_going_stays(self, place, state):
         name = _trains(place, _LATER)
         with place.yard.session() as session:
-            session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == _AGAIN)).state = state
+            session.scalar(select(runs.DagRun).where(runs.DagRun.run_id == LATER_RUN)).state = state
         assert _tidies() == []
         assert _pods(place) == {name}
 
@@ -140,9 +141,9 @@ class TestPods:
         assert _tidies() == []
 
     def test_of_two_trainings_runs_with_one_id_only_the_pod_of_the_one_that_is_over_goes(self, place):
-        _start(place.yard, _OTHER, run_id=_AGAIN, train="success")
+        start_run(place.yard, OTHER_RUN, run_id=LATER_RUN, train="success")
         with place.yard.session() as session:
-            theirs = select(runs.DagRun).where(runs.DagRun.run_id == _AGAIN, runs.DagRun.dag_id == _OTHER)
+            theirs = select(runs.DagRun).where(runs.DagRun.run_id == LATER_RUN, runs.DagRun.dag_id == OTHER_RUN)
             session.scalar(theirs).state = "failed"
         stays, goes = _trains(place, _LATER), _trains(place, _THEIRS)
         assert _tidies() == [f"pod {goes}"]
@@ -157,7 +158,7 @@ class TestPods:
     def test_a_pod_within_its_grace_stays(self, place, monkeypatch):
         monkeypatch.setenv("TRAINYARD_JANITOR_GRACE_SECONDS", "600")
         names = {_trains(place, _LATER), _trains(place, RUN)}
-        _forget(place.yard, _AGAIN)
+        _forget(place.yard, LATER_RUN)
         assert _tidies() == []
         assert _pods(place) == names
 
@@ -340,8 +341,8 @@ class TestWorkspace:
         assert theirs.exists()
 
     def test_of_two_trainings_runs_with_one_id_only_what_is_of_the_one_that_is_over_goes(self, place, run):
-        theirs = RunKey(_OTHER, MODEL_ID)
-        _start(place.yard, _OTHER, run_id=MODEL_ID, validate="success", stage="running")
+        theirs = RunKey(OTHER_RUN, MODEL_ID)
+        start_run(place.yard, OTHER_RUN, run_id=MODEL_ID, validate="success", stage="running")
         hold_data(place.workspace, theirs)
         place.workspace.run(theirs).model.mkdir(parents=True)
         assert _tidies() == [f"workspace {MODEL_ID}"]
@@ -382,8 +383,8 @@ class TestRoute:
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "C110")
 
     def test_runs_of_two_trainings_with_one_id_are_told_apart(self, place):
-        _start(place.yard, _OTHER, run_id=_AGAIN, train="success")
+        start_run(place.yard, OTHER_RUN, run_id=LATER_RUN, train="success")
         with place.yard.session() as session:
-            theirs = select(runs.DagRun).where(runs.DagRun.run_id == _AGAIN, runs.DagRun.dag_id == _OTHER)
+            theirs = select(runs.DagRun).where(runs.DagRun.run_id == LATER_RUN, runs.DagRun.dag_id == OTHER_RUN)
             session.scalar(theirs).state = "failed"
         assert [owner["state"] for owner in self._reported(place, _THEIRS, _LATER)] == ["over", "going"]

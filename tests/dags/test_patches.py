@@ -16,12 +16,18 @@ pytestmark = [
 
 runners = Late("airflow.jobs.triggerer_job_runner")
 managers = Late("airflow.dag_processing.manager")
+runs = Late("airflow.models.dagrun")
+schedulers = Late("airflow.jobs.scheduler_job_runner")
+_QUEUED = "_executable_task_instances_to_queued"
+_EXAMINED = "get_running_dag_runs_to_examine"
 
 
 @pytest.fixture(autouse=True)
 def _airflow_as_it_comes(monkeypatch):
     """Put back afterwards what a patch changes."""
     monkeypatch.setattr(runners.TriggerRunner, "run_trigger", runners.TriggerRunner.run_trigger)
+    monkeypatch.setattr(schedulers.SchedulerJobRunner, _QUEUED, getattr(schedulers.SchedulerJobRunner, _QUEUED))
+    monkeypatch.setattr(runs.DagRun, _EXAMINED, runs.DagRun.__dict__[_EXAMINED])
     for name in ("deactivate_deleted_dags", "__repr__"):
         monkeypatch.setattr(managers.DagFileProcessorManager, name, getattr(managers.DagFileProcessorManager, name))
 

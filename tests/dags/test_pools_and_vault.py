@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 from late import Late
 from samples import LIMITS, MODEL_ID, SPEC
-from sqlalchemy import event, select, text
+from sqlalchemy import delete, event, select, text
 
 from trainyard.domain.training import Credentials, StoreRef, Submission
 from trainyard.errors import TrainyardError
@@ -27,7 +27,8 @@ _SUBMISSION = Submission(
 )
 
 
-_SETTINGS = read_settings({"TRAINYARD_TRANSFER_SLOTS": "3", "TRAINYARD_CHECK_SLOTS": "5", "TRAINYARD_CPU_SLOTS": "9"})
+_SLOTS = {"TRANSFER": "3", "CHECK": "5", "CLEANUP": "1", "CPU": "9"}
+_SETTINGS = read_settings({f"TRAINYARD_{name}_SLOTS": slots for name, slots in _SLOTS.items()})
 _SIZES = {
     "gpus-vision": 4,
     "gpus-speech": 1,
@@ -35,8 +36,11 @@ _SIZES = {
     "checks-speech": 5,
     "transfers-vision": 3,
     "transfers-speech": 3,
+    "cleanups-vision": 1,
+    "cleanups-speech": 1,
     "cpu": 9,
 }
+_OWNED = {"gpus-vision", "gpus-speech", "cpu"}
 
 
 def _slots(database):
@@ -46,12 +50,28 @@ def _slots(database):
 
 class TestPools:
     def test_every_account_has_a_pool_of_its_gpus_beside_those_of_the_service(self):
-        sizes = {name: slots for name, (slots, _) in pools.pool_sizes(LIMITS, _SETTINGS).items()}
+        sizes = {name: size.slots for name, size in pools.pool_sizes(LIMITS, _SETTINGS).items()}
         assert sizes == _SIZES
 
-    def test_pools_that_are_missing_are_made_and_keep_the_slots_of_who_waits_deferred(self, database):
+    def test_pools_that_are_missing_are_made_and_a_training_that_waits_for_its_pod_keeps_its_gpus(self, database):
         pools.sync_pools(LIMITS, _SETTINGS)
-        assert _slots(database) == {name: (slots, True) for name, slots in _SIZES.items()}
+        assert _slots(database) == {name: (slots, name in _OWNED) for name, slots in _SIZES.items()}
+
+    def test_pools_of_an_earlier_version_are_put_right_and_the_new_ones_made(self, database):
+        with database() as session:
+            for name in ("gpus-vision", "checks-vision", "transfers-vision"):
+                models.Pool.create_or_update_pool(name, _SIZES[name], "", include_deferred=True, session=session)
+        pools.sync_pools(LIMITS, _SETTINGS)
+        assert _slots(database) == {name: (slots, name in _OWNED) for name, slots in _SIZES.items()}
+
+    def test_runs_of_an_account_that_is_no_more_miss_no_pool_of_a_later_version(self, database):
+        pools.sync_pools(LIMITS, _SETTINGS)
+        with database() as session:
+            session.execute(delete(models.Pool).where(models.Pool.pool == "cleanups-speech"))
+        left = replace(LIMITS, accounts={"vision": LIMITS.accounts["vision"]})
+        assert pools.sync_pools(left, _SETTINGS) == [pools.Resized("cleanups-speech", None, 1)]
+        assert set(_slots(database)) == set(_SIZES)
+        assert pools.sync_pools(left, _SETTINGS) == []
 
     def test_pools_that_another_request_makes_at_the_same_moment_are_no_fault(self, database):
         others = iter([lambda: pools.sync_pools(LIMITS, _SETTINGS)])

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from fakedoor import client_of
+from historyworld import add_training, end_run, parse_dag, start_run
+from historyworld import world as world  # a fixture
 from late import Late
 from memorystore import MemoryStore
 from samples import MODEL_ID, RUN, training
 from sqlalchemy import select, update
-from test_history import _end, _parse, _start, _submit
-from test_history import world as world  # a fixture
 
 from trainyard.core.catalogue import Catalogue
 from trainyard.core.schedules import Entry, Schedules
@@ -41,10 +41,10 @@ _HOURLY = Schedule(cron="0 * * * *")
 @pytest.fixture
 def first(world):
     """A training whose first run has ended; what starts scheduled runs."""
-    _submit(world)
-    _parse(world)
-    _start(world)
-    _end(world)
+    add_training(world)
+    parse_dag(world)
+    start_run(world)
+    end_run(world)
     return _runs()
 
 
@@ -77,17 +77,17 @@ class TestRuns:
         assert not first.going(MODEL_ID)
         model_id = first.start(MODEL_ID, _DUE)
         assert first.going(MODEL_ID)
-        _end(world, model_id, "failed")
+        end_run(world, model_id, "failed")
         assert not first.going(MODEL_ID)
 
     def test_the_first_run_counts_and_one_that_a_person_triggered_does_not(self, world):
-        _submit(world)
-        _parse(world)
-        _start(world)
+        add_training(world)
+        parse_dag(world)
+        start_run(world)
         found = _runs()
         assert found.going(MODEL_ID)
-        _end(world)
-        _start(world, run_id="training-again0000")
+        end_run(world)
+        start_run(world, run_id="training-again0000")
         assert not found.going(MODEL_ID)
 
     def test_a_training_that_airflow_does_not_know_starts_nothing(self, world):
@@ -117,9 +117,9 @@ class TestRuns:
         assert _runs(**{MODEL_ID: "old"}).trained_on(MODEL_ID) == "old"
 
     def test_what_a_run_of_another_training_with_the_same_id_staged_does_not_count(self, world, first):
-        _submit(world, _OTHER)
-        _parse(world, _OTHER)
-        _start(world, _OTHER, run_id=MODEL_ID)
+        add_training(world, _OTHER)
+        parse_dag(world, _OTHER)
+        start_run(world, _OTHER, run_id=MODEL_ID)
         staged = {RunKey(_OTHER, MODEL_ID): "theirs"}
         assert scheduled.AirflowScheduledRuns(staged.get).trained_on(MODEL_ID) is None
         assert scheduled.AirflowScheduledRuns(staged.get).trained_on(_OTHER) == "theirs"
@@ -132,7 +132,7 @@ class TestRuns:
         monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
         monkeypatch.setenv("TRAINYARD_CATALOGUE", str(world.catalogue.folder))
         found = App(read_settings(os.environ)).retraining.runs
-        _start(world, run_id="manual__2026")
+        start_run(world, run_id="manual__2026")
         assert found.trained_on(MODEL_ID) is None
         dataset = Workspace(tmp_path / "workspace").run(RUN).dataset
         dataset.parent.mkdir(parents=True)
@@ -141,7 +141,7 @@ class TestRuns:
 
     def test_the_scheduler_starts_the_first_run_no_second_time_after_a_scheduled_one(self, world, first):
         first.start(MODEL_ID, _DUE)
-        _parse(world)
+        parse_dag(world)
         with world.session() as session:
             model = session.scalar(select(dag_models.DagModel).where(dag_models.DagModel.dag_id == MODEL_ID))
             assert (model.next_dagrun, model.timetable_summary) == (None, "once")

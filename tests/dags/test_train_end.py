@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 from fake_cluster import EVICTED, exited, pod
+from historyworld import add_training, parse_dag, pulled, start_run, step_states
+from historyworld import world as world  # a fixture
 from late import Late
+from podtrigger import FakeApi, event_of, waiting_trigger
 from samples import MODEL_ID
 from sqlalchemy import select
-from test_history import _parse, _start, _states, _submit, world  # noqa: F401 - a fixture
-from test_trigger import _Api, _event_of, _waiting
 
 from trainyard.domain.outcome import Outcome
 
@@ -25,19 +26,18 @@ outcomes = Late("trainyard.airflow.outcomes")
 rows = Late("airflow.models.taskinstance")
 schedulers = Late("airflow.jobs.scheduler_job_runner")
 triggers = Late("airflow.models.trigger")
-xcoms = Late("airflow.models.xcom")
 _OLDER = "training-0lder0000"
 _BEFORE = {"validate": "success", "stage": "success"}
 
 
 @pytest.fixture
-def yard(world):  # noqa: F811
+def yard(world):
     """An account with one GPU: a run that trains, tried once, and an older one that waits for the GPU."""
     finalfaults.install()
     for training_id, train, submitted_at in ((MODEL_ID, "deferred", 1.7e9 + 1), (_OLDER, "scheduled", 1.7e9)):
-        _submit(world, training_id, account="speech", submitted_at=submitted_at)
-        _parse(world, training_id)
-        _start(world, training_id, **_BEFORE, train=train)
+        add_training(world, training_id, account="speech", submitted_at=submitted_at)
+        parse_dag(world, training_id)
+        start_run(world, training_id, **_BEFORE, train=train)
     with world.session() as session:
         trigger = triggers.Trigger(classpath="of.no.matter", kwargs={})
         session.add(trigger)
@@ -61,21 +61,13 @@ def _train(session, run_id=MODEL_ID):
 
 def _ends(yard, status, **changes):
     """Let the run's pod end; return the state of its train step."""
-    triggers.Trigger.submit_event(yard.trigger_id, _event_of(_waiting(_Api(pod(status)), **changes)))
-    return _states(yard)["train"]
+    triggers.Trigger.submit_event(yard.trigger_id, event_of(waiting_trigger(FakeApi(pod(status)), **changes)))
+    return step_states(yard)["train"]
 
 
 def _stated(yard):
     """Return the outcome that the train step left, as a worker reads it; None where there is none."""
     return outcomes.outcome_so_far({"ti": SimpleNamespace(xcom_pull=partial(pulled, yard))}, ["train"])
-
-
-def pulled(yard, task_ids, key, run_id=MODEL_ID):
-    """Return an XCom as a worker gets it."""
-    left = xcoms.XComModel
-    with yard.session() as session:
-        those = (left.run_id == run_id, left.task_id == task_ids, left.key == key)
-        return session.scalar(select(left.value).where(*those))
 
 
 def _queued_next(yard):
@@ -122,9 +114,9 @@ class TestEnding:
         assert pulled(yard, "train", "final") is None
 
     def test_an_api_that_was_silent_at_the_last_attempt_took_no_pod_so_that_it_is_looked_for_again(self, yard):
-        api = _Api(OSError("no route"))
-        triggers.Trigger.submit_event(yard.trigger_id, _event_of(_waiting(api, outage_seconds=0.1, last=True)))
-        assert _states(yard)["train"] == "up_for_retry"
+        api = FakeApi(OSError("no route"))
+        triggers.Trigger.submit_event(yard.trigger_id, event_of(waiting_trigger(api, outage_seconds=0.1, last=True)))
+        assert step_states(yard)["train"] == "up_for_retry"
 
     def test_a_run_that_was_canceled_before_stays_canceled(self, yard):
         yard.history.cancel(yard.history.find(MODEL_ID), "grace")
@@ -137,4 +129,4 @@ class TestOtherTasks:
         from airflow.triggers.base import TaskFailedEvent
 
         triggers.Trigger.submit_event(yard.trigger_id, TaskFailedEvent(xcoms={"outcome": "bad"}))
-        assert _states(yard)["train"] == "up_for_retry"
+        assert step_states(yard)["train"] == "up_for_retry"

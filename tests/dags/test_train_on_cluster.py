@@ -16,7 +16,7 @@ from helddata import hold_data
 from late import Late
 from localkubeserver import running_cluster, wait_for
 from samples import MODEL_ID, RUN, training
-from test_train_operator import _Task
+from workertask import WorkerTask
 
 from trainyard.domain.names import pod_name
 from trainyard.domain.outcome import Outcome
@@ -71,7 +71,7 @@ class _Yard:
             folder.mkdir(parents=True, exist_ok=True)
         operator = operators.TrainOperator(training=wanted, task_id="train")
         self._monkeypatch.setattr(operators.TrainOperator, "client", self.cluster.core)
-        self.task, self.operator = _Task(attempt, 7), operator
+        self.task, self.operator = WorkerTask(attempt, 7), operator
         try:
             operator.execute({"run_id": MODEL_ID, "ti": self.task, "dag_run": SimpleNamespace(conf=None)})
         except sdk.TaskDeferred as deferred:

@@ -10,6 +10,7 @@ from fake_cluster import EVICTED, PULLING, RUNNING, FakeCluster, exited, pod, re
 from helddata import hold_data
 from late import Late
 from samples import GIB, MODEL_ID, RUN, training
+from workertask import WorkerTask
 
 from trainyard.core.catalogue import Catalogue
 from trainyard.domain.names import RunKey, pod_name
@@ -25,22 +26,6 @@ _FIRST, _SECOND = pod_name(RUN, 1), pod_name(RUN, 2)
 
 _AGAIN = "training-again0000"
 _QUOTAS = "accounts:\n  - {name: vision, gpus: 4, members: [ada], max_hours: 24}\n"
-
-
-class _Task:
-    """What the operator needs of its task instance."""
-
-    task_id = "train"
-
-    def __init__(self, attempt, round_):
-        self.try_number, self.max_tries = attempt, round_
-        self.pushed = {}
-
-    def xcom_push(self, key, value):
-        self.pushed[key] = value
-
-    def xcom_pull(self, task_ids, key):
-        return None
 
 
 @pytest.fixture
@@ -64,7 +49,7 @@ def train(monkeypatch, tmp_path):
         wanted = training(resources=Resources(size="large"), **changes)
         operator = operators.TrainOperator(training=wanted, task_id="train")
         monkeypatch.setattr(operators.TrainOperator, "client", cluster)
-        task = _Task(attempt, round_)
+        task = WorkerTask(attempt, round_)
         context = {"run_id": run_id, "ti": task, "dag_run": SimpleNamespace(conf=conf)}
         if raises is None:
             operator.execute(context)

@@ -74,9 +74,14 @@ def test_a_lost_pod_is_replaced_as_often_as_manifest_or_setting_say_and_looked_f
 
 @pytest.mark.parametrize(
     ("step", "pool"),
-    [("validate", "checks-vision"), ("stage", "transfers-vision"), ("upload", "transfers-vision")],
+    [
+        ("validate", "checks-vision"),
+        ("stage", "transfers-vision"),
+        ("upload", "transfers-vision"),
+        ("cleanup", "cleanups-vision"),
+    ],
 )
-def test_what_waits_for_a_store_takes_a_slot_of_its_own_account_and_no_gpu(dag, step, pool):
+def test_what_needs_no_gpu_takes_a_slot_of_its_own_account_and_no_gpu(dag, step, pool):
     assert (dag.get_task(step).pool, dag.get_task(step).pool_slots) == (pool, 1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_stopping import LONG
+from runprograms import LONG
 from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.cluster.labels import MODEL_ID, TRAINING_ID

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from runprograms import MEMBER
 from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.ready import wait_for
 
 pytestmark = pytest.mark.xdist_group("stack")
-
-_MEMBER = "ada"
 
 
 def test_a_member_reaches_the_accounts_runs_in_airflow_and_nothing_of_the_services_inside(yard: Yard) -> None:
@@ -18,10 +17,10 @@ def test_a_member_reaches_the_accounts_runs_in_airflow_and_nothing_of_the_servic
     run = f"/api/v2/dags/{model_id}/dagRuns/{model_id}"
     log = f"{run}/taskInstances/train/logs/1?full_content=true"
     inside = ("/api/v2/connections", "/api/v2/pools", "/api/v2/dags/housekeeping", "/api/v2/eventLogs")
-    answers = {place: yard.ask(_MEMBER, "GET", place).status_code for place in (run, log, *inside)}
+    answers = {place: yard.ask(MEMBER, "GET", place).status_code for place in (run, log, *inside)}
     assert answers == {run: 200, log: 200, **dict.fromkeys(inside, 403)}
     # The shipped accounts are everybody's.
-    assert yard.ask(_MEMBER, "GET", f"/v3/models/{model_id}").status_code == 200
+    assert yard.ask(MEMBER, "GET", f"/v3/models/{model_id}").status_code == 200
 
 
 def test_quota_tells_what_runs_have_used(yard: Yard) -> None:
@@ -38,7 +37,7 @@ def test_housekeeping_run_dry_says_what_would_go_and_leaves_it(yard: Yard) -> No
     yard.finished(model_id)
     runs = "/api/v2/dags/housekeeping/dagRuns"
     form = {"logical_date": None, "conf": {"dry_run": True}}
-    assert yard.ask(_MEMBER, "POST", runs, json=form).status_code == 403
+    assert yard.ask(MEMBER, "POST", runs, json=form).status_code == 403
     place = f"{runs}/{yard.ask('admin', 'POST', runs, json=form).json()['dag_run_id']}"
 
     def ended() -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from test_triggering import trigger
-from yard import RUN_LIMIT_SECONDS, UNTIL_LET_END, Yard
+from runprograms import UNTIL_LET_END, trigger
+from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.ready import wait_for
 

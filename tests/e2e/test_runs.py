@@ -7,7 +7,8 @@ import re
 import shutil
 
 import pytest
-from yard import UNTIL_LET_END, Yard
+from runprograms import UNTIL_LET_END
+from yard import Yard
 
 from trainyard.core.catalogue import Catalogue
 from trainyard.local.demo import RESULTS_BUCKET
@@ -15,12 +16,6 @@ from trainyard.workspace.layout import store_key
 
 pytestmark = pytest.mark.xdist_group("stack")
 
-SLOW = """
-import os, pathlib, time
-pathlib.Path(os.environ["RESULT_DIR"], "so-far.txt").write_text("half a model")
-print("training", flush=True)
-time.sleep({seconds})
-"""
 ENVIRONMENT = """
 import json, os, pathlib, sys
 names = "MODEL_DIR TRAINING_ID TRAINING_COMMAND GPU_COUNT LEARNER_ID NUM_LEARNERS"

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from test_runs import SLOW
+from runprograms import SLOW
 from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.core.schedules import Schedules

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from test_runs import SLOW
+from runprograms import LONG
 from yard import Yard
 
 from trainyard.local.ready import wait_for
 
 pytestmark = pytest.mark.xdist_group("stack")
 
-LONG = SLOW.format(seconds=600)
 TIDY = """
 import os, pathlib, signal, sys, time
 

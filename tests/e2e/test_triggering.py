@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
 import pytest
+from runprograms import trigger
 from yard import Yard
 
 from trainyard.domain.names import is_model_id
@@ -27,17 +27,6 @@ def _with_hyperparameters(manifest: str) -> str:
     values = f"hyperparameters: {json.dumps(OWN)}"
     command = 'python3 train.py --lr ${lr} "${note}"'
     return manifest.replace("    command: python3 train.py --epochs 3", f"    command: {command}\n    {values}")
-
-
-def trigger(yard: Yard, training: str, values: dict[str, Any]) -> httpx.Response:
-    client = json.loads((yard.folder / "client.json").read_text())
-    account = {"username": client["username"], "password": client["password"]}
-    token = httpx.post(f"{client['url']}/auth/token", json=account).json()["access_token"]
-    return httpx.post(
-        f"{client['url']}/api/v2/dags/{training}/dagRuns",
-        headers={"Authorization": f"Bearer {token}"},
-        json={"logical_date": None, "conf": values},
-    )
 
 
 @pytest.fixture(scope="module")

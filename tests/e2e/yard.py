@@ -31,16 +31,6 @@ from trainyard.stores.opening import open_store
 
 RUN_LIMIT_SECONDS = 300
 
-# A program that has half a model and goes on when `Yard.let_end` lets it.
-UNTIL_LET_END = """
-import os, pathlib, time
-results = pathlib.Path(os.environ["RESULT_DIR"])
-(results / "so-far.txt").write_text("half a model")
-print("training", flush=True)
-while not (results / "go").exists():
-    time.sleep(0.1)
-"""
-
 
 def take_ports(stack: Stack, beyond: int) -> None:
     """Give a stack that was never started ports so far beyond the usual ones, and beyond those of other processes.

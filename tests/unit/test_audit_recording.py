@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from retrainingyard import HOURLY, MIDNIGHT
+from retrainingyard import yard as yard  # a fixture
 from samples import LIMITS, MODEL_ID, RUN, training
 from service_fakes import Events
-from test_retraining import HOURLY, MIDNIGHT, yard  # noqa: F401 - a fixture
-from test_service import _MANIFEST, _SECRET, ADA, GRACE, MALLORY, ROOT, packed, world  # noqa: F401 - fixtures
+from serviceworld import ADA, GRACE, MALLORY, MANIFEST_TEXT, ROOT, SECRET
+from serviceworld import packed as packed  # a fixture
+from serviceworld import world as world  # a fixture
 
 from trainyard.core.accounts import Caller
 from trainyard.core.audit.accountchanges import record_changes
@@ -30,7 +33,7 @@ def events():
 
 
 @pytest.fixture
-def service(world, events):  # noqa: F811
+def service(world, events):
     """The service of `world` with one run that trains, and a record of what is done."""
     world.catalogue.add(training())
     world.history.runs[MODEL_ID] = _RUN
@@ -43,19 +46,20 @@ def _attempt(*asked):
 
 
 class TestRuns:
-    def test_a_submission_is_recorded_for_each_training_and_without_its_credentials(self, service, events, packed):  # noqa: F811
-        manifests = [("", _MANIFEST.encode())] * 2
+    def test_a_submission_is_recorded_for_each_training_and_without_its_credentials(self, service, events, packed):
+        manifests = [("", MANIFEST_TEXT.encode())] * 2
         made = service.registration.submit_all(manifests, packed(), None, Caller("ada", address="10.0.0.7"))
         assert events.seen("actor", "action", "account", "run", "result", "remote") == [
             ("ada", "submit", "vision", one.id, "ok", "10.0.0.7") for one in made
         ]
         assert events[0].details["zip_sha256"] == made[0].zip_sha256
-        assert not any(_SECRET.encode() in line_of(event) for event in events)
+        assert not any(SECRET.encode() in line_of(event) for event in events)
 
-    def test_a_key_that_is_used_again_is_recorded_as_repeated(self, world, service, events, packed):  # noqa: F811
+    def test_a_key_that_is_used_again_is_recorded_as_repeated(self, world, service, events, packed):
         archive = packed()
         for now in (5.0, 6.0):
-            replace(service, clock=lambda: now).registration.submit(_MANIFEST.encode(), archive, None, ADA, "key-1")  # noqa: B023
+            later = replace(service, clock=lambda moment=now: moment)
+            later.registration.submit(MANIFEST_TEXT.encode(), archive, None, ADA, "key-1")
         assert [event.details.get("repeated", False) for event in events] == [False, True]
         assert {event.details["idempotency_key"] for event in events} == {"key-1"}
 
@@ -66,15 +70,15 @@ class TestRuns:
         self, service, events, tmp_path, caller, account, code
     ):
         (tmp_path / "model.zip").write_bytes(b"no zip")
-        _attempt(service.registration.submit, _MANIFEST.encode(), tmp_path / "model.zip", account, caller)
+        _attempt(service.registration.submit, MANIFEST_TEXT.encode(), tmp_path / "model.zip", account, caller)
         assert events.seen("actor", "action", "account", "result", "code") == [
             (caller.name, "submit", account or "", "refused", code)
         ]
 
-    def test_what_breaks_is_recorded_as_failed(self, world, service, events, packed):  # noqa: F811
+    def test_what_breaks_is_recorded_as_failed(self, world, service, events, packed):
         world.vault.broken = True
         with pytest.raises(OSError, match="locked"):
-            service.registration.submit(_MANIFEST.encode(), packed(), None, ADA)
+            service.registration.submit(MANIFEST_TEXT.encode(), packed(), None, ADA)
         assert events.seen("result", "code") == [("failed", "S500")]
 
     def test_cancel_and_delete_are_recorded_whether_they_are_done_or_refused(self, service, events):
@@ -112,7 +116,7 @@ class TestRuns:
 
 
 class TestTheService:
-    def test_changes_of_a_schedule_and_the_runs_it_starts_are_recorded(self, yard, events):  # noqa: F811
+    def test_changes_of_a_schedule_and_the_runs_it_starts_are_recorded(self, yard, events):
         yard.schedule(HOURLY)
         yard.retraining = replace(yard.retraining, audit=events.audit)
         yard.retraining.set(MODEL_ID, ScheduleState.PAUSED, ADA)

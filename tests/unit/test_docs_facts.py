@@ -75,7 +75,7 @@ _FACTS = [
     ("stores", f"writes to every {leases.LEASE_SECONDS / leases._BEATS:g} seconds"),
     ("pod", f"of which {spec._RESERVED_DISK // 1024**3} GiB is reserved"),
     ("pod", f"the limit is {_WORDS[spec._CPU_BURST]} times the request"),
-    ("doctor", f"{1 + 3 * len(_SHIPPED.accounts)} pools are as quotas.yaml and the settings say"),
+    ("doctor", f"{1 + 4 * len(_SHIPPED.accounts)} pools are as quotas.yaml and the settings say"),
     ("doctor", f"the accounts own {_OWNED}"),
 ]
 

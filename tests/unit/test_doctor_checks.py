@@ -97,29 +97,33 @@ class TestParts:
         assert (processor.check, processor.message) == ("dag-processor", "not alive, never seen")
 
 
+_POOLS = {"gpus-a": (4, True), "checks-a": (2, False)}
+
+
 class TestPools:
     def test_pools_that_are_as_the_quotas_are_well(self):
-        (found,) = judging.pools({"gpus-a": 4, "cpu": 8}, {"gpus-a": (4, True), "cpu": (8, True), "others": (1, False)})
+        (found,) = judging.pools(_POOLS, {**_POOLS, "others": (1, False)})
         assert found.ok
 
     @pytest.mark.parametrize(
         ("there", "stated"),
         [
-            ({}, "pool gpus-a is missing"),
-            ({"gpus-a": (9, True)}, "pool gpus-a has 9 slots instead of 4"),
-            ({"gpus-a": (4, False)}, "pool gpus-a does not count deferred tasks"),
+            ({"checks-a": (2, False)}, "pool gpus-a is missing"),
+            ({**_POOLS, "gpus-a": (9, True)}, "pool gpus-a has 9 slots instead of 4"),
+            ({**_POOLS, "gpus-a": (4, False)}, "pool gpus-a does not count deferred tasks"),
+            ({**_POOLS, "checks-a": (2, True)}, "pool checks-a counts deferred tasks"),
         ],
     )
     def test_a_pool_that_differs_is_named_with_its_difference(self, there, stated):
-        (found,) = judging.pools({"gpus-a": 4}, there)
+        (found,) = judging.pools(_POOLS, there)
         assert (found.ok, found.message) == (False, stated)
         assert "trainyard quota" in found.hint
 
     def test_a_service_that_was_just_installed_has_none_and_is_well(self):
         others = {"default_pool": (128, False)}
-        assert judging.pools({"gpus-a": 4, "cpu": 8}, others, unused=True)[0].ok
-        assert not judging.pools({"gpus-a": 4, "cpu": 8}, others, unused=False)[0].ok
-        assert not judging.pools({"gpus-a": 4, "cpu": 8}, {"cpu": (8, True)}, unused=True)[0].ok
+        assert judging.pools(_POOLS, others, unused=True)[0].ok
+        assert not judging.pools(_POOLS, others, unused=False)[0].ok
+        assert not judging.pools(_POOLS, {"checks-a": (2, False)}, unused=True)[0].ok
 
 
 class TestTenants:

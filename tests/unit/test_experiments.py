@@ -9,7 +9,7 @@ import pytest
 from memorystore import MemoryStore
 from samples import LIMITS, SPEC, training
 from service_fakes import History, Vault
-from test_service import _MANIFEST
+from serviceworld import MANIFEST_TEXT
 
 from trainyard.core.accounts import Caller
 from trainyard.core.catalogue import Catalogue
@@ -21,7 +21,7 @@ from trainyard.manifest.grid import Grid, annotated, read_grid, spec_with
 from trainyard.settings import read_settings
 
 ADA = Caller("ada")
-_TUNED = _MANIFEST.replace(
+_TUNED = MANIFEST_TEXT.replace(
     "    resource: small", "    resource: small\n    hyperparameters: {lr: 0.5, batch: 16, net: cnn}"
 )
 _NO_GRID = Grid({})
@@ -126,9 +126,9 @@ class TestSubmittingSeveral:
         assert set(world.vault.kept) == {one.id for one in made}
 
     def test_every_fault_of_every_manifest_is_told_with_its_name(self, world):
-        large = _MANIFEST.replace("resource: small", "resource: gigantic")
+        large = MANIFEST_TEXT.replace("resource: small", "resource: gigantic")
         with pytest.raises(TrainyardError) as refusal:
-            _submit(world, _MANIFEST, large, _MANIFEST.replace("bucket: training-data", "bucket: ''"))
+            _submit(world, MANIFEST_TEXT, large, MANIFEST_TEXT.replace("bucket: training-data", "bucket: ''"))
         assert {problem.file for problem in refusal.value.problems} == {"job-1.yaml", "job-2.yaml"}
         assert world.catalogue.ids() == set()
         assert world.vault.kept == {}
@@ -150,7 +150,7 @@ class TestSubmittingSeveral:
     @pytest.mark.parametrize("manifests", [0, 101])
     def test_only_1_to_100_runs_are_taken_at_once(self, world, manifests):
         with pytest.raises(TrainyardError, match=f"make {manifests} runs") as refusal:
-            _submit(world, *[_MANIFEST] * manifests)
+            _submit(world, *[MANIFEST_TEXT] * manifests)
         assert refusal.value.code.code == "C110"
 
     def test_a_grid_that_is_too_large_is_refused_before_it_is_made(self, world):
@@ -161,7 +161,7 @@ class TestSubmittingSeveral:
     @pytest.mark.parametrize("name", [" x", "x\n", "x" * 81, "\x1b[31m"])
     def test_a_name_that_no_experiment_can_have_is_refused(self, world, name):
         with pytest.raises(TrainyardError, match="no experiment"):
-            _submit(world, _MANIFEST, experiment=name)
+            _submit(world, MANIFEST_TEXT, experiment=name)
 
 
 class TestFilters:
@@ -185,7 +185,7 @@ class TestFilters:
         assert wanted.takes(there) is taken
 
     def test_what_a_filter_does_not_take_is_not_asked_of_the_history(self, world):
-        made = [*_submit(world, _MANIFEST, experiment="rates"), *_submit(world, _MANIFEST)]
+        made = [*_submit(world, MANIFEST_TEXT, experiment="rates"), *_submit(world, MANIFEST_TEXT)]
         assert world.service._visible(ADA, Filter(experiment="rates")) == {made[0].id}
         assert world.service._visible(Caller("root", admin=True), Filter(experiment="rates")) == {made[0].id}
         assert world.service._visible(Caller("mallory"), Filter(experiment="rates")) == set()

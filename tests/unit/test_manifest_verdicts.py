@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from manifest_samples import change, limits, read, refusal
+from realmanifests import FOLDER, RUNNING, VERDICTS, source
 
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import TrainingSpec
-from trainyard.manifest.document import read_document
 
-FOLDER = Path(__file__).parents[1] / "manifests"
-VERDICTS = read_document((FOLDER / "verdicts.yaml").read_bytes(), 2**20).data
-RUNNING = [name for name, verdict in VERDICTS.items() if "run" in verdict]
 REFUSED = [name for name, verdict in VERDICTS.items() if "refused" in verdict]
-
-
-def source(name: str) -> str:
-    return (FOLDER / name).read_text("utf-8")
 
 
 def test_every_file_has_a_verdict():

@@ -16,8 +16,8 @@ from manifest_samples import FFDL as FFDL_TEXT
 from manifest_samples import MANIFEST, limits, read
 from pod_samples import FFDL, SMALL
 from pod_standard import violations
-from test_manifest_verdicts import RUNNING, source
-from test_pod_valid import VERSIONS, faults
+from podfaults import VERSIONS, faults
+from realmanifests import RUNNING, source
 
 from trainyard.cluster.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.domain.hyperparameters import fault_of_name

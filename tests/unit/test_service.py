@@ -3,93 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import yaml
-from memorystore import MemoryStore
 from samples import LIMITS, MODEL_ID, RUN, training
-from service_fakes import History, Vault
+from serviceworld import ADA, GRACE, MALLORY, MANIFEST_TEXT, ROOT, SECRET
+from serviceworld import packed as packed  # a fixture
+from serviceworld import world as world  # a fixture
 
-from trainyard.core.accounts import Caller, account_for
-from trainyard.core.catalogue import Catalogue
+from trainyard.core.accounts import account_for
 from trainyard.core.runs import Run
 from trainyard.core.schedules import Entry
-from trainyard.core.service import Service
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
 from trainyard.errors import TrainyardError
-from trainyard.settings import read_settings
-
-ADA, GRACE, MALLORY = Caller("ada"), Caller("grace"), Caller("mallory")
-ROOT = Caller("root", admin=True)
-_SECRET = "5b1c0ffee5b1c0ffee"
-_MANIFEST = f"""\
-model_definition:
-  name: tf-mnist
-  description: Digits.
-  author: {{name: Ada Lovelace, email: ada@example.com}}
-  framework: {{name: tensorflow, version: "2.16"}}
-  execution:
-    command: python3 train.py --data ${{DATA_DIR}}
-    resource: small
-training_data_reference:
-- name: data
-  connection:
-    endpoint_url: https://objects.example.com
-    aws_access_key_id: AKIA5B1C0FFEE
-    aws_secret_access_key: {_SECRET}
-  source: {{bucket: training-data, type: s3}}
-training_results_reference:
-  name: results
-  connection:
-    endpoint_url: https://objects.example.com
-    aws_access_key_id: AKIA5B1C0FFEE
-    aws_secret_access_key: {_SECRET}
-  target: {{bucket: training-results, type: s3}}
-"""
 
 
-@pytest.fixture
-def world(tmp_path):
-    """A service and everything behind it."""
-    there = SimpleNamespace(
-        catalogue=Catalogue(tmp_path / "catalogue"), vault=Vault(), history=History(), pools=[], files_forgotten=[]
-    )
-    there.service = Service(
-        catalogue=there.catalogue,
-        vault=there.vault,
-        history=there.history,
-        limits=lambda: LIMITS,
-        settings=read_settings({}),
-        clock=lambda: 1_700_000_000.0,
-        sync_pools=there.pools.append,
-        forget_files=there.files_forgotten.append,
-        results_of=lambda training: MemoryStore(),
-        pod_waits=lambda run: "",
-        transfer_of=lambda run: {"doing": f"downloading for {run}"},
-    )
-    return there
-
-
-@pytest.fixture
-def packed(tmp_path):
-    """Pack files into a zip; by default what the manifest's command needs."""
-
-    def pack(**files):
-        path = tmp_path / "model.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, text in (files or {"train": "print('hello')"}).items():
-                archive.writestr(f"{name}.py", text)
-        return path
-
-    return pack
-
-
-def _submit(world, zip_path, manifest=_MANIFEST, account=None, caller=ADA):
+def _submit(world, zip_path, manifest=MANIFEST_TEXT, account=None, caller=ADA):
     return world.service.registration.submit(manifest.encode(), zip_path, account, caller)
 
 
@@ -116,13 +48,13 @@ class TestSubmitting:
 
     def test_the_credentials_are_kept_in_the_vault_and_nowhere_else(self, world, packed):
         made = _submit(world, packed())
-        assert [one.secret for one in world.vault.kept[made.id]] == [_SECRET, _SECRET]
-        assert _SECRET not in world.catalogue.record_path(made.id).read_text("utf-8")
-        assert _SECRET not in repr(made)
+        assert [one.secret for one in world.vault.kept[made.id]] == [SECRET, SECRET]
+        assert SECRET not in world.catalogue.record_path(made.id).read_text("utf-8")
+        assert SECRET not in repr(made)
         assert "aws_secret_access_key" in made.manifest
 
     def test_a_schedule_lives_from_the_registration_on(self, world, packed):
-        made = _submit(world, packed(), _MANIFEST + "schedule: {cron: 0 3 * * *, timezone: Europe/Berlin}\n")
+        made = _submit(world, packed(), MANIFEST_TEXT + "schedule: {cron: 0 3 * * *, timezone: Europe/Berlin}\n")
         assert str(world.service.schedules.get(made.id).schedule) == "0 3 * * * Europe/Berlin"
         assert world.service.schedules.lives(made.id, made.submitted_at)
         assert world.catalogue.get(made.id) == made
@@ -131,7 +63,7 @@ class TestSubmitting:
     def test_a_training_that_cannot_be_registered_leaves_no_schedule(self, world, packed):
         world.vault.broken = True
         with pytest.raises(OSError, match="locked"):
-            _submit(world, packed(), _MANIFEST + "schedule: '@daily'\n")
+            _submit(world, packed(), MANIFEST_TEXT + "schedule: '@daily'\n")
         assert world.service.schedules.ids() == set()
 
     def test_the_same_submission_twice_is_two_trainings(self, world, packed):
@@ -144,18 +76,18 @@ class TestSubmitting:
         assert world.pools == [LIMITS]
 
     def test_everything_that_is_wrong_is_told_at_once(self, world, packed):
-        manifest = _MANIFEST.replace("resource: small", "resource: large")
+        manifest = MANIFEST_TEXT.replace("resource: small", "resource: large")
         error = _refused(world, packed(other="x"), manifest=manifest, account="speech", caller=GRACE)
         assert {problem.code for problem in error.problems} == {"C102", "C104"}
 
     def test_faults_of_manifest_and_zip_are_told_together(self, world, tmp_path):
         no_zip = tmp_path / "model.zip"
         no_zip.write_text("this is no zip")
-        error = _refused(world, no_zip, manifest=_MANIFEST.replace("bucket: training-data", "bucket: ''"))
+        error = _refused(world, no_zip, manifest=MANIFEST_TEXT.replace("bucket: training-data", "bucket: ''"))
         assert {problem.code for problem in error.problems} == {"C101", "C102"}
 
     def test_more_gpus_than_the_account_owns_are_refused_at_the_door(self, world, packed):
-        manifest = _MANIFEST.replace("resource: small", "resource: large")
+        manifest = MANIFEST_TEXT.replace("resource: small", "resource: large")
         error = _refused(world, packed(), manifest=manifest, account="speech", caller=GRACE)
         (problem,) = error.problems
         assert (error.code.code, problem.code) == ("C104", "C104")
@@ -172,10 +104,10 @@ class TestSubmitting:
         monkeypatch.setattr("yaml.parse", lambda text, **options: parsed.append(text) or parse(text, **options))
         training = _submit(world, packed())
         assert "****" in training.manifest
-        assert parsed.count(_MANIFEST) == 1
+        assert parsed.count(MANIFEST_TEXT) == 1
 
     def test_a_manifest_larger_than_allowed_is_refused(self, world, packed):
-        error = _refused(world, packed(), manifest=_MANIFEST + "#" * 1024**2)
+        error = _refused(world, packed(), manifest=MANIFEST_TEXT + "#" * 1024**2)
         assert error.fault == "client"
 
     def test_a_fault_of_the_service_is_not_told_as_the_submitters(self, world, packed):
@@ -194,9 +126,9 @@ class TestSubmitting:
         assert (error.code.code, error.message) == ("S500", "the schema is missing")
 
     def test_a_secret_is_in_no_refusal(self, world, packed):
-        manifest = _MANIFEST.replace("source:", "souce:").replace("aws_secret_access_key", "aws_secret_acces_key")
+        manifest = MANIFEST_TEXT.replace("source:", "souce:").replace("aws_secret_access_key", "aws_secret_acces_key")
         error = _refused(world, packed(), manifest=manifest)
-        assert _SECRET not in str(error.as_dict())
+        assert SECRET not in str(error.as_dict())
 
     def test_a_submission_that_could_not_be_kept_leaves_nothing_behind(self, world, packed):
         world.vault.broken = True

@@ -11,7 +11,7 @@ import pytest
 from inbox_fakes import Death, Fate
 from samples import LIMITS
 from service_fakes import History, Vault
-from test_service import _MANIFEST
+from serviceworld import MANIFEST_TEXT
 
 from trainyard.core.accounts import Caller
 from trainyard.core.catalogue import Catalogue
@@ -66,7 +66,7 @@ def world(tmp_path):
     return SimpleNamespace(service=service, catalogue=catalogue, vault=vault, history=history, archive=archive)
 
 
-def _submit(world, key="drop-1", service=None, manifest=_MANIFEST, account=None, caller=_ADA):
+def _submit(world, key="drop-1", service=None, manifest=MANIFEST_TEXT, account=None, caller=_ADA):
     made = (service or world.service()).registration.submit(manifest.encode(), world.archive, account, caller, key)
     return made.id
 
@@ -148,7 +148,7 @@ def test_a_key_is_free_again_when_its_training_is_deleted(world):
 
 
 def test_several_runs_of_one_key_are_completed_after_a_death(world):
-    manifests = [("a.yml", _MANIFEST.encode()), ("b.yml", _MANIFEST.encode())]
+    manifests = [("a.yml", MANIFEST_TEXT.encode()), ("b.yml", MANIFEST_TEXT.encode())]
 
     def ask():
         submit_all = world.service().registration.submit_all

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_steps_runs import Bench
+from stepsbench import Bench
 
 VALUES = {"lr": 0.001, "epochs": 3, "nesterov": True, "note": "größer $(x)"}
 

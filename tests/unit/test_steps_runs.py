@@ -3,79 +3,26 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from memorystore import MemoryStore
 from samples import MODEL_ID, RUN, SPEC
+from stepsbench import ID, Bench
 
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
-from trainyard.manifest.archive import ArchiveRules
-from trainyard.settings import read_settings
 from trainyard.steps.cleanup import cleanup, forget, forget_training
-from trainyard.steps.stage import Staged, stage, staged_path, staged_version
-from trainyard.steps.upload import upload
+from trainyard.steps.stage import staged_path, staged_version
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.refusals import refusal
 from trainyard.workspace.attempts import Attempts
 from trainyard.workspace.datasets import DatasetCache
-from trainyard.workspace.layout import RunFolder, Workspace
 
-ID = RUN.model_id
 # A run of another training that was given the id of this one's, and a later run of this one.
 THEIRS, LATER = RunKey("training-Xz81mQ0aB", MODEL_ID), RunKey(MODEL_ID, "training-again0000")
 FAILED = Outcome("C201", "the program ended with exit code 3", "Look at its log.", exit_code=3)
-
-
-class Bench:
-    """One run with its buckets and workspace."""
-
-    def __init__(self, folder: Path) -> None:
-        self.workspace = Workspace(folder / "workspace")
-        self.data = MemoryStore(**{"train/a.csv": b"1,2", "labels": b"xy"})
-        self.results = MemoryStore()
-        self.spec = SPEC
-        self.zip_path = folder / "model.zip"
-        self.reported: list[str] = []
-        with zipfile.ZipFile(self.zip_path, "w") as archive:
-            archive.writestr("train.py", "print('hello')")
-            program = zipfile.ZipInfo("bin/run.sh")
-            program.external_attr, program.create_system = 0o100755 << 16, 3
-            archive.writestr(program, "#!/bin/sh\n")
-
-    @property
-    def run(self) -> RunFolder:
-        return self.workspace.run(RUN)
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.workspace.checkpoints("vision", self.spec.results)
-
-    def stage(self, key: RunKey = RUN) -> Staged:
-        rules = ArchiveRules.of(read_settings({}))
-        args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.reported.append)
-        return stage(key, self.spec, "vision", *args)
-
-    def train(self, **files: str) -> None:
-        """Do what a program does: `result/model/x="..."` and the like, and a log."""
-        self.run.started.write_text("")
-        for name, text in {"logs/learner-1/training-log.txt": "epoch 1\n", **files}.items():
-            path = self.run.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-
-    def upload(self, outcome: Outcome | None = None) -> Any:
-        args = (self.results, self.workspace, self.zip_path, outcome or Outcome(), 2, self.reported.append, 0.0)
-        return upload(RUN, self.spec, "vision", *args)
-
-    def stored(self) -> dict[str, str]:
-        own = {key: content for key, content in self.results.contents.items() if key.startswith(f"{ID}/")}
-        return {key.removeprefix(f"{ID}/"): content.decode(errors="replace") for key, content in own.items()}
 
 
 @pytest.fixture

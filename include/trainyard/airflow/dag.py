@@ -13,7 +13,7 @@ from trainyard.airflow.app import current_app
 from trainyard.airflow.runparameters import form_of
 from trainyard.airflow.timetable import TrainingTimetable
 from trainyard.core.catalogue import Training
-from trainyard.domain.names import checks_pool, transfers_pool
+from trainyard.domain.names import checks_pool, cleanups_pool, transfers_pool
 
 # Trainings start at their submission; any fixed day before that will do, and a fixed one keeps the DAG's hash still.
 _START = datetime(2017, 11, 1, tzinfo=UTC)
@@ -67,7 +67,9 @@ def _dag_of(training: Training) -> DAG:
         validate = _step(tasks.validate, training, pool=checks_pool(training.account))
         stage = _step(tasks.stage, training, pool=transfers_pool(training.account))
         upload = _step(tasks.upload, training, pool=transfers_pool(training.account)).as_teardown()
-        cleanup = _step(tasks.cleanup, training).as_teardown(on_failure_fail_dagrun=True)
+        cleanup = _step(tasks.cleanup, training, pool=cleanups_pool(training.account)).as_teardown(
+            on_failure_fail_dagrun=True
+        )
         validate >> stage >> _train(training) >> upload >> cleanup
     # After the tasks: each takes a copy of what is there before it, and none of them looks at it.
     dag.params.update(form_of(training))

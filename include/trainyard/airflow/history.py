@@ -15,7 +15,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import and_, exists, literal, select
 from sqlalchemy.orm import Session
 
-from trainyard.airflow.cancel import CANCELED, cancel, canceled_by
+from trainyard.airflow.cancel import CANCELED, cancel, canceled_by, canceler
 from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.leftovers import remove_task_logs
 from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, value_of
@@ -218,7 +218,7 @@ def _was_canceled(steps: Mapping[str, str], ends: Mapping[str, Any]) -> bool:
 def _unsuccessful(steps: Mapping[str, str], ends: Mapping[str, Any]) -> Outcome:
     """A step that failed without a word (its worker was killed) is a fault of the service and says so."""
     if _was_canceled(steps, ends):
-        return canceled_by(str(ends[CANCELED]))
+        return canceled_by(canceler(ends[CANCELED]))
     failed = next((step for step in STEPS if steps.get(step) == "failed"), None)
     if failed is None:
         return Outcome("S500", "the run was marked failed in Airflow", "Submit it again to train.")

@@ -17,12 +17,16 @@ FaultText = Annotated[str, Field(json_schema_extra={"enum": [fault.value for fau
 
 
 class Submitted(Answer):
-    """What a submission became; of several runs `model_ids` has all, and the rest is of the first."""
+    """What a submission became; of several runs `model_ids` has all, and the rest is of the first.
+
+    `manifest` is what is kept of it, without its credentials.
+    """
 
     model_id: str
     url: str = ""
     account: str = ""
     warnings: list[str] = Field(default_factory=list)
+    manifest: str = ""
     model_ids: list[str] = Field(default_factory=list)
 
     @property

@@ -83,6 +83,7 @@ def _accepted(made: Sequence[Training]) -> dict[str, Any]:
         "url": _url(first.id),
         "account": first.account,
         "warnings": list(dict.fromkeys(warning for training in made for warning in training.warnings)),
+        "manifest": first.manifest,
     }
     return answer if len(made) == 1 else {**answer, "model_ids": [training.id for training in made]}
 

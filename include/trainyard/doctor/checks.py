@@ -78,7 +78,7 @@ def _check(
 
 def _pools(limits: Limits, app: App) -> list[Finding]:
     wanted = pool_sizes(limits, app.settings)
-    slots = {name: number for name, (number, _) in wanted.items()}
+    slots = {name: (size.slots, size.owns) for name, size in wanted.items()}
     return judging.pools(slots, airflow.pools_there(), unused=not app.catalogue.ids())
 
 

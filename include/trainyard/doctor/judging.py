@@ -34,26 +34,30 @@ def _part(key: str, stated: Mapping[str, Any]) -> Finding:
     return wrong(name, f"not alive, {last}", hint)
 
 
-def pools(wanted: Mapping[str, int], there: Mapping[str, tuple[int, bool]], unused: bool = False) -> list[Finding]:
-    """Compare the pools that there have to be (slots) with those there are (slots, and whether waiting ones count).
+def pools(
+    wanted: Mapping[str, tuple[int, bool]], there: Mapping[str, tuple[int, bool]], unused: bool = False
+) -> list[Finding]:
+    """Compare the pools that there have to be with those there are: slots, and whether deferred tasks keep theirs.
 
     A service that nobody has `unused` yet has none: they are made with the first request.
     """
     if unused and not wanted.keys() & there.keys():
         return [fine("pools", "none is there yet: the first submission makes them")]
-    faults = [fault for name, slots in wanted.items() if (fault := _pool_fault(name, slots, there.get(name)))]
+    faults = [fault for name, size in wanted.items() if (fault := _pool_fault(name, size, there.get(name)))]
     if faults:
         hint = "Run `trainyard quota` as an admin: it brings the pools after quotas.yaml."
         return [wrong("pools", "; ".join(faults), hint)]
     return [fine("pools", f"{len(wanted)} pools are as quotas.yaml and the settings say")]
 
 
-def _pool_fault(name: str, slots: int, there: tuple[int, bool] | None) -> str:
+def _pool_fault(name: str, wanted: tuple[int, bool], there: tuple[int, bool] | None) -> str:
     if there is None:
         return f"pool {name} is missing"
-    if there[0] != slots:
-        return f"pool {name} has {there[0]} slots instead of {slots}"
-    return "" if there[1] else f"pool {name} does not count deferred tasks"
+    if there[0] != wanted[0]:
+        return f"pool {name} has {there[0]} slots instead of {wanted[0]}"
+    if there[1] != wanted[1]:
+        return f"pool {name} {'does not count' if wanted[1] else 'counts'} deferred tasks"
+    return ""
 
 
 def tenants(limits: Limits, on_cluster: bool) -> list[Finding]:

@@ -76,6 +76,10 @@ def transfers_pool(account: str) -> str:
     return f"transfers-{account}"
 
 
+def cleanups_pool(account: str) -> str:
+    return f"cleanups-{account}"
+
+
 def data_connection(training_id: str) -> str:
     return f"{training_id}.data"
 

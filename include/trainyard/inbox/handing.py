@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainyard.answers.runs import Submitted
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.inbox.copying import copy, fetch, put_file
 from trainyard.inbox.door import FrontDoor
 from trainyard.inbox.drops import Drop
 from trainyard.inbox.marks import Kind, Mark, delete_moved, mark_of, moved_text, read_marks
 from trainyard.inbox.reasons import reasons_text
-from trainyard.manifest.document import read_document
-from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.zipend import archive_kind, directory_size
 from trainyard.stores.base import Store
 
@@ -90,25 +89,24 @@ class Hands:
 
     def _submit(self, drop: Drop, manifest: Path, archive: Path) -> Handed:
         try:
-            model_id = self.door.submit(drop.account, manifest, archive, drop_key(drop, manifest, archive))
+            answer = self.door.submit(drop.account, manifest, archive, drop_key(drop, manifest, archive))
         except TrainyardError as error:
             if error.fault is not Fault.CLIENT:
                 raise
             return self._refuse(drop, _problems(error, drop))
-        return self._accept(drop, model_id, manifest, archive)
+        return self._accept(drop, answer, archive)
 
-    def _accept(self, drop: Drop, model_id: str, manifest: Path, archive: Path) -> Handed:
+    def _accept(self, drop: Drop, answer: Submitted, archive: Path) -> Handed:
         assert drop.manifest
         assert drop.archive
-        target = f"{ACCEPTED}{drop.account}/{model_id}/"
-        masked = manifest.with_name("masked")
-        data = manifest.read_bytes()
-        masked.write_text(masked_manifest(read_document(data, len(data))), encoding="utf-8")
+        target = f"{ACCEPTED}{drop.account}/{answer.model_id}/"
+        masked = archive.with_name("masked")
+        masked.write_text(answer.manifest, encoding="utf-8")
         stem = drop.inside(drop.manifest).rpartition(".")[0]
         put_file(self.store, masked, f"{target}{stem}.yml")
         put_file(self.store, archive, target + drop.inside(drop.archive))
         self._leave(drop)
-        return Handed(drop.place, "accepted", model_id)
+        return Handed(drop.place, "accepted", answer.model_id)
 
     def _refuse(self, drop: Drop, problems: Iterable[Problem]) -> Handed:
         target = refused_place(drop, self._refusing(drop).time)

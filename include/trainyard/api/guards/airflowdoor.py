@@ -12,7 +12,7 @@ from fastapi import HTTPException
 from jwt import InvalidTokenError
 
 from trainyard.api.guards.asgi import App, Receive, Scope, Send, header, path_of, refuse
-from trainyard.api.guards.bodies import Bounds, has_body, read_whole, replayed
+from trainyard.api.guards.bodies import Bounds, has_body, whole_body
 from trainyard.api.guards.members import user_of
 from trainyard.api.guards.texts import check_address, check_body
 from trainyard.errors import TrainyardError
@@ -52,12 +52,10 @@ class AirflowDoor:
             await _check_task(scope)
         elif _below(path, "/api") or _below(path, "/ui"):
             await _check_user(scope)
-        body = await read_whole(receive, bounds)
-        if body is None:
-            return receive
-        if not from_task:
+        body, receive = await whole_body(scope, receive, bounds)
+        if body is not None and not from_task:
             check_body(body, header(scope, b"content-type"))
-        return replayed(body, receive)
+        return receive
 
 
 def _below(path: str, prefix: str) -> bool:

@@ -14,6 +14,8 @@ from trainyard.errors import TrainyardError
 
 # Before this a slow start is no reason to refuse.
 _GRACE_SECONDS = 10.0
+# Where the scope of a request has its body, once a guard has read it.
+_BODY = "trainyard.body"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,23 @@ class BoundedBody:
             raise BodyRefused(TrainyardError("C121", "the request's body came too slowly", hint)) from None
         finally:
             self._waited += time.monotonic() - begun
+
+
+async def whole_body(scope: Scope, receive: Receive, bounds: Bounds) -> tuple[bytes | None, Receive]:
+    """Return the whole body and a `receive` that gives it again; the first guard that asks reads it, for all others.
+
+    The body is None when the client left before its end. Raise TrainyardError beyond the bounds.
+    """
+    if _BODY in scope:
+        body: bytes = scope[_BODY]
+        if len(body) > bounds.max_bytes:
+            raise bounds.too_large()
+        return body, receive
+    read = await read_whole(receive, bounds)
+    if read is None:
+        return None, receive
+    scope[_BODY] = read
+    return read, replayed(read, receive)
 
 
 async def read_whole(receive: Receive, bounds: Bounds) -> bytes | None:

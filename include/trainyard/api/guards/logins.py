@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from trainyard.api.guards.asgi import App, Message, Receive, Scope, Send, header, path_of, refuse
 from trainyard.api.guards.attempts import Attempts, network_of
-from trainyard.api.guards.bodies import Bounds, read_whole, replayed
+from trainyard.api.guards.bodies import Bounds, whole_body
 from trainyard.api.guards.budgets import too_many
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
@@ -29,7 +29,7 @@ class SlowLogins:
             return await self._app(scope, receive, send)
         try:
             _LOGIN.check_announced(scope)
-            body = await read_whole(receive, _LOGIN)
+            body, receive = await whole_body(scope, receive, _LOGIN)
             if body is None:
                 return None
             name, address = _user_in(body, header(scope, b"content-type")), _address_of(scope)
@@ -37,7 +37,7 @@ class SlowLogins:
         except TrainyardError as error:
             # Airflow's login page shows `detail`.
             return await refuse(send, error, detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}")
-        return await self._app(scope, replayed(body, receive), self._judging(name, address, send))
+        return await self._app(scope, receive, self._judging(name, address, send))
 
     def _check(self, name: str, address: str) -> None:
         if (wait := self._attempts.wait(name, address)) > 0:

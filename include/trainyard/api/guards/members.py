@@ -18,7 +18,7 @@ from trainyard.airflow.access import READING, Body, check_run_id, member_permit
 from trainyard.airflow.authmanager import CHANGE_PERMITTED, is_admin
 from trainyard.airflow.endstates import ENDED_RUN
 from trainyard.api.guards.asgi import App, Receive, Scope, Send, path_of, refuse
-from trainyard.api.guards.bodies import Bounds, read_whole, replayed
+from trainyard.api.guards.bodies import Bounds, whole_body
 from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
@@ -52,17 +52,18 @@ class MemberGuard:
 
     async def _checked(self, scope: Scope, receive: Receive) -> Receive:
         """Raise TrainyardError for a request that is not permitted; return what its body is read from again."""
-        method, path, body = scope["method"], path_of(scope), b""
+        method, path = scope["method"], path_of(scope)
+        fields: Body = {}
         try:
             user = await user_of(scope)
         except HTTPException:  # Airflow refuses it itself
             return receive
         if method not in READING:
-            body = await read_whole(receive, self._bounds) or b""
-            receive = replayed(body, receive)
-            check_run_id(method, path, _fields(body))
+            body, receive = await whole_body(scope, receive, self._bounds)
+            fields = _fields(body or b"")
+            check_run_id(method, path, fields)
         if not is_admin(get_auth_manager(), user):
-            permit = member_permit(method, path, _fields(body))
+            permit = member_permit(method, path, fields)
             CHANGE_PERMITTED.set(True)
             if permit.ended:
                 await run_in_threadpool(_check_ended, permit.ended, user)
