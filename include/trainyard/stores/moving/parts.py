@@ -55,8 +55,8 @@ class Partial:
         """Return what has not arrived, in at most about `most` spans where they are large enough."""
         runs = _runs(sorted(set(range(self._count)) - self._done))
         left = sum(run.stop - run.start for run in runs)
-        longest = max(SPAN // PART, math.ceil(left / max(most, 1)))
-        return [self._span(piece) for run in runs for piece in _pieces(run, longest)]
+        length = max(SPAN // PART, math.ceil(left / max(most, 1)))
+        return [self._span(piece) for run in runs for piece in _pieces(run, length)]
 
     def arrived(self, number: int) -> None:
         """Note that a part is in the file."""
@@ -206,8 +206,10 @@ def _runs(numbers: Iterable[int]) -> list[range]:
     return runs
 
 
-def _pieces(run: range, longest: int) -> list[range]:
-    return [run[start : start + longest] for start in range(0, len(run), longest)]
+def _pieces(run: range, length: int) -> list[range]:
+    """Cut a run into pieces of about the same length, none of them shorter than asked for."""
+    length = math.ceil(len(run) / max(len(run) // length, 1))
+    return [run[start : start + length] for start in range(0, len(run), length)]
 
 
 def _boot() -> str:
