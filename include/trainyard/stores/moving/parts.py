@@ -208,8 +208,8 @@ def _runs(numbers: Iterable[int]) -> list[range]:
 
 def _pieces(run: range, length: int) -> list[range]:
     """Cut a run into pieces of about the same length, none of them shorter than asked for."""
-    length = math.ceil(len(run) / max(len(run) // length, 1))
-    return [run[start : start + length] for start in range(0, len(run), length)]
+    count = max(len(run) // length, 1)
+    return [run[len(run) * number // count : len(run) * (number + 1) // count] for number in range(count)]
 
 
 def _boot() -> str:
