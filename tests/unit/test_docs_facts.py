@@ -23,6 +23,7 @@ from trainyard.inbox import drops
 from trainyard.local import parts
 from trainyard.manifest import archive, compose, grid, limits, schedule
 from trainyard.stores import digest, listing, sampling
+from trainyard.stores.moving import parts as pieces
 from trainyard.stores.moving import retrying
 from trainyard.stores.network import limits as network
 from trainyard.stores.s3 import endpoint
@@ -70,6 +71,7 @@ _FACTS = [
     ("stores", f"earns it back at {network.SLOWEST // 1024} KiB a second"),
     ("stores", f"whose names have {listing._MEAN_KEY} bytes on average"),
     ("stores", f"Objects above {digest.IN_PARTS // _MIB} MiB arrive as ranges"),
+    ("stores", f"{pieces.SPAN // _MIB} MiB at least where they are that large"),
     ("stores", f"stored in parts of {digest.PART // _MIB} MiB"),
     ("stores", f"a lease | after {leases.LEASE_SECONDS:g} seconds"),
     ("stores", f"writes to every {leases.LEASE_SECONDS / leases._BEATS:g} seconds"),

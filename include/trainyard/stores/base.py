@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, Protocol
@@ -186,6 +187,30 @@ class MovesWhole:
 
     def etag_in_parts(self, source: BinaryIO, size: int) -> str | None:  # noqa: ARG002
         return None
+
+
+def put_parts(parts: Multipart, source: BinaryIO, size: int) -> Entry:
+    """Store a file in its parts, one after another, and nothing by half; raise FileShrankError if it ends early."""
+    source.seek(0)
+    try:
+        for number in range(-(-size // parts.part)):
+            parts.put(number, _exactly(source, min(parts.part, size - number * parts.part)))
+        return parts.finish()
+    except BaseException:
+        # What has failed may be the network, and then this fails too.
+        with suppress(StoreError):
+            parts.abort()
+        raise
+
+
+def _exactly(source: BinaryIO, size: int) -> bytearray:
+    data = bytearray()
+    while len(data) < size:
+        read = source.read(size - len(data))
+        if not read:
+            raise FileShrankError
+        data += read
+    return data
 
 
 def check_key(key: str) -> str:

@@ -73,6 +73,16 @@ LACKING = Reason(
     "the store of {place} does not support what is needed to {doing} it",
     "Use another store, or ask those who run this one for what it lacks.",
 )
+# What the statuses of both stand for, where there is nothing else to tell it.
+STATUSES = {
+    401: Reason(Why.CREDENTIALS),
+    403: Reason(Why.FORBIDDEN),
+    405: Reason(Why.FORBIDDEN),
+    412: Reason(Why.CHANGED),
+    416: Reason(Why.CHANGED),
+    429: BUSY,
+    501: LACKING,
+}
 
 
 def place_of(ref: StoreRef) -> str:

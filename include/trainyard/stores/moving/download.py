@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import stat
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -11,19 +13,20 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 
-from trainyard.stores.base import Entry, Store
-from trainyard.stores.digest import IN_PARTS
+from trainyard.stores.base import Entry, Store, StoreError, Why
+from trainyard.stores.digest import IN_PARTS, md5_of
 from trainyard.stores.keys import KeysInOrder, check_keys
 from trainyard.stores.moving.ahead import ahead
 from trainyard.stores.moving.arriving import Arriving
 from trainyard.stores.moving.journal import Journal
-from trainyard.stores.moving.landing import land, lies_there
 from trainyard.stores.moving.parallel import in_parallel
 from trainyard.stores.moving.parts import Partial, Span
 from trainyard.stores.moving.progress import Progress, Report
 from trainyard.stores.moving.room import Room
 from trainyard.stores.moving.values import Terms, Transferred
+from trainyard.stores.tree import move_inside
 
+_IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENOTEMPTY)
 _Deed = Callable[[Event], None]
 
 
@@ -122,7 +125,7 @@ class _Download:
             self.counts.files += 1
             self.counts.bytes += entry.size
             self.progress.busy()
-            if empty or not lies_there(self.target, entry, known.get(entry.key)):
+            if empty or not _lies_there(self.target, entry, known.get(entry.key)):
                 self.counts.moved_files += 1
                 self.counts.moved_bytes += entry.size
                 self.progress.found(1, entry.size)
@@ -148,7 +151,34 @@ class _Download:
             self._place(self.arriving.finish(there, stop), there.entry)
 
     def _place(self, file: Path, entry: Entry) -> None:
-        land(file, self.target, entry.key, self.mode)
+        _land(file, self.target, entry.key, self.mode)
         if self.journal:
             self.journal.add(entry)
         self.progress.file_done()
+
+
+def _lies_there(target: Path, entry: Entry, known: Entry | None) -> bool:
+    """Say whether the object's content is in the folder; `known` is what was noted when it arrived."""
+    path = target / entry.key
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not stat.S_ISREG(found.st_mode) or found.st_size != entry.size:
+        return False
+    if known == entry:
+        return True
+    with path.open("rb") as file:
+        return entry.md5 is not None and md5_of(file) == entry.md5
+
+
+def _land(file: Path, target: Path, key: str, mode: int) -> None:
+    """Move a whole file to its place; raise StoreError BAD_KEY if there is a file, a link or a folder in its way."""
+    file.chmod(mode)
+    try:
+        move_inside(file, target, key)
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        message = f"{key!r} has no place in {target.name}: there is a file or link in its way, or a folder"
+        raise StoreError(Why.BAD_KEY, message, "Rename the object, or remove what is in its way.") from None

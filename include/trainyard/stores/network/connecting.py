@@ -18,6 +18,12 @@ from trainyard.stores.base import Why
 from trainyard.stores.network.call import Call, current
 from trainyard.stores.network.sockets import CallSocket
 
+# What is small enough may still unfold to a hundred times its size for a parser: each of these begins or ends
+# something that takes memory of its own; a page of 1,000 keys has 25,000.
+_SIGNS = b'<{["'
+_MAX_SIGNS = 400_000
+# Only hostile documents declare types, and only UTF-8 is read as it is scanned here.
+_DECLARES = b"<!DOCTYPE"
 # A name that stands for more is none of an object store.
 _MAX_ADDRESSES = 8
 # What a resolver says of a name that does not exist, or has no address. All else, EAI_AGAIN above all, is that the
@@ -62,23 +68,16 @@ class CheckedConnection:
         return response
 
 
-class CheckedHTTPConnection(CheckedConnection, HTTPConnection):
-    pass
+def checked(pool: Any, connection: Any) -> Any:
+    """Return a pool of urllib3's whose connections, of this class otherwise, are checked."""
+    made = type(f"Checked{connection.__name__}", (CheckedConnection, connection), {})
+    return type(f"Checked{pool.__name__}", (pool,), {"ConnectionCls": made})
 
 
-class CheckedHTTPSConnection(CheckedConnection, HTTPSConnection):
-    pass
-
-
-class CheckedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = CheckedHTTPConnection
-
-
-class CheckedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = CheckedHTTPSConnection
-
-
-POOLS = {"http": CheckedHTTPPool, "https": CheckedHTTPSPool}
+POOLS = {
+    "http": checked(HTTPConnectionPool, HTTPConnection),
+    "https": checked(HTTPSConnectionPool, HTTPSConnection),
+}
 
 
 def is_object(call: Call, answer: Any, streamed: bool) -> bool:
@@ -87,6 +86,14 @@ def is_object(call: Call, answer: Any, streamed: bool) -> bool:
         return False
     answer.call_reader.allow(call.size)
     return True
+
+
+def check_answer(body: bytes) -> bytes:
+    """Return the body if it can be parsed in little memory; fail the call if not."""
+    signs = sum(body.count(sign.to_bytes()) for sign in _SIGNS)
+    if signs > _MAX_SIGNS or _DECLARES in body[:4096] or b"\0" in body[:64]:
+        current().fail(Why.UNTRUSTED, "its answer is none that an object store gives")
+    return body
 
 
 def check_url(url: str) -> None:

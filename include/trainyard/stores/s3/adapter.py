@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import cached_property
 from threading import Lock
 from typing import Any, BinaryIO
 
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.base import Entry, SigningKeys, StoreError, Why, check_key
+from trainyard.stores.base import Entry, SigningKeys, Why, check_key, put_parts
 from trainyard.stores.digest import CHUNK, IN_PARTS, multipart_etag, plain_md5
 from trainyard.stores.listing import ListingCheck
 from trainyard.stores.network.call import can_be_given_up
@@ -97,7 +97,7 @@ class S3Store:
         check_key(key)
         source.seek(0)
         if size > IN_PARTS:
-            return self._put_parts(key, source, size)
+            return put_parts(self._in_parts(key, size, resume=False), source, size)
         if size <= SMALL:
             return self._put_small(key, source.read(size))
         with self._refusals.during("write to", key, moving=True):
@@ -106,11 +106,7 @@ class S3Store:
 
     def in_parts(self, key: str, size: int, resume: bool) -> S3Parts | None:
         check_key(key)
-        if size <= IN_PARTS:
-            return None
-        parts = S3Parts(self._client, self._ref.bucket, key, size, self._refusals)
-        parts.begin(resume)
-        return parts
+        return self._in_parts(key, size, resume) if size > IN_PARTS else None
 
     def etag_in_parts(self, source: BinaryIO, size: int) -> str | None:
         return multipart_etag(source, size)
@@ -181,6 +177,11 @@ class S3Store:
             raise self._refusals.no_s3(Why.NO_BUCKET, "list")  # a well-formed web page passes as an empty answer
         return page_of(page)
 
+    def _in_parts(self, key: str, size: int, resume: bool) -> S3Parts:
+        parts = S3Parts(self._client, self._ref.bucket, key, size, self._refusals)
+        parts.begin(resume)
+        return parts
+
     def _put_small(self, key: str, data: bytes) -> Entry:
         etag = self._small.put(key, data) if self._by_obstore else None
         if etag is not None:
@@ -188,18 +189,6 @@ class S3Store:
         with self._refusals.during("write to", key, moving=True):
             answer = self._client.put_object(Bucket=self._ref.bucket, Key=key, Body=data)
             return _entry(key, len(data), answer)
-
-    def _put_parts(self, key: str, source: BinaryIO, size: int) -> Entry:
-        parts = self.in_parts(key, size, resume=False)
-        assert parts is not None, "what is put in parts is larger than a part"
-        try:
-            for number in range(-(-size // parts.part)):
-                parts.put(number, source.read(min(parts.part, size - number * parts.part)))
-            return parts.finish()
-        except BaseException:
-            with suppress(StoreError):
-                parts.abort()
-            raise
 
 
 def _entry(key: str, size: int, answer: dict[str, Any]) -> Entry:

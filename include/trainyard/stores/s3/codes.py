@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from trainyard.stores.base import Why
-from trainyard.stores.refusals import BUSY, LACKING, Reason
+from trainyard.stores.refusals import BUSY, LACKING, STATUSES, Reason
 
 ELSEWHERE = frozenset(
     (
@@ -131,18 +131,7 @@ _CODES: Mapping[str, Reason] = {
     **dict.fromkeys(("NotImplemented", "XNotImplemented"), LACKING),
 }
 # What a status stands for where the code is none of these, or there is no code.
-_STATUSES: Mapping[int, Reason] = {
-    301: _MOVED,
-    401: Reason(Why.CREDENTIALS),
-    403: Reason(Why.FORBIDDEN),
-    405: Reason(Why.FORBIDDEN),
-    412: Reason(Why.CHANGED),
-    413: _TOO_LARGE,
-    416: Reason(Why.CHANGED),
-    429: BUSY,
-    501: LACKING,
-    507: _FULL,
-}
+_STATUSES: Mapping[int, Reason] = {**STATUSES, 301: _MOVED, 413: _TOO_LARGE, 507: _FULL}
 _OF_KMS = re.compile(r"KMS|\bkms:", re.ASCII)
 _PASSING_KMS = re.compile(r"Throttling|Internal|Timeout|Unavailable")
 # Some codes stand for many things, which only the text beside them tells apart.

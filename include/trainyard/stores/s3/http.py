@@ -10,27 +10,14 @@ from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
-from trainyard.stores.network.answers import check_answer
 from trainyard.stores.network.call import current
-from trainyard.stores.network.connecting import CheckedConnection, check_url, is_object
+from trainyard.stores.network.connecting import check_answer, check_url, checked, is_object
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-
-
-class _Connection(CheckedConnection, AWSHTTPConnection):
-    pass
-
-
-class _SecureConnection(CheckedConnection, AWSHTTPSConnection):
-    pass
-
-
-class _Pool(AWSHTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(AWSHTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+_POOLS = {
+    "http": checked(AWSHTTPConnectionPool, AWSHTTPConnection),
+    "https": checked(AWSHTTPSConnectionPool, AWSHTTPSConnection),
+}
 
 
 class S3Http(URLLib3Session):
@@ -44,7 +31,7 @@ class S3Http(URLLib3Session):
             proxies=get_environ_proxies(endpoint),
         )
         # The dictionary is the managers' too.
-        self._pool_classes_by_scheme.update({"http": _Pool, "https": _SecurePool})
+        self._pool_classes_by_scheme.update(_POOLS)
 
     def send(self, request: Any) -> Any:
         """Send a request and return the answer; raise CallError for what the call has failed at."""

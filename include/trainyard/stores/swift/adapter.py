@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import Any, BinaryIO
 
 from swiftclient import ClientException
 
 from trainyard.domain.training import Credentials, StoreRef
-from trainyard.stores.base import Entry, FileShrankError, StoreError, Why, check_key
+from trainyard.stores.base import Entry, StoreError, Why, check_key, put_parts
 from trainyard.stores.digest import CHUNK, plain_md5
 from trainyard.stores.listing import ListingCheck
 from trainyard.stores.network.call import Call
@@ -93,7 +92,7 @@ class SwiftStore:
     def put(self, key: str, source: BinaryIO, size: int) -> Entry:
         upload = self.in_parts(key, size, resume=False)
         if upload:
-            return _put_parts(upload, source, size)
+            return put_parts(upload, source, size)
         source.seek(0)
         with self._refusals.during("write to", key, moving=True):
             free = self._segments.of(key) if self._segments.exists else []
@@ -203,29 +202,6 @@ class SwiftStore:
 def _entry(key: str, size: int, headers: dict[str, str]) -> Entry:
     etag = large.etag_of(headers)
     return Entry(key, size, etag, None if large.is_large(headers) else plain_md5(etag))
-
-
-def _put_parts(upload: SwiftUpload, source: BinaryIO, size: int) -> Entry:
-    source.seek(0)
-    try:
-        for number in range(math.ceil(size / upload.part)):
-            upload.put(number, _part(source, min(upload.part, size - number * upload.part)))
-        return upload.finish()
-    except BaseException:
-        # What has failed may be the network, and then this fails too.
-        with suppress(StoreError):
-            upload.abort()
-        raise
-
-
-def _part(source: BinaryIO, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        read = source.read(size - len(data))
-        if not read:
-            raise FileShrankError
-        data += read
-    return bytes(data)
 
 
 def _cut(chunks: Iterable[bytes], skip: int, size: int) -> Iterator[bytes]:

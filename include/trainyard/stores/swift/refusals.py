@@ -14,7 +14,7 @@ from trainyard.domain.training import StoreRef
 from trainyard.stores.base import StoreError, Why
 from trainyard.stores.network.call import REDIRECTED, Call, CallError, calling
 from trainyard.stores.network.limits import NetworkLimits
-from trainyard.stores.refusals import BUSY, LACKING, Reason, place_of, refusal, refusal_for
+from trainyard.stores.refusals import BUSY, STATUSES, Reason, place_of, refusal, refusal_for
 from trainyard.stores.swift.session import SwiftSession
 
 _FULL = Reason(
@@ -36,18 +36,7 @@ _PROJECT = Reason(
     "Keystone does not let the user of {place} into the project",
     "Give the user a role in the project that the manifest names, or name another project.",
 )
-_STATUSES = {
-    401: Reason(Why.CREDENTIALS),
-    403: Reason(Why.FORBIDDEN),
-    404: Reason(Why.NO_BUCKET),
-    405: Reason(Why.FORBIDDEN),
-    412: Reason(Why.CHANGED),
-    416: Reason(Why.CHANGED),
-    429: BUSY,
-    498: BUSY,
-    501: LACKING,
-    507: _NO_ROOM,
-}
+_STATUSES = {**STATUSES, 404: Reason(Why.NO_BUCKET), 498: BUSY, 507: _NO_ROOM}
 # What its libraries, and we, stumble over in an answer of another shape. Files of others that are read or written
 # while an object moves raise these too.
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
 from collections.abc import Iterator
@@ -9,14 +10,18 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+import requests
+import swiftclient
 from keystoneauth1 import exceptions as keystone
 from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
+from requests.adapters import HTTPAdapter
+from urllib3.response import HTTPResponse
 
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Why
 from trainyard.stores.network.call import current
-from trainyard.stores.swift.http import CheckedSwift, checked_session
+from trainyard.stores.network.connecting import POOLS, check_answer, check_url, is_object
 
 CONNECT_SECONDS = 4
 READ_SECONDS = 60
@@ -37,7 +42,7 @@ class SwiftSession:
     def connection(self) -> Any:
         # A connection is one thread's: it holds the request that it is at. The session, with the token, is shared.
         if not hasattr(self._threads, "connection"):
-            self._threads.connection = CheckedSwift(
+            self._threads.connection = _CheckedSwift(
                 session=self._session,
                 os_options={"region_name": self._ref.region} if self._ref.region else {},
                 auth_version="3",
@@ -68,7 +73,7 @@ class SwiftSession:
         )
         session = _SharedSession(
             auth=auth,
-            session=checked_session(),
+            session=_checked_session(),
             verify=self._ca_bundle or True,
             timeout=READ_SECONDS,
             redirect=False,
@@ -107,6 +112,45 @@ def _as_keystone() -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         current().fail(Why.UNTRUSTED, "its answer is none of Keystone's")
+
+
+class _CheckedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def send(self, request: Any, stream: bool = False, *args: Any, **kwargs: Any) -> requests.Response:
+        check_url(request.url)
+        # What is packed is not unpacked, whatever swiftclient asks for.
+        request.headers["Accept-Encoding"] = "identity"
+        answer = super().send(request, True, *args, **kwargs)
+        if not is_object(current(), answer.raw, stream):
+            body = check_answer(answer.content)
+            answer.raw = HTTPResponse(io.BytesIO(body), preload_content=False)
+        return answer
+
+
+def _checked_session(session: requests.Session | None = None) -> requests.Session:
+    """Have a session of requests send everything over checked connections; return it, or a new one."""
+    session = session or requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _CheckedAdapter())
+    return session
+
+
+class _CheckedSwift(swiftclient.Connection):
+    """A connection to Swift that is led nowhere else: neither by redirects nor by Keystone's catalogue."""
+
+    def http_connection(self, url: str | None = None) -> Any:
+        parsed, connection = super().http_connection(url)
+        _checked_session(connection.request_session)
+        connection.requests_args["allow_redirects"] = False
+        return parsed, connection
 
 
 def keystone_url(endpoint: str) -> str:
