@@ -71,6 +71,16 @@ class RunFolder:
         return self.root / "stored"
 
     @property
+    def metrics(self) -> Path:
+        """What was read of its metrics so far; it lies where no program reaches it."""
+        return self.root / "metrics"
+
+    @property
+    def metrics_summary(self) -> Path:
+        """The newest value of each of its metrics; it lies where no program reaches it."""
+        return self.root / "metrics.json"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         return (self.model, self.result, self.logs, self.state)
 
