@@ -64,7 +64,7 @@ class Curve:
             self.not_finite += 1
             return
         self.count += 1
-        row = (at, self.count if step is None else step, nan if time is None else time, value)
+        row = (at, self.count if step is None or not isfinite(step) else step, nan if time is None else time, value)
         if self.size > 1:
             self._into_open(row)
             if self.opened < self.size:

@@ -60,8 +60,6 @@ class Reading:
                 job()
         for sentence in self.rules.warnings:
             self.state.warn(sentence)
-        if self.whole and not self.spent:
-            self.moved, self.state.complete = True, True
 
     def _jobs(self, found: Sources) -> Iterator[Callable[[], None]]:
         for name in found.lines:
