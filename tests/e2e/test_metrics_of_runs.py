@@ -10,7 +10,7 @@ import sys
 import pytest
 from yard import RUN_LIMIT_SECONDS, Yard
 
-from trainyard.client import Client
+from trainyard import Client
 from trainyard.local.ready import wait_for
 
 pytestmark = pytest.mark.xdist_group("stack")
