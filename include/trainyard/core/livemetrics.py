@@ -46,20 +46,15 @@ class LiveMetrics:
     _lock: Lock = field(default_factory=Lock)
     _thread: Thread | None = None
 
-    def state(self, run: Run, patience: float = 0.0) -> MetricsState | None:
-        """Return what was read of a run so far, after waiting so long for a reading of one that is going.
+    def ask(self, run: Run) -> Future[None] | None:
+        """Have a run read that is going; return what tells when that is done, None where nothing is waited for."""
+        folder = self._folder(run) if run.phase in _GOING else None
+        return self._ask(run, folder) if folder else None
 
-        None where the workspace has nothing of it.
-        """
+    def state(self, run: Run) -> MetricsState | None:
+        """Return what was read of a run so far; None where the workspace has nothing of it."""
         folder = self._folder(run)
-        if folder is None:
-            return None
-        if run.phase in _GOING:
-            reading = self._ask(run, folder)
-            if reading:
-                with suppress(TimeoutError):
-                    reading.result(patience)
-        return load(folder)
+        return load(folder) if folder else None
 
     def newest(self, run: Run) -> tuple[Mapping[str, float], dict[str, Any] | None]:
         """Return the newest value of each metric of a run that is going, and its progress, without waiting for them."""
