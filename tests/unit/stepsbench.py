@@ -47,7 +47,7 @@ class Bench:
     def stage(self, key: RunKey = RUN) -> Staged:
         rules = ArchiveRules.of(read_settings({}))
         args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.reported.append)
-        return stage(key, self.spec, "vision", *args)
+        return stage(key, self.spec, "vision", *args, manifest=manifest)
 
     def train(self, **files: str) -> None:
         """Do what a program does: `result/model/x="..."` and the like, and a log."""
@@ -57,9 +57,9 @@ class Bench:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
-    def upload(self, outcome: Outcome | None = None) -> Any:
+    def upload(self, outcome: Outcome | None = None, manifest: str = "") -> Any:
         args = (self.results, self.workspace, self.zip_path, outcome or Outcome(), 2, self.reported.append, 0.0)
-        return upload(RUN, self.spec, "vision", *args)
+        return upload(RUN, self.spec, "vision", *args, manifest=manifest)
 
     def stored(self) -> dict[str, str]:
         own = {key: content for key, content in self.results.contents.items() if key.startswith(f"{ID}/")}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from trainyard.answers.base import Answer, Moment, Page, Whole
+from trainyard.answers.metrics import MetricSummary, ProgressAnswer
 from trainyard.domain.states import Phase, State
 from trainyard.errors import Fault
 
@@ -35,7 +36,10 @@ class Submitted(Answer):
 
 
 class RunOutcome(Whole):
-    """How a run ended; after success `code` is null and `message` is what the run warns of. `cure` is the hint."""
+    """How a run ended; after success `code` is null and `message` is what the run warns of. `cure` is the hint.
+
+    `metrics` has the final value and the extremes of each of the run's metrics.
+    """
 
     code: str | None = None
     fault: FaultText | None = None
@@ -46,6 +50,7 @@ class RunOutcome(Whole):
     gpu_seconds: float = 0.0
     started_at: Moment | None = None
     finished_at: Moment | None = None
+    metrics: dict[str, MetricSummary] = Field(default_factory=dict)
 
 
 class LeftOutFile(Whole):
@@ -63,7 +68,11 @@ class LeftOutFiles(Whole):
 
 
 class RunAnswer(Whole):
-    """One run, as the list has it."""
+    """One run, as the list has it.
+
+    `hyperparameters` are those that it trains with, `overrides` what of the manifest was replaced; `metrics` are the
+    final values by name, the newest while it is going.
+    """
 
     model_id: str
     state: StateText
@@ -82,6 +91,10 @@ class RunAnswer(Whole):
     waiting: str | None = None
     overrides: dict[str, Any] = Field(default_factory=dict)
     left_out: LeftOutFiles | None = None
+    owner: str = ""
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    progress: ProgressAnswer | None = None
 
     @property
     def ended(self) -> bool:
@@ -121,8 +134,14 @@ class ScheduleAnswer(Whole):
 
 
 class RunDetails(RunAnswer):
-    """One run with how far its data has been moved, its training's schedule, and the connections its stores name."""
+    """One run with how far its data has been moved, its training's schedule, and the connections its stores name.
 
+    `image`, `data_version` and `zip_sha256` say what exactly it was made of; a version is known once it is staged.
+    """
+
+    image: str = ""
+    data_version: str = ""
+    zip_sha256: str = ""
     transfer: Transfer | None = None
     connections: dict[str, str | None] | None = None
     schedule: ScheduleAnswer | None = None

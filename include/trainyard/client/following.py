@@ -6,12 +6,10 @@ import codecs
 import time
 from collections.abc import Iterable, Iterator
 
+from trainyard.answers.metrics import MetricsAnswer
 from trainyard.client.errors import UnreachableError
 from trainyard.client.rest import RestClient
-from trainyard.client.waiting import Patience, pauses
-
-# A connection that stood this long was a good one: a proxy cuts what is silent, and a waiting run is.
-_LASTED_SECONDS = 20.0
+from trainyard.client.waiting import Patience
 
 
 def whole_log(service: RestClient, model_id: str, last: int | None = None) -> Iterator[bytes]:
@@ -23,7 +21,7 @@ def whole_log(service: RestClient, model_id: str, last: int | None = None) -> It
 def followed_log(service: RestClient, model_id: str, last: int | None = None) -> Iterator[bytes]:
     """Yield the log until the service says it is complete, each byte once; with `last` it begins with so many lines."""
     place: int | None = None
-    patience, pause = Patience(service.has_answered), pauses()
+    patience = Patience(service.has_answered)
     while True:
         begun = time.monotonic()
         wanted = {"last": last} if place is None else {"offset": place}
@@ -32,16 +30,45 @@ def followed_log(service: RestClient, model_id: str, last: int | None = None) ->
                 for chunk in chunks:
                     place += len(chunk)
                     patience.answered()
-                    pause = pauses()
                     yield chunk
-        except UnreachableError:
-            if time.monotonic() - begun > _LASTED_SECONDS:
-                patience.answered()
-            if patience.is_over:
-                raise
-            time.sleep(next(pause))
+        except UnreachableError as failure:
+            patience.pause(failure, time.monotonic() - begun)
         else:
             return
+
+
+def followed_metrics(service: RestClient, model_id: str, points: int | None = None) -> Iterator[MetricsAnswer]:
+    """Yield a run's curves, then what is new of them, until the run has ended, over connections that break."""
+    cursor, patience = "", Patience(service.has_answered)
+    while True:
+        begun = time.monotonic()
+        try:
+            with service.metric_events(model_id, points, cursor) as lines:
+                for kind, data in _events(lines):
+                    if kind == "end":
+                        return
+                    answer = MetricsAnswer.model_validate_json(data)
+                    cursor = answer.cursor
+                    patience.answered()
+                    yield answer
+            failure = UnreachableError("the service broke off before the run had ended", "Try again.")
+        except UnreachableError as error:
+            failure = error
+        patience.pause(failure, time.monotonic() - begun)
+
+
+def _events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each event's kind and data; a comment that only keeps the connection is none."""
+    kind, data = "", ""
+    for line in lines:
+        field, _, value = line.partition(": ")
+        if not line and kind:
+            yield kind, data
+            kind, data = "", ""
+        elif field == "event":
+            kind = value
+        elif field == "data":
+            data = value
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -11,6 +11,8 @@ from trainyard.client.errors import UnreachableError
 T = TypeVar("T")
 # Longer than a service takes to start again on a machine that is busy with other things.
 PATIENCE_SECONDS = 180.0
+# A connection that stood this long was a good one: a proxy cuts what is silent, and a waiting run is.
+_LASTED_SECONDS = 20.0
 
 
 class Patience:
@@ -19,9 +21,18 @@ class Patience:
     def __init__(self, answered: bool, seconds: float = PATIENCE_SECONDS) -> None:
         self._seconds = seconds
         self._answered_at = time.monotonic() if answered else None
+        self._pauses = pauses()
 
     def answered(self) -> None:
-        self._answered_at = time.monotonic()
+        self._answered_at, self._pauses = time.monotonic(), pauses()
+
+    def pause(self, failure: Exception, stood_seconds: float) -> None:
+        """Wait a little before a connection that stood so long is made anew; raise its failure once that is enough."""
+        if stood_seconds > _LASTED_SECONDS:
+            self.answered()
+        if self.is_over:
+            raise failure
+        time.sleep(next(self._pauses))
 
     @property
     def is_over(self) -> bool:
