@@ -47,7 +47,7 @@ class Bench:
     def stage(self, key: RunKey = RUN) -> Staged:
         rules = ArchiveRules.of(read_settings({}))
         args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.reported.append)
-        return stage(key, self.spec, "vision", *args, manifest=manifest)
+        return stage(key, self.spec, "vision", *args)
 
     def train(self, **files: str) -> None:
         """Do what a program does: `result/model/x="..."` and the like, and a log."""
