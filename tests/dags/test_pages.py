@@ -1,0 +1,174 @@
+"""The pages over Airflow's auth manager and database: two members of two accounts, an admin, and nobody."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import pytest
+from late import Late
+from samples import MODEL_ID, training
+from test_accounts import _OTHER, yard  # noqa: F401 - a fixture
+from test_front_door import _Http
+from test_history import _end, _parse, _start, world  # noqa: F401 - a fixture of the fixture
+
+from trainyard.domain.outcome import Outcome
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+users = Late("airflow.api_fastapi.auth.managers.simple.user")
+_HERE = {"Origin": "http://front.door"}
+
+
+@pytest.fixture
+def pages(yard):  # noqa: F811
+    """What makes a browser of somebody: its cookie, and what it says of where a request comes from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from airflow.api_fastapi import app as airflow_app
+
+        from trainyard.api.app import create_app
+        from trainyard.web.app import create_pages
+    app, manager = create_pages(create_app()), airflow_app.create_auth_manager()
+    manager.init()
+
+    def browser(name="", role="user", **headers):
+        user = users.SimpleAuthManagerUser(username=name, role=role)
+        cookie = {"Cookie": f"_token={manager.generate_jwt(user)}"} if name else {}
+        return _Http(app, {**cookie, **headers})
+
+    return browser
+
+
+_OF_A_RUN = ["", "/log", "/manifest", "/steps", "/files"]
+
+
+class TestWhoSeesWhat:
+    # What lies in the bucket, which does not answer here, is said to be missing on the run's own page.
+    @pytest.mark.parametrize("place", _OF_A_RUN)
+    def test_a_member_sees_the_runs_of_the_own_account_and_no_others(self, pages, place):
+        ada = pages("ada")
+        assert MODEL_ID in ada.get(f"/runs/{MODEL_ID}{place}").text
+        others = ada.get(f"/runs/{_OTHER}{place}")
+        assert others.status_code == 404
+        assert "speech" not in others.text
+
+    def test_the_list_has_the_runs_of_the_own_accounts_alone(self, pages):
+        seen = pages("ada").get("/").text
+        assert (MODEL_ID in seen, _OTHER in seen, "speech" in seen) == (True, False, False)
+
+    def test_an_admin_sees_all(self, pages):
+        seen = pages("root", "admin").get("/").text
+        assert MODEL_ID in seen
+        assert _OTHER in seen
+
+    @pytest.mark.parametrize("place", ["/?experiment=x", "/experiments", f"/dags/{_OTHER}", "/?q=mnist&owner=ada"])
+    def test_no_other_list_tells_of_others_runs(self, pages, place):
+        assert _OTHER not in pages("ada").get(place).text.replace(f"/dags/{_OTHER}", "").replace(
+            f"<title>Runs of {_OTHER}", ""
+        )
+
+    @pytest.mark.parametrize("place", ["/", f"/runs/{MODEL_ID}", "/experiments", "/?state=error&today=1"])
+    def test_nobody_is_led_to_airflows_login_and_back(self, pages, place):
+        answer = pages().get(place)
+        assert answer.status_code == 302
+        path, _, query = place.partition("?")
+        back = path.replace("/", "%2F") + ("%3F" + query.replace("=", "%3D").replace("&", "%26") if query else "")
+        assert answer.headers["location"] == f"/api/v2/auth/login?next={back}"
+
+    def test_the_front_door_below_the_pages_asks_too(self, pages):
+        assert pages().get("/v3/models").status_code == 401
+        assert pages("ada").get("/v3/models").json()["total"] == 1
+        assert pages("ada").get(f"/v3/models/{_OTHER}").status_code == 404
+
+    def test_a_cookie_that_is_not_valid_is_no_session(self, pages):
+        for cookie in ("_token=x", "_token=", "_token=e30.e30.e30", "session=1"):
+            assert pages(Cookie=cookie).get("/").status_code == 302
+
+    def test_a_user_of_no_account_sees_no_run(self, pages):
+        seen = pages("mallory").get("/").text
+        assert MODEL_ID not in seen
+        assert pages("mallory").get(f"/runs/{MODEL_ID}").status_code == 404
+
+
+class TestChanges:
+    def test_a_change_that_another_site_asked_for_is_refused(self, pages, yard):  # noqa: F811
+        form = {"do": "delete", "id": MODEL_ID, "meant": "1"}
+        elsewhere = ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site", **_HERE})
+        for headers in ({}, *elsewhere):
+            answer = pages("ada", **headers).post("/actions", data=form)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "C106")
+        assert yard.history.find(MODEL_ID)
+
+    def test_it_is_refused_below_the_front_door_too(self, pages):
+        assert pages("ada").delete(f"/v3/models/{MODEL_ID}").status_code == 403
+
+    def test_who_deletes_is_asked_first(self, pages, yard):  # noqa: F811
+        answer = pages("ada", **_HERE).post("/actions", data={"do": "delete", "id": MODEL_ID})
+        assert (answer.status_code, "Delete 1 run?" in answer.text) == (200, True)
+        assert yard.history.find(MODEL_ID)
+
+    def test_what_is_meant_is_done(self, pages, yard):  # noqa: F811
+        answer = pages("ada", **_HERE).post("/actions", data={"do": "delete", "id": MODEL_ID, "meant": "1"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert yard.history.find(MODEL_ID) is None
+
+    @pytest.mark.parametrize("meant", ["", "1"])
+    def test_nobody_changes_a_run_of_others(self, pages, yard, meant):  # noqa: F811
+        for do in ("cancel", "delete"):
+            form = {"do": do, "id": [MODEL_ID, _OTHER], "meant": meant}
+            assert pages("ada", **_HERE).post("/actions", data=form).status_code in (400, 404)
+        assert yard.history.find(_OTHER)
+        assert yard.history.find(MODEL_ID)
+
+    def test_what_could_not_be_done_is_told_of_each_run(self, pages):
+        answer = pages("ada", **_HERE).post("/actions", data={"do": "cancel", "id": MODEL_ID, "meant": "1"})
+        assert (answer.status_code, "has ended already" in answer.text) == (409, True)
+
+
+class TestLists:
+    def test_the_newest_run_is_first_and_a_head_turns_the_order_round(self, pages):
+        root = pages("root", "admin")
+        orders = [re.findall(r'<tr data-id="([\w-]+)"', root.get(place).text) for place in ("/", "/?up=1")]
+        assert orders[0] == orders[1][::-1]
+        assert len(orders[0]) == 2
+
+    @pytest.mark.parametrize("key", ["name", "experiment", "owner", "account", "framework", "gpus"])
+    def test_it_is_sorted_by_each_column(self, pages, key):
+        answer = pages("root", "admin").get(f"/?sort={key}&up=1")
+        assert answer.status_code == 200
+        assert answer.text.count("<tr data-id=") == 2
+
+    def test_by_account(self, pages):
+        found = re.findall(r'<tr data-id="([\w-]+)"', pages("root", "admin").get("/?sort=account&up=1").text)
+        assert found == [_OTHER, MODEL_ID]
+
+    @pytest.mark.parametrize("place", ["/?page=0", "/?page=x", "/?sort=secret", f"/?q={'x' * 300}"])
+    def test_an_address_that_makes_no_sense_is_refused_in_words(self, pages, place):
+        answer = pages("ada").get(place)
+        assert answer.status_code == 400
+        assert "this page does not take" in answer.text
+
+    def test_a_page_behind_the_last_is_empty(self, pages):
+        assert "There is no run yet" in pages("ada").get("/?page=9").text
+
+
+class TestRuns:
+    def test_a_page_that_is_not_there_is_told_as_a_page(self, pages):
+        answer = pages("ada").get("/nothing")
+        assert (answer.status_code, "There is nothing at this path." in answer.text) == (404, True)
+
+    def test_a_failure_leads_the_page(self, pages, yard):  # noqa: F811
+        failed = "training-failed000"
+        yard.catalogue.add(training(failed, "vision"))
+        _parse(yard, failed)
+        _start(yard, failed, validate="success", stage="success", train="failed", upload="success", cleanup="success")
+        _end(yard, failed, "failed", train=Outcome("C201", "the program ended with exit code 3", "Look at its log."))
+        text = pages("ada").get(f"/runs/{failed}").text
+        assert text.index("The program ended with exit code 3.") < text.index("Hyperparameters")
+        assert "Look at its log." in text
+
+    def test_the_part_that_changes_comes_alone(self, pages):
+        part = pages("ada").get(f"/runs/{MODEL_ID}?part=live").text
+        assert "<html" not in part
+        assert "training" in part
