@@ -318,7 +318,8 @@ class TestNeighbours:
         [
             ("$JOB_STATE_DIR/tb", "tensorboard", 1),
             ("$JOB_STATE_DIR/logs/tb/test", "tensorboard", 0),
-            ("${LOG_DIR}/x.txt", "emetrics_file", 1),
+            ("${LOG_DIR}/x.txt", "emetrics_file", 0),
+            ("${LOG_DIR}/x.txt", "optivist", 1),
             ("/tmp/x", "regex_extractor", 2),
             ("$JOB_STATE_DIR/logs/training-log.txt", "regex_extractor", 1),
             ("$RESULT_DIR/tb", "tensorboard", 0),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from trainyard.airflow.history import AirflowHistory
     from trainyard.airflow.leftovers import AirflowLeftovers
     from trainyard.core.datasets import Datasets
+    from trainyard.core.livemetrics import LiveMetrics
     from trainyard.core.maintenance.owners import Owners
     from trainyard.core.maintenance.retention import Housekeeper
     from trainyard.core.quota import Quotas
@@ -151,6 +152,7 @@ class App:
         """The use cases about runs, over Airflow's database."""
         from trainyard.core.service import Service
         from trainyard.steps.cleanup import forget
+        from trainyard.steps.stage import staged_version
         from trainyard.workspace.transfers import transfer_of
 
         return Service(
@@ -166,7 +168,15 @@ class App:
             pod_waits=PodWaits(lambda: self.core_client, self.settings.namespace),
             transfer_of=lambda run: self._of_folder(transfer_of, run),
             audit=self.audit,
+            version_of=lambda run: self._of_folder(staged_version, run),
         )
+
+    @cached_property
+    def live_metrics(self) -> LiveMetrics:
+        """What reads the metrics of runs while they are going."""
+        from trainyard.core.livemetrics import LiveMetrics
+
+        return LiveMetrics(self.workspace, self.catalogue.get)
 
     @cached_property
     def quotas(self) -> Quotas:

@@ -18,13 +18,13 @@ from sqlalchemy.orm import Session
 from trainyard.airflow.cancel import CANCELED, cancel, canceled_by
 from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.leftovers import remove_task_logs
-from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, value_of
+from trainyard.airflow.outcomes import KEY, LEFT_OUT, METRICS, USED, value_of
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.runs import Key, Order, Run, StepRun
 from trainyard.domain.hyperparameters import SIZE
 from trainyard.domain.leftout import read_left_out
 from trainyard.domain.names import RunKey
-from trainyard.domain.outcome import Outcome
+from trainyard.domain.outcome import Outcome, read_metrics
 from trainyard.domain.overrides import overrides
 from trainyard.domain.states import Phase, State
 
@@ -192,6 +192,7 @@ class AirflowHistory:
             model_id=row.run_id,
             gpus=_gpus(training, changed),
             overrides=changed,
+            hyperparameters={name: changed.get(name, own) for name, own in training.spec.hyperparameters.items()},
             phase=phase,
             submitted_at=training.submitted_at if row.run_id == training.id else _epoch(row.queued_at) or 0.0,
             running_at=(outcome.started_at if outcome else None) or started,
@@ -228,7 +229,7 @@ def _early(steps: Mapping[str, str], ends: Mapping[str, Any], started: bool) -> 
 
 def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Outcome:
     """Tell how a run ended: canceled, the first step that failed, or completed; GPU time is the train step's."""
-    trained = Outcome.from_dict(ends.get("train") or ends.get(USED))
+    trained = replace(Outcome.from_dict(ends.get("train") or ends.get(USED)), metrics=read_metrics(ends.get(METRICS)))
     if run_state == "success" and not _was_canceled(steps, ends):
         return replace(trained, code=None, hint="")
     end = _unsuccessful(steps, ends)
@@ -238,6 +239,7 @@ def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]
         gpu_seconds=trained.gpu_seconds,
         started_at=trained.started_at,
         finished_at=trained.finished_at,
+        metrics=trained.metrics,
     )
 
 
@@ -270,6 +272,8 @@ def _queued(training: Training) -> Run:
         phase=Phase.QUEUED,
         submitted_at=training.submitted_at,
         experiment=training.experiment,
+        owner=training.owner,
+        hyperparameters=training.spec.hyperparameters,
     )
 
 
@@ -330,7 +334,7 @@ def _outcomes(session: Session, runs: Sequence[DagRun]) -> dict[RunKey, dict[str
     xcom = XComModel
     # As mere lines: as an object each of them would bring its DAG run along.
     columns = (xcom.dag_id, xcom.run_id, xcom.task_id, xcom.key, xcom.value)
-    those = (xcom.dag_run_id.in_([run.id for run in runs]), xcom.key.in_((KEY, CANCELED, USED, LEFT_OUT)))
+    those = (xcom.dag_run_id.in_([run.id for run in runs]), xcom.key.in_((KEY, CANCELED, USED, LEFT_OUT, METRICS)))
     found: dict[RunKey, dict[str, Any]] = defaultdict(dict)
     for row in session.execute(select(*columns).where(*those)):
         found[_key(row)][row.task_id if row.key == KEY else row.key] = value_of(row)

@@ -21,6 +21,8 @@ FINAL = "final"
 USED = "used"
 # What of a run's files the upload step did not store: an XCom of that step.
 LEFT_OUT = "left_out"
+# The last and best values of a run's metrics: an XCom of that step.
+METRICS = "metrics"
 
 
 @contextmanager

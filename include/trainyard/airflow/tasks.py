@@ -13,7 +13,7 @@ from typing import Any
 
 from trainyard.airflow.app import App, current_app
 from trainyard.airflow.cancel import canceled_by, check_not_canceled, who_canceled
-from trainyard.airflow.outcomes import KEY, LEFT_OUT, USED, end_with, outcome_of_step, outcome_so_far, xcom_of
+from trainyard.airflow.outcomes import KEY, LEFT_OUT, METRICS, USED, end_with, outcome_of_step, outcome_so_far, xcom_of
 from trainyard.airflow.runkeys import run_of
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
@@ -70,6 +70,7 @@ def stage(training_id: str, **context: Any) -> None:
 def upload(training_id: str, **context: Any) -> None:
     """Store results and logs in the results bucket, however the training ended."""
     from trainyard.domain.leftout import left_out_json
+    from trainyard.manifest.effective import effective_manifest
     from trainyard.steps.cleanup import has_made
     from trainyard.steps.upload import upload as store
     from trainyard.stores.moving.values import Terms
@@ -92,13 +93,24 @@ def upload(training_id: str, **context: Any) -> None:
             threads=app.settings.transfer_threads,
             report=log.info,
             terms=Terms.of(app.settings),
+            manifest=effective_manifest(training.manifest, _overrides(training, context)),
         )
         if has_made(app.workspace.run(run)):
             stored = save(results=app.results_store(training))
             if stored.left_out:
                 context["ti"].xcom_push(key=LEFT_OUT, value=left_out_json(stored.left_out))
+            if stored.metrics:
+                context["ti"].xcom_push(key=METRICS, value=dict(stored.metrics))
         else:
             _save_reason(lambda: save(results=app.results_store(training), patience=0.0))
+
+
+def _overrides(training: Training, context: Any) -> dict[str, Any]:
+    """Return what the run was triggered with in the place of its manifest's values."""
+    from trainyard.domain.overrides import overrides
+
+    given = context["dag_run"].conf
+    return dict(overrides(training.spec, given if isinstance(given, dict) else {}))
 
 
 def _save_reason(save: Callable[[], object]) -> None:

@@ -36,7 +36,10 @@ class ProgressAnswer(Whole):
 
 
 class MetricsAnswer(Whole):
-    """A run's curves; `complete` says that nothing comes any more, `cursor` asks for what is new since."""
+    """A run's curves; `complete` says that nothing comes any more, `cursor` asks for what is new since.
+
+    `whole` says that the curves have all there is, also where an answer to a cursor could not tell what is new.
+    """
 
     model_id: str
     curves: list[CurveAnswer] = Field(default_factory=list)
@@ -44,6 +47,7 @@ class MetricsAnswer(Whole):
     warnings: list[str] = Field(default_factory=list)
     cursor: str = ""
     complete: bool = False
+    whole: bool = True
 
 
 class MetricSummary(Whole):

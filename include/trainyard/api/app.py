@@ -11,7 +11,20 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from trainyard.airflow.app import App, current_app
-from trainyard.api import audit, datasets, docs, doctor, housekeeping, logs, models, quota, results, schedules, schemas
+from trainyard.api import (
+    audit,
+    datasets,
+    docs,
+    doctor,
+    housekeeping,
+    logs,
+    metrics,
+    models,
+    quota,
+    results,
+    schedules,
+    schemas,
+)
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
 from trainyard.api.guards.door import Door
@@ -39,10 +52,12 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.retraining = parts.retraining
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.trail = parts.trail
+    app.state.metrics = parts.live_metrics
     app.state.store_requests = StoreRequests.of(app.state.settings)
     app.state.doctor = partial(findings, app=parts)
     app.include_router(models.router)
     app.include_router(logs.router)
+    app.include_router(metrics.router)
     app.include_router(results.router)
     app.include_router(quota.router)
     app.include_router(datasets.router)

@@ -21,6 +21,7 @@ from trainyard.api.patching import PatchOperation
 from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
 from trainyard.core.catalogue import Training
+from trainyard.core.livemetrics import LiveMetrics
 from trainyard.core.runs import Filter, Run
 from trainyard.core.service import Service
 from trainyard.domain.outcome import Outcome
@@ -107,7 +108,8 @@ def runs(
     """List the runs the caller may see, in the order of their submission; `total` counts those that are asked for."""
     wanted = Filter(frozenset(state or ()), name, experiment, framework, epoch(since))
     page, total = _service(request).runs(caller, limit, offset, wanted)
-    return {"resources": [run_json(run) for run in page], "total": total, "limit": limit, "offset": offset}
+    live = request.app.state.metrics
+    return {"resources": [run_json(run, live) for run in page], "total": total, "limit": limit, "offset": offset}
 
 
 @router.get("/models/{model_id}", summary="Show a run", **answers(RunDetails), responses=refusals(404))
@@ -117,7 +119,8 @@ def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
     run = service.run(model_id, caller)
     schedule = request.app.state.retraining.of(run.training_id)
     return {
-        **run_json(run),
+        **run_json(run, request.app.state.metrics),
+        **service.origin(run),
         "waiting": service.waiting(run) or None,
         "connections": service.connections(run),
         "transfer": _transfer_json(service.transfer(run)),
@@ -136,7 +139,7 @@ def cancel(request: Request, caller: CallerDep, model_id: str, patch: list[Patch
     """Cancel a run: `[{"op": "replace", "path": "/status/state", "value": "canceled"}]`."""
     if [(step.op, step.path, step.value) for step in patch] != [("replace", "/status/state", "canceled")]:
         raise TrainyardError("C110", "only /status/state can be replaced, with canceled", "See /v3/docs.")
-    return run_json(_service(request).cancel(model_id, caller))
+    return run_json(_service(request).cancel(model_id, caller), request.app.state.metrics)
 
 
 @router.delete(
@@ -157,8 +160,9 @@ def frameworks(request: Request, caller: CallerDep) -> dict[str, Any]:  # noqa: 
     return {"resources": [asdict(framework) for framework in _service(request).limits().frameworks]}
 
 
-def run_json(run: Run) -> dict[str, Any]:
-    """Return a run as JSON data: times as RFC 3339 in UTC, to the second."""
+def run_json(run: Run, live: LiveMetrics) -> dict[str, Any]:
+    """Return a run as JSON data: times as RFC 3339 in UTC, to the second; metrics as they are known now."""
+    metrics, progress = live.newest(run)
     return {
         "model_id": run.model_id,
         "training_id": run.training_id,
@@ -177,7 +181,17 @@ def run_json(run: Run) -> dict[str, Any]:
         "waiting": run.waiting or None,
         "overrides": dict(run.overrides),
         "left_out": run.left_out,
+        "owner": run.owner,
+        "hyperparameters": dict(run.hyperparameters),
+        "metrics": metrics or final_values(run),
+        "progress": progress,
     }
+
+
+def final_values(run: Run) -> dict[str, float]:
+    """Return the last value of each metric of a run that has ended."""
+    metrics = run.outcome.metrics if run.outcome else {}
+    return {name: values["last"] for name, values in metrics.items() if "last" in values}
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Service:
 
     `forget_files` removes what a deleted run left in the workspace; `results_of` opens a training's results bucket;
     `pod_waits` tells what the pod of a run waits for, empty where nobody knows; `transfer_of` tells how far the data
-    of a run has been moved, None where nothing moves.
+    of a run has been moved, None where nothing moves; `version_of` tells which version of its data a run has.
     """
 
     catalogue: Catalogue
@@ -72,6 +72,7 @@ class Service:
     pod_waits: Callable[[RunKey], str]
     transfer_of: Callable[[RunKey], Mapping[str, Any] | None]
     audit: Audit = NO_AUDIT
+    version_of: Callable[[RunKey], str | None] = lambda _: None
 
     @property
     def schedules(self) -> Schedules:
@@ -151,6 +152,14 @@ class Service:
     def transfer(self, run: Run) -> Mapping[str, Any] | None:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""
         return None if run.state.terminal else self.transfer_of(run.key)
+
+    def origin(self, run: Run) -> dict[str, str]:
+        """Say what exactly a run is made of: its image, the version of its data, and the digest of its zip."""
+        training = self.catalogue.get(run.training_id)
+        if training is None:
+            return {}
+        version = self.version_of(run.key) or ""
+        return {"image": training.plan.image, "data_version": version, "zip_sha256": training.zip_sha256}
 
     def connections(self, run: Run) -> Mapping[str, str | None] | None:
         """Return the connections of the service's that a run's stores name; None where it has keys of its own."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainyard.domain.states import State
 from trainyard.errors import CODES, Fault, TrainyardError, hint_of, with_former_name
 
+_METRIC_VALUES = ("last", "minimum", "maximum")
+MAX_METRICS = 100
 # Outcomes are XComs, and many of them are listed at once.
 MAX_TEXT = 16 * 1024
 MAX_SECONDS = 100 * 365 * 24 * 3600.0
@@ -35,6 +38,7 @@ _FITTING: Mapping[str, Callable[[Any], bool]] = {
     "gpu_seconds": _is_amount,
     "started_at": _is_moment,
     "finished_at": _is_moment,
+    "metrics": lambda value: isinstance(value, Mapping),
 }
 
 
@@ -42,7 +46,8 @@ _FITTING: Mapping[str, Callable[[Any], bool]] = {
 class Outcome:
     """How a run ended; times are seconds since the epoch.
 
-    After success `code` is None and `message` is what the run warns of, most often nothing.
+    After success `code` is None and `message` is what the run warns of, most often nothing. `metrics` has the last, the
+    lowest and the highest value of each of its metrics.
     """
 
     code: str | None = None
@@ -52,6 +57,7 @@ class Outcome:
     gpu_seconds: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def fault(self) -> Fault | None:
@@ -81,7 +87,7 @@ class Outcome:
         """
         if not isinstance(data, Mapping):
             return cls()
-        found = {**data, "hint": hint_of(data)}
+        found = {**data, "hint": hint_of(data), "metrics": read_metrics(data.get("metrics"))}
         return cls(**{name: found[name] for name, fits in _FITTING.items() if name in found and fits(found[name])})
 
     @classmethod
@@ -89,3 +95,16 @@ class Outcome:
         """Turn an error into the outcome of the run that met it; its problems go into the message."""
         details = "; ".join(str(problem) for problem in error.problems)
         return cls(error.code.code, f"{error.message}: {details}" if details else error.message, error.hint)
+
+
+def read_metrics(data: Any) -> dict[str, dict[str, float]]:
+    """Read back the values of a run's metrics; what cannot be such values is dropped, whoever wrote it."""
+    rows = list(data.items())[:MAX_METRICS] if isinstance(data, Mapping) else []
+    found = {str(name)[:200]: _values(row) for name, row in rows if isinstance(row, Mapping)}
+    return {name: values for name, values in found.items() if values}
+
+
+def _values(row: Mapping[str, Any]) -> dict[str, float]:
+    values = {key: row.get(key) for key in _METRIC_VALUES}
+    fine = all(type(value) in (int, float) and math.isfinite(value) for value in values.values() if value is not None)
+    return {key: float(value) for key, value in values.items() if value is not None} if fine else {}

@@ -67,7 +67,8 @@ class Credentials:
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """What is to be trained. `family` is `wml` or `ffdl`; `metrics` is FfDL's evaluation_metrics, kept as data.
+    """What is to be trained. `family` is `wml` or `ffdl`; `metrics` is FfDL's evaluation_metrics, kept as data, and
+    `metric_patterns` maps a metric to the regular expression that finds it in the log.
 
     `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service.
     """
@@ -82,6 +83,7 @@ class TrainingSpec:
     author: Author | None = None
     family: str = "wml"
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    metric_patterns: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     schedule: Schedule | None = None
     retries: int | None = None

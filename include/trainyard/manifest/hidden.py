@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from trainyard.manifest.characters import HIDDEN, HiddenCharacter, character_name
 from trainyard.manifest.document import Path
 from trainyard.manifest.masking import brief
+from trainyard.manifest.metrics import EVALUATION, PATTERNS
 from trainyard.manifest.nodes import Scalar
 from trainyard.manifest.shell import UncertainError, shell_tokens
 from trainyard.manifest.values import Values
@@ -34,7 +35,7 @@ def check_hidden(values: Values) -> None:
 def _is_prose(values: Values, path: Path) -> bool:
     """Say whether people read a value, and no program does."""
     layout = values.layout
-    if path in (layout.name, layout.description) or path[:1] == layout.metrics:
+    if path in (layout.name, layout.description) or path[:1] in ((EVALUATION,), (PATTERNS,)):
         return True
     author = layout.author
     return (author is not None and path[: len(author)] == author) or (

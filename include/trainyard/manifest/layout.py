@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from trainyard.manifest.document import Document, Path
-from trainyard.manifest.masking import shown
 
 _DEFINITION = ("model_definition",)
 # What is accepted and has no effect, with the reason that the submitter gets.
@@ -14,11 +12,6 @@ _NOT_USED = {
     "storage": "results go to the bucket without a limit of their own",
     "image_tag": "the framework's version says which image is used",
 }
-# The folders that are stored, as FfDL's manifests name them; a logger's file is the log, which is stored anyway.
-_STORED = re.compile(
-    r"(\$\{?JOB_STATE_DIR\}?/logs/tb|\$\{?LOG_DIR\}?|\$\{?JOB_STATE_DIR\}?/logs/training-log\.txt|\$\{?RESULT_DIR\}?)(/.*)?$"
-)
-_EXTRACTING = {"regex_extractor", "optivist", "emetrics_file", "file"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,6 @@ class Layout:
     cpus: Path | None = None
     memory: Path | None = None
     gpu_type: Path | None = None
-    metrics: Path | None = None
     image_tag: Path | None = None
     hyperparameters: Path | None = None
 
@@ -134,13 +126,17 @@ def ffdl_layout(document: Document) -> Layout:
         cpus=("cpus",),
         memory=("memory",),
         gpu_type=("gpu_type",),
-        metrics=("evaluation_metrics",),
     )
 
 
 def ffdl_warnings(document: Document) -> list[str]:
-    """Warn of keys that have no effect, of metrics that nobody reads, and of summaries that are not stored."""
-    return [*_unused(document), *_metrics_warnings(document)]
+    """Return a warning for every key that is read and has no effect."""
+    found = []
+    for path in (("storage",), ("framework", "image_tag")):
+        place = document.key_position(path)
+        if place and not (path[-1] == "image_tag" and document.text(("framework", "name")) == "custom"):
+            found.append(f"line {place[0]}: {path[-1]} has no effect: {_NOT_USED[path[-1]]}")
+    return found
 
 
 def first_given(document: Document, at: Path, *names: str) -> Path:
@@ -178,32 +174,3 @@ def _wml_store(document: Document, spellings: tuple[str, ...], side: str) -> Sto
 def _first_entry(document: Document, path: Path) -> Path:
     """Return the path of the map itself, which some generations put into a list of one."""
     return (*path, 0) if document.has((*path, 0)) else path
-
-
-def _metrics_warnings(document: Document) -> list[str]:
-    """Warn of metrics that nobody reads, and of summaries that are written where nothing is stored."""
-    at = ("evaluation_metrics",)
-    kind, place = document.text((*at, "type")), (document.text((*at, "in")) or "").strip()
-    found = []
-    if place and not _STORED.match(place):
-        line = document.nearest_position((*at, "in"))[0]
-        found.append(
-            f"line {line}: what is written to {shown('in', place)} is not stored; "
-            "write TensorBoard summaries to $JOB_STATE_DIR/logs/tb, other files to $LOG_DIR"
-        )
-    if kind in _EXTRACTING:
-        line = document.nearest_position((*at, "type"))[0]
-        found.append(
-            f"line {line}: evaluation_metrics of the type {kind} are kept as they are; no values are extracted"
-        )
-    return found
-
-
-def _unused(document: Document) -> list[str]:
-    """Return a warning for every key that is read and has no effect."""
-    found = []
-    for path in (("storage",), ("framework", "image_tag")):
-        place = document.key_position(path)
-        if place and not (path[-1] == "image_tag" and document.text(("framework", "name")) == "custom"):
-            found.append(f"line {place[0]}: {path[-1]} has no effect: {_NOT_USED[path[-1]]}")
-    return found

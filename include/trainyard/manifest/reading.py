@@ -18,6 +18,7 @@ from trainyard.manifest.hidden import check_hidden
 from trainyard.manifest.layout import Layout, ffdl_layout, ffdl_warnings, wml_layout
 from trainyard.manifest.machine import check_machines, gpus_of, read_resources
 from trainyard.manifest.masking import masked_manifest
+from trainyard.manifest.metrics import read_metrics
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
 from trainyard.manifest.schema import check_shape
@@ -127,6 +128,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     framework, resources, command = read_framework(values), read_resources(values), values.command()
     hyperparameters, schedule = values.hyperparameters(), read_schedule(values, clock)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
+    metrics, patterns = read_metrics(values)
     found = Examination(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
     if values.faults.found:
         return found
@@ -144,7 +146,8 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         data=data[0],
         results=results[0],
         family=layout.family,
-        metrics=(document.value(layout.metrics) if layout.metrics else None) or {},
+        metrics=metrics,
+        metric_patterns=patterns,
         hyperparameters=hyperparameters,
         schedule=schedule,
         retries=values.integer(("retries",)),

@@ -29,6 +29,7 @@ def cleanup(key: RunKey, workspace: Workspace) -> bool:
         return False
     _remove(run.result)
     run.attempts.unlink(missing_ok=True)
+    run.metrics_stored.unlink(missing_ok=True)
     return True
 
 

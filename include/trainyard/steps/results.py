@@ -19,6 +19,7 @@ from trainyard.stores.base import StoreError, check_key
 from trainyard.stores.links import Ground, open_linked, scan_linked
 from trainyard.stores.transfer import Source
 from trainyard.workspace.layout import RunFolder
+from trainyard.workspace.metrics.stored import NAME as METRICS
 
 RENAMED = "renamed/"
 NOTES = f"{LEARNER}/store-results.log"
@@ -87,7 +88,7 @@ class Layout:
         return f"{key}/" in self._taken or key in self._taken or any(f"{way}/" in self._taken for way in _ways(key))
 
 
-def layout_of(run: RunFolder, zip_path: Path, outcome: Outcome) -> Layout:
+def layout_of(run: RunFolder, zip_path: Path, outcome: Outcome, manifest: str = "") -> Layout:
     """Lay out logs, results, TensorBoard summaries and the submitted zip as the 2017 service did.
 
     Logs come first: they keep their names, and a result that would take one of them is renamed.
@@ -97,11 +98,16 @@ def layout_of(run: RunFolder, zip_path: Path, outcome: Outcome) -> Layout:
     layout.add_folder(layout.logs, ground, run.logs.name, lambda name: f"{LEARNER}/{name.removeprefix(LEARNER + '/')}")
     if f"{LEARNER}/training-log.txt" not in {source.key for source in layout.logs}:
         layout.add_text(layout.logs, f"{LEARNER}/training-log.txt", reason_instead_of_log(run, outcome))
+    if run.metrics_stored.is_file():
+        stored = run.metrics_stored
+        layout.add(layout.logs, METRICS, stored.stat().st_size, lambda: stored.open("rb"))
     layout.add_folder(layout.results, ground, run.result.name, lambda name: name)
     layout.add_folder(layout.results, ground, run.state.name, lambda name: name, only=f"{TENSORBOARD}/")
     if zip_path.is_file():
         size = zip_path.stat().st_size
         layout.add(layout.results, "_submitted_code/model.zip", size, lambda: zip_path.open("rb"))
+    if manifest:
+        layout.add_text(layout.results, "_submitted_code/manifest.yml", manifest)
     return layout
 
 

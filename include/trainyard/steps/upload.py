@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from trainyard.cluster.volumes import CHECKPOINTS as CHECKPOINT_DIR
 from trainyard.domain.leftout import LeftOut
+from trainyard.domain.metricrules import rules_of
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import TrainingSpec
@@ -24,15 +25,18 @@ from trainyard.stores.moving.progress import Report
 from trainyard.stores.transfer import Source, Terms, Transferred
 from trainyard.stores.tree import exists_inside, write_inside
 from trainyard.workspace.layout import RunFolder, Workspace
+from trainyard.workspace.metrics.readings import read_whole
+from trainyard.workspace.metrics.stored import to_lines
 from trainyard.workspace.transfers import reported
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What lies in the bucket now, and what of the run's files does not."""
+    """What lies in the bucket now, what of the run's files does not, and the last and best values of its metrics."""
 
     moved: Transferred
     left_out: tuple[LeftOut, ...]
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def upload(
@@ -47,15 +51,19 @@ def upload(
     report: Report,
     patience: float = 15.0,
     terms: Terms | None = None,
+    manifest: str = "",
 ) -> Stored:
     """Store logs, results and checkpoints, verified by listing; what an earlier attempt stored is not sent again.
+
+    `manifest` is the one that the run has trained with, as people may see it.
 
     One part's failure does not keep the others from being stored. Raise TrainyardError S303 (results), S304 (logs),
     S305 (not all arrived), C103 (the bucket refuses) or C114 (the store is not allowed, or cannot be relied on).
     """
     run, below = workspace.run(key), f"{key.model_id}/"
     _leave_a_log(run, outcome)
-    layout = layout_of(run, zip_path, outcome)
+    metrics = _read_metrics(run, spec, report)
+    layout = layout_of(run, zip_path, outcome, manifest)
     checkpoints = _checkpoint_files(layout, workspace.checkpoints(account, spec.results))
     for note in layout.notes:
         report(note)
@@ -72,7 +80,22 @@ def upload(
     run.root.mkdir(parents=True, exist_ok=True)
     run.stored.touch()
     report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {below} and {CHECKPOINTS}")
-    return Stored(stored, tuple(layout.left_out))
+    return Stored(stored, tuple(layout.left_out), metrics)
+
+
+def _read_metrics(run: RunFolder, spec: TrainingSpec, report: Report) -> Mapping[str, Mapping[str, float]]:
+    """Read what the program has told of its metrics and lay it beside its folders; nothing fails for that."""
+    try:
+        state = read_whole(run, rules_of(spec.metrics, spec.metric_patterns))
+        if not state.curves.by_key:
+            return {}
+        with run.metrics_stored.open("wb") as file:
+            file.writelines(to_lines(state))
+    except OSError as error:
+        report(f"the metrics cannot be read: {error.strerror}")
+        return {}
+    report(f"{state.curves.seen} points of {len(state.curves.by_key)} metrics")
+    return state.summary()
 
 
 def _noted(layout: Layout, place: str, sent: Transferred) -> Transferred:

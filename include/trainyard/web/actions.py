@@ -33,7 +33,7 @@ def act(
         raise TrainyardError("C110", "no run is ticked", "Tick the runs in the list first.")
     runs = [service.run(model_id, who) for model_id in dict.fromkeys(model_ids)]
     if not meant:
-        return page(request, "sure.html", do=do, rows=rows_of(service, runs))
+        return page(request, "sure.html", do=do, rows=rows_of(request, runs))
     refused = _refusals(service.cancel if do == "cancel" else service.delete, runs, who)
     if refused:
         return page(request, "refused.html", 409, do=do, done=len(runs) - len(refused), refused=refused)

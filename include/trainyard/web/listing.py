@@ -49,7 +49,7 @@ def _shown(request: Request, asked: Asked, template: str) -> HTMLResponse:
     service: Service = request.app.state.service
     who, now = caller(request), time.time()
     found, total = service.runs(who, A_PAGE, (asked.page - 1) * A_PAGE, asked.filter(now), asked.order)
-    rows = rows_of(service, found)
+    rows = rows_of(request, found)
     limits = service.limits()
     accounts = list(limits.accounts) if who.admin else [account.name for account in limits.accounts_of(who.name)]
     return page(
@@ -89,7 +89,7 @@ def experiments(request: Request, page_number: Annotated[int, Query(alias="page"
     there = service.experiments(who)
     names = list(there)[(page_number - 1) * _MAX_GROUPS : page_number * _MAX_GROUPS]
     trainings = {training: name for name in names for training in there[name]}
-    rows = rows_of(service, service.runs_of(who, trainings, _MAX_OF_GROUPS))
+    rows = rows_of(request, service.runs_of(who, trainings, _MAX_OF_GROUPS))
     groups = {name: [row for row in rows if row.run.experiment == name] for name in names}
     return page(
         request,
@@ -132,6 +132,6 @@ def of_dag(request: Request, dag_id: str) -> Any:
     root = request.scope.get("root_path", "")
     if len(runs) == 1:
         return RedirectResponse(f"{root}/runs/{runs[0].model_id}", 302)
-    rows = rows_of(service, runs)
+    rows = rows_of(request, runs)
     varied, metrics = differing([row.hyperparameters for row in rows]), common_metrics(rows)
     return page(request, "dag.html", dag_id=dag_id, rows=rows, varied=varied, metrics=metrics)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import Request
+
 from trainyard.api.models import run_json
 from trainyard.core.runs import Run
-from trainyard.core.service import Service
-from trainyard.domain.hyperparameters import SIZE
 from trainyard.domain.states import Phase
 
 MAX_SHOWN = 4
@@ -21,8 +21,14 @@ class Row:
 
     run: Run
     told: Mapping[str, Any]
-    owner: str
-    hyperparameters: Mapping[str, Any]
+
+    @property
+    def owner(self) -> str:
+        return self.run.owner
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        return self.run.hyperparameters
 
     @property
     def seconds(self) -> float | None:
@@ -45,23 +51,14 @@ class Row:
         return self.run.phase is Phase.DONE
 
 
-def rows_of(service: Service, runs: Iterable[Run]) -> list[Row]:
-    """Return the rows of some runs; of one whose record is gone nothing more is known than its history has."""
-    return [row_of(service, run) for run in runs]
+def rows_of(request: Request, runs: Iterable[Run]) -> list[Row]:
+    """Return the rows of some runs, with their metrics as they are known now."""
+    return [row_of(request, run) for run in runs]
 
 
-def row_of(service: Service, run: Run) -> Row:
+def row_of(request: Request, run: Run) -> Row:
     """Return the row of one run."""
-    told = run_json(run)
-    training = service.catalogue.get(run.training_id)
-    own = dict(training.spec.hyperparameters) if training else {}
-    changed = {name: value for name, value in run.overrides.items() if name != SIZE}
-    return Row(
-        run=run,
-        told=told,
-        owner=told.get("owner") or (training.owner if training else ""),
-        hyperparameters=told.get("hyperparameters") or {**own, **changed},
-    )
+    return Row(run, run_json(run, request.app.state.metrics))
 
 
 def differing(each: Sequence[Mapping[str, Any]], most: int = MAX_SHOWN) -> list[str]:

@@ -75,7 +75,7 @@ def head_of(request: Request, model_id: str) -> dict[str, Any]:
     """Return what every tab of a run shows above; raise TrainyardError C107 for a run that the caller may not see."""
     service: Service = request.app.state.service
     run = service.run(model_id, caller(request))
-    return {"run": run, "row": row_of(service, run)}
+    return {"run": run, "row": row_of(request, run)}
 
 
 def _told(request: Request, model_id: str) -> dict[str, Any]:
@@ -91,6 +91,7 @@ def _told(request: Request, model_id: str) -> dict[str, Any]:
         "transfer": service.transfer(run),
         "connections": service.connections(run),
         "schedule": schedule_json(schedule) if schedule else None,
+        "origin": service.origin(run),
         "training": training,
         "effective": _effective(training, run) if training else None,
         "changed": dict(run.overrides),

@@ -71,6 +71,25 @@ class RunFolder:
         return self.root / "stored"
 
     @property
+    def metrics(self) -> Path:
+        """What was read of its metrics so far; it lies where no program reaches it."""
+        return self.root / "metrics"
+
+    @property
+    def metrics_summary(self) -> Path:
+        """The newest value of each of its metrics; it lies where no program reaches it."""
+        return self.root / "metrics.json"
+
+    @property
+    def metrics_lock(self) -> Path:
+        return self.root / "metrics.lock"
+
+    @property
+    def metrics_stored(self) -> Path:
+        """The metrics as they go into the bucket; it lies where no program reaches it."""
+        return self.root / "metrics.jsonl"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         return (self.model, self.result, self.logs, self.state)
 

@@ -1,0 +1,108 @@
+"""The metrics of runs that are going: read when somebody looks, in one thread, and never for long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from trainyard.core.catalogue import Training
+from trainyard.core.runs import Run
+from trainyard.domain.metricrules import rules_of
+from trainyard.domain.states import Phase
+from trainyard.workspace.layout import RunFolder, Workspace, started_at
+from trainyard.workspace.metrics.readings import read_on
+from trainyard.workspace.metrics.state import MetricsState, Progress, load, load_summary
+
+# A run is read again after this long at the earliest, for so long at most; what is left is read with the next look.
+_EVERY_SECONDS = 1.0
+_SECONDS = 0.25
+# After a reading the thread rests for so many times as long as that took: it takes a fifth of a core at most.
+_REST = 4
+_MAX_WAITING = 200
+_GOING = (Phase.TRAINING, Phase.STORING)
+
+
+@dataclass
+class LiveMetrics:
+    """What is known of the metrics of runs; `training_of` finds a run's training."""
+
+    workspace: Workspace
+    training_of: Callable[[str], Training | None]
+    clock: Callable[[], float] = time.time
+    pause: Callable[[float], None] = time.sleep
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="metrics"))
+    _readings: dict[str, tuple[float, Future[None]]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+    _took: float = 0.0
+
+    def state(self, run: Run, patience: float = 0.0) -> MetricsState | None:
+        """Return what was read of a run so far, after waiting so long for a reading of one that is going.
+
+        None where the workspace has nothing of it.
+        """
+        folder = self._folder(run)
+        if folder is None:
+            return None
+        if run.phase in _GOING:
+            reading = self._ask(run, folder)
+            if reading:
+                with suppress(TimeoutError):
+                    reading.result(patience)
+        return load(folder)
+
+    def newest(self, run: Run) -> tuple[Mapping[str, float], dict[str, Any] | None]:
+        """Return the newest value of each metric of a run that is going, and its progress, without waiting for them."""
+        folder = self._folder(run) if run.phase in _GOING else None
+        if folder is None:
+            return {}, None
+        self._ask(run, folder)
+        found = load_summary(folder)
+        if not found:
+            return {}, None
+        values = {name: summary["last"] for name, summary in found["metrics"].items()}
+        return values, self.progress(Progress(**found["progress"]), run)
+
+    def progress(self, progress: Progress, run: Run) -> dict[str, Any] | None:
+        """Return a run's progress, with the seconds left while its program goes on."""
+        return progress.answer(run.running_at, self.clock() if run.phase is Phase.TRAINING else None)
+
+    def started(self, run: Run) -> float | None:
+        folder = self._folder(run)
+        return started_at(folder) if folder else None
+
+    def _folder(self, run: Run) -> RunFolder | None:
+        return self.workspace.run(run.key) if run.key.valid else None
+
+    def _ask(self, run: Run, folder: RunFolder) -> Future[None] | None:
+        """Have a run read, unless that was done just now, or too many wait for it."""
+        now = time.monotonic()
+        with self._lock:
+            when, reading = self._readings.get(run.model_id, (-_EVERY_SECONDS, None))
+            if reading is not None and (not reading.done() or now - when < _EVERY_SECONDS):
+                return reading
+            self._readings = {
+                key: (at, one)
+                for key, (at, one) in self._readings.items()
+                if not one.done() or now - at < _EVERY_SECONDS
+            }
+            if len(self._readings) >= _MAX_WAITING:
+                return None
+            reading = self._pool.submit(self._read, run.training_id, folder)
+            self._readings[run.model_id] = (now, reading)
+            self._pool.submit(self._rest)
+        return reading
+
+    def _read(self, training_id: str, folder: RunFolder) -> None:
+        began, training = time.monotonic(), self.training_of(training_id)
+        if training:
+            with suppress(OSError):
+                read_on(folder, rules_of(training.spec.metrics, training.spec.metric_patterns), _SECONDS)
+        self._took = time.monotonic() - began
+
+    def _rest(self) -> None:
+        self.pause(self._took * _REST)
