@@ -15,6 +15,9 @@ from trainyard.web.asked import Asked
 _PAGES = (
     ("trainings", "/", "Trainings", False),
     ("experiments", "/experiments", "Experiments", False),
+    ("new", "/new", "New training", False),
+    ("quota", "/quota", "Queue and quota", False),
+    ("health", "/health", "Service health", True),
 )
 _COLUMNS = (
     ("name", "Name", "", Key.NAME),

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from trainyard.errors import TrainyardError
-from trainyard.web import actions, files, listing, runs
+from trainyard.web import actions, compare, files, listing, runs, state, submitting
 from trainyard.web.headers import PageHeaders
 from trainyard.web.rendering import ASSETS, page
 from trainyard.web.session import Session
@@ -26,7 +26,8 @@ def create_pages(front_door: FastAPI) -> FastAPI:
     """
     app = FastAPI(title="Trainyard's pages", docs_url=None, redoc_url=None, openapi_url=None)
     app.state = front_door.state
-    for part in (listing, runs, files, actions):
+    app.state.checking = submitting.checks_limiter()
+    for part in (listing, runs, files, compare, submitting, state, actions):
         app.include_router(part.router)
     app.add_api_route("/assets/{digest}/{name}", _asset)
     app.mount("/v3", front_door)
