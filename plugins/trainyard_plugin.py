@@ -38,8 +38,10 @@ def _guards() -> list[dict[str, Any]]:
 
 
 # Relative to where Airflow's UI is, which may be below a path of its own.
+_ICON = {"icon": "trainyard/assets/menu/icon.svg"}
+_LIST = {"name": "Trainings", "href": "trainyard/", "url_route": "trainings"}
 _VIEWS = (
-    {"name": "Trainings", "href": "trainyard/", "destination": "nav", "url_route": "trainings", "nav_top_level": True},
+    {**_LIST, **_ICON, "destination": "nav", "nav_top_level": True},
     {"name": "Training", "href": "trainyard/dags/{DAG_ID}", "destination": "dag", "url_route": "training"},
     {"name": "Training", "href": "trainyard/runs/{RUN_ID}", "destination": "dag_run", "url_route": "training-run"},
 )

@@ -172,3 +172,72 @@ class TestRuns:
         part = pages("ada").get(f"/runs/{MODEL_ID}?part=live").text
         assert "<html" not in part
         assert "training" in part
+
+
+class TestComparing:
+    def test_runs_are_compared_with_only_what_differs(self, pages, yard):  # noqa: F811
+        second = "training-second000"
+        yard.catalogue.add(training(second, "vision", hyperparameters={"lr": 0.5}))
+        _parse(yard, second)
+        _start(yard, second)
+        text = pages("ada").get(f"/compare?id={MODEL_ID}&id={second}").text
+        assert "2 runs side by side" in text
+        assert re.search(r"hyperparameter</span> <bdi>lr", text)
+        assert "framework</bdi>" not in text
+        assert "framework</bdi>" in pages("ada").get(f"/compare?id={MODEL_ID}&id={second}&all=1").text
+
+    @pytest.mark.parametrize("ids", ["", f"id={MODEL_ID}", f"id={MODEL_ID}&id={MODEL_ID}", "&".join(["id=a"] * 101)])
+    def test_one_run_or_too_many_are_refused(self, pages, ids):
+        assert pages("ada").get(f"/compare?{ids}").status_code == 400
+
+    def test_a_run_of_others_is_not_compared(self, pages):
+        answer = pages("ada").get(f"/compare?id={MODEL_ID}&id={_OTHER}")
+        assert answer.status_code == 404
+        assert "speech" not in answer.text
+
+
+class TestSubmitting:
+    def test_a_draft_is_checked_as_the_front_door_does(self, pages):
+        answer = pages("ada", **_HERE).post("/new/check", json={"manifest": "model_definition: {name: x}"})
+        problems = answer.json()["problems"]
+        assert problems
+        assert {"message", "hint", "path", "line", "column", "code"} <= problems[0].keys()
+
+    def test_an_account_of_others_is_refused_in_the_same_words(self, pages):
+        answer = pages("ada", **_HERE).post("/new/check", json={"manifest": "x: 1", "account": "speech"})
+        assert "no member of an account speech" in answer.json()["problems"][0]["message"]
+
+    def test_nothing_written_is_no_fault(self, pages):
+        assert pages("ada", **_HERE).post("/new/check", json={"manifest": " \n"}).json() == {
+            "problems": [],
+            "empty": True,
+        }
+
+    @pytest.mark.parametrize(
+        "draft", [{}, {"manifest": 3}, {"manifest": "x" * 600_000}, {"manifest": "x", "set": ["a=" + "1" * 3000]}]
+    )
+    def test_a_draft_that_is_none_is_refused(self, pages, draft):
+        assert pages("ada", **_HERE).post("/new/check", json=draft).status_code == 400
+
+    def test_another_site_has_nothing_checked(self, pages):
+        assert pages("ada").post("/new/check", json={"manifest": "x: 1"}).status_code == 403
+
+    def test_the_form_offers_the_own_accounts_alone(self, pages):
+        text = pages("ada").get("/new").text
+        assert '<option value="vision">' in text
+        assert "speech" not in text
+
+
+class TestState:
+    def test_a_member_sees_the_own_accounts_and_what_waits_in_them(self, pages, yard):  # noqa: F811
+        yard.catalogue.add(training("training-waits0000", "vision"), training("training-theirs000", "speech"))
+        text = pages("ada").get("/quota").text
+        assert "training-waits0000" in text
+        assert "training-theirs000" not in text
+        assert "speech" not in text
+
+    @pytest.mark.parametrize("verb", ["get", "post"])
+    def test_the_health_of_the_service_is_an_admins(self, pages, verb):
+        assert getattr(pages("ada", **_HERE), verb)("/health").status_code == 403
+        assert "Service health" not in pages("ada").get("/").text
+        assert pages("root", "admin").get("/health").status_code == 200

@@ -60,10 +60,14 @@ class Browser:
     def __init__(self, page: Any, yard: Yard, screenshots: Path) -> None:
         self.page, self._yard, self._screenshots = page, yard, screenshots
         self.errors: list[str] = []
-        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: self._said(said))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self._asked)
         page.on("dialog", lambda dialog: self.errors.append(f"a dialog: {dialog.message}"))
+
+    def _said(self, said: Any) -> None:
+        if said.type == "error":
+            self.errors.append(f"{said.text} ({said.location.get('url')})")
 
     def _asked(self, request: Any) -> None:
         if not request.url.startswith((self._yard.url, "blob:", "data:")):
@@ -126,7 +130,7 @@ def _places(trained: list[str]) -> dict[str, str]:
         "failed": f"/trainyard/runs/{failed}",
         "log": f"/trainyard/runs/{first}/log",
         "files": f"/trainyard/runs/{first}/files",
-        "file": f"/trainyard/runs/{first}/files/model/%3Cb%3E.json",
+        "file": f"/trainyard/runs/{first}/files/%3Cb%3E.json",
         "manifest": f"/trainyard/runs/{first}/manifest",
         "steps": f"/trainyard/runs/{first}/steps",
         "compare": f"/trainyard/compare?id={first}&id={second}",

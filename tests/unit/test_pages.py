@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from trainyard.core.runs import Run, StepRun
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
+from trainyard.web.codediff import differences
+from trainyard.web.parallel import axes_of, lines_of
 from trainyard.web.phases import phases_of
+from trainyard.web.previews import preview_of
 from trainyard.web.visible import log_text, visible
-from trainyard.web.words import ago, amount, bytes_text, duration, number
+from trainyard.web.words import ago, amount, bytes_text, duration, number, sentence
 
 _WEB = Path(__file__).resolve().parents[2] / "include" / "trainyard" / "web"
 
@@ -58,6 +62,18 @@ class TestWords:
     )
     def test_values(self, value, text):
         assert number(value) == text
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("the run ended", "The run ended."),
+            ("training-x is gone", "training-x is gone."),
+            ("", ""),
+            ("Done!", "Done!"),
+        ],
+    )
+    def test_messages(self, text, said):
+        assert sentence(text) == said
 
     def test_moments_and_amounts(self):
         assert (ago(100.0, 100.0), ago(0.0, 7200.0), ago(None, 1.0)) == ("just now", "2 h ago", "")
@@ -143,3 +159,62 @@ class TestPhases:
     def test_of_a_run_that_waits_there_is_one(self):
         (part,) = phases_of(self._run(Phase.QUEUED), [], now=100.0)
         assert (part.name, part.going, part.width) == ("queued", True, 100.0)
+
+
+class TestCodeOfTwoRuns:
+    @staticmethod
+    def _zip(path, **files):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(f"{name}.py", text)
+        return path
+
+    def test_what_is_new_gone_and_changed_is_told_with_its_lines(self, tmp_path):
+        first = self._zip(tmp_path / "a.zip", train="one\ntwo\n", gone="x", same="s")
+        second = self._zip(tmp_path / "b.zip", train="one\n2\n", new="y", same="s")
+        found = {file.name: (file.what, file.lines) for file in differences(first, second)}
+        assert found == {
+            "gone.py": ("gone", ("@@ -1 +0,0 @@", "-x")),
+            "new.py": ("new", ("@@ -0,0 +1 @@", "+y")),
+            "train.py": ("changed", ("@@ -1,3 +1,3 @@", " one", "-two", "+2", " ")),
+        }
+
+    @pytest.mark.parametrize("content", [b"a\0b", b"x" * 200_000])
+    def test_what_is_no_text_or_too_long_is_named_without_lines(self, tmp_path, content):
+        first, second = self._zip(tmp_path / "a.zip", w="1"), self._zip(tmp_path / "b.zip", w=content)
+        (file,) = differences(first, second)
+        assert (file.what, file.lines) == ("changed", ())
+
+    def test_a_zip_that_is_no_more_has_no_difference(self, tmp_path):
+        assert differences(tmp_path / "none.zip", self._zip(tmp_path / "b.zip", w="1")) is None
+
+
+class TestPreviews:
+    def test_what_is_shown_is_what_the_first_bytes_are(self):
+        assert preview_of("a.txt", b"\x89PNG\r\n\x1a\n...", 11).kind == "picture"
+        assert preview_of("a.png", b"<svg onload=alert(1)>", 21).kind == "text"
+        assert preview_of("a.bin", b"\0\1", 2).kind == "nothing"
+        assert preview_of("a.json", b'{"b":1}', 7).text == '{\n  "b": 1\n}'
+        assert preview_of("a.json", b'{"b":', 5).text == '{"b":'
+        assert preview_of("a.txt", b"abc", 300_000).cut
+
+
+class TestParallel:
+    def test_each_run_is_a_line_through_its_values(self):
+        axes = axes_of([{"lr": 0.1, "opt": "adam"}, {"lr": 0.2, "opt": "sgd"}], [{"loss": 1.0}, {"loss": 2.0}])
+        assert [(axis.name, axis.kind) for axis in axes] == [
+            ("lr", "hyperparameter"),
+            ("opt", "hyperparameter"),
+            ("loss", "metric"),
+        ]
+        assert lines_of(axes) == {
+            0: "60.0,230.0 500.0,230.0 940.0,230.0",
+            1: "60.0,40.0 500.0,40.0 940.0,40.0",
+        }
+
+    def test_a_run_without_a_value_goes_past_that_axis(self):
+        axes = axes_of([{"a": 1, "b": 1}, {"a": 2, "b": 2}, {"b": 3}], [{}, {}, {}])
+        assert sorted(lines_of(axes)) == [0, 1]
+
+    def test_where_nothing_differs_there_is_no_drawing(self):
+        assert axes_of([{"lr": 1}, {"lr": 1}], [{"loss": 1.0}, {"loss": 2.0}]) == []

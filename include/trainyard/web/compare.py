@@ -51,7 +51,7 @@ def compare(
     who = caller(request)
     rows = rows_of(request, [service.run(model_id, who) for model_id in wanted])
     facts = _facts(request, rows)
-    axes = axes_of(rows)
+    axes = axes_of([row.hyperparameters for row in rows], [row.metrics for row in rows])
     values: dict[str, Any] = {
         "rows": rows,
         "facts": facts if everything else [fact for fact in facts if not fact.same],
@@ -60,7 +60,7 @@ def compare(
         "ids": wanted,
         "names": json.dumps({row.run.model_id: row.run.name for row in rows}),
         "axes": axes,
-        "lines": lines_of(rows, axes),
+        "lines": lines_of(axes),
         "code": _code(service, rows),
     }
     return page(request, "compare.html", **values)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, BinaryIO, cast
 
@@ -15,24 +13,13 @@ from starlette.responses import HTMLResponse, Response
 from trainyard.api.results import entry_of, opened_results, page_of_results, read_entry
 from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, Store
+from trainyard.web.previews import MAX_PICTURE, picture_kind, preview_of
 from trainyard.web.rendering import caller, page
 from trainyard.web.runs import head_of
-from trainyard.web.visible import log_text
 
 router = APIRouter()
 _A_PAGE = 200
 _MAX_TEXT = 256 * 1024
-_MAX_PICTURE = 8 * 1024 * 1024
-_PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What is shown of a file; `kind` is text, picture or nothing."""
-
-    kind: str
-    text: str = ""
-    cut: bool = False
 
 
 @router.get("/runs/{model_id}/files", response_class=HTMLResponse)
@@ -64,34 +51,11 @@ async def preview(request: Request, model_id: str, name: str) -> HTMLResponse:
 async def picture(request: Request, model_id: str, name: str) -> Response:
     """Return a stored picture as one: what its first bytes say it is not, nobody's browser has to guess at."""
     await run_in_threadpool(request.app.state.service.run, model_id, caller(request))
-    entry, data = await _begin(request, model_id, name, _MAX_PICTURE)
-    kind = _picture_kind(data)
-    if kind is None or entry.size > _MAX_PICTURE:
+    entry, data = await _begin(request, model_id, name, MAX_PICTURE)
+    kind = picture_kind(data)
+    if kind is None or entry.size > MAX_PICTURE:
         raise TrainyardError("C107", f"{name} is no picture that is shown here", "Download it.")
     return Response(data, media_type=kind, headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
-
-
-def preview_of(name: str, data: bytes, size: int) -> Preview:
-    """Return what is shown of a file whose first bytes are given."""
-    if _picture_kind(data):
-        return Preview("picture" if size <= _MAX_PICTURE else "nothing")
-    if b"\0" in data[:8192]:
-        return Preview("nothing")
-    whole = size <= len(data)
-    if name.endswith(".json") and whole:
-        return Preview("text", _indented(data))
-    return Preview("text", log_text(data), cut=not whole)
-
-
-def _indented(data: bytes) -> str:
-    try:
-        return log_text(json.dumps(json.loads(data), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace"))
-    except (ValueError, RecursionError):
-        return log_text(data)
-
-
-def _picture_kind(data: bytes) -> str | None:
-    return next((kind for start, kind in _PICTURES.items() if data.startswith(start)), None)
 
 
 async def _listed(request: Request, model_id: str, after: str) -> list[Entry]:

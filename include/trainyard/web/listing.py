@@ -14,8 +14,9 @@ from trainyard.core.runs import Key
 from trainyard.core.service import Service
 from trainyard.domain.states import State
 from trainyard.web.asked import Asked
+from trainyard.web.differing import common, differing
 from trainyard.web.rendering import caller, page
-from trainyard.web.rows import Row, common_metrics, differing, rows_of
+from trainyard.web.rows import Row, rows_of
 
 router = APIRouter()
 A_PAGE = 50
@@ -61,7 +62,7 @@ def _shown(request: Request, asked: Asked, template: str) -> HTMLResponse:
         first=(asked.page - 1) * A_PAGE + 1,
         last_page=max(1, -(-total // A_PAGE)),
         varied=differing([row.hyperparameters for row in rows]) if asked.experiment else [],
-        metrics=common_metrics(rows),
+        metrics=common([row.metrics for row in rows]),
         accounts=accounts,
         states=[state.value for state in State],
         strip=_strip(request.app.state.quotas.of(who)),
@@ -110,7 +111,7 @@ def _group(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         "count": len(rows),
         "states": {state: count for state, count in states.items() if count},
         "ended": sum(row.run.state.terminal for row in rows),
-        "best": [_best(metric, rows) for metric in common_metrics(rows)],
+        "best": [_best(metric, rows) for metric in common([row.metrics for row in rows])],
         "newest": max((row.run.submitted_at for row in rows), default=None),
         "ids": [row.run.model_id for row in rows[:20]],
     }
@@ -133,5 +134,5 @@ def of_dag(request: Request, dag_id: str) -> Any:
     if len(runs) == 1:
         return RedirectResponse(f"{root}/runs/{runs[0].model_id}", 302)
     rows = rows_of(request, runs)
-    varied, metrics = differing([row.hyperparameters for row in rows]), common_metrics(rows)
+    varied, metrics = differing([row.hyperparameters for row in rows]), common([row.metrics for row in rows])
     return page(request, "dag.html", dag_id=dag_id, rows=rows, varied=varied, metrics=metrics)

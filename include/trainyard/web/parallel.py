@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainyard.web.rows import Row, common_metrics, differing
+from trainyard.web.differing import common, differing
 from trainyard.web.words import number
 
 WIDTH, HEIGHT = 1000, 260
@@ -27,35 +27,29 @@ class Axis:
     places: tuple[float | None, ...]
 
 
-@dataclass(frozen=True)
-class Line:
-    """The points of one run's line, as SVG has them."""
-
-    run: Any
-    points: str
-    colour: int
+Values = Sequence[Mapping[str, Any]]
 
 
-def axes_of(rows: Sequence[Row]) -> list[Axis]:
+def axes_of(hyperparameters: Values, metrics: Values) -> list[Axis]:
     """Return the axes: hyperparameters that differ, then metrics; none where that would be a single one."""
-    metrics = common_metrics(rows, _MAX_METRICS)
-    names = differing([row.hyperparameters for row in rows], _MAX_AXES - len(metrics))
-    columns = [(name, "hyperparameter", [row.hyperparameters.get(name) for row in rows]) for name in names]
-    columns += [(name, "metric", [row.metrics.get(name) for row in rows]) for name in metrics]
+    reached = common(metrics, _MAX_METRICS)
+    names = differing(hyperparameters, _MAX_AXES - len(reached))
+    columns = [(name, "hyperparameter", [values.get(name) for values in hyperparameters]) for name in names]
+    columns += [(name, "metric", [values.get(name) for values in metrics]) for name in reached]
     if not names or len(columns) < 2:
         return []
     step = (WIDTH - _LEFT - _RIGHT) / (len(columns) - 1)
     return [_axis(name, kind, _LEFT + at * step, values) for at, (name, kind, values) in enumerate(columns)]
 
 
-def lines_of(rows: Sequence[Row], axes: Sequence[Axis]) -> list[Line]:
-    """Return the line of each run that has a value on two axes."""
-    lines = []
-    for at, row in enumerate(rows):
+def lines_of(axes: Sequence[Axis]) -> dict[int, str]:
+    """Return number of the run -> the points of its line as SVG has them, of each that has a value on two axes."""
+    lines = {}
+    for at in range(len(axes[0].places) if axes else 0):
         places = [(axis.x, axis.places[at]) for axis in axes]
         points = [f"{x:.1f},{y:.1f}" for x, y in places if y is not None]
         if len(points) > 1:
-            lines.append(Line(row.run, " ".join(points), at % 20))
+            lines[at] = " ".join(points)
     return lines
 
 

@@ -17,7 +17,7 @@ from trainyard.api.auth import CALLER
 from trainyard.core.accounts import Caller
 from trainyard.web.addresses import heads, page_address, pages_for, query
 from trainyard.web.visible import visible
-from trainyard.web.words import ago, amount, bytes_text, clock_text, duration, hours, number, spoken_state
+from trainyard.web.words import ago, amount, bytes_text, clock_text, duration, hours, number, sentence, spoken_state
 
 _HERE = Path(__file__).resolve().parent
 _STATIC = _HERE / "static"
@@ -74,6 +74,7 @@ def environment() -> Environment:
         duration=duration,
         hours=hours,
         number=number,
+        sentence=sentence,
         state=spoken_state,
         segment=lambda text: quote(str(text), safe=""),
         path=lambda text: quote(str(text), safe="/"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,6 @@ from fastapi import Request
 from trainyard.api.models import run_json
 from trainyard.core.runs import Run
 from trainyard.domain.states import Phase
-
-MAX_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -59,19 +57,3 @@ def rows_of(request: Request, runs: Iterable[Run]) -> list[Row]:
 def row_of(request: Request, run: Run) -> Row:
     """Return the row of one run."""
     return Row(run, run_json(run, request.app.state.metrics))
-
-
-def differing(each: Sequence[Mapping[str, Any]], most: int = MAX_SHOWN) -> list[str]:
-    """Return the names whose values are not the same in all; of a single one, none."""
-    names = dict.fromkeys(name for values in each for name in values)
-    found = (name for name in names if len({repr(values.get(name)) for values in each}) > 1)
-    return [name for _, name in zip(range(most), found, strict=False)]
-
-
-def common_metrics(rows: Sequence[Row], most: int = 2) -> list[str]:
-    """Return the metrics that most of the rows have, in the order they tell them."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        for name in row.metrics:
-            counts[name] = counts.get(name, 0) + 1
-    return sorted(counts, key=lambda name: -counts[name])[:most]

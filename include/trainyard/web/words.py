@@ -20,6 +20,13 @@ def spoken_state(state: str) -> str:
     return _STATES.get(state, state)
 
 
+def sentence(text: str) -> str:
+    """Return a message of ours as a sentence: begun with a capital, unless it begins with an id, and ended."""
+    first = text.split(" ", 1)[0]
+    begun = text[:1].upper() + text[1:] if first.isalpha() else text
+    return begun if not text or text[-1] in ".!?" else f"{begun}."
+
+
 def duration(seconds: float | None) -> str:
     """Return a span such as `3 m 20 s`, of two units at most; empty for none."""
     if seconds is None or seconds < 0:

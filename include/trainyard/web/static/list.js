@@ -12,6 +12,7 @@ const show = () => {
   const all = list.querySelector("[data-all]");
   if (all) all.checked = there.length > 0 && there.every((box) => box.checked);
   count.textContent = ticked.size === 1 ? "1 run is ticked:" : `${ticked.size} runs are ticked:`;
+  form.classList.toggle("none", ticked.size === 0);
   for (const button of form.querySelectorAll("button")) {
     const comparing = button.formAction.endsWith("/compare");
     button.disabled = comparing ? ticked.size < 2 || ticked.size > 20 : ticked.size === 0;
