@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import accounts, datasets, drops, idle, listing, moves, pages, queue, siege, start
+from bench import accounts, datasets, drops, idle, listing, metrics, moves, pages, queue, siege, start
 from bench.figures import Figure, table
 from trainyard.errors import TrainyardError
 
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[Callable[[str], None]], Iterable[Figure]]] = {
     "drops": drops.measure,
     "datasets": datasets.measure,
     "moves": moves.measure,
+    "metrics": metrics.measure,
     "accounts": accounts.measure,
     "siege": siege.measure,
 }

@@ -13,9 +13,11 @@ from sqlalchemy import select, text
 from test_front_door import _CANCEL, _Http
 from test_history import _ALL, _HOSTILE, _TRAINED, _end, _parse, _says, _start, world  # noqa: F401 - a fixture
 
+from trainyard.domain.metricrules import MetricRules
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.workspace.layout import Workspace
+from trainyard.workspace.metrics.readings import read_whole
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -74,6 +76,8 @@ def _clients():
 _ROUTES = [
     ("GET", "", {}),
     ("GET", "/logs", {}),
+    ("GET", "/metrics", {}),
+    ("GET", "/metrics?follow=true", {}),
     ("PATCH", "", {"json": _CANCEL}),
     ("DELETE", "", {}),
     ("GET", "/results", {}),
@@ -92,7 +96,7 @@ class TestMembers:
 
     def test_no_route_of_a_run_is_forgotten_here(self, yard):
         described = yard.client("ada").get("/openapi.json").json()["paths"]
-        asked = {(verb, f"/models/{{model_id}}{end}") for verb, end, _ in _ROUTES}
+        asked = {(verb, f"/models/{{model_id}}{end.partition('?')[0]}") for verb, end, _ in _ROUTES}
         there = {(verb.upper(), path) for path, verbs in described.items() for verb in verbs if "{model_id}" in path}
         assert {each for each in there if each[1].count("{") == 1} <= asked
 
@@ -117,6 +121,44 @@ class TestMembers:
         assert (answer.status_code, error["code"]) == (401, "C105")
         assert error["message"] == "the token has run out"
         assert "trainyard login" in error["hint"]
+
+
+_VALUES = {"loss": {"last": 0.25, "minimum": 0.25, "maximum": 2.0}}
+
+
+class TestMetrics:
+    def test_a_member_reads_the_final_values_of_a_run_in_list_and_outcome(self, yard):
+        _says(yard, _VALUES, "metrics", "upload")
+        run = yard.client("ada").get(f"/models/{MODEL_ID}").json()
+        (listed,) = yard.client("ada").get("/models").json()["resources"]
+        assert run["metrics"] == listed["metrics"] == {"loss": 0.25}
+        assert run["outcome"]["metrics"] == _VALUES
+
+    @pytest.mark.parametrize("value", [7, {"loss": 7}, {"loss": {"last": "x"}}, {"loss": {"last": True}}, [1]])
+    def test_values_that_no_step_can_have_left_fail_no_answer(self, yard, value):
+        _says(yard, value, "metrics", "upload")
+        assert yard.client("ada").get(f"/models/{MODEL_ID}").json()["metrics"] == {}
+
+    def test_what_a_run_is_made_of_is_told(self, yard):
+        run = yard.client("ada").get(f"/models/{MODEL_ID}").json()
+        assert (run["owner"], run["image"]) == ("ada", "registry.example.com/tensorflow:2.16")
+        assert run["zip_sha256"] == "0" * 64
+
+    def test_curves_of_the_workspace_are_the_members_alone(self, yard, tmp_path):
+        folder = Workspace(tmp_path / "workspace").run(RUN)
+        folder.logs.mkdir(parents=True)
+        (folder.logs / "metrics.jsonl").write_text('{"step": 1, "loss": 2}\n{"step": 2, "loss": 1}\n')
+        read_whole(folder, MetricRules())
+        answer = yard.client("ada").get(f"/models/{MODEL_ID}/metrics")
+        assert answer.json()["curves"][0]["points"] == [[1.0, None, 2.0], [2.0, None, 1.0]]
+        assert (answer.json()["complete"], answer.json()["whole"]) == (True, True)
+        assert yard.client("grace").get(f"/models/{MODEL_ID}/metrics").status_code == 404
+        assert yard.client("root", "admin").get(f"/models/{MODEL_ID}/metrics").json() == answer.json()
+
+    @pytest.mark.parametrize("end", ["/metrics", "/metrics?follow=true"])
+    def test_nobody_reads_none(self, yard, end):
+        nobody = _Http(yard.client("ada")._app)
+        assert nobody.get(f"/models/{MODEL_ID}{end}").status_code == 401
 
 
 class TestQuota:

@@ -42,7 +42,7 @@ class TestColours:
 
     def test_columns_align_with_colours_too(self, terminal, front_door):
         front_door.add(ID, state="error")
-        listed = terminal("list")
+        listed = terminal("list", "trained-models")
         assert listed.end() == 0
         row = f"1       tf-mnist                   {ID}   \x1b[31merror\x1b[0m     2017-10-26T11:16:51Z\n"
         assert row in plain(listed.text)
@@ -51,7 +51,7 @@ class TestColours:
     def test_no_colour_where_none_is_wanted(self, terminal, front_door, monkeypatch, name, value):
         monkeypatch.setenv(name, value)
         front_door.add(ID, state="error")
-        listed = terminal("list")
+        listed = terminal("list", "trained-models")
         assert listed.end() == 0
         assert "\x1b" not in listed.text
 

@@ -8,7 +8,7 @@ import socket
 import struct
 
 import pytest
-from metric_files import Program, curve, values
+from metricfiles import Program, curve, values
 from tensorboardX import SummaryWriter
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary

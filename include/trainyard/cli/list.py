@@ -18,7 +18,7 @@ _FRAMEWORKS = "frameworks"
 def list_(
     what: Annotated[
         str, typer.Argument(metavar=f"{NOUNS[0]}|{_FRAMEWORKS}", help="What to list.", show_default=False)
-    ] = NOUNS[0],
+    ] = "",
     state: Annotated[
         str | None, typer.Option(metavar="STATE,...", help="Only runs in one of these states.", show_default=False)
     ] = None,
@@ -37,11 +37,26 @@ def list_(
         typer.Option(metavar="TIME", help="Only runs submitted since then: 30m, 12h, 7d, or a date and time in UTC."),
     ] = None,
     limit: Annotated[str | None, typer.Option(metavar="N", help="Only the newest N.", show_default=False)] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Order by a column; after - the highest first.", show_default=False),
+    ] = None,
+    shown: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", metavar="COLUMN,...", help="Show these; also hyperparameters and metrics.", show_default=False
+        ),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on and show what changes, until Ctrl-C.")] = False,
     url: Url = None,
     output: Output = "text",
 ) -> None:
-    """List the runs, the newest last, or the frameworks there are."""
+    """List the runs, the newest first, or the frameworks there are.
+
+    Hyperparameters that differ and metrics have columns; what does not fit the terminal is left out. The columns are
+    name, id, state, owner, experiment, duration, gpus, account, framework, phase, submitted and age. With
+    trained-models the table is that of 2017, the newest last.
+    """
     from trainyard.cli.client import open_service
     from trainyard.cli.filters import filters
     from trainyard.cli.options import whole_number
@@ -49,18 +64,21 @@ def list_(
     from trainyard.client.errors import WrongUsageError
 
     screen = Screen(output)
-    if what not in (*NOUNS, _FRAMEWORKS):
+    if what not in ("", *NOUNS, _FRAMEWORKS):
         raise WrongUsageError(f"there is no list of {what!r}", f"Use one of {', '.join((*NOUNS, _FRAMEWORKS))}.")
     wanted, most = filters(state, name, experiment, framework, since), whole_number("--limit", limit)
-    if what == _FRAMEWORKS and (wanted or watch or most is not None):
+    chosen = sort is not None or shown is not None
+    if what == _FRAMEWORKS and (wanted or watch or chosen or most is not None):
         raise WrongUsageError("frameworks are always listed whole", "Leave the filters and --watch out.")
     with open_service(url) as service:
         if what == _FRAMEWORKS:
             _list_frameworks(service, screen)
         elif watch:
             _watch(service, screen, wanted, most)
-        else:
+        elif what and not chosen:
             _list_runs(service, screen, wanted, most)
+        else:
+            _compare_runs(screen, _runs(service, wanted, most), sort, shown)
 
 
 def _list_runs(service: RestClient, screen: Screen, wanted: dict[str, Any], most: int | None) -> None:
@@ -71,6 +89,28 @@ def _list_runs(service: RestClient, screen: Screen, wanted: dict[str, Any], most
     screen.say(*run_table(runs, screen.state), "", f"{len(runs)} records found.", "OK")
     screen.say("List all trained-models successful")
     screen.data({"resources": runs, "total": len(runs)})
+
+
+def _compare_runs(screen: Screen, runs: list[dict[str, Any]], sort: str | None, shown: str | None) -> None:
+    from datetime import UTC, datetime
+
+    from trainyard.cli.runtable import fitted_table, run_columns, sorted_runs
+
+    now = datetime.now(UTC)
+    ordered = sorted_runs(runs, sort, now)
+    screen.say("Fetching the list of trained models ...")
+    screen.say(*fitted_table(ordered, run_columns(ordered, shown, now), screen.state, _terminal_width()))
+    screen.say("", f"{len(runs)} records found.", "OK", "List all trained-models successful")
+    # Programs that read the list know it with the newest last.
+    screen.data({"resources": runs if sort is None else ordered, "total": len(runs)})
+
+
+def _terminal_width() -> int | None:
+    """Return how wide the terminal is, None where there is none: then nothing is left out."""
+    import shutil
+    import sys
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _runs(service: RestClient, wanted: dict[str, Any], most: int | None) -> list[dict[str, Any]]:

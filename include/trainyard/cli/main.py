@@ -19,6 +19,7 @@ from trainyard.cli.download import download
 from trainyard.cli.list import list_
 from trainyard.cli.login import login
 from trainyard.cli.logs import logs
+from trainyard.cli.metrics import metrics
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.pause import pause
 from trainyard.cli.quota import quota
@@ -60,6 +61,7 @@ app.command("train", cls=QuickCommand)(train)
 app.command("list", cls=QuickCommand)(list_)
 app.command("show", cls=RunCommand)(show)
 app.command("logs", cls=RunCommand)(logs)
+app.command("metrics", cls=RunCommand)(metrics)
 app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from trainyard.answers.metrics import ProgressAnswer
 from trainyard.cli.output import one_line, printable
 from trainyard.domain.hyperparameters import as_text
 from trainyard.domain.states import Phase
@@ -14,6 +15,7 @@ from trainyard.errors import hint_of
 Row = Sequence[str]
 Paint = Callable[[str], str]
 _GAP = 3
+_MAX_METRICS = 20
 _RUN_HEADER = ("SI No", "Name", "guid", "status", "submitted-at")
 _RUN_WIDTHS = (5, 24, 18, 7, 0)
 _QUOTA_COLUMNS = {
@@ -123,9 +125,12 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
         ("Name", _text(run, "name")),
         ("State", paint(_text(run, "state"))),
         ("Submitted_at", _text(run, "submitted_at")),
+        *_identity_rows(run),
         *_phase_rows(run),
+        *_progress_rows(run),
         *_transfer_rows(run.get("transfer") or {}),
-        *_override_rows(run.get("overrides") or {}),
+        *_parameter_rows("Overrides", run.get("overrides") or {}),
+        *_parameter_rows("Parameters", run.get("hyperparameters") or {}),
         *_connection_rows(run.get("connections") or {}),
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
@@ -175,10 +180,54 @@ def _connection_rows(connections: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("Connections", shown)] if shown else []
 
 
-def _override_rows(overrides: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Say what a run was triggered with in the place of the manifest's values; nothing for all others."""
-    reported = (f"{name}={_text({name: as_text(value)}, name)}" for name, value in overrides.items())
-    return [("Overrides", ", ".join(reported))] if overrides else []
+def _parameter_rows(label: str, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say what a run trains with, or was triggered with in the place of the manifest's values; nothing without any."""
+    reported = (f"{one_line(name)}={_text({name: as_text(value)}, name)}" for name, value in values.items())
+    return [(label, ", ".join(reported))] if values else []
+
+
+def _identity_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say whose a run is and what exactly it was made of, as far as that is told."""
+    labels = (
+        ("Owner", "owner"),
+        ("Experiment", "experiment"),
+        ("Image", "image"),
+        ("Data_version", "data_version"),
+        ("Zip_sha256", "zip_sha256"),
+    )
+    return [(label, _text(run, key)) for label, key in labels if run.get(key)]
+
+
+def _progress_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say how far the program is, if it says so, and the newest values of its metrics."""
+    progress, metrics = run.get("progress"), run.get("metrics") or {}
+    rows = [("Progress", progress_text(ProgressAnswer.model_validate(progress)))] if progress else []
+    values = [f"{one_line(name)}={value:.6g}" for name, value in metrics.items() if isinstance(value, int | float)]
+    more = [f"and {len(values) - _MAX_METRICS} more"] if len(values) > _MAX_METRICS else []
+    return [*rows, *([("Metrics", ", ".join([*values[:_MAX_METRICS], *more]))] if values else [])]
+
+
+def progress_text(progress: ProgressAnswer | None) -> str:
+    """Say how far a program is: `step 120 of 1000, 12 %, about 14m left`."""
+    if progress is None:
+        return ""
+    of = f" of {progress.total:.15g}" if progress.total else ""
+    percent = f", {100 * progress.fraction:.0f} %" if progress.fraction is not None else ""
+    left = f", about {spoken_seconds(progress.seconds_left)} left" if progress.seconds_left else ""
+    return f"step {progress.step:.15g}{of}{percent}{left}"
+
+
+def spoken_seconds(seconds: float) -> str:
+    """Say a length of time in its two largest units: 45s, 12m, 3h05m, 2d04h."""
+    whole = int(max(seconds, 0))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    days = whole // 86400
+    return f"{days}d{whole % 86400 // 3600:02d}h" if days < 10 else f"{days}d"
 
 
 def _schedule_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import codecs
 import time
 from collections.abc import Iterable, Iterator
 
+from trainyard.answers.metrics import MetricsAnswer
 from trainyard.client.errors import UnreachableError
 from trainyard.client.rest import RestClient
 from trainyard.client.waiting import MAX_ATTEMPTS, pauses
@@ -40,6 +41,43 @@ def followed_log(service: RestClient, model_id: str, last: int | None = None) ->
             time.sleep(next(pause))
         else:
             return
+
+
+def followed_metrics(service: RestClient, model_id: str, points: int | None = None) -> Iterator[MetricsAnswer]:
+    """Yield a run's curves, then what is new of them, until the run has ended, over connections that break."""
+    cursor = ""
+    attempts, pause = MAX_ATTEMPTS, pauses()
+    while True:
+        begun = time.monotonic()
+        try:
+            with service.metric_events(model_id, points, cursor) as lines:
+                for kind, data in _events(lines):
+                    if kind == "end":
+                        return
+                    answer = MetricsAnswer.model_validate_json(data)
+                    cursor, attempts, pause = answer.cursor, MAX_ATTEMPTS, pauses()
+                    yield answer
+            failure = UnreachableError("the service broke off before the run had ended", "Try again.")
+        except UnreachableError as error:
+            failure = error
+        attempts = MAX_ATTEMPTS if time.monotonic() - begun > _LASTED_SECONDS else attempts - 1
+        if not attempts:
+            raise failure
+        time.sleep(next(pause))
+
+
+def _events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each event's kind and data; a comment that only keeps the connection is none."""
+    kind, data = "", ""
+    for line in lines:
+        field, _, value = line.partition(": ")
+        if not line and kind:
+            yield kind, data
+            kind, data = "", ""
+        elif field == "event":
+            kind = value
+        elif field == "data":
+            data = value
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
+from trainyard.answers.metrics import MetricsAnswer
 from trainyard.answers.runs import (
     RunAnswer,
     RunDetails,
@@ -136,6 +137,18 @@ class RestClient:
         given = {key: str(value).lower() for key, value in params.items() if value is not None}
         with self._session.streamed(f"{_place(model_id)}/logs", seconds, params=given) as answer:
             yield int(answer.headers.get("x-log-offset") or 0), answer.iter_bytes()
+
+    def metrics(self, model_id: str, points: int | None = None, since: str = "") -> MetricsAnswer:
+        """Return a run's curves, with so many points each at most; with a cursor what is new since."""
+        asked = {key: value for key, value in (("points", points), ("since", since)) if value}
+        return self._session.ask(MetricsAnswer, "GET", f"{_place(model_id)}/metrics", params=asked)
+
+    @contextmanager
+    def metric_events(self, model_id: str, points: int | None = None, since: str = "") -> Iterator[Iterator[str]]:
+        """Open a run's curves as they come: the lines of server-sent events, until the run has ended."""
+        asked = {"follow": "true", **({"points": str(points)} if points else {}), **({"since": since} if since else {})}
+        with self._session.streamed(f"{_place(model_id)}/metrics", _SILENT_SECONDS, params=asked) as answer:
+            yield answer.iter_lines()
 
     def results(self, model_id: str) -> list[StoredFile]:
         """Return what a run has stored, however many pages it takes."""

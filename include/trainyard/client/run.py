@@ -7,12 +7,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
+from trainyard.answers.metrics import MetricsAnswer
 from trainyard.answers.runs import RunAnswer, RunDetails, RunOutcome
 from trainyard.client.download import Target, check_stored, fetch_all
 from trainyard.client.following import followed_log, lines_of, whole_log
 from trainyard.client.rest import RestClient
 from trainyard.client.waiting import patient, wait_until
+
+POINT_COLUMNS = ("metric", "source", "step", "time", "value")
+_MAX_POINTS = 10_000
 
 
 class Run:
@@ -83,6 +88,19 @@ class Run:
         read = followed_log if follow else whole_log
         return lines_of(read(self._service, self.id, last))
 
+    def metrics(self, points: int | None = None) -> Any:
+        """Return what the run has told of its metrics: a pandas DataFrame where pandas is there, else a list of dicts.
+
+        Each row is a point, with `metric`, `source`, `step`, `time` (seconds since the epoch, or None) and `value`. Of
+        a curve there are `points` at most, 10,000 by default; its ends and peaks are always among them.
+        """
+        rows = point_rows(self._service.metrics(self.id, points or _MAX_POINTS))
+        try:
+            import pandas
+        except ImportError:
+            return rows
+        return pandas.DataFrame(rows, columns=list(POINT_COLUMNS))
+
     def download(self, folder: str | os.PathLike[str] | None = None, force: bool = False) -> Path:
         """Download what the run has stored, by default into a folder named as the run; return the folder.
 
@@ -125,6 +143,15 @@ class Run:
     @staticmethod
     def _is_final(seen: RunDetails) -> bool:
         return seen.ended and seen.outcome is not None
+
+
+def point_rows(answer: MetricsAnswer) -> list[dict[str, Any]]:
+    """Return the points of all curves, one below the other."""
+    return [
+        dict(zip(POINT_COLUMNS, (curve.name, curve.source, *point), strict=True))
+        for curve in answer.curves
+        for point in curve.points
+    ]
 
 
 class Runs(list[Run]):

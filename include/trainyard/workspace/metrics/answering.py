@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainyard.workspace.metrics.curves import Curve, Point, thinned
+from trainyard.workspace.metrics.curves import Curve, Point, extremes_of, thinned
 from trainyard.workspace.metrics.state import MetricsState
 
 DEFAULT_POINTS, MAX_POINTS = 2000, 10_000
@@ -42,8 +42,8 @@ def cursor_of(state: MetricsState) -> str:
 
 
 def _curve(curve: Curve, most: int, known: int) -> dict[str, Any]:
-    rows, extremes = list(curve.rows()), curve.extremes()
-    low, high = extremes or (None, None)
+    rows = curve.rows()
+    low, high = extremes_of(rows) or (None, None)
     fresh = [row for row in rows if row.at > known] if known else rows
     return {
         "name": curve.name,

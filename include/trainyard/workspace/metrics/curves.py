@@ -109,11 +109,11 @@ class Curve:
                 self._into_open(row)
             self.size, self.opened = self.size * factor, opened
 
-    def rows(self) -> Iterator[Point]:
-        """Yield the points that are kept, in the order they were read."""
-        for rows in (rows_of(self.points), sorted(self.open)):
-            for at, step, time, value in rows:
-                yield Point(at, step, None if isnan(time) else time, value)
+    def rows(self) -> list[Point]:
+        """Return the points that are kept, in the order they were read."""
+        # A point that is first and lowest stands there twice.
+        once = {row[0]: row for row in (*rows_of(self.points), *sorted(self.open))}
+        return [Point(at, step, None if isnan(time) else time, value) for at, step, time, value in once.values()]
 
     @property
     def last(self) -> Point | None:
@@ -122,10 +122,7 @@ class Curve:
 
     def extremes(self) -> tuple[Point, Point] | None:
         """Return the points with the lowest and the highest value; the earliest of several."""
-        rows = list(self.rows())
-        if not rows:
-            return None
-        return min(rows, key=lambda row: row.value), max(rows, key=lambda row: row.value)
+        return extremes_of(self.rows())
 
     def kept(self) -> int:
         return len(self.points) // _WIDTH + len(self.open)
@@ -133,9 +130,7 @@ class Curve:
 
 def rows_of(points: array[float]) -> Iterator[Row]:
     """Yield the points that stand one behind another."""
-    for start in range(0, len(points), _WIDTH):
-        at, step, time, value = points[start : start + _WIDTH]
-        yield at, step, time, value
+    return zip(*(points[at::_WIDTH] for at in range(_WIDTH)), strict=True)
 
 
 def _shape(points: array[float]) -> array[float]:
@@ -149,18 +144,25 @@ def _shape(points: array[float]) -> array[float]:
     return shaped
 
 
+def extremes_of(rows: list[Point]) -> tuple[Point, Point] | None:
+    """Return the points with the lowest and the highest value; the earliest of several."""
+    if not rows:
+        return None
+    values = [row.value for row in rows]
+    return rows[values.index(min(values))], rows[values.index(max(values))]
+
+
 def thinned(rows: list[Point], most: int) -> list[Point]:
     """Return at most so many points: the first, the last, and of each bucket its extremes."""
-    rows = [row for at, row in enumerate(rows) if at == 0 or row != rows[at - 1]]
     if len(rows) <= most:
         return rows
-    buckets = (most - 2) // 2
-    inner, chosen = rows[1:-1], {0: rows[0], len(rows) - 1: rows[-1]}
+    values, last, buckets = [row.value for row in rows], len(rows) - 1, (most - 2) // 2
+    chosen = {0, last}
     for bucket in range(buckets):
-        span = range(bucket * len(inner) // buckets, (bucket + 1) * len(inner) // buckets)
-        for at in (min(span, key=lambda i: inner[i].value), max(span, key=lambda i: inner[i].value)):
-            chosen[at + 1] = inner[at]
-    return [chosen[at] for at in sorted(chosen)][-most:]
+        start, end = 1 + bucket * (last - 1) // buckets, 1 + (bucket + 1) * (last - 1) // buckets
+        span = values[start:end]
+        chosen |= {start + span.index(min(span)), start + span.index(max(span))}
+    return [rows[at] for at in sorted(chosen)][-most:]
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Any
@@ -117,8 +117,9 @@ def save(run: RunFolder, state: MetricsState, started: float | None = None) -> N
         "window": state.window,
         "curves": [_head_of(curve) for curve in curves],
     }
-    points: Iterator[Any] = (part for one in curves for part in (one.points, array("d", chain.from_iterable(one.open))))
-    write_inside(run.root, run.metrics.name, b"".join([json.dumps(head).encode(), b"\n", *map(memoryview, points)]))
+    arrays = (part for one in curves for part in (one.points, array("d", chain.from_iterable(one.open))))
+    parts = [json.dumps(head).encode(), b"\n", *(memoryview(part) for part in arrays)]
+    write_inside(run.root, run.metrics.name, b"".join(parts))
     short = {"metrics": state.summary(), "progress": asdict(state.progress), "started": started}
     write_inside(run.root, run.metrics_summary.name, json.dumps(short).encode())
 

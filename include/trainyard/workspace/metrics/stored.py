@@ -33,7 +33,7 @@ def to_lines(state: MetricsState, most: int = MAX_BYTES) -> Iterator[bytes]:
     whole = sum(curve.kept() * _bytes(curve) for curve in curves)
     share = min(1.0, most / whole) if whole else 1.0
     for curve in curves:
-        for row in thinned(list(curve.rows()), max(4, int(curve.kept() * share))):
+        for row in thinned(curve.rows(), max(4, int(curve.kept() * share))):
             yield _line(metric=curve.name, source=curve.source, **row._asdict())
 
 
