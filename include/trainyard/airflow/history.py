@@ -81,13 +81,11 @@ class AirflowHistory:
             return places
         lines = session.connection().execute(select(DagRun.id, DagRun.dag_id).where(DagRun.dag_id.like(_TRAININGS)))
         whose = {line[0]: line[1] for line in lines}
-        trainings = (whose.get(place) if isinstance(place, int) else place.training_id for place in places)
-        keys = [self._compared(order.key, training_id) for training_id in trainings]
+        # One listing of the records instead of a look at each: ten thousand looks take 100 ms.
+        records = {record.id: record for record in self._catalogue.trainings()}
+        trainings = (whose.get(place, "") if isinstance(place, int) else place.training_id for place in places)
+        keys = [_compared(order.key, records.get(training_id)) for training_id in trainings]
         return [places[at] for at in sorted(range(len(places)), key=keys.__getitem__, reverse=order.descending)]
-
-    def _compared(self, key: Key, training_id: str | None) -> tuple[bool, Any]:
-        training = self._catalogue.get(training_id) if training_id else None
-        return (training is not None, key.of(training) if training else 0)
 
     def find(self, model_id: str) -> Run | None:
         """Return the run that got this model id: a training's first run has the training's, others theirs alone.
@@ -200,6 +198,11 @@ class AirflowHistory:
             outcome=outcome,
             left_out=read_left_out(ends.get(LEFT_OUT)),
         )
+
+
+def _compared(key: Key, training: Training | None) -> tuple[bool, Any]:
+    """Return what a run is put in its place by; one whose record is gone has a place all the same."""
+    return (training is not None, key.of(training) if training else 0)
 
 
 def _gpus(training: Training, changed: Mapping[str, Any]) -> int:

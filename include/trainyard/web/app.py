@@ -15,6 +15,7 @@ from trainyard.web import actions, compare, files, listing, runs, state, submitt
 from trainyard.web.headers import PageHeaders
 from trainyard.web.rendering import ASSETS, page
 from trainyard.web.session import Session
+from trainyard.web.usage import QuickUsage
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def create_pages(front_door: FastAPI) -> FastAPI:
     app = FastAPI(title="Trainyard's pages", docs_url=None, redoc_url=None, openapi_url=None)
     app.state = front_door.state
     app.state.checking = submitting.checks_limiter()
+    app.state.usage = QuickUsage(app.state.quotas)
     for part in (listing, runs, files, compare, submitting, state, actions):
         app.include_router(part.router)
     app.add_api_route("/assets/{digest}/{name}", _asset)

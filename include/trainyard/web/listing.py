@@ -20,8 +20,8 @@ from trainyard.web.rows import Row, rows_of
 
 router = APIRouter()
 A_PAGE = 50
-_MAX_GROUPS = 15
-_MAX_OF_GROUPS = 600
+_MAX_GROUPS = 10
+_MAX_OF_GROUPS = 300
 _MAX_TEXT = 200
 
 
@@ -65,7 +65,7 @@ def _shown(request: Request, asked: Asked, template: str) -> HTMLResponse:
         metrics=common([row.metrics for row in rows]),
         accounts=accounts,
         states=[state.value for state in State],
-        strip=_strip(request.app.state.quotas.of(who)),
+        strip=_strip(request.app.state.usage.of(who)),
         sorting=[key.value for key in Key],
         days=DAYS,
     )
