@@ -2,7 +2,7 @@
 #
 #   docker build -t trainyard:0.1.0 .
 #
-# PIP_INDEX_URL may be given as a build argument where packages come from a mirror.
+# PIP_INDEX_URL and NPM_CONFIG_REGISTRY may be given as build arguments where packages come from a mirror.
 
 FROM python:3.11.14-slim-bookworm AS packages
 ARG PIP_INDEX_URL
@@ -12,6 +12,13 @@ RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary :all: --require-hashes \
         -r /tmp/requirements.txt \
     && /opt/venv/bin/pip uninstall --yes pip
+
+# Script and style of the pages: files that the image's own server hands out, each with the hash that the lock knows.
+FROM node:20.20.2-bookworm-slim AS pages
+ARG NPM_CONFIG_REGISTRY
+WORKDIR /pages
+COPY include/trainyard/web/package.json include/trainyard/web/package-lock.json /pages/
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM python:3.11.14-slim-bookworm
 # The first process of a container has to take in what others leave behind; Airflow's do not.
@@ -28,6 +35,7 @@ COPY dags/ /opt/trainyard/dags/
 COPY plugins/ /opt/trainyard/plugins/
 COPY schemas/ /opt/trainyard/schemas/
 COPY include/ /opt/trainyard/include/
+COPY --from=pages /pages/node_modules /opt/trainyard/include/trainyard/web/node_modules
 RUN /opt/venv/bin/python -m compileall -q /opt/trainyard
 
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \

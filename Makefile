@@ -20,6 +20,14 @@ setup: .venv/ready ## Install what the project needs into .venv, and mend what i
 		$(UV) sync --quiet --python $(BIN)/python $$(printf -- '--reinstall-package %s ' $$damaged) requirements.txt && \
 		$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . && touch .venv/ready; }
 	@$(BIN)/python -m trainyard.local.training.prefix
+	@$(MAKE) -s --no-print-directory $(PACKAGES)/.package-lock.json
+
+# Script and style of the pages, from npm. npm writes that file last. Without npm to be had pages do without, and say so.
+PACKAGES := include/trainyard/web/node_modules
+$(PACKAGES)/.package-lock.json: include/trainyard/web/package.json include/trainyard/web/package-lock.json
+	@command -v npm >/dev/null || scripts/debian-packages npm || true
+	@cd include/trainyard/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch node_modules/.package-lock.json || \
+		echo "The packages of the pages were not installed: curves and /v3/docs are blank until \`make setup\` can install them." >&2
 
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/debian-packages python3-venv
@@ -32,9 +40,10 @@ setup: .venv/ready ## Install what the project needs into .venv, and mend what i
 wheel: setup ## Build the wheel of the command line and the Python API into dist/; it installs without Airflow
 	@mkdir -p dist && $(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist . && ls dist/trainyard_client-$(VERSION)-*.whl
 
-tools: .venv/swiftcloud/ready ## Install what only the tests need: kubectl, busybox, and Swift with Keystone apart
+tools: .venv/swiftcloud/ready ## Install what only the tests need: kubectl, busybox, a browser, and Swift with Keystone apart
 	@command -v kubectl >/dev/null || scripts/debian-packages kubernetes-client
 	@command -v busybox >/dev/null || scripts/debian-packages busybox
+	@command -v chromium >/dev/null || scripts/debian-packages chromium
 
 # Environments that stand apart, since what is in them wants other versions of what we need.
 APART := .venv/swiftcloud/ready .venv/fuzz/ready .venv/bench/ready .venv/advisories/ready
@@ -125,4 +134,4 @@ quotas: setup ## Write QUOTAS=quotas.yaml as what a Kubernetes cluster counts, i
 	@mv .accounts.yaml deploy/kubernetes/quotas/accounts.yaml
 
 clean: down ## Stop the stack and remove everything that was made
-	rm -rf .trainyard .venv
+	rm -rf .trainyard .venv $(PACKAGES)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import accounts, datasets, drops, idle, listing, metrics, moves, queue, siege, start
+from bench import accounts, datasets, drops, idle, listing, metrics, moves, pages, queue, siege, start
 from bench.figures import Figure, table
 from trainyard.errors import TrainyardError
 
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[Callable[[str], None]], Iterable[Figure]]] = {
     "idle": idle.measure,
     "queue": queue.measure,
     "list": listing.measure,
+    "pages": pages.measure,
     "drops": drops.measure,
     "datasets": datasets.measure,
     "moves": moves.measure,

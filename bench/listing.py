@@ -36,14 +36,14 @@ def measure(say: Say) -> list[Figure]:
     figures = []
     for kind, server in (("SQLite", nullcontext), ("Postgres", postgres_server)):
         with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder, server() as database:
-            environment = _environment(Path(folder), database)
-            _prepare(environment, kind, say)
-            with _api_server(Path(folder), environment) as door:
+            environment = environment_of(Path(folder), database)
+            prepare(environment, kind, say)
+            with api_server(Path(folder), environment) as door:
                 figures += _figures(door, kind, say)
     return figures
 
 
-def _environment(folder: Path, database: str | None) -> dict[str, str]:
+def environment_of(folder: Path, database: str | None) -> dict[str, str]:
     """Return the environment of an Airflow whose one part that runs will be its api-server."""
     for name in _FOLDERS:
         (folder / name).mkdir()
@@ -55,7 +55,7 @@ def _environment(folder: Path, database: str | None) -> dict[str, str]:
     return {**os.environ, **environment}
 
 
-def _prepare(environment: Mapping[str, str], kind: str, say: Say) -> None:
+def prepare(environment: Mapping[str, str], kind: str, say: Say) -> None:
     begun = time.monotonic()
     _run(environment, "airflow", "db", "migrate")
     say(f"{kind}: database set up in {time.monotonic() - begun:.1f} s")
@@ -73,7 +73,7 @@ def _run(environment: Mapping[str, str], *words: str) -> None:
 
 
 @contextmanager
-def _api_server(folder: Path, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
+def api_server(folder: Path, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
     """Start Airflow's api-server alone; yield a client that is signed in."""
     address = environment["AIRFLOW__API__BASE_URL"]
     part = parts.airflow(parts.API_SERVER, environment, int(address.rpartition(":")[2]))

@@ -1,4 +1,4 @@
-"""Hand Airflow what is ours: the timetable of a training and the front door."""
+"""Hand Airflow what is ours: the timetable of a training, the front door and the pages."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ def _apps() -> list[dict[str, Any]]:
     if not _serves_requests():
         return []
     from trainyard.api.app import create_app
+    from trainyard.web.app import create_pages
 
-    return [{"app": create_app(), "url_prefix": "/v3", "name": "trainyard"}]
+    front_door = create_app()
+    return [
+        {"app": front_door, "url_prefix": "/v3", "name": "trainyard"},
+        {"app": create_pages(front_door), "url_prefix": "/trainyard", "name": "trainyard pages"},
+    ]
 
 
 def _guards() -> list[dict[str, Any]]:
@@ -32,8 +37,19 @@ def _guards() -> list[dict[str, Any]]:
     return root_middlewares()
 
 
+# Relative to where Airflow's UI is, which may be below a path of its own.
+_ICON = {"icon": "trainyard/assets/menu/icon.svg"}
+_LIST = {"name": "Trainings", "href": "trainyard/", "url_route": "trainings"}
+_VIEWS = (
+    {**_LIST, **_ICON, "destination": "nav", "nav_top_level": True},
+    {"name": "Training", "href": "trainyard/dags/{DAG_ID}", "destination": "dag", "url_route": "training"},
+    {"name": "Training", "href": "trainyard/runs/{RUN_ID}", "destination": "dag_run", "url_route": "training-run"},
+)
+
+
 class TrainyardPlugin(AirflowPlugin):
     name = "trainyard"
     timetables = (TrainingTimetable,)
     fastapi_apps = _apps()
     fastapi_root_middlewares = _guards()
+    external_views = [dict(view) for view in _VIEWS]  # noqa: RUF012 - as Airflow wants it

@@ -113,6 +113,8 @@ def test_pools_connections_configuration_and_the_machinery_are_not_for_members(m
         assert manager.is_authorized_configuration(method="GET", user=user) is allowed
         assert manager.is_authorized_view(access_view=views.IMPORT_ERRORS, user=user) is allowed
     assert manager.is_authorized_view(access_view=views.WEBSITE, user=ada)
+    # Airflow's UI asks there which pages of ours it has to show.
+    assert manager.is_authorized_view(access_view=views.PLUGINS, user=ada)
 
 
 def test_the_menu_shows_a_member_no_page_that_would_be_refused(manager):

@@ -25,6 +25,7 @@ from late import Late
 from samples import MODEL_ID, RUN
 from sqlalchemy import select, text
 
+from trainyard.core.runs import Key, Order
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase, State
@@ -203,6 +204,36 @@ class TestLists:
         assert runs[1].submitted_at > runs[0].submitted_at
         assert world.history.find(_AGAIN).training_id == MODEL_ID
 
+    def test_the_order_is_turned_round_or_by_what_the_records_say_also_of_runs_not_known_yet(self, world):
+        names = {"training-000000001": "beta", "training-000000002": "Alpha", "training-000000003": "gamma"}
+        for number, (training_id, name) in enumerate(names.items()):
+            add_training(world, training_id, submitted_at=1_700_000_000.0 + number, name=name)
+        first, second, fresh = names
+        for training_id in (first, second):
+            parse_dag(world, training_id)
+            start_run(world, training_id)
+
+        def ids(order, limit=10, offset=0):
+            runs, total = world.history.page(None, limit, offset, order=order)
+            assert total == 3
+            return [run.model_id for run in runs]
+
+        assert ids(Order(descending=True)) == [fresh, second, first]
+        assert ids(Order(Key.NAME)) == [second, first, fresh]
+        assert ids(Order(Key.NAME, descending=True)) == [fresh, first, second]
+        assert ids(Order(Key.OWNER, descending=True), 1, 1) == [second]
+
+    def test_the_steps_of_a_run_are_told_in_their_order(self, world):
+        add_training(world)
+        parse_dag(world)
+        start_run(world, validate="success", stage="success", train="running")
+        steps = world.history.steps(world.history.find(MODEL_ID))
+        assert [(step.name, step.state) for step in steps][:3] == [
+            ("validate", "success"),
+            ("stage", "success"),
+            ("train", "running"),
+        ]
+
     def test_only_the_trainings_asked_for_are_listed(self, world):
         for training_id in (MODEL_ID, _OTHER):
             add_training(world, training_id)
@@ -277,7 +308,12 @@ class TestFilteredLists:
 
     def test_only_the_page_is_read_whole(self, world, mixed, monkeypatch):
         read = []
-        monkeypatch.setattr(world.history, "_run", lambda row, *_: read.append(row.run_id) or SimpleNamespace())
+
+        def noted(row, *_):
+            read.append(row.run_id)
+            return SimpleNamespace(key=RunKey(row.dag_id, row.run_id))
+
+        monkeypatch.setattr(world.history, "_run", noted)
         world.history.page(None, 2, 0)
         assert read == [mixed["done"], mixed["failed"]]
         world.history.page(None, 1, 0, frozenset({State.COMPLETED}))

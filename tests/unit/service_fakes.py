@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trainyard.core.audit.recording import Audit
+from trainyard.core.runs import Order
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase
 
@@ -44,10 +45,11 @@ class History:
         self.runs = {}
         self.canceled_by = {}
 
-    def page(self, trainings, limit, offset, states=frozenset(), since=None):
+    def page(self, trainings, limit, offset, states=frozenset(), since=None, order=Order()):  # noqa: B008 - a value
         found = [run for run in self.runs.values() if trainings is None or run.training_id in trainings]
         found = [run for run in found if not states or run.state in states]
         found = [run for run in found if since is None or run.submitted_at >= since]
+        found = found[::-1] if order.descending else found
         return found[offset : offset + limit], len(found)
 
     def find(self, model_id):
@@ -56,6 +58,9 @@ class History:
     def cancel(self, run, caller):
         self.canceled_by[run.model_id] = caller
         self.runs[run.model_id] = replace(run, phase=Phase.DONE, outcome=Outcome("C204"))
+
+    def steps(self, run):
+        return []
 
     def is_last(self, run):
         return not any(

@@ -38,7 +38,8 @@ def test_the_image_runs_as_the_user_that_training_pods_are():
 
 def test_packages_are_installed_in_a_stage_of_their_own_and_only_wheels_whose_hash_is_known():
     first, last = instructions()[: -len(last_stage())], last_stage()
-    (install,) = [rest for name, rest in first if name == "RUN"]
+    install, scripts = (rest for name, rest in first if name == "RUN")
+    assert scripts.startswith("npm ci --omit=dev --ignore-scripts")
     assert "--require-hashes" in install
     assert "--only-binary :all:" in install
     assert not [rest for _, rest in last if re.search(r"\bpip3? install|gcc|build-essential", rest)]
@@ -56,12 +57,17 @@ class TestContext:
     def test_compiled_files_do_not_reach_the_build(self):
         assert not sent("include/trainyard/__pycache__/errors.cpython-311.pyc")
 
+    def test_packages_of_the_pages_that_are_installed_here_do_not_reach_the_build(self):
+        assert not sent("include/trainyard/web/node_modules/uplot/dist/uPlot.min.css")
+        assert sent("include/trainyard/web/package-lock.json")
+
     def test_everything_that_the_image_takes_is_there_and_reaches_the_build(self):
         for source in copies():
             path = PROJECT / source
             files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
             assert files, source
-            wanted = [str(file.relative_to(PROJECT)) for file in files if "__pycache__" not in file.parts]
+            made_here = {"__pycache__", "node_modules"}
+            wanted = [str(file.relative_to(PROJECT)) for file in files if made_here.isdisjoint(file.parts)]
             assert [name for name in wanted if not sent(name)] == []
 
 

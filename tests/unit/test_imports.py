@@ -34,6 +34,7 @@ _ROWS = (
     {"inbox"},
     {"doctor"},
     {"api"},
+    {"web"},
     {"local"},
     {"cli"},
     {"dags", "plugins", "config"},
@@ -46,7 +47,7 @@ _STORES = (
 )
 _RANK = {part: rank for rank, row in enumerate(_ROWS) for part in row}
 # What imports it may use Airflow too.
-_AIRFLOWS = {"airflow", "api", "inbox", "doctor", "dags", "plugins", "config"}
+_AIRFLOWS = {"airflow", "api", "web", "inbox", "doctor", "dags", "plugins", "config"}
 # How the paths of an adapter's files begin.
 _ADAPTERS = {
     "obstore": "stores/s3/small.py",

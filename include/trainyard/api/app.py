@@ -14,6 +14,7 @@ from trainyard.airflow.app import App, current_app
 from trainyard.api import (
     audit,
     datasets,
+    docs,
     doctor,
     housekeeping,
     logs,
@@ -39,7 +40,9 @@ _SUBMISSIONS_AT_ONCE = 2
 def create_app(parts: App | None = None) -> FastAPI:
     """Build the app over the service's parts, by default this process's own."""
     parts = parts or current_app()
-    app = FastAPI(title="Trainyard", version="3", description="Hand in a manifest and a zip, get back a trained model.")
+    description = "Hand in a manifest and a zip, get back a trained model."
+    # FastAPI's own pages load their scripts from a network of copies.
+    app = FastAPI(title="Trainyard", version="3", description=description, docs_url=None, redoc_url=None)
     app.state.settings = parts.settings
     app.state.service = parts.service
     app.state.quotas = parts.quotas
@@ -63,6 +66,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(doctor.router)
     app.include_router(audit.router)
     app.include_router(schemas.router)
+    app.include_router(docs.router)
     described = app.openapi
     app.openapi = lambda: documented(described())  # type: ignore[method-assign]
     app.add_exception_handler(TrainyardError, _refusal)

@@ -25,7 +25,12 @@ async def caller_of(request: Request) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise TrainyardError("C105", "the request carries no token", _HINT)
-    user = await _user(token.strip())
+    return await caller_with(token.strip(), request)
+
+
+async def caller_with(token: str, request: Request) -> Caller:
+    """Return whose token came with a request; raise C105 for one that is not valid, or whose user is not there."""
+    user = await _user(token)
     address = request.client.host if request.client else ""
     return Caller(user.get_name(), _is_admin(user), address)
 

@@ -89,9 +89,9 @@ async def logs(
         raise TrainyardError("C110", "offset and last both say where to begin", "Give one of them.")
     service = request.app.state.service
     run = await run_in_threadpool(service.run_of_log, model_id, caller)
-    log = await _log_of(request, run, caller)
+    log = await log_of(request, run, caller)
     try:
-        start = offset if last is None else await run_in_threadpool(_last_lines, log.opened, last)
+        start = offset if last is None else await run_in_threadpool(start_of_last_lines, log.opened, last)
     except BaseException:
         log.close()
         raise
@@ -110,7 +110,7 @@ async def _lines(opened: Opener, look: Callable[[], Run], follow: bool, start: i
     while True:
         run = await run_in_threadpool(look)
         over = run.state.terminal or not follow
-        while chunk := await run_in_threadpool(_read, opened, position):
+        while chunk := await run_in_threadpool(read_log, opened, position):
             position += len(chunk)
             yield chunk
         if over:
@@ -128,7 +128,7 @@ async def _closing(log: Log, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes
         log.close()
 
 
-async def _log_of(request: Request, run: Run, caller: Any) -> Log:
+async def log_of(request: Request, run: Run, caller: Any) -> Log:
     """Choose where to read: the workspace, or the results bucket for a run whose workspace is no more."""
     state = request.app.state
     here = _inside(Workspace(state.settings.workspace).run(run.key))
@@ -174,14 +174,15 @@ def _is_there(opened: Opener) -> bool:
     return False
 
 
-def _read(opened: Opener, position: int) -> bytes:
+def read_log(opened: Opener, position: int) -> bytes:
+    """Return the next bytes of a log, none at its end and where there is no log."""
     with suppress(OSError), opened() as file:
         file.seek(position)
         return file.read(_CHUNK)
     return b""
 
 
-def _last_lines(opened: Opener, count: int) -> int:
+def start_of_last_lines(opened: Opener, count: int) -> int:
     """Return where the last lines begin; a last line without an end counts too."""
     with suppress(OSError), opened() as file:
         return _start_of_lines(file, count)

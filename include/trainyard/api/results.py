@@ -43,9 +43,9 @@ async def results(
 
     `continuation` of an answer is null on the last page; asked with it, the next page comes.
     """
-    store, place = await _opened(request, model_id, caller)
+    store, place = await opened_results(request, model_id, caller)
     try:
-        page = partial(_page, store, limit, continuation)
+        page = partial(page_of_results, store, limit, continuation)
         found = await request.app.state.store_requests.answer(request, place, page)
     finally:
         place.let_go()
@@ -66,18 +66,18 @@ async def results(
 )
 async def download(request: Request, caller: CallerDep, model_id: str, name: str) -> StreamingResponse:
     """Stream one file as the results listing names it; `Range: bytes=N-` goes on where a download broke off."""
-    store, place = await _opened(request, model_id, caller, name)
+    store, place = await opened_results(request, model_id, caller, name)
     requests = request.app.state.store_requests
     try:
-        entry = await requests.answer(request, place, partial(_entry, store, model_id, name))
+        entry = await requests.answer(request, place, partial(entry_of, store, model_id, name))
         start = _start(request.headers.get("range", ""), entry.size)
-        body = await requests.stream(request, place, partial(_read, store, entry, start))
+        body = await requests.stream(request, place, partial(read_entry, store, entry, start))
     finally:
         place.let_go()
     return StreamingResponse(body, 206 if start else 200, _headers(entry, start), "application/octet-stream")
 
 
-async def _opened(request: Request, model_id: str, caller: Caller, name: str = "") -> tuple[Store, Place]:
+async def opened_results(request: Request, model_id: str, caller: Caller, name: str = "") -> tuple[Store, Place]:
     """Open the results of a run, of which nothing is asked yet, and take a place for what is to be asked."""
     service = request.app.state.service
     run = await run_in_threadpool(service.run, model_id, caller)
@@ -85,19 +85,21 @@ async def _opened(request: Request, model_id: str, caller: Caller, name: str = "
     return store, request.app.state.store_requests.take(run.account)
 
 
-def _page(store: Store, limit: int, after: str) -> list[Entry]:
+def page_of_results(store: Store, limit: int, after: str) -> list[Entry]:
     """Return a page and one object more, where there is one."""
     return list(islice(store.list(after=after), limit + 1))
 
 
-def _read(store: Store, entry: Entry, start: int, into: BinaryIO) -> None:
+def read_entry(store: Store, entry: Entry, start: int, into: BinaryIO) -> None:
+    """Write a stored file into another one, from a byte on."""
     if store.ranged:
         store.read(entry, start, entry.size - start, into)
     else:
         store.read(entry, 0, entry.size, cast("Any", Skipping(into, start)))
 
 
-def _entry(store: Store, model_id: str, name: str) -> Entry:
+def entry_of(store: Store, model_id: str, name: str) -> Entry:
+    """Return what is stored under a name; raise TrainyardError C107 where there is nothing."""
     try:
         check_key(name)
         # What begins with a name comes behind it.

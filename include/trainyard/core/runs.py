@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from trainyard.core.catalogue import Training
@@ -55,11 +56,22 @@ class Run:
 
 
 @dataclass(frozen=True)
+class StepRun:
+    """One of Airflow's steps of a run: its state there, and when it began and ended, in seconds since the epoch."""
+
+    name: str
+    state: str
+    started_at: float | None = None
+    ended_at: float | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
 class Filter:
     """Which runs are asked for; what is not given does not matter.
 
     `name` is a part of the run's name and `framework` a name, with its version or without, both in any case;
-    `experiment` is exact; `since` is in seconds since the epoch and includes that very moment.
+    `experiment`, `account` and `owner` are exact; `since` is in seconds since the epoch and includes that very moment.
     """
 
     states: frozenset[State] = frozenset()
@@ -67,19 +79,62 @@ class Filter:
     experiment: str = ""
     framework: str = ""
     since: float | None = None
+    account: str = ""
+    owner: str = ""
 
     def takes(self, training: Training) -> bool:
         """Say whether the runs of a training are asked for, as far as the training alone tells."""
         spec = training.spec
         return (  # ten thousand trainings are asked for every page, so what is not wanted costs nothing
             (not self.experiment or self.experiment == training.experiment)
+            and (not self.account or self.account == training.account)
+            and (not self.owner or self.owner == training.owner)
             and (not self.name or self.name.casefold() in spec.name.casefold())
             and (not self.framework or self.framework.casefold() in _names(spec.framework))
         )
 
     @property
     def asks_trainings(self) -> bool:
-        return bool(self.name or self.experiment or self.framework)
+        return bool(self.name or self.experiment or self.framework or self.account or self.owner)
+
+
+class Key(StrEnum):
+    """What a list of runs is put in order by: its moment of submission, or what its training's record says."""
+
+    SUBMITTED = "submitted"
+    NAME = "name"
+    EXPERIMENT = "experiment"
+    OWNER = "owner"
+    ACCOUNT = "account"
+    FRAMEWORK = "framework"
+    GPUS = "gpus"
+
+    def of(self, training: Training) -> Any:
+        """Return what runs of a training are compared by; texts without regard to case."""
+        spec = training.spec
+        match self:
+            case Key.NAME:
+                return spec.name.casefold()
+            case Key.EXPERIMENT:
+                return training.experiment.casefold()
+            case Key.OWNER:
+                return training.owner.casefold()
+            case Key.ACCOUNT:
+                return training.account
+            case Key.FRAMEWORK:
+                return str(spec.framework).casefold()
+            case Key.GPUS:
+                return training.plan.gpus
+            case _:
+                return 0
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a list of runs is put in order; those that are equal are in the order of their submission, as all are."""
+
+    key: Key = Key.SUBMITTED
+    descending: bool = False
 
 
 def _names(framework: Framework) -> tuple[str, str]:

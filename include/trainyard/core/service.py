@@ -12,7 +12,7 @@ from trainyard.core.audit.recording import NO_AUDIT, Audit, about
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.idempotency import claimed, give_up
 from trainyard.core.registration import Registration, Vault
-from trainyard.core.runs import Filter, Run
+from trainyard.core.runs import Filter, Order, Run, StepRun
 from trainyard.core.schedules import Schedules
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import RunKey
@@ -27,12 +27,20 @@ class History(Protocol):
     """The runs there are and were."""
 
     def page(
-        self, trainings: Iterable[str] | None, limit: int, offset: int, states: frozenset[State], since: float | None
+        self,
+        trainings: Iterable[str] | None,
+        limit: int,
+        offset: int,
+        states: frozenset[State],
+        since: float | None,
+        order: Order,
     ) -> tuple[Sequence[Run], int]: ...
 
     def find(self, model_id: str) -> Run | None: ...
 
     def cancel(self, run: Run, caller: str) -> None: ...
+
+    def steps(self, run: Run) -> Sequence[StepRun]: ...
 
     def is_last(self, run: Run) -> bool: ...
 
@@ -40,6 +48,7 @@ class History(Protocol):
 
 
 _ANY = Filter()
+_OLDEST_FIRST = Order()
 
 
 @dataclass(frozen=True)
@@ -75,9 +84,28 @@ class Service:
         parts = (self.catalogue, self.schedules, self.vault, self.limits, self.settings, self.clock, self.sync_pools)
         return Registration(*parts, self.audit)
 
-    def runs(self, caller: Caller, limit: int, offset: int, wanted: Filter = _ANY) -> tuple[Sequence[Run], int]:
+    def runs(
+        self, caller: Caller, limit: int, offset: int, wanted: Filter = _ANY, order: Order = _OLDEST_FIRST
+    ) -> tuple[Sequence[Run], int]:
         """Return a page of the wanted runs that the caller may see, oldest first, and how many there are in all."""
-        return self.history.page(self._visible(caller, wanted), limit, offset, wanted.states, wanted.since)
+        trainings = self._visible(caller, wanted)
+        return self.history.page(trainings, limit, offset, wanted.states, wanted.since, order)
+
+    def experiments(self, caller: Caller) -> dict[str, set[str]]:
+        """Return the experiments that the caller may see with their trainings, the one with the newest first."""
+        mine = {account.name for account in self.limits().accounts_of(caller.name)}
+        found: dict[str, set[str]] = {}
+        for record in sorted(self.catalogue.trainings(), key=lambda record: -record.submitted_at):
+            if record.experiment and (caller.admin or record.account in mine):
+                found.setdefault(record.experiment, set()).add(record.id)
+        return found
+
+    def runs_of(self, caller: Caller, trainings: Iterable[str], limit: int) -> Sequence[Run]:
+        """Return the runs of some trainings that the caller may see, the newest `limit` of them."""
+        mine = {account.name for account in self.limits().accounts_of(caller.name)}
+        records = filter(None, map(self.catalogue.get, trainings))
+        those = {record.id for record in records if caller.admin or record.account in mine}
+        return self.history.page(those, limit, 0, frozenset(), None, Order(descending=True))[0]
 
     def run(self, model_id: str, caller: Caller) -> Run:
         """Return one run; raise TrainyardError C107 if there is none that the caller may see.
@@ -116,6 +144,10 @@ class Service:
             return f"its pod was replaced: {waits}" if waits else ""
         reported = self.pod_waits(run.key) if run.phase is Phase.WAITING_FOR_GPU else ""
         return reported or run.waiting
+
+    def steps(self, run: Run) -> Sequence[StepRun]:
+        """Return Airflow's steps of a run in their order, as far as there are any yet."""
+        return self.history.steps(run)
 
     def transfer(self, run: Run) -> Mapping[str, Any] | None:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""

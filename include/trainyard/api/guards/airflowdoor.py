@@ -1,6 +1,7 @@
 """ASGI middleware over Airflow's whole api-server: no body is kept in memory that is large, slow or from a stranger.
 
-Airflow reads a body whole before it looks at the token. The front door at /v3 has a guard of its own.
+Airflow reads a body whole before it looks at the token. The front door at /v3, which our pages have at /trainyard/v3
+too, has a guard of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class AirflowDoor:
         self._tasks = Bounds(max(_TASKS_BYTES, settings.airflow_request_max_bytes))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _below(path_of(scope), "/v3"):
+        if scope["type"] != "http" or _is_front_door(path_of(scope)):
             return await self._app(scope, receive, send)
         try:
             check_address(scope)
@@ -50,12 +51,16 @@ class AirflowDoor:
         bounds.check_announced(scope)
         if from_task and not _is_small(scope):
             await _check_task(scope)
-        elif _below(path, "/api") or _below(path, "/ui"):
+        elif any(_below(path, ours) for ours in ("/api", "/ui", "/trainyard")):
             await _check_user(scope)
         body, receive = await whole_body(scope, receive, bounds)
         if body is not None and not from_task:
             check_body(body, header(scope, b"content-type"))
         return receive
+
+
+def _is_front_door(path: str) -> bool:
+    return _below(path, "/v3") or _below(path, "/trainyard/v3")
 
 
 def _below(path: str, prefix: str) -> bool:

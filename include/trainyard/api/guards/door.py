@@ -23,7 +23,7 @@ from trainyard.settings import Settings
 
 log = logging.getLogger(__name__)
 # What tells nobody's business: the description of the interface, and the schemas that editors fetch.
-_OPEN = re.compile(r"/docs|/docs/oauth2-redirect|/redoc|/openapi\.json|/schemas(?:/.*)?", re.DOTALL)
+_OPEN = re.compile(r"/docs(?:/assets/.*)?|/openapi\.json|/schemas(?:/.*)?", re.DOTALL)
 _STREAM = re.compile(r"/models/[^/]+/(?:logs|results/.+)", re.DOTALL)
 _SUBMISSION = re.compile(r"/models/?")
 _JSON = Bounds(1024 * 1024)

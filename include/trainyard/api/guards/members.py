@@ -23,8 +23,8 @@ from trainyard.domain.names import RunKey
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
 
-# Mounted beside Airflow's API, each with rules of its own: task processes, signing in, the front door, files.
-_ELSEWHERE = ("/execution/", "/auth/", "/v3/", "/static/")
+# Mounted beside Airflow's API, each with rules of its own: task processes, signing in, the front door, pages, files.
+_ELSEWHERE = ("/execution/", "/auth/", "/v3/", "/trainyard/", "/static/")
 
 
 class MemberGuard:

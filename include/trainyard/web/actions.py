@@ -1,0 +1,54 @@
+"""What is done to runs from a page: canceled and deleted, after a page that asks whether it is meant so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from trainyard.core.accounts import Caller
+from trainyard.core.runs import Run
+from trainyard.core.service import Service
+from trainyard.errors import TrainyardError
+from trainyard.web.rendering import caller, page
+from trainyard.web.rows import rows_of
+
+router = APIRouter()
+_MAX_RUNS = 100
+
+
+@router.post("/actions", response_class=HTMLResponse)
+def act(
+    request: Request,
+    do: Annotated[Literal["cancel", "delete"], Form()],
+    model_ids: Annotated[list[str] | None, Form(alias="id", max_length=_MAX_RUNS)] = None,
+    meant: Annotated[bool, Form()] = False,
+) -> Response:
+    """Ask whether it is meant so; do it to each run then, and tell of those that it could not be done to."""
+    service: Service = request.app.state.service
+    who = caller(request)
+    if not model_ids:
+        raise TrainyardError("C110", "no run is ticked", "Tick the runs in the list first.")
+    runs = [service.run(model_id, who) for model_id in dict.fromkeys(model_ids)]
+    if not meant:
+        return page(request, "sure.html", do=do, rows=rows_of(request, runs))
+    refused = _refusals(service.cancel if do == "cancel" else service.delete, runs, who)
+    if refused:
+        return page(request, "refused.html", 409, do=do, done=len(runs) - len(refused), refused=refused)
+    root = request.scope.get("root_path", "")
+    alone = do == "cancel" and len(runs) == 1
+    return RedirectResponse(f"{root}/runs/{runs[0].model_id}" if alone else f"{root}/", 303)
+
+
+def _refusals(
+    action: Callable[[str, Caller], object], runs: Sequence[Run], who: Caller
+) -> list[tuple[Run, TrainyardError]]:
+    refused = []
+    for run in runs:
+        try:
+            action(run.model_id, who)
+        except TrainyardError as error:
+            refused.append((run, error))
+    return refused

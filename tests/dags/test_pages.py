@@ -1,0 +1,247 @@
+"""The pages over Airflow's auth manager and database: two members of two accounts, an admin, and nobody."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import pytest
+from accountsyard import OTHER_RUN
+from accountsyard import yard as yard  # a fixture
+from frontdoorfakes import Http
+from historyworld import end_run, parse_dag, start_run
+from historyworld import world as world  # a fixture of the fixture
+from late import Late
+from samples import MODEL_ID, training
+
+from trainyard.domain.outcome import Outcome
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+users = Late("airflow.api_fastapi.auth.managers.simple.user")
+_HERE = {"Origin": "http://front.door"}
+
+
+@pytest.fixture
+def pages(yard):
+    """What makes a browser of somebody: its cookie, and what it says of where a request comes from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from airflow.api_fastapi import app as airflow_app
+
+        from trainyard.api.app import create_app
+        from trainyard.web.app import create_pages
+    app, manager = create_pages(create_app()), airflow_app.create_auth_manager()
+    manager.init()
+
+    def browser(name="", role="user", **headers):
+        user = users.SimpleAuthManagerUser(username=name, role=role)
+        cookie = {"Cookie": f"_token={manager.generate_jwt(user)}"} if name else {}
+        return Http(app, {**cookie, **headers})
+
+    return browser
+
+
+_OF_A_RUN = ["", "/log", "/manifest", "/steps", "/files"]
+
+
+class TestWhoSeesWhat:
+    # What lies in the bucket, which does not answer here, is said to be missing on the run's own page.
+    @pytest.mark.parametrize("place", _OF_A_RUN)
+    def test_a_member_sees_the_runs_of_the_own_account_and_no_others(self, pages, place):
+        ada = pages("ada")
+        assert MODEL_ID in ada.get(f"/runs/{MODEL_ID}{place}").text
+        others = ada.get(f"/runs/{OTHER_RUN}{place}")
+        assert others.status_code == 404
+        assert "speech" not in others.text
+
+    def test_the_list_has_the_runs_of_the_own_accounts_alone(self, pages):
+        seen = pages("ada").get("/").text
+        assert (MODEL_ID in seen, OTHER_RUN in seen, "speech" in seen) == (True, False, False)
+
+    def test_an_admin_sees_all(self, pages):
+        seen = pages("root", "admin").get("/").text
+        assert MODEL_ID in seen
+        assert OTHER_RUN in seen
+
+    @pytest.mark.parametrize("place", ["/?experiment=x", "/experiments", f"/dags/{OTHER_RUN}", "/?q=mnist&owner=ada"])
+    def test_no_other_list_tells_of_others_runs(self, pages, place):
+        assert OTHER_RUN not in pages("ada").get(place).text.replace(f"/dags/{OTHER_RUN}", "").replace(
+            f"<title>Runs of {OTHER_RUN}", ""
+        )
+
+    @pytest.mark.parametrize("place", ["/", f"/runs/{MODEL_ID}", "/experiments", "/?state=error&today=1"])
+    def test_nobody_is_led_to_airflows_login_and_back(self, pages, place):
+        answer = pages().get(place)
+        assert answer.status_code == 302
+        path, _, query = place.partition("?")
+        back = path.replace("/", "%2F") + ("%3F" + query.replace("=", "%3D").replace("&", "%26") if query else "")
+        assert answer.headers["location"] == f"/api/v2/auth/login?next={back}"
+
+    def test_the_front_door_below_the_pages_asks_too(self, pages):
+        assert pages().get("/v3/models").status_code == 401
+        assert pages("ada").get("/v3/models").json()["total"] == 1
+        assert pages("ada").get(f"/v3/models/{OTHER_RUN}").status_code == 404
+
+    def test_a_cookie_that_is_not_valid_is_no_session(self, pages):
+        for cookie in ("_token=x", "_token=", "_token=e30.e30.e30", "session=1"):
+            assert pages(Cookie=cookie).get("/").status_code == 302
+
+    def test_a_user_of_no_account_sees_no_run(self, pages):
+        seen = pages("mallory").get("/").text
+        assert MODEL_ID not in seen
+        assert pages("mallory").get(f"/runs/{MODEL_ID}").status_code == 404
+
+
+class TestChanges:
+    def test_a_change_that_another_site_asked_for_is_refused(self, pages, yard):
+        form = {"do": "delete", "id": MODEL_ID, "meant": "1"}
+        elsewhere = ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site", **_HERE})
+        for headers in ({}, *elsewhere):
+            answer = pages("ada", **headers).post("/actions", data=form)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "C106")
+        assert yard.history.find(MODEL_ID)
+
+    def test_it_is_refused_below_the_front_door_too(self, pages):
+        assert pages("ada").delete(f"/v3/models/{MODEL_ID}").status_code == 403
+
+    def test_who_deletes_is_asked_first(self, pages, yard):
+        answer = pages("ada", **_HERE).post("/actions", data={"do": "delete", "id": MODEL_ID})
+        assert (answer.status_code, "Delete 1 run?" in answer.text) == (200, True)
+        assert yard.history.find(MODEL_ID)
+
+    def test_what_is_meant_is_done(self, pages, yard):
+        answer = pages("ada", **_HERE).post("/actions", data={"do": "delete", "id": MODEL_ID, "meant": "1"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert yard.history.find(MODEL_ID) is None
+
+    @pytest.mark.parametrize("meant", ["", "1"])
+    def test_nobody_changes_a_run_of_others(self, pages, yard, meant):
+        for do in ("cancel", "delete"):
+            form = {"do": do, "id": [MODEL_ID, OTHER_RUN], "meant": meant}
+            assert pages("ada", **_HERE).post("/actions", data=form).status_code in (400, 404)
+        assert yard.history.find(OTHER_RUN)
+        assert yard.history.find(MODEL_ID)
+
+    def test_what_could_not_be_done_is_told_of_each_run(self, pages):
+        answer = pages("ada", **_HERE).post("/actions", data={"do": "cancel", "id": MODEL_ID, "meant": "1"})
+        assert (answer.status_code, "has ended already" in answer.text) == (409, True)
+
+
+class TestLists:
+    def test_the_newest_run_is_first_and_a_head_turns_the_order_round(self, pages):
+        root = pages("root", "admin")
+        orders = [re.findall(r'<tr data-id="([\w-]+)"', root.get(place).text) for place in ("/", "/?up=1")]
+        assert orders[0] == orders[1][::-1]
+        assert len(orders[0]) == 2
+
+    @pytest.mark.parametrize("key", ["name", "experiment", "owner", "account", "framework", "gpus"])
+    def test_it_is_sorted_by_each_column(self, pages, key):
+        answer = pages("root", "admin").get(f"/?sort={key}&up=1")
+        assert answer.status_code == 200
+        assert answer.text.count("<tr data-id=") == 2
+
+    def test_by_account(self, pages):
+        found = re.findall(r'<tr data-id="([\w-]+)"', pages("root", "admin").get("/?sort=account&up=1").text)
+        assert found == [OTHER_RUN, MODEL_ID]
+
+    @pytest.mark.parametrize("place", ["/?page=0", "/?page=x", "/?sort=secret", f"/?q={'x' * 300}"])
+    def test_an_address_that_makes_no_sense_is_refused_in_words(self, pages, place):
+        answer = pages("ada").get(place)
+        assert answer.status_code == 400
+        assert "this page does not take" in answer.text
+
+    def test_a_page_behind_the_last_is_empty(self, pages):
+        assert "There is no run yet" in pages("ada").get("/?page=9").text
+
+
+class TestRuns:
+    def test_a_page_that_is_not_there_is_told_as_a_page(self, pages):
+        answer = pages("ada").get("/nothing")
+        assert (answer.status_code, "There is nothing at this path." in answer.text) == (404, True)
+
+    def test_a_failure_leads_the_page(self, pages, yard):
+        failed = "training-failed000"
+        yard.catalogue.add(training(failed, "vision"))
+        parse_dag(yard, failed)
+        start_run(
+            yard, failed, validate="success", stage="success", train="failed", upload="success", cleanup="success"
+        )
+        end_run(yard, failed, "failed", train=Outcome("C201", "the program ended with exit code 3", "Look at its log."))
+        text = pages("ada").get(f"/runs/{failed}").text
+        assert text.index("The program ended with exit code 3.") < text.index("Hyperparameters")
+        assert "Look at its log." in text
+
+    def test_the_part_that_changes_comes_alone(self, pages):
+        part = pages("ada").get(f"/runs/{MODEL_ID}?part=live").text
+        assert "<html" not in part
+        assert "training" in part
+
+
+class TestComparing:
+    def test_runs_are_compared_with_only_what_differs(self, pages, yard):
+        second = "training-second000"
+        yard.catalogue.add(training(second, "vision", hyperparameters={"lr": 0.5}))
+        parse_dag(yard, second)
+        start_run(yard, second)
+        text = pages("ada").get(f"/compare?id={MODEL_ID}&id={second}").text
+        assert "2 runs side by side" in text
+        assert re.search(r"hyperparameter</span> <bdi>lr", text)
+        assert "framework</bdi>" not in text
+        assert "framework</bdi>" in pages("ada").get(f"/compare?id={MODEL_ID}&id={second}&all=1").text
+
+    @pytest.mark.parametrize("ids", ["", f"id={MODEL_ID}", f"id={MODEL_ID}&id={MODEL_ID}", "&".join(["id=a"] * 101)])
+    def test_one_run_or_too_many_are_refused(self, pages, ids):
+        assert pages("ada").get(f"/compare?{ids}").status_code == 400
+
+    def test_a_run_of_others_is_not_compared(self, pages):
+        answer = pages("ada").get(f"/compare?id={MODEL_ID}&id={OTHER_RUN}")
+        assert answer.status_code == 404
+        assert "speech" not in answer.text
+
+
+class TestSubmitting:
+    def test_a_draft_is_checked_as_the_front_door_does(self, pages):
+        answer = pages("ada", **_HERE).post("/new/check", json={"manifest": "model_definition: {name: x}"})
+        problems = answer.json()["problems"]
+        assert problems
+        assert {"message", "hint", "path", "line", "column", "code"} <= problems[0].keys()
+
+    def test_an_account_of_others_is_refused_in_the_same_words(self, pages):
+        answer = pages("ada", **_HERE).post("/new/check", json={"manifest": "x: 1", "account": "speech"})
+        assert "no member of an account speech" in answer.json()["problems"][0]["message"]
+
+    def test_nothing_written_is_no_fault(self, pages):
+        assert pages("ada", **_HERE).post("/new/check", json={"manifest": " \n"}).json() == {
+            "problems": [],
+            "empty": True,
+        }
+
+    @pytest.mark.parametrize(
+        "draft", [{}, {"manifest": 3}, {"manifest": "x" * 600_000}, {"manifest": "x", "set": ["a=" + "1" * 3000]}]
+    )
+    def test_a_draft_that_is_none_is_refused(self, pages, draft):
+        assert pages("ada", **_HERE).post("/new/check", json=draft).status_code == 400
+
+    def test_another_site_has_nothing_checked(self, pages):
+        assert pages("ada").post("/new/check", json={"manifest": "x: 1"}).status_code == 403
+
+    def test_the_form_offers_the_own_accounts_alone(self, pages):
+        text = pages("ada").get("/new").text
+        assert '<option value="vision">' in text
+        assert "speech" not in text
+
+
+class TestState:
+    def test_a_member_sees_the_own_accounts_and_what_waits_in_them(self, pages, yard):
+        yard.catalogue.add(training("training-waits0000", "vision"), training("training-theirs000", "speech"))
+        text = pages("ada").get("/quota").text
+        assert "training-waits0000" in text
+        assert "training-theirs000" not in text
+        assert "speech" not in text
+
+    @pytest.mark.parametrize("verb", ["get", "post"])
+    def test_the_health_of_the_service_is_an_admins(self, pages, verb):
+        assert getattr(pages("ada", **_HERE), verb)("/health").status_code == 403
+        assert "Service health" not in pages("ada").get("/").text
+        assert pages("root", "admin").get("/health").status_code == 200
