@@ -1,4 +1,4 @@
-"""Keep house: what is past its time or nobody's goes, and the pools follow the quotas.
+"""Keep house: what is past its time or orphaned goes, and the pools follow the quotas.
 
 ## housekeeping, daily
 

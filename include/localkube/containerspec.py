@@ -1,4 +1,4 @@
-"""All that a shim is told about a container, its environment included, built as one value."""
+"""All that a shim knows about a container, its environment included, built as one value."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _NO_GPU = f"0/1 nodes are available: 1 Insufficient {GPU}."
 
 
 class Scheduler:
-    """`start` is told of every pod that was given the node."""
+    """`start` is called with every pod that was given the node."""
 
     def __init__(self, store: Store, config: Config, events: Events, start: Callable[[Obj], None]) -> None:
         self._store = store

@@ -18,7 +18,7 @@ MAX_SECONDS = 3600.0
 
 
 class WatchRequest(NamedTuple):
-    """What a client wants to be told. `since` is the resource version it knows; 0 asks for all that is there first."""
+    """What a client wants to hear of. `since` is the resource version it knows; 0 asks for all that is there first."""
 
     plural: str
     namespace: str

@@ -114,7 +114,7 @@ class Problem:
 
 
 def _on_one_line(text: str | None) -> str | None:
-    """Escape what would end the line, or turn its direction: keys, values and names of strangers are told in it."""
+    """Escape what would end the line, or turn its direction: keys, values and names of strangers appear in it."""
     if text is None or text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

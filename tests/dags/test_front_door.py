@@ -452,9 +452,9 @@ class _Retraining:
         self.asked.append(("one", training_id, caller))
         return self.seen
 
-    def set(self, training_id, standing, caller):
-        self.asked.append(("set", training_id, standing, caller))
-        return replace(self.seen, standing=standing)
+    def set(self, training_id, state, caller):
+        self.asked.append(("set", training_id, state, caller))
+        return replace(self.seen, state=state)
 
     def settle(self, caller):
         self.asked.append(("settle", caller))

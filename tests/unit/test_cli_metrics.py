@@ -77,7 +77,7 @@ class TestCommand:
 
     def test_a_run_without_metrics_says_so(self):
         answer = MetricsAnswer(model_id=ID, complete=True)
-        assert metric_table(answer) == ["The run has told no metrics."]
+        assert metric_table(answer) == ["The run has reported no metrics."]
 
     def test_a_name_cannot_steer_the_terminal(self):
         name = "\x1b]0;owned\x07\u202egnp\nloss"

@@ -88,14 +88,14 @@ class TestCron:
         yard.now = MIDNIGHT + HOUR
         assert yard.due().started == []
         assert yard.seen().entry.note == "skipped: its DAG is paused in Airflow"
-        assert yard.seen().standing is ScheduleState.PAUSED
+        assert yard.seen().state is ScheduleState.PAUSED
 
     def test_resuming_takes_back_a_pause_in_airflow_and_makes_up_for_nothing(self, yard):
         yard.schedule(HOURLY)
         yard.runs.frozen.add(MODEL_ID)
         yard.now = MIDNIGHT + HOUR
         yard.due()
-        assert yard.retraining.set(MODEL_ID, ScheduleState.ACTIVE, ADA).standing is ScheduleState.ACTIVE
+        assert yard.retraining.set(MODEL_ID, ScheduleState.ACTIVE, ADA).state is ScheduleState.ACTIVE
         assert yard.due().started == []
         yard.now += HOUR
         assert len(yard.due().started) == 1
@@ -143,10 +143,10 @@ class TestNewData:
         assert yard.retraining.looked(MODEL_ID, MIDNIGHT, None, "C103: there is no bucket x", ROOT) is None
         assert yard.seen().entry.note == "C103: there is no bucket x"
 
-    @pytest.mark.parametrize("standing", [ScheduleState.PAUSED, ScheduleState.ENDED])
-    def test_what_was_looked_at_while_somebody_stopped_it_starts_nothing(self, yard, standing):
+    @pytest.mark.parametrize("state", [ScheduleState.PAUSED, ScheduleState.ENDED])
+    def test_what_was_looked_at_while_somebody_stopped_it_starts_nothing(self, yard, state):
         yard.schedule(ON_NEW_DATA)
-        yard.retraining.set(MODEL_ID, standing, ADA)
+        yard.retraining.set(MODEL_ID, state, ADA)
         assert yard.retraining.looked(MODEL_ID, MIDNIGHT, "v2", "", ROOT) is None
         assert yard.runs.started == {}
 
@@ -154,7 +154,7 @@ class TestNewData:
 class TestChanging:
     def test_a_paused_schedule_starts_nothing_and_makes_up_for_nothing_when_it_goes_on(self, yard):
         yard.schedule(HOURLY)
-        assert yard.retraining.set(MODEL_ID, ScheduleState.PAUSED, ADA).standing is ScheduleState.PAUSED
+        assert yard.retraining.set(MODEL_ID, ScheduleState.PAUSED, ADA).state is ScheduleState.PAUSED
         assert yard.seen().next_at is None
         yard.now = MIDNIGHT + HOUR + 10
         assert yard.due().started == []
@@ -181,7 +181,7 @@ class TestChanging:
 
     def test_an_ended_schedule_is_ended_for_good(self, yard):
         yard.schedule(HOURLY)
-        assert yard.retraining.set(MODEL_ID, ScheduleState.ENDED, ADA).standing is ScheduleState.ENDED
+        assert yard.retraining.set(MODEL_ID, ScheduleState.ENDED, ADA).state is ScheduleState.ENDED
         with pytest.raises(TrainyardError, match=f"the schedule of {MODEL_ID} has ended") as refused:
             yard.retraining.set(MODEL_ID, ScheduleState.ACTIVE, ADA)
         assert refused.value.code.code == "C111"
@@ -190,7 +190,7 @@ class TestChanging:
         yard.schedule(replace(HOURLY, until=MIDNIGHT + 1.5 * HOUR))
         yard.now = MIDNIGHT + HOUR
         assert yard.due().started == ["run-1"]
-        assert (yard.seen().standing, yard.seen().next_at) == (ScheduleState.ENDED, None)
+        assert (yard.seen().state, yard.seen().next_at) == (ScheduleState.ENDED, None)
         yard.now = MIDNIGHT + 2 * HOUR
         assert yard.due().started == []
 
@@ -214,7 +214,7 @@ class TestSeeing:
             yard.schedule(HOURLY, training_id)
         yard.runs.frozen.add(ids[7])
         page, total = yard.retraining.all(ADA)
-        assert (total, [each.training.id for each in page if each.standing is ScheduleState.PAUSED]) == (30, [ids[7]])
+        assert (total, [each.training.id for each in page if each.state is ScheduleState.PAUSED]) == (30, [ids[7]])
         assert [each.last_run for each in page] == ids
         assert yard.runs.asked == ["held", "newest"]
         for ask in (

@@ -51,7 +51,7 @@ class TestProgress:
         progress = Progress("downloading", "here", quiet, Terms())
         progress.add(300)
         progress.add(-300)
-        assert progress.standing().bytes == 0
+        assert progress.state().bytes == 0
 
     def test_without_progress_it_is_stalled(self) -> None:
         progress = Progress("uploading", "bucket b at http://s", quiet, Terms(stall_seconds=1e-9))

@@ -1,7 +1,7 @@
 """Credentials of stores, kept as Airflow connections, encrypted with the Fernet key.
 
 A training's own S3 store is a connection of the type aws. Its key id and secret are in `extra`: of a connection Airflow
-encrypts `password` and `extra` and not `login`, and a key id is told to nobody either. The credentials of Swift and of
+encrypts `password` and `extra` and not `login`, and a key id is shown to nobody either. The credentials of Swift and of
 folders are JSON in `password`. Those of S3 were, too, before 0.2: they are read all the same.
 """
 

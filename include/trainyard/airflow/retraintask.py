@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 def retrain() -> list[str]:
     """Return the ids of the runs that were started.
 
-    A look that fails is told to whoever has the schedule and tried again when the next one is due.
+    A look that fails is reported to whoever has the schedule and tried again when the next one is due.
     """
     from trainyard.airflow.frontdoor import front_door
 

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from trainyard.core.schedules import Schedules
 
-# Told again after this while it is still due: a run that waits for the one before it, or a task that was lost.
+# Reported again after this while it is still due: a run that waits for the one before it, or a task that was lost.
 _AGAIN_SECONDS = 30.0
 
 
@@ -49,7 +49,7 @@ class ScheduleTrigger(BaseEventTrigger):
             await asyncio.sleep(self.poll_seconds)
 
     def _due(self, schedules: Schedules) -> list[str]:
-        """Return what is due and was not told just now."""
+        """Return what is due and was not reported just now."""
         now = time.time()
         due = [entry.training_id for entry in schedules.all() if entry.is_due(now)]
         self._reported = {known: reported for known, reported in self._reported.items() if known in due}

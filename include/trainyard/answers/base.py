@@ -16,7 +16,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     def as_data(self) -> dict[str, Any]:
-        """Return the answer as JSON data, with what the service told and nothing else."""
+        """Return the answer as JSON data, with what the service reported and nothing else."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 

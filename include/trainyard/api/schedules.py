@@ -57,7 +57,7 @@ def change(request: Request, caller: CallerDep, training_id: str, patch: list[Pa
 
     Runs that are going are left alone.
     """
-    return schedule_json(_retraining(request).set(training_id, _standing(patch), caller))
+    return schedule_json(_retraining(request).set(training_id, _wanted_state(patch), caller))
 
 
 @router.post("/schedules/due", summary="Start what is due", **answers(Settled), responses=refusals(403))
@@ -92,7 +92,7 @@ def schedule_json(seen: Retrained) -> dict[str, Any]:
         "every_seconds": spoken.every_seconds or None,
         "until": moment(spoken.until),
         "overlap": None if spoken.on_new_data else spoken.overlap.value,
-        "state": seen.standing.value,
+        "state": seen.state.value,
         "next_at": moment(seen.next_at),
         "waiting": entry.progress.waiting is not None,
         "last_run": seen.last_run,
@@ -100,7 +100,7 @@ def schedule_json(seen: Retrained) -> dict[str, Any]:
     }
 
 
-def _standing(patch: list[PatchOperation]) -> ScheduleState:
+def _wanted_state(patch: list[PatchOperation]) -> ScheduleState:
     (step,) = patch if len(patch) == 1 else (PatchOperation(op="", path=""),)
     if (step.op, step.path) != ("replace", "/state") or step.value not in list(ScheduleState):
         message = f"only /state can be replaced, with one of {', '.join(ScheduleState)}"

@@ -18,7 +18,7 @@ class Files:
     zip: str = ""
 
     def of(self, problem: Problem) -> str:
-        """Name the file that a problem is about; empty where that cannot be told.
+        """Name the file that a problem is about; empty where that is not known.
 
         Where several manifests were handed in, the service names them.
         """

@@ -23,7 +23,7 @@ _STORING_SECONDS = 24 * 3600.0
 def follow_log(service: RestClient, model_id: str, last: int | None = None) -> Iterator[bytes]:
     """Yield the log until the service says it is complete, each byte once, over connections that break.
 
-    With `last` it begins with so many lines. What the run waits for before it writes is told on stderr.
+    With `last` it begins with so many lines. What the run waits for before it writes is reported on stderr.
     """
     with _telling_what_it_waits_for(service, model_id) as begun:
         for chunk in followed_log(service, model_id, last):

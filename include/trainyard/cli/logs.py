@@ -29,7 +29,7 @@ def logs(
 
     A terminal is shown the colours of a log and its other control characters as text, such as \\x1b.
 
-    With --follow, what the run waits for before its program runs is told on stderr.
+    With --follow, what the run waits for before its program runs is reported on stderr.
     """
     from trainyard.cli.client import open_service
     from trainyard.cli.follow import follow_log

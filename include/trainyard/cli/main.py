@@ -21,15 +21,12 @@ from trainyard.cli.login import login
 from trainyard.cli.logs import logs
 from trainyard.cli.metrics import metrics
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
-from trainyard.cli.pause import pause
 from trainyard.cli.quota import quota
-from trainyard.cli.resume import resume
-from trainyard.cli.schedules import schedules
+from trainyard.cli.schedules import pause, resume, schedules, unschedule
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
 from trainyard.cli.tensorboard import tensorboard
 from trainyard.cli.train import train
-from trainyard.cli.unschedule import unschedule
 from trainyard.cli.validate import validate
 from trainyard.cli.version import installed_version, version
 from trainyard.errors import TrainyardError

@@ -20,7 +20,7 @@ _MAX_NEWS = 6
 def metric_table(answer: MetricsAnswer) -> list[str]:
     """Lay out each metric with its last and extreme values, and how far the program is."""
     if not answer.curves:
-        return ["The run has told no metrics." if answer.complete else "The run has told no metrics so far."]
+        return ["The run has reported no metrics." if answer.complete else "The run has reported no metrics so far."]
     names = [curve.name for curve in answer.curves]
     rows = [_row(curve, names.count(curve.name) > 1) for curve in answer.curves]
     progress = progress_text(answer.progress)

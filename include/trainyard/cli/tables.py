@@ -187,7 +187,7 @@ def _parameter_rows(label: str, values: Mapping[str, Any]) -> list[tuple[str, st
 
 
 def _identity_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Say whose a run is and what exactly it was made of, as far as that is told."""
+    """Say whose a run is and what exactly it was made of, as far as that is known."""
     labels = (
         ("Owner", "owner"),
         ("Experiment", "experiment"),

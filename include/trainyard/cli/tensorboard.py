@@ -61,7 +61,7 @@ def _fetch(service: RestClient, model_id: str, place: Path) -> int:
     check_stored(service, model_id)
     files = fetch_all(service, model_id, Target(place / model_id), False, only=_is_summary)
     if not files:
-        hint = "Programs write them to $LOG_DIR/tb; `trainyard metrics ID` shows what else they have told."
+        hint = "Programs write them to $LOG_DIR/tb; `trainyard metrics ID` shows what else they have reported."
         raise TrainyardError("C107", f"{model_id} has stored no TensorBoard summaries", hint)
     return len(files)
 

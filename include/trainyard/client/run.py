@@ -89,7 +89,7 @@ class Run:
         return lines_of(read(self._service, self.id, last))
 
     def metrics(self, points: int | None = None) -> Any:
-        """Return what the run has told of its metrics: a pandas DataFrame where pandas is there, else a list of dicts.
+        """Return the run's metrics: a pandas DataFrame where pandas is there, else a list of dicts.
 
         Each row is a point, with `metric`, `source`, `step`, `time` (seconds since the epoch, or None) and `value`. Of
         a curve there are `points` at most, 10,000 by default; its ends and peaks are always among them.

@@ -46,6 +46,6 @@ def may_see(caller: Caller, account: str, limits: Limits) -> bool:
 
 
 def only_admins(caller: Caller, action: str, hint: str = "Ask whoever runs the service.") -> None:
-    """Raise TrainyardError C106 for anybody but an admin; `deed` is what an admin alone does, as `keeps house`."""
+    """Raise TrainyardError C106 for anybody but an admin; `action` is what an admin alone does, as `keeps house`."""
     if not caller.admin:
         raise TrainyardError("C106", f"only an admin {action}", hint)

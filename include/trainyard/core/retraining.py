@@ -69,7 +69,7 @@ class Retrained:
 
     training: Training
     entry: Entry
-    standing: ScheduleState
+    state: ScheduleState
     next_at: float | None
     last_run: str | None
 
@@ -128,22 +128,22 @@ class Retraining:
             return None
         return self._with_last_runs([self._seen(training, entry, self._is_held(training_id))])[0]
 
-    def set(self, training_id: str, standing: ScheduleState, caller: Caller) -> Retrained:
+    def set(self, training_id: str, state: ScheduleState, caller: Caller) -> Retrained:
         """Pause a schedule, go on with it, or end it for good; raise C111 if it has ended.
 
         Runs that are going are left alone. What was due during a pause is not made up for.
         """
-        with self.schedules.locked(), self.audit.action(caller, _ACTIONS[standing], training=training_id) as known:
+        with self.schedules.locked(), self.audit.action(caller, _ACTIONS[state], training=training_id) as known:
             seen, now = self.one(training_id, caller), self.clock()
             entry, known["account"] = seen.entry, seen.training.account
             if not entry.lives(now):
                 raise TrainyardError("C111", f"the schedule of {training_id} has ended", "Submit the training again.")
-            paused, ended = standing is ScheduleState.PAUSED, standing is ScheduleState.ENDED
+            paused, ended = state is ScheduleState.PAUSED, state is ScheduleState.ENDED
             # Going on with one that was never paused must not drop what is due just now.
             settled = now if entry.progress.paused else entry.progress.settled
             waiting = None if paused or ended else entry.progress.waiting
             self.schedules.keep(entry.with_progress(Progress(settled, waiting, paused, ended)))
-            if standing is ScheduleState.ACTIVE:
+            if state is ScheduleState.ACTIVE:
                 self.runs.release(training_id)
         return self.one(training_id, caller)
 
@@ -219,10 +219,10 @@ class Retraining:
 
     def _seen(self, training: Training, entry: Entry, held: bool) -> Retrained:
         now = self.clock()
-        standing = ScheduleState.PAUSED if entry.progress.paused or held else ScheduleState.ACTIVE
+        state = ScheduleState.PAUSED if entry.progress.paused or held else ScheduleState.ACTIVE
         if not entry.lives(now):
-            standing = ScheduleState.ENDED
-        return Retrained(training, entry, standing, entry.next_time(now), None)
+            state = ScheduleState.ENDED
+        return Retrained(training, entry, state, entry.next_time(now), None)
 
 
 def _by_time(seen: Retrained) -> tuple[float, str]:

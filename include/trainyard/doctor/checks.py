@@ -145,7 +145,7 @@ def _probes(wishes: Wishes, app: App, cluster: DoctorCluster) -> Iterator[Check]
 
 
 def _image_count(app: App) -> int:
-    """Return how many images there are; files that cannot be read are told by the checks."""
+    """Return how many images there are; files that cannot be read are reported by the checks."""
     try:
         return len(images_of(app.limits()))
     except TrainyardError:

@@ -52,7 +52,7 @@ class DoctorCluster:
                 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
                 made = KubernetesHook(conn_id=self.connection).api_client
-                # A cluster that hangs is to be told, not asked three times more.
+                # That a cluster hangs is to be reported; it is not asked three times more.
                 made.configuration.retries = False
                 self._kept.append(type(made)(configuration=made.configuration))
             return self._kept[0]

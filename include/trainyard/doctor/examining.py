@@ -62,7 +62,7 @@ class _Looking:
 
 
 def examine(checks: Sequence[Check]) -> Generator[Finding, None, None]:
-    """Run the checks side by side and yield what they find in their order, each as soon as those before it are told."""
+    """Run the checks side by side and yield what they find in their order, each once those before it are known."""
     stop = Event()
     looking = [_Looking(check, stop) for check in checks]
     try:

@@ -39,7 +39,7 @@ def look(store: Store) -> Seen:
 def hand_all(hands: Hands, settle: Callable[[], object], threads: int) -> tuple[list[Handed], int]:
     """Hand over all drops that are the same before and after `settle`.
 
-    Return what became of them and how many failed by no fault of their own: those stay, and are told in the log.
+    Return what became of them and how many failed by no fault of their own: those stay, and are reported in the log.
     """
     for mark in read_marks(hands.store):
         if mark.kind is Kind.MOVED:

@@ -1,7 +1,7 @@
 """The keys of the object store on one machine: the operator's opens every bucket, an account's opens its own five.
 
-rclone asks this program (`--auth-proxy`) for the secret and the buckets of each access key. The store is told of its
-folder and of the operator's key pair by the environment. `python -m trainyard.local.objectkeys ACCOUNT` prints an
+rclone asks this program (`--auth-proxy`) for the secret and the buckets of each access key. The store learns its
+folder and the operator's key pair by the environment. `python -m trainyard.local.objectkeys ACCOUNT` prints an
 account's key pair and makes its buckets. It needs the standard library alone, to answer at once.
 """
 

@@ -84,7 +84,7 @@ def upload(
 
 
 def _read_metrics(run: RunFolder, spec: TrainingSpec, report: Report) -> Mapping[str, Mapping[str, float]]:
-    """Read what the program has told of its metrics and lay it beside its folders; nothing fails for that."""
+    """Read what the program has reported of its metrics and lay it beside its folders; nothing fails for that."""
     try:
         state = read_whole(run, rules_of(spec.metrics, spec.metric_patterns))
         if not state.curves.by_key:

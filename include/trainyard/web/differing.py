@@ -16,7 +16,7 @@ def differing(each: Sequence[Mapping[str, Any]], most: int = MAX_SHOWN) -> list[
 
 
 def common(each: Sequence[Mapping[str, Any]], most: int = 2) -> list[str]:
-    """Return the names that most have, in the order in which they are told."""
+    """Return the names that most have, in the order in which they appear."""
     counts: dict[str, int] = {}
     for values in each:
         for name in values:

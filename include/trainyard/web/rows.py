@@ -15,10 +15,10 @@ from trainyard.domain.states import Phase
 
 @dataclass(frozen=True)
 class Row:
-    """One run; `told` is its answer of the front door, moments are seconds since the epoch."""
+    """One run; `answer` is its answer of the front door, moments are seconds since the epoch."""
 
     run: Run
-    told: Mapping[str, Any]
+    answer: Mapping[str, Any]
 
     @property
     def owner(self) -> str:
@@ -38,11 +38,11 @@ class Row:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        return self.told.get("metrics") or {}
+        return self.answer.get("metrics") or {}
 
     @property
     def progress(self) -> Mapping[str, Any] | None:
-        return self.told.get("progress")
+        return self.answer.get("progress")
 
     @property
     def over(self) -> bool:

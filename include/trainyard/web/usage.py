@@ -19,7 +19,7 @@ _SHARES_KEPT_SECONDS = 2.0
 
 @dataclass
 class QuickUsage:
-    """What is used now is read at once; of GPU hours the last count is told, NaN before the first."""
+    """What is used now is read at once; of GPU hours the last count is taken, NaN before the first."""
 
     quotas: Quotas
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="gpu-hours"))

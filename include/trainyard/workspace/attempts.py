@@ -1,4 +1,4 @@
-"""The pods that a run has had, told by a file that no program reaches: the infrastructure may take only so many."""
+"""The pods that a run has had, reported by a file that no program reaches: the infrastructure may take only so many."""
 
 from __future__ import annotations
 

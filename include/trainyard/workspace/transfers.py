@@ -1,4 +1,4 @@
-"""How far the data of a run has been moved, told between processes by a small file beside its folders."""
+"""How far the data of a run has been moved, reported between processes by a small file beside its folders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def reported(run: RunFolder, terms: Terms) -> Iterator[Terms]:
     """Yield the terms with a note of what moves, which `transfer_of` reads from any process until this is left."""
 
     def note(standing: TransferState) -> None:
-        # Nothing fails because nobody can be told.
+        # Nothing fails because a report cannot be written.
         with suppress(OSError):
             write_inside(run.root, run.transfer.name, json.dumps(asdict(standing)).encode())
 

@@ -15,7 +15,7 @@ def diagnose(pod: Mapping[str, Any] | None, gpus: int, memory: int, now: float |
     """Tell how a pod ended; None while it is waiting or running.
 
     `pod` is the API's JSON, None if the pod is gone; `memory` is its limit in bytes; with `now` (seconds since the
-    epoch) a pod whose node no longer answers is recognised too. An image that does not arrive is told as S103 although
+    epoch) a pod whose node no longer answers is recognised too. An image that does not arrive is S103 although
     the cluster keeps trying: `ended` says which ends are final.
     """
     facts = read_status(pod, gpus, memory, now)

@@ -21,11 +21,11 @@ class StoppedError(Exception):
 def in_parallel(
     items: Iterable[T], action: Callable[[T, Event], None], threads: int, tick: Callable[[], object] = lambda: None
 ) -> None:
-    """Do the deed for every item, `threads` at a time; raise the first failure once all threads have stopped.
+    """Apply the action to every item, `threads` at a time; raise the first failure once all threads have stopped.
 
-    The deed gets an event that is set when it should give up by raising StoppedError. `tick` is called in the caller's
-    thread every second; what it raises ends the work too. A thread that does not stop in time is left behind: it can
-    still raise StoppedError, and ends with the process.
+    The action gets an event that is set when it should give up by raising StoppedError. `tick` is called in the
+    caller's thread every second; what it raises ends the work too. A thread that does not stop in time is left behind:
+    it can still raise StoppedError, and ends with the process.
     """
     work = _Work(iter(items), action, max(threads, 1))
     try:

@@ -1,4 +1,4 @@
-"""How far a transfer is: told to a log a few times, to a note every second; and whether it is getting on at all."""
+"""How far a transfer is: reported to a log a few times, to a note every second; and whether it is getting on at all."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ class Progress:
 
     def tick(self) -> None:
         """Tell the note; raise StoreError STALLED if there has been no progress for too long."""
-        self._terms.note(self.standing())
+        self._terms.note(self.state())
         now, flowed = time.monotonic(), self._flowed - self._flowed_before
         if flowed >= _SLOWEST * self._terms.stall_seconds:
             self._moving, self._flowed_before = now, self._flowed
         if now - self._moving > self._terms.stall_seconds:
             raise self._stalled()
 
-    def standing(self) -> TransferState:
+    def state(self) -> TransferState:
         seconds = time.monotonic() - self._began
         rate = self._bytes / seconds if seconds > 0 else 0.0
         known = self._listed and rate > 0 and seconds >= _SOON
@@ -78,13 +78,13 @@ class Progress:
         return TransferState(self._doing, *counts, rate, left, time.time())
 
     def _line(self, percent: int) -> str:
-        now = self.standing()
+        now = self.state()
         left = "" if now.seconds_left is None or percent >= 100 else f", {now.seconds_left:.0f} s left"
         rate = f"{now.rate / 1e6:.1f} MB/s"
         return f"{self._doing}: {percent} %, {now.files} files, {now.bytes} bytes, {rate}{left}"
 
     def _stalled(self) -> StoreError:
-        now, seconds = self.standing(), self._terms.stall_seconds
+        now, seconds = self.state(), self._terms.stall_seconds
         message = (
             f"{self._doing} stands still: less than {_SLOWEST} bytes a second for {seconds:g} seconds, "
             f"after {now.bytes} of {now.bytes_total} bytes, {self._place}"

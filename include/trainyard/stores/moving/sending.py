@@ -52,7 +52,7 @@ class Memory:
 class Sending:
     """One file, from many threads.
 
-    A store that has forgotten what it had, as one that was restarted may have, is told everything again in the end, by
+    A store that has forgotten what it had, as one that was restarted may have, is given everything again in the end, by
     one thread.
     """
 

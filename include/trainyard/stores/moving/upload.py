@@ -32,8 +32,8 @@ def upload(
     Afterwards the bucket is listed: raise StoreError INCOMPLETE if `patience` seconds later something is not there as
     it was sent. `shared` says that others write the same files and keys meanwhile: what vanishes is left out then, and
     a key that another writer has replaced is fine. Of what fails nothing stays half stored; of what was killed, the
-    parts that have arrived are used. A file whose key the store cannot have costs no other: it is told as left out. An
-    OSError of opening or reading a source goes through.
+    parts that have arrived are used. A file whose key the store cannot have costs no other: it is reported as left out.
+    An OSError of opening or reading a source goes through.
     """
     began = time.monotonic()
     sources, impossible = _possible(sources, prefix)

@@ -36,13 +36,13 @@ class TransferState:
     at: float
 
 
-def _ignore(standing: TransferState) -> None:
+def _ignore(state: TransferState) -> None:
     pass
 
 
 @dataclass(frozen=True)
 class Terms:
-    """`reserve` bytes of the disk stay free; `stall_seconds` without progress end it; `note` is told every second."""
+    """`reserve` bytes of the disk stay free; `stall_seconds` without progress end it; `note` hears every second."""
 
     reserve: int = 0
     stall_seconds: float = 120.0

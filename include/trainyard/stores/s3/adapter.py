@@ -23,7 +23,7 @@ from trainyard.stores.s3.refusals import S3Refusals
 from trainyard.stores.s3.sessions import new_session, signing_keys
 from trainyard.stores.s3.small import SMALL, SmallObjects
 
-# For what no listing has told the size of: whoever it is written to refuses too much.
+# For what no listing has reported the size of: whoever it is written to refuses too much.
 _ANY_SIZE = 2**63
 
 

@@ -26,7 +26,7 @@ from trainyard.stores.swift.upload import SwiftUpload
 # Swift takes at most 5 GiB as one object, unless it is told otherwise.
 SEGMENT_BYTES = 4 * 1024**3
 
-# For what no listing has told the size of: whoever it is written to refuses too much.
+# For what no listing has reported the size of: whoever it is written to refuses too much.
 _ANY_SIZE = 2**63
 _EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 _FOLDER_TYPES = ("application/directory", "application/x-directory", "httpd/unix-directory")

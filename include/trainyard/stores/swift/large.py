@@ -1,4 +1,4 @@
-"""Swift's large objects: segments that lie in a container, told as one object by a manifest.
+"""Swift's large objects: segments that lie in a container, joined to one object by a manifest.
 
 A static one lists its segments with size and digest, and its etag is the digest of theirs; a dynamic one is whatever
 starts with a prefix at the moment.

@@ -61,7 +61,7 @@ class SwiftSession:
 
     @cached_property
     def _session(self) -> Session:
-        # It logs every failed request, although all of them are raised and told.
+        # It logs every failed request, although all of them are raised and reported.
         logging.getLogger("swiftclient").setLevel(logging.CRITICAL)
         auth = Password(
             auth_url=keystone_url(self._ref.endpoint),

@@ -38,6 +38,6 @@ def _read(run: RunFolder, rules: MetricRules, seconds: float, whole: bool) -> Me
     # One that has more to tell was started again.
     state.complete = whole or (was and not reading.moved)
     if reading.moved or was != state.complete:
-        with suppress(OSError):  # a full volume is told by who needs it
+        with suppress(OSError):  # a full volume is reported by whoever needs it
             save(run, state)
     return state

@@ -26,7 +26,7 @@ _SOURCES = ("jsonl", "evaluation-metrics", "tensorboard", "trainer-state", "val-
 
 @dataclass
 class Progress:
-    """The highest step that the program has told, and when; `first` is the first that it told."""
+    """The highest step that the program has reported, and when; `first` is the first that it reported."""
 
     step: float | None = None
     total: float | None = None
