@@ -88,6 +88,7 @@ WORDS = sorted((name, word) for name, command in commands().items() for param in
 ARGUMENTS = {
     "zip_file": "ZIP",
     "model_id": "ID",
+    "model_ids": "ID",
     "training_id": "ID",
     "what": "trained-models",
     "manifest": "MANIFEST",

@@ -61,6 +61,13 @@ class TestJsonLines:
         program.write("logs/metrics.jsonl", 'ss": 2}\n')
         assert values(program.read(), "loss") == [(1, 1), (2, 2)]
 
+    def test_the_time_is_kept_to_in_a_line_of_gigabytes(self, program):
+        with (program.run.logs / "metrics.jsonl").open("wb") as file:
+            file.truncate(20 * 2**30)  # it takes no room
+        clock = iter(range(100_000))
+        state = program.read(seconds=3, monotonic=lambda: next(clock))
+        assert 0 < state.places["logs/metrics.jsonl"].at < 2**30
+
     def test_a_last_line_without_an_end_counts_once_the_program_is_done(self, program):
         program.write("logs/metrics.jsonl", '{"step": 1, "loss": 1}')
         assert not program.read().curves.by_key
@@ -181,6 +188,15 @@ class TestSummaries:
             writer.write(Event(step=1, summary=Summary(value=[value])).SerializeToString())
         writer.close()
         assert values(program.read(), "loss") == [(1, 1.0)]
+
+    def test_of_a_record_with_any_number_of_values_some_are_read(self, program):
+        folder = program.run.logs / "tb"
+        folder.mkdir()
+        writer = RecordWriter(str(folder / "events.out.tfevents.1"))
+        many = [Summary.Value(tag="a", simple_value=1.0)] * 5000
+        writer.write(Event(step=1, summary=Summary(value=many)).SerializeToString())
+        writer.close()
+        assert program.read().curves.seen == 1000
 
     def test_a_torn_record_is_waited_for_and_a_damaged_file_given_up(self, program):
         folder = program.run.logs / "tb"

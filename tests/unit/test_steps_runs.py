@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from dataclasses import replace
@@ -215,6 +216,25 @@ class TestUpload:
         assert stored["learner-1/training-log.txt"] == "epoch 1\n"
         reason = "error: the program ended with exit code 3 (C201)\nexit code 3\nLook at its log.\n"
         assert stored["learner-1/outcome.txt"] == reason
+
+    def test_metrics_and_the_manifest_are_stored_and_the_values_told(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"logs/metrics.jsonl": '{"step": 1, "loss": 2}\n{"step": 2, "loss": 1}'})
+        args = (bench.results, bench.workspace, bench.zip_path, Outcome(), 2, bench.reported.append, 0.0)
+        told = upload(RUN, bench.spec, "vision", *args, manifest="name: tf-mnist\n")
+        rows = [json.loads(line) for line in bench.stored()["metrics.jsonl"].splitlines()]
+        assert [row["value"] for row in rows if "value" in row] == [2, 1]
+        assert told.metrics == {"loss": {"last": 1, "minimum": 1, "maximum": 2}}
+        assert bench.stored()["_submitted_code/manifest.yml"] == "name: tf-mnist\n"
+        cleanup(RUN, bench.workspace)
+        assert not bench.run.metrics_stored.exists()
+
+    def test_metrics_that_cannot_be_kept_keep_nothing_from_being_stored(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train(**{"logs/metrics.jsonl": '{"loss": 2}\n', "result/weights": "w"})
+        bench.run.metrics_stored.mkdir()
+        assert bench.upload().metrics == {}
+        assert bench.stored()["weights"] == "w"
 
     def test_a_run_that_never_started_has_a_log_that_says_why(self, bench: Bench) -> None:
         outcome = Outcome("C103", "bucket digits refused the credentials", "Check them.")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any, BinaryIO, cast
 
@@ -96,7 +97,11 @@ def _event(name: str, data: dict[str, Any]) -> str:
 async def _look(request: Request, caller: Caller, model_id: str, points: int, since: str) -> dict[str, Any]:
     state = request.app.state
     run = await run_in_threadpool(state.service.run, model_id, caller)
-    known = await run_in_threadpool(state.metrics.state, run, _PATIENCE_SECONDS)
+    if reading := state.metrics.ask(run):
+        # No thread waits, and the reading goes on for who asks next.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(reading)), _PATIENCE_SECONDS)
+    known = await run_in_threadpool(state.metrics.state, run)
     ended = run.phase is Phase.DONE or (run.state.terminal and run.running_at is None)
     if known is None and run.phase is Phase.DONE and run.running_at is not None:
         known = await _of_bucket(request, run, caller)

@@ -27,6 +27,7 @@ from trainyard.cli.resume import resume
 from trainyard.cli.schedules import schedules
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
+from trainyard.cli.tensorboard import tensorboard
 from trainyard.cli.train import train
 from trainyard.cli.unschedule import unschedule
 from trainyard.cli.validate import validate
@@ -62,6 +63,7 @@ app.command("list", cls=QuickCommand)(list_)
 app.command("show", cls=RunCommand)(show)
 app.command("logs", cls=RunCommand)(logs)
 app.command("metrics", cls=RunCommand)(metrics)
+app.command("tensorboard", cls=QuickCommand)(tensorboard)
 app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)

@@ -47,12 +47,21 @@ class Target:
 
 
 def fetch_all(
-    service: RestClient, model_id: str, target: Target, force: bool, bar: Bar | None = None
+    service: RestClient,
+    model_id: str,
+    target: Target,
+    force: bool,
+    bar: Bar | None = None,
+    only: Callable[[str], bool] = lambda _: True,
 ) -> dict[str, int]:
-    """Fetch every stored file; return name -> size. Raise WrongUsageError for files in the way, before fetching any."""
+    """Fetch every stored file, or those whose names are wanted; return name -> size.
+
+    Raise WrongUsageError for files in the way, before fetching any.
+    """
     files = {row.name: row.size for row in service.results(model_id)}
     if not files:
         raise TrainyardError("C107", f"{model_id} has stored nothing", f"`trainyard show {model_id}` says why.")
+    files = {name: size for name, size in files.items() if only(name)}
     try:
         missing = _missing(files, target, force)
         with bar(sum(missing.values())) if bar else nullcontext() as shown:

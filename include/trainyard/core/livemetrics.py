@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Lock
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import Any
 
 from trainyard.core.catalogue import Training
 from trainyard.core.runs import Run
 from trainyard.domain.metricrules import rules_of
 from trainyard.domain.states import Phase
-from trainyard.workspace.layout import RunFolder, Workspace, started_at
+from trainyard.workspace.layout import RunFolder, Workspace
 from trainyard.workspace.metrics.readings import read_on
 from trainyard.workspace.metrics.state import MetricsState, Progress, load, load_summary
 
@@ -25,6 +27,10 @@ _SECONDS = 0.25
 _REST = 4
 _MAX_WAITING = 200
 _GOING = (Phase.TRAINING, Phase.STORING)
+log = logging.getLogger(__name__)
+
+# A run's training, its folder, and who waits for it to be read.
+_Reading = tuple[str, RunFolder, "Future[None]"]
 
 
 @dataclass
@@ -35,25 +41,20 @@ class LiveMetrics:
     training_of: Callable[[str], Training | None]
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="metrics"))
+    _asked: SimpleQueue[_Reading] = field(default_factory=SimpleQueue)
     _readings: dict[str, tuple[float, Future[None]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
-    _took: float = 0.0
+    _thread: Thread | None = None
 
-    def state(self, run: Run, patience: float = 0.0) -> MetricsState | None:
-        """Return what was read of a run so far, after waiting so long for a reading of one that is going.
+    def ask(self, run: Run) -> Future[None] | None:
+        """Have a run read that is going; return what tells when that is done, None where nothing is waited for."""
+        folder = self._folder(run) if run.phase in _GOING else None
+        return self._ask(run, folder) if folder else None
 
-        None where the workspace has nothing of it.
-        """
+    def state(self, run: Run) -> MetricsState | None:
+        """Return what was read of a run so far; None where the workspace has nothing of it."""
         folder = self._folder(run)
-        if folder is None:
-            return None
-        if run.phase in _GOING:
-            reading = self._ask(run, folder)
-            if reading:
-                with suppress(TimeoutError):
-                    reading.result(patience)
-        return load(folder)
+        return load(folder) if folder else None
 
     def newest(self, run: Run) -> tuple[Mapping[str, float], dict[str, Any] | None]:
         """Return the newest value of each metric of a run that is going, and its progress, without waiting for them."""
@@ -70,10 +71,6 @@ class LiveMetrics:
     def progress(self, progress: Progress, run: Run) -> dict[str, Any] | None:
         """Return a run's progress, with the seconds left while its program goes on."""
         return progress.answer(run.running_at, self.clock() if run.phase is Phase.TRAINING else None)
-
-    def started(self, run: Run) -> float | None:
-        folder = self._folder(run)
-        return started_at(folder) if folder else None
 
     def _folder(self, run: Run) -> RunFolder | None:
         return self.workspace.run(run.key) if run.key.valid else None
@@ -92,17 +89,28 @@ class LiveMetrics:
             }
             if len(self._readings) >= _MAX_WAITING:
                 return None
-            reading = self._pool.submit(self._read, run.training_id, folder)
+            reading = Future()
             self._readings[run.model_id] = (now, reading)
-            self._pool.submit(self._rest)
+            self._asked.put((run.training_id, folder, reading))
+            if self._thread is None:
+                # No pool: that one would be read to its end before the process may end.
+                self._thread = Thread(target=self._work, name="metrics", daemon=True)
+                self._thread.start()
         return reading
 
+    def _work(self) -> None:
+        while True:
+            training_id, folder, reading = self._asked.get()
+            began = time.monotonic()
+            try:
+                self._read(training_id, folder)
+            except Exception:
+                log.exception("The metrics in %s cannot be read.", folder.root)
+            reading.set_result(None)
+            self.pause((time.monotonic() - began) * _REST)
+
     def _read(self, training_id: str, folder: RunFolder) -> None:
-        began, training = time.monotonic(), self.training_of(training_id)
+        training = self.training_of(training_id)
         if training:
             with suppress(OSError):
                 read_on(folder, rules_of(training.spec.metrics, training.spec.metric_patterns), _SECONDS)
-        self._took = time.monotonic() - began
-
-    def _rest(self) -> None:
-        self.pause(self._took * _REST)

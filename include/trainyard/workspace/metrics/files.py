@@ -107,6 +107,8 @@ def _stamped(root: Path, folder: str) -> dict[str, float]:
 def lines(file: BinaryIO, place: Place, size: int, whole: bool, returns: bool = False) -> Iterator[bytes | None]:
     """Yield each line that is there whole, None for one that is too long, and move `place` behind it.
 
+    Meanwhile empty lines come of one that is too long.
+
     `whole` says that nothing is written any more, so that the last line needs no end. With `returns` a carriage return
     ends a line too, as in the bars that show progress.
     """
@@ -124,6 +126,7 @@ def lines(file: BinaryIO, place: Place, size: int, whole: bool, returns: bool = 
             yield None if long else line
         if len(rest) > MAX_LINE:
             place.at, place.skipping, rest = read, True, b""
+            yield b""  # so that whoever has no more time is heard in a line of gigabytes, too
     if whole and rest:
         place.at, long, place.skipping = place.at + len(rest), place.skipping, False
         yield None if long else rest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from trainyard.domain.metricrules import MetricRules
-from trainyard.workspace.layout import RunFolder, started_at
+from trainyard.workspace.layout import RunFolder
 from trainyard.workspace.locks import locked, locked_if_free
 from trainyard.workspace.metrics.reader import Reading
 from trainyard.workspace.metrics.state import MetricsState, load, save
@@ -39,5 +39,5 @@ def _read(run: RunFolder, rules: MetricRules, seconds: float, whole: bool) -> Me
     state.complete = whole or (was and not reading.moved)
     if reading.moved or was != state.complete:
         with suppress(OSError):  # a full volume is told by who needs it
-            save(run, state, started_at(run))
+            save(run, state)
     return state

@@ -101,7 +101,7 @@ class MetricsState:
         return found
 
 
-def save(run: RunFolder, state: MetricsState, started: float | None = None) -> None:
+def save(run: RunFolder, state: MetricsState) -> None:
     """Write the state, and beside it the little that lists show; raise OSError where that cannot be written."""
     curves = list(state.curves.by_key.values())
     head = {
@@ -118,9 +118,9 @@ def save(run: RunFolder, state: MetricsState, started: float | None = None) -> N
         "curves": [_head_of(curve) for curve in curves],
     }
     arrays = (part for one in curves for part in (one.points, array("d", chain.from_iterable(one.open))))
-    parts = [json.dumps(head).encode(), b"\n", *(memoryview(part) for part in arrays)]
+    parts: list[Any] = [json.dumps(head).encode(), b"\n", *(memoryview(part) for part in arrays)]
     write_inside(run.root, run.metrics.name, b"".join(parts))
-    short = {"metrics": state.summary(), "progress": asdict(state.progress), "started": started}
+    short = {"metrics": state.summary(), "progress": asdict(state.progress)}
     write_inside(run.root, run.metrics_summary.name, json.dumps(short).encode())
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any, BinaryIO
 
 from trainyard.workspace.metrics.curves import Seen, named
-from trainyard.workspace.metrics.lines import moment
+from trainyard.workspace.metrics.lines import MAX_VALUES, moment
 
 SOURCE = "tensorboard"
 # Scalars take some hundred bytes; what is larger are pictures and graphs, which are passed over unread.
-MAX_RECORD = 1024 * 1024
+MAX_RECORD = 256 * 1024
 _HEAD = struct.Struct("<QI")
 _TAIL = 4
 _MASK = 0xA282EAD8
@@ -56,7 +57,7 @@ def scalars(record: bytes, group: str) -> list[Seen]:
     except DecodeError:
         raise ValueError("no event") from None
     found = []
-    for value in event.summary.value:
+    for value in islice(event.summary.value, MAX_VALUES):
         one = _scalar(value)
         if one is not None:
             found.append(
