@@ -9,11 +9,13 @@ import pytest
 from appasking import created_app
 from samples import MODEL_ID, training
 
+from trainyard.core.livemetrics import LiveMetrics
 from trainyard.core.runs import Run
 from trainyard.core.schedules import Entry
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase
+from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -40,19 +42,21 @@ def _run() -> Run:
     return Run(MODEL_ID, MODEL_ID, "tf-mnist", "vision", "tensorflow", 1, Phase.DONE, 1.0, outcome=Outcome())
 
 
-def test_every_field_of_a_run_and_its_outcome_is_documented():
+def _told(folder: Path) -> dict:
     from trainyard.api.models import run_json
 
-    reported = run_json(_run())
+    return run_json(_run(), LiveMetrics(Workspace(folder), lambda _: None))
+
+
+def test_every_field_of_a_run_and_its_outcome_is_documented(tmp_path):
+    reported = _told(tmp_path)
     assert [
         key for key in (*reported, "transfer", "schedule", *reported["outcome"]) if f"`{key}`" not in _text("cli")
     ] == []
 
 
-def test_what_only_one_run_alone_has_is_in_no_list():
-    from trainyard.api.models import run_json
-
-    assert {"transfer", "schedule"}.isdisjoint(run_json(_run()))
+def test_what_only_one_run_alone_has_is_in_no_list(tmp_path):
+    assert {"transfer", "schedule"}.isdisjoint(_told(tmp_path))
 
 
 @pytest.mark.parametrize("page", ["rest", "cli"])

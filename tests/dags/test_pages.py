@@ -155,6 +155,23 @@ class TestLists:
         assert "There is no run yet" in pages("ada").get("/?page=9").text
 
 
+class TestHostileNames:
+    _NAME = "<script>alert(1)</script>\u202e'\"><a href=javascript:alert(2)>"
+
+    @pytest.mark.parametrize("place", ["/", "/runs/{id}", "/compare?id={id}&id=" + MODEL_ID, "/quota", "/experiments"])
+    def test_what_people_write_is_text_on_every_page(self, pages, yard, place):  # noqa: F811
+        model_id = "training-hostile00"
+        yard.catalogue.add(training(model_id, "vision", name=self._NAME, owner=self._NAME, experiment=self._NAME))
+        text = pages("ada").get(place.format(id=model_id)).text
+        assert "&lt;script&gt;alert(1)" in text
+        assert not re.search(r"<script>|<a href=javascript|\u202e", text)
+
+    def test_so_is_what_was_asked_for(self, pages):
+        text = pages("ada").get("/?q=%3Cscript%3E").text
+        assert "<script>" not in text
+        assert "&lt;script&gt;" in text
+
+
 class TestRuns:
     def test_a_page_that_is_not_there_is_told_as_a_page(self, pages):
         answer = pages("ada").get("/nothing")
