@@ -159,7 +159,7 @@ class TestHostileNames:
     _NAME = "<script>alert(1)</script>\u202e'\"><a href=javascript:alert(2)>"
 
     @pytest.mark.parametrize("place", ["/", "/runs/{id}", "/compare?id={id}&id=" + MODEL_ID, "/quota", "/experiments"])
-    def test_what_people_write_is_text_on_every_page(self, pages, yard, place):  # noqa: F811
+    def test_what_people_write_is_text_on_every_page(self, pages, yard, place):
         model_id = "training-hostile00"
         yard.catalogue.add(training(model_id, "vision", name=self._NAME, owner=self._NAME, experiment=self._NAME))
         text = pages("ada").get(place.format(id=model_id)).text

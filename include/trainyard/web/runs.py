@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 3.0
 @router.get("/runs/{model_id}", response_class=HTMLResponse)
 async def overview(request: Request, model_id: str, part: Annotated[str, Query(max_length=10)] = "") -> HTMLResponse:
     """Show a run; `part=live` is what changes of the page alone."""
-    values = await run_in_threadpool(_told, request, model_id)
+    values = await run_in_threadpool(_described, request, model_id)
     run: Run = values["run"]
     ended = run.state is State.ERROR and not part
     values["last_lines"] = await _last_lines(request, model_id) if ended else ""
@@ -78,7 +78,7 @@ def head_of(request: Request, model_id: str) -> dict[str, Any]:
     return {"run": run, "row": row_of(request, run)}
 
 
-def _told(request: Request, model_id: str) -> dict[str, Any]:
+def _described(request: Request, model_id: str) -> dict[str, Any]:
     service: Service = request.app.state.service
     head = head_of(request, model_id)
     run: Run = head["run"]

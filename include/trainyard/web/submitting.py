@@ -74,14 +74,14 @@ def _checked(service: Service, who: Caller, draft: Draft) -> dict[str, Any]:
         account = account_for(who, draft.account or None, limits)
         rules = Rules.of(service.settings, limits)
         manifests = [("", draft.manifest.encode("utf-8", "replace"))]
-        (found,) = check_submission(manifests, None, account, rules, lambda read, plan: _told(read, plan, grid))
+        (found,) = check_submission(manifests, None, account, rules, lambda read, plan: _described(read, plan, grid))
     except TrainyardError as error:
         problems = [problem.as_dict() for problem in error.problems]
         return {"problems": problems or [{"message": f"{error.message}.", "hint": error.hint, "code": error.code.code}]}
     return {"problems": [], **found}
 
 
-def _told(read: ManifestRead, plan: Plan, grid: Grid) -> dict[str, Any]:
+def _described(read: ManifestRead, plan: Plan, grid: Grid) -> dict[str, Any]:
     spec = read.submission.spec
     runs = len(grid.points(spec))
     return {
