@@ -11,7 +11,7 @@ from trainyard.workspace.metrics.reader import Reading
 from trainyard.workspace.metrics.state import MetricsState, load, save
 
 # A run's results wait for its metrics no longer than this.
-MAX_WHOLE_SECONDS = 120.0
+MAX_WHOLE_SECONDS = 600.0
 
 
 def read_on(run: RunFolder, rules: MetricRules, seconds: float) -> None:
