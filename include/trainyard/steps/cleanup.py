@@ -25,7 +25,7 @@ def cleanup(key: RunKey, workspace: Workspace) -> bool:
     _remove(run.model)
     _remove(run.root / "model.part")
     run.transfer.unlink(missing_ok=True)  # of a step that was killed
-    if not run.stored.exists() and has_made(run):
+    if not has_stored(run):
         return False
     _remove(run.result)
     run.attempts.unlink(missing_ok=True)
@@ -45,6 +45,11 @@ def forget(key: RunKey, workspace: Workspace) -> None:
 def forget_training(training_id: str, workspace: Workspace) -> None:
     """Remove everything that runs of a training have left; the bucket is not touched. It can be repeated."""
     _remove(workspace.training(training_id))
+
+
+def has_stored(run: RunFolder) -> bool:
+    """Say whether all that a run has made is in the bucket; one that has made nothing has that there."""
+    return run.stored.exists() or not has_made(run)
 
 
 def has_made(run: RunFolder) -> bool:
