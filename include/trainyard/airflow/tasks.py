@@ -149,8 +149,8 @@ def cleanup(training_id: str, **context: Any) -> None:
         app = current_app()
         run = run_of(context, training_id, app.catalogue)
         removed = app.pods().remove_all(run)
-        _track(context, app, run)
-        all_stored = clean(run, app.workspace)
+        told = _track(context, app, run)
+        all_stored = clean(run, app.workspace, keep_metrics=not told)
         log.info("Removed %s pods and the folders of %s.", removed, training_id)
         if not all_stored:
             # For good: the upload step has had its tries.
@@ -162,19 +162,22 @@ def _not_stored(workspace: Workspace, run: RunKey) -> Outcome:
     return Outcome("S305", message, "Clear the upload step in Airflow once the store works again.")
 
 
-def _track(context: Any, app: App, run: RunKey) -> None:
+def _track(context: Any, app: App, run: RunKey) -> bool:
     """Tell the run's MLflow server of it, if it has one: while its metrics are here, and its pods no longer.
 
-    Nothing of it fails the step.
+    Nothing of it fails the step. Return False where that did not work and the step can be cleared to do it again.
     """
     try:
         training = app.catalogue.get(run.training_id)
         connection = app.tracker_of(training) if training else None
-        if training is not None and connection is not None:
-            tracked = _tracked(context, app, run, training, connection)
-            context["ti"].xcom_push(key=TRACKED, value=tracked.as_dict())
+        if training is None or connection is None:
+            return True
+        tracked = _tracked(context, app, run, training, connection)
+        context["ti"].xcom_push(key=TRACKED, value=tracked.as_dict())
     except Exception as error:  # noqa: BLE001 - the run has ended, whoever is told of it
         log.warning("The run is told to no MLflow server: %s", type(error).__name__)
+        return False
+    return not tracked.warning
 
 
 def _tracked(context: Any, app: App, run: RunKey, training: Training, connection: str) -> Tracked:

@@ -303,7 +303,7 @@ def _left_out_rows(left_out: Any) -> list[tuple[str, str]]:
 
 def _tracked_rows(tracked: Any) -> list[tuple[str, str]]:
     """Say where a tracking server has a run, or warn that it does not; nothing for one that is not tracked."""
-    if not isinstance(tracked, Mapping):
+    if not isinstance(tracked, Mapping) or not tracked.get("connection"):
         return []
     if tracked.get("warning"):
         return [("Warning", _text(tracked, "warning"))]

@@ -13,9 +13,10 @@ from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.layout import RunFolder, Workspace
 
 
-def cleanup(key: RunKey, workspace: Workspace) -> bool:
+def cleanup(key: RunKey, workspace: Workspace, *, keep_metrics: bool = False) -> bool:
     """Release the dataset and remove model and results; logs and state stay for the history. It can be repeated.
 
+    So do the metrics as they were stored if `keep_metrics` says that they are still to be sent somewhere.
     Results that are not in the bucket stay too, until the run is forgotten: return False then, also where a program ran
     and only its log is to be stored. Raise TrainyardError
     S500 for what cannot be removed.
@@ -29,7 +30,8 @@ def cleanup(key: RunKey, workspace: Workspace) -> bool:
         return False
     _remove(run.result)
     run.attempts.unlink(missing_ok=True)
-    run.metrics_stored.unlink(missing_ok=True)
+    if not keep_metrics:
+        run.metrics_stored.unlink(missing_ok=True)
     return True
 
 
