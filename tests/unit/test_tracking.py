@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -301,6 +302,15 @@ def test_a_server_that_does_harm_is_given_up_within_the_time_and_described_witho
     assert len(fake.asked) == tries
     if reason is _IN_TIME:
         assert time.monotonic() - began < 5
+
+
+def test_a_resolver_that_is_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    over, began = Event(), time.monotonic()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: over.wait(30) and [])
+    with pytest.raises(TrackingError, match=r"has not taken the run within 0\.3 seconds"):
+        mlflow.send(Server("http://mlflow.example.com"), record(), 0.3, ())
+    assert time.monotonic() - began < 5
+    over.set()
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

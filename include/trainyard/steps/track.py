@@ -43,7 +43,7 @@ def track(
 
     It takes `seconds` at most, and whatever goes wrong is told in the answer and the log alone.
     """
-    away, now = workspace.root / "tracking" / f"{connection}.away", clock()
+    away, now = workspace.tracker_away(connection), clock()
     lately = _changed(away) > now - AWAY_SECONDS
     try:
         record = record_of(key, spec, plan, outcome, _curves(workspace.run(key), report), about, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,21 @@ def send(server: Server, record: Record, seconds: float, pauses: Sequence[float]
 
     Raise TrackingError.
     """
-    return asyncio.run(_send(server, record, seconds, pauses))
+    with asyncio.Runner(loop_factory=_loop) as runner:
+        return runner.run(_send(server, record, seconds, pauses))
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(_Unawaited(thread_name_prefix="resolve"))
+    return loop
+
+
+class _Unawaited(ThreadPoolExecutor):
+    """Threads that the end of a loop does not wait for: a resolver that is silent takes minutes to say so."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - as the base has it
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
 
 
 async def _send(server: Server, record: Record, seconds: float, pauses: Sequence[float]) -> Place:
