@@ -40,14 +40,15 @@ $(PACKAGES)/.package-lock.json: include/trainyard/web/package.json include/train
 wheel: setup ## Build the wheel of the command line and the Python API into dist/; it installs without Airflow
 	@mkdir -p dist && $(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist . && ls dist/trainyard_client-$(VERSION)-*.whl
 
-tools: .venv/swiftcloud/ready ## Install what only the tests need: kubectl, busybox, a browser, and Swift with Keystone apart
+tools: .venv/swiftcloud/ready .venv/mlflow/ready ## Install what only the tests need: kubectl, busybox, a browser; apart, Swift with Keystone and MLflow
 	@command -v kubectl >/dev/null || scripts/debian-packages kubernetes-client
 	@command -v busybox >/dev/null || scripts/debian-packages busybox
 	@command -v chromium >/dev/null || scripts/debian-packages chromium
 
 # Environments that stand apart, since what is in them wants other versions of what we need.
-APART := .venv/swiftcloud/ready .venv/fuzz/ready .venv/bench/ready .venv/advisories/ready
+APART := .venv/swiftcloud/ready .venv/mlflow/ready .venv/fuzz/ready .venv/bench/ready .venv/advisories/ready
 .venv/swiftcloud/ready: tests/swiftcloud/requirements.txt
+.venv/mlflow/ready: tests/mlflowserver/requirements.txt
 .venv/fuzz/ready: tests/fuzz/requirements.txt
 .venv/bench/ready: bench/requirements.txt
 .venv/advisories/ready: scripts/advisories/requirements.txt
@@ -113,7 +114,7 @@ bench: setup .venv/bench/ready ## Measure speed, PART="start list drops" or all;
 	@PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
 lock: setup ## Make requirements.txt anew from requirements.in
-	@for folder in . include/trainyard/local/training tests/swiftcloud tests/fuzz bench scripts/advisories; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
+	@for folder in . include/trainyard/local/training tests/swiftcloud tests/mlflowserver tests/fuzz bench scripts/advisories; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
 		--python-version 3.11 --upgrade requirements.in -o requirements.txt) || exit 1; done
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt

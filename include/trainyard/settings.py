@@ -195,6 +195,9 @@ class Settings:
     store_requests_per_account: int = _setting(
         _at_least_one, "4", "How many of these may be for the runs of one account."
     )
+    tracking_seconds: float = _setting(
+        _more_than_zero, "60", "Seconds that the end of a run may be held by its MLflow server."
+    )
     retention_days: float = _setting(_from_zero, "7", "Days that a finished run stays in the history.")
     audit_log: str = _setting(
         str, "", "Folder of the audit log, `-` for standard output; empty is `.audit` in the catalogue."

@@ -154,6 +154,26 @@ class TestLeftOut:
         assert not (world.history.find(MODEL_ID).left_out or {"files": []})["files"]
 
 
+class TestTracked:
+    def test_where_an_mlflow_server_has_the_run_is_a_part_of_it(self, world):
+        add_training(world)
+        parse_dag(world)
+        start_run(world, **ALL_STEPS)
+        end_run(world, train=TRAINED)
+        assert world.history.find(MODEL_ID).tracked is None
+        reported = {"connection": "team-mlflow", "experiment_id": "1", "run_id": "abc", "warning": ""}
+        leave_xcom(world, reported, "tracked", "cleanup")
+        assert world.history.find(MODEL_ID).tracked == reported
+
+    def test_what_no_run_can_have_left_does_not_fail_the_answer(self, world):
+        add_training(world)
+        parse_dag(world)
+        start_run(world, **ALL_STEPS)
+        end_run(world, train=TRAINED)
+        leave_xcom(world, {"connection": ["x"]}, "tracked", "cleanup")
+        assert world.history.find(MODEL_ID).tracked is None
+
+
 class TestLists:
     def test_a_training_that_airflow_does_not_know_yet_is_a_queued_run(self, world):
         there = add_training(world)

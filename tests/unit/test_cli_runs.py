@@ -188,6 +188,20 @@ class TestShow:
         front_door.add(ID, state="completed", left_out=left_out)
         assert "Left_out" not in cli("show", ID).out
 
+    def test_a_run_that_is_tracked_says_where_or_warns(self, cli, front_door):
+        where = {"connection": "team-mlflow", "experiment_id": "3", "run_id": "abc", "warning": ""}
+        front_door.add(ID, state="completed", tracked=where)
+        assert "MLflow         team-mlflow: experiment 3, run abc\n" in cli("show", ID).out
+        front_door.add(ID, state="completed", tracked={"connection": "a", "warning": "MLflow (a) is\x1b[31m away"})
+        shown = cli("show", ID).out
+        assert "Warning        MLflow (a) is" in shown
+        assert "\x1b" not in shown
+
+    @pytest.mark.parametrize("tracked", [None, {}, 7])
+    def test_a_run_that_is_not_tracked_has_no_row_for_it(self, cli, front_door, tracked):
+        front_door.add(ID, state="completed", tracked=tracked)
+        assert "MLflow" not in cli("show", ID).out
+
     def test_a_run_that_waits_says_for_what(self, cli, front_door):
         front_door.add(ID, phase="waiting-for-gpu", waiting="waiting for 2 GPUs")
         assert "Phase          waiting-for-gpu: waiting for 2 GPUs\nOK\n" in cli("show", ID).out

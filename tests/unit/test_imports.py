@@ -28,6 +28,7 @@ _ROWS = (
     {"stores"},
     {"workspace"},
     {"cluster"},
+    {"tracking"},
     {"steps"},
     {"core"},
     {"airflow"},

@@ -142,11 +142,87 @@ def test_buckets_of_the_same_name_behind_two_connections_are_two_datasets():
     assert len(keys) == 3
 
 
+_TRACKING = "\ntracking: {mlflow: team-mlflow}\n"
+_TRACKED = {"wml": MANIFEST + _TRACKING, "ffdl": FFDL + _TRACKING}
+_TRACKER = Account("vision", 4, ("ada",), 24, connections=("team-mlflow",))
+
+
+class TestTracking:
+    @pytest.mark.parametrize("family", _TRACKED)
+    def test_a_manifest_of_every_family_may_name_an_mlflow_server(self, family):
+        read, _ = _handed_in(_TRACKED[family], _TRACKER)
+        assert read.submission.spec.mlflow == "team-mlflow"
+        assert TrainingSpec.from_dict(read.submission.spec.as_dict()) == read.submission.spec
+
+    @pytest.mark.parametrize("manifest", [MANIFEST, f"{MANIFEST}\ntracking:\n", f"{MANIFEST}\ntracking: {{}}\n"])
+    def test_one_that_names_none_is_left_to_the_account(self, manifest):
+        assert _handed_in(manifest)[0].submission.spec.mlflow is None
+
+    def test_what_the_account_is_tracked_by_may_be_named_by_its_manifests(self):
+        assert _handed_in(_TRACKED["wml"], Account("vision", 4, ("ada",), 24, mlflow="team-mlflow"))
+
+    @pytest.mark.parametrize("family", _TRACKED)
+    def test_one_that_the_account_may_not_use_is_refused_as_a_stores_is(self, family):
+        (fault,) = _faults(_TRACKED[family])
+        assert (fault.code, fault.path, fault.seen) == ("C104", "tracking.mlflow", "team-mlflow")
+        assert fault.line == _TRACKED[family].count("\n")
+        assert fault.message == "the account has no connection of this name."
+        assert fault.hint == "Use team-bucket, or leave tracking out."
+
+    def test_an_account_without_any_is_told_so(self):
+        (fault,) = _faults(_TRACKED["wml"], replace(_TRACKER, connections=()))
+        assert fault.hint == "Leave tracking out: quotas.yaml lets the account's manifests name no connection."
+
+    def test_a_server_that_tracks_is_no_store_for_that(self):
+        assert _faults(
+            NAMED.replace("team-bucket", "team-mlflow"), Account("vision", 4, ("ada",), 24, mlflow="team-mlflow")
+        )
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "{mlflow: training-Xz81mQ0aB.data}",
+            "{mlflow: 'https://a:sEcReT@b'}",
+            "{mlflow: 7}",
+            "{wandb: a}",
+            "mlflow",
+            "[a]",
+        ],
+    )
+    def test_what_names_no_server_is_refused_with_its_line_and_a_hint(self, value):
+        (fault,) = _faults(f"{MANIFEST}\ntracking: {value}\n", _TRACKER)
+        assert fault.code == "C101"
+        assert fault.line == MANIFEST.count("\n") + 2
+        assert fault.hint
+        assert "sEcReT" not in f"{fault}{fault.seen}"
+
+    def test_a_name_that_was_taken_out_of_the_quotas_is_refused_when_the_run_starts(self):
+        with pytest.raises(TrainyardError) as caught:
+            make_plan(replace(SPEC, mlflow="team-mlflow"), LIMITS.accounts["vision"], LIMITS)
+        assert [problem.path for problem in caught.value.problems] == ["tracking.mlflow"]
+
+    def test_away_from_the_service_any_name_passes(self):
+        assert _handed_in(_TRACKED["wml"], Account("", 2**31, (), 1, connections=None))
+
+
 class TestQuotas:
-    def _read(self, tmp_path, connections: str):
+    def _account(self, tmp_path, more: str):
         file = tmp_path / "quotas.yaml"
-        file.write_text(f"accounts:\n- {{name: vision, gpus: 1, members: [ada], max_hours: 1{connections}}}\n")
-        return load_limits(quotas=file).accounts["vision"].connections
+        file.write_text(f"accounts:\n- {{name: vision, gpus: 1, members: [ada], max_hours: 1{more}}}\n")
+        return load_limits(quotas=file).accounts["vision"]
+
+    def _read(self, tmp_path, connections: str):
+        return self._account(tmp_path, connections).connections
+
+    def test_an_account_may_be_tracked_and_is_not_by_default(self, tmp_path):
+        assert self._account(tmp_path, ", tracking: {mlflow: team-mlflow}").mlflow == "team-mlflow"
+        for nothing in ("", ", tracking: {}", ", tracking: ", ", tracking: {mlflow: ''}", ", tracking: {mlflow: }"):
+            assert self._account(tmp_path, nothing).mlflow is None
+
+    @pytest.mark.parametrize("tracking", ["{mlflow: training-Xz81mQ0aB.data}", "{wandb: a}", "team-mlflow"])
+    def test_what_can_track_nothing_is_refused(self, tmp_path, tracking):
+        with pytest.raises(TrainyardError, match="tracking"):
+            self._account(tmp_path, f", tracking: {tracking}")
 
     def test_an_account_may_use_what_is_listed_and_nothing_by_default(self, tmp_path):
         assert self._read(tmp_path, ", connections: [team-bucket, my_s3.eu]") == ("team-bucket", "my_s3.eu")

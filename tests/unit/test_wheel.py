@@ -15,7 +15,20 @@ _EXAMPLE = _PROJECT / "examples" / "fails-with-3"
 _UV = Path(sys.executable).with_name("uv")
 # What Linux alone, or Unix alone, has.
 _UNIX = ("fcntl", "grp", "pwd", "resource", "termios", "pty", "tty")
-_SERVICE = ("airflow", "api", "cluster", "core", "doctor", "inbox", "local", "steps", "stores", "web", "workspace")
+_SERVICE = (
+    "airflow",
+    "api",
+    "cluster",
+    "core",
+    "doctor",
+    "inbox",
+    "local",
+    "steps",
+    "stores",
+    "tracking",
+    "web",
+    "workspace",
+)
 
 
 def _run(*command: str | Path, folder: Path = _PROJECT) -> str:

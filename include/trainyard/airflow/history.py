@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from trainyard.airflow.cancel import CANCELED, cancel, canceled_by, canceler
 from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.leftovers import remove_task_logs
-from trainyard.airflow.outcomes import KEY, LEFT_OUT, METRICS, USED, value_of
+from trainyard.airflow.outcomes import KEY, LEFT_OUT, METRICS, TRACKED, USED, value_of
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.runs import Key, Order, Run, StepRun
 from trainyard.domain.hyperparameters import SIZE
@@ -27,6 +27,7 @@ from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome, read_metrics
 from trainyard.domain.overrides import overrides
 from trainyard.domain.states import Phase, State
+from trainyard.domain.tracked import read_tracked
 
 STEPS = ("validate", "stage", "train", "upload", "cleanup")
 _UNSTARTED = (None, "scheduled", "queued", "removed")
@@ -197,6 +198,7 @@ class AirflowHistory:
             finished_at=_epoch(row.end_date) if phase is Phase.DONE else None,
             outcome=outcome,
             left_out=read_left_out(ends.get(LEFT_OUT)),
+            tracked=read_tracked(ends.get(TRACKED)),
         )
 
 
@@ -337,7 +339,10 @@ def _outcomes(session: Session, runs: Sequence[DagRun]) -> dict[RunKey, dict[str
     xcom = XComModel
     # As mere lines: as an object each of them would bring its DAG run along.
     columns = (xcom.dag_id, xcom.run_id, xcom.task_id, xcom.key, xcom.value)
-    those = (xcom.dag_run_id.in_([run.id for run in runs]), xcom.key.in_((KEY, CANCELED, USED, LEFT_OUT, METRICS)))
+    those = (
+        xcom.dag_run_id.in_([run.id for run in runs]),
+        xcom.key.in_((KEY, CANCELED, USED, LEFT_OUT, METRICS, TRACKED)),
+    )
     found: dict[RunKey, dict[str, Any]] = defaultdict(dict)
     for row in session.execute(select(*columns).where(*those)):
         found[_key(row)][row.task_id if row.key == KEY else row.key] = value_of(row)

@@ -24,6 +24,9 @@ LEFT_OUT = "left_out"
 # The last and best values of a run's metrics: an XCom of that step.
 METRICS = "metrics"
 
+# Where a run is tracked besides the service, or why not: an XCom of the cleanup step.
+TRACKED = "tracked"
+
 
 @contextmanager
 def outcome_of_step(context: Mapping[str, Any]) -> Iterator[None]:

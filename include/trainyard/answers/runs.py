@@ -67,6 +67,15 @@ class LeftOutFiles(Whole):
     files: list[LeftOutFile] = Field(default_factory=list)
 
 
+class TrackedRun(Whole):
+    """Where an MLflow server has a run, by the connection that leads there; `warning` says why it does not have it."""
+
+    connection: str
+    experiment_id: str = ""
+    run_id: str = ""
+    warning: str = ""
+
+
 class RunAnswer(Whole):
     """One run, as the list has it.
 
@@ -91,6 +100,7 @@ class RunAnswer(Whole):
     waiting: str | None = None
     overrides: dict[str, Any] = Field(default_factory=dict)
     left_out: LeftOutFiles | None = None
+    tracked: TrackedRun | None = None
     owner: str = ""
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)

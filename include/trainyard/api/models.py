@@ -182,6 +182,7 @@ def run_json(run: Run, live: LiveMetrics) -> dict[str, Any]:
         "waiting": run.waiting or None,
         "overrides": dict(run.overrides),
         "left_out": run.left_out,
+        "tracked": run.tracked,
         "owner": run.owner,
         "hyperparameters": dict(run.hyperparameters),
         "metrics": metrics or final_values(run),

@@ -135,6 +135,7 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
         *_left_out_rows(run.get("left_out")),
+        *_tracked_rows(run.get("tracked")),
         *_gpu_rows(run),
     ]
     return pairs(rows)
@@ -298,6 +299,16 @@ def _left_out_rows(left_out: Any) -> list[tuple[str, str]]:
     lines = [f"{_text(row, 'name')} {_text(row, 'reason')}" for row in files]
     more = f"{left_out['count']} files are not stored: learner-1/store-results.log in the bucket has all of them"
     return [("Left_out", "\n".join([*lines, *([more] if left_out["count"] > len(files) else [])]))]
+
+
+def _tracked_rows(tracked: Any) -> list[tuple[str, str]]:
+    """Say where a tracking server has a run, or warn that it does not; nothing for one that is not tracked."""
+    if not isinstance(tracked, Mapping) or not tracked.get("connection"):
+        return []
+    if tracked.get("warning"):
+        return [("Warning", _text(tracked, "warning"))]
+    server, experiment, run = (_text(tracked, key) for key in ("connection", "experiment_id", "run_id"))
+    return [("MLflow", f"{server}: experiment {experiment}, run {run}")]
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:

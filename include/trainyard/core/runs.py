@@ -19,8 +19,8 @@ class Run:
     """One run as people see it. Times are seconds since the epoch.
 
     `outcome` is there once nothing can change it any more, which may be before the run's last step has ended.
-    `left_out` tells which of its files were not stored, None where all are. `hyperparameters` are those that it trains
-    with, `overrides` what of them and of the rest is not as the manifest says.
+    `left_out` tells which of its files were not stored, None where all are; `tracked` where an MLflow server has it.
+    `hyperparameters` are those that it trains with, `overrides` what of them and of the rest is not as in the manifest.
     """
 
     model_id: str
@@ -37,6 +37,7 @@ class Run:
     experiment: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, Any] | None = None
+    tracked: Mapping[str, str] | None = None
     owner: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 

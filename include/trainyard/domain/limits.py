@@ -45,7 +45,8 @@ class Size:
 class Account:
     """Who pays: a GPU quota, members (Airflow user names; `*` is everybody) and the longest a run may take.
 
-    `connections` are those of the service that its manifests may name, None where only the service knows them.
+    `connections` are those of the service that its manifests may name, None where only the service knows them; `mlflow`
+    is that of the MLflow server which its runs are told to where their manifests name no other.
     """
 
     name: str
@@ -54,23 +55,36 @@ class Account:
     max_hours: float
     custom_images: bool = False
     connections: tuple[str, ...] | None = ()
+    mlflow: str | None = None
+
+    @property
+    def trackers(self) -> tuple[str, ...] | None:
+        """The connections that its manifests may name as tracking."""
+        if self.connections is None or self.mlflow is None or self.mlflow in self.connections:
+            return self.connections
+        return (self.mlflow, *self.connections)
 
     def has_member(self, user: str) -> bool:
         return "*" in self.members or user in self.members
 
 
-def connection_fault(name: str, allowed: Sequence[str] | None) -> tuple[str, str] | None:
+_OWN_STORE = ("Write address and keys of the store", "write address and keys of the store")
+_NO_TRACKING = ("Leave tracking out", "leave tracking out")
+
+
+def connection_fault(name: str, allowed: Sequence[str] | None, *, tracking: bool = False) -> tuple[str, str] | None:
     """Return message and hint for a connection that an account's manifests may not name; None for one that they may.
 
     One that does not exist and one of others are refused alike: who may not use it learns nothing of it.
     """
     if allowed is None or name in allowed:
         return None
+    first, other = _NO_TRACKING if tracking else _OWN_STORE
     if not allowed:
-        hint = "Write address and keys of the store: quotas.yaml lets the account's manifests name no connection."
+        hint = f"{first}: quotas.yaml lets the account's manifests name no connection."
     else:
         names = f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0]
-        hint = f"Use {names}, or write address and keys of the store."
+        hint = f"Use {names}, or {other}."
     return "the account has no connection of this name.", hint
 
 

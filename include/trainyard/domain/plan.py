@@ -73,11 +73,14 @@ def plan_problems(
 
 def connection_problems(spec: TrainingSpec, account: Account) -> list[Problem]:
     """Return which of the connections that a training names its account may not use, or not any more."""
-    return [
+    found = [
         Problem(*fault, f"{side}.connection", seen=ref.connection, code="C104")
         for side, ref in (("data", spec.data), ("results", spec.results))
         if ref.connection and (fault := connection_fault(ref.connection, account.connections))
     ]
+    if spec.mlflow and (fault := connection_fault(spec.mlflow, account.trackers, tracking=True)):
+        found.append(Problem(*fault, "tracking.mlflow", seen=spec.mlflow, code="C104"))
+    return found
 
 
 def amounts(account: str, size: Size) -> dict[str, Any]:

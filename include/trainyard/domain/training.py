@@ -70,6 +70,7 @@ class TrainingSpec:
     """What is to be trained. `family` is `wml` or `ffdl`; `metrics` is FfDL's evaluation_metrics, kept as data, and
     `metric_patterns` maps a metric to the regular expression that finds it in the log.
 
+    `mlflow` is the connection of the MLflow server that the run is told to, None where the account says it.
     `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service.
     """
 
@@ -87,6 +88,7 @@ class TrainingSpec:
     hyperparameters: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     schedule: Schedule | None = None
     retries: int | None = None
+    mlflow: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "schedule": self.schedule.as_dict() if self.schedule else None}

@@ -131,4 +131,5 @@ def _size(row: Any) -> Size:
 def _account(row: Any) -> Account:
     members, connections = tuple(row["members"]), tuple(row.get("connections", ()))
     images = row.get("custom_images", False)
-    return Account(row["name"], row["gpus"], members, float(row["max_hours"]), images, connections)
+    mlflow = (row.get("tracking") or {}).get("mlflow") or None
+    return Account(row["name"], row["gpus"], members, float(row["max_hours"]), images, connections, mlflow)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
-from trainyard.domain.limits import Limits
+from trainyard.domain.limits import Account, Limits
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.document import Document, join_path, read_document
@@ -22,7 +22,7 @@ from trainyard.manifest.metrics import read_metrics
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
 from trainyard.manifest.schema import check_shape
-from trainyard.manifest.store import check_store_types, read_store
+from trainyard.manifest.store import check_store_types, read_store, read_tracking
 from trainyard.manifest.values import Values
 
 MAX_BYTES = 1024 * 1024
@@ -90,11 +90,11 @@ def examine_manifest(
     max_bytes: int = MAX_BYTES,
     clock: Callable[[], float] = time.time,
     addresses: AddressPolicy = ANYWHERE,
-    connections: Sequence[str] | None = None,
+    account: Account | None = None,
 ) -> Examination:
     """Read a manifest as far as it can be read, with every problem in the order of the file.
 
-    `connections` are those that the account's manifests may name, None where that is not known here.
+    `account` says which connections the manifest may name; None where that is not known here.
     """
     try:
         document = read_document(data, max_bytes)
@@ -104,7 +104,8 @@ def examine_manifest(
             raise
         return Examination(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
-    values = Values(document, layout, limits, Faults(document), addresses, connections)
+    named = (account.connections, account.trackers) if account else (None, None)
+    values = Values(document, layout, limits, Faults(document), addresses, *named)
     _check_placeholders(document, layout, values.faults)
     check_hidden(values)
     check_machines(values)
@@ -129,6 +130,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     hyperparameters, schedule = values.hyperparameters(), read_schedule(values, clock)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
+    mlflow = read_tracking(values)
     found = Examination(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
     if values.faults.found:
         return found
@@ -151,6 +153,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         hyperparameters=hyperparameters,
         schedule=schedule,
         retries=values.integer(("retries",)),
+        mlflow=mlflow,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings))
     return replace(found, read=ManifestRead(submission, document, found.places))

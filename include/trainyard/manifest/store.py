@@ -1,4 +1,4 @@
-"""Read an object store of a manifest: kind, bucket, address and credentials."""
+"""Read what a manifest connects to: its object stores with kind, bucket, address and credentials; its tracking."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from trainyard.manifest.values import Values
 
 S3 = "s3"
 SWIFT = "bluemix_objectstore"
+TRACKING: Path = ("tracking", "mlflow")
 _KINDS = {
     **dict.fromkeys(("s3", "s3_datastore", "mount_cos"), S3),
     **dict.fromkeys(("bluemix_objectstore", "softlayer_objectstore", "swift", "swift_datastore"), SWIFT),
@@ -61,6 +62,15 @@ def read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credential
         return None
     swift = (values.text(store.domain), values.text(store.project)) if kind == SWIFT else (None, None)
     return StoreRef(kind, bucket, endpoint, values.text(store.region), *swift), Credentials(user, secret)
+
+
+def read_tracking(values: Values) -> str | None:
+    """Return the connection of the MLflow server that the manifest names; None if it names none, or has a fault."""
+    name = values.text(TRACKING)
+    if name is not None and (fault := connection_fault(name, values.trackers, tracking=True)):
+        values.faults.add(TRACKING, *fault, "C104")
+        return None
+    return name
 
 
 def check_store_types(values: Values) -> None:

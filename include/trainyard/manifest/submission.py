@@ -80,8 +80,7 @@ def _check_manifest(
     manifest: bytes, entries: Collection[ArchiveEntry] | None, account: Account, rules: Rules
 ) -> tuple[ManifestRead, Plan]:
     """Check one manifest; what is wrong with one part of it hides nothing of the others."""
-    most, addresses, connections = rules.manifest_bytes, rules.addresses, account.connections
-    found = examine_manifest(manifest, rules.limits, most, addresses=addresses, connections=connections)
+    found = examine_manifest(manifest, rules.limits, rules.manifest_bytes, addresses=rules.addresses, account=account)
     ours = plan_problems(found.framework, found.resources, account, rules.limits)
     faults = [*found.problems, *found.unreported(ours), *_program_problems(found.command, entries)]
     if faults or found.read is None:

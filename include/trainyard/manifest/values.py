@@ -24,7 +24,8 @@ _AUTHOR = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>\s*")
 class Values:
     """Reads one document. What a method cannot read is noted in `faults` and comes back as None.
 
-    `connections` are those that the account's manifests may name, None where only the service knows.
+    `connections` are those that the account's manifests may name, None where only the service knows; `trackers` those
+    that they may name as tracking.
     """
 
     document: Document
@@ -33,6 +34,7 @@ class Values:
     faults: Faults
     addresses: AddressPolicy = ANYWHERE
     connections: Sequence[str] | None = None
+    trackers: Sequence[str] | None = None
     warnings: list[str] = field(default_factory=list)
 
     def text(self, path: Path | None) -> str | None:

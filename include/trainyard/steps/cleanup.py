@@ -13,9 +13,10 @@ from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.layout import RunFolder, Workspace
 
 
-def cleanup(key: RunKey, workspace: Workspace) -> bool:
+def cleanup(key: RunKey, workspace: Workspace, *, keep_metrics: bool = False) -> bool:
     """Release the dataset and remove model and results; logs and state stay for the history. It can be repeated.
 
+    So do the metrics as they were stored if `keep_metrics` says that they are still to be sent somewhere.
     Results that are not in the bucket stay too, until the run is forgotten: return False then, also where a program ran
     and only its log is to be stored. Raise TrainyardError
     S500 for what cannot be removed.
@@ -25,11 +26,12 @@ def cleanup(key: RunKey, workspace: Workspace) -> bool:
     _remove(run.model)
     _remove(run.root / "model.part")
     run.transfer.unlink(missing_ok=True)  # of a step that was killed
-    if not run.stored.exists() and has_made(run):
+    if not has_stored(run):
         return False
     _remove(run.result)
     run.attempts.unlink(missing_ok=True)
-    run.metrics_stored.unlink(missing_ok=True)
+    if not keep_metrics:
+        run.metrics_stored.unlink(missing_ok=True)
     return True
 
 
@@ -45,6 +47,11 @@ def forget(key: RunKey, workspace: Workspace) -> None:
 def forget_training(training_id: str, workspace: Workspace) -> None:
     """Remove everything that runs of a training have left; the bucket is not touched. It can be repeated."""
     _remove(workspace.training(training_id))
+
+
+def has_stored(run: RunFolder) -> bool:
+    """Say whether all that a run has made is in the bucket; one that has made nothing has that there."""
+    return run.stored.exists() or not has_made(run)
 
 
 def has_made(run: RunFolder) -> bool:

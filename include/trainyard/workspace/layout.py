@@ -138,6 +138,10 @@ class Workspace:
         """The checkpoint folder that an account's runs with the same results bucket share."""
         return self.root / "checkpoints" / f"{account}-{store_key(ref)}"
 
+    def tracker_away(self, connection: str) -> Path:
+        """Changed whenever the tracking server behind a connection was away."""
+        return self.root / "tracking" / f"{connection}.away"
+
     def subpath(self, path: Path) -> str:
         """Return the path relative to the volume, as a pod's subPath."""
         return path.relative_to(self.root).as_posix()
