@@ -56,7 +56,7 @@ def explained() -> Iterator[None]:
 
 def fail(message: str) -> None:
     """Fail a task whose log has the details already. Raise StepFailedError; its retries stay."""
-    log.error("%s", visible(message))
+    log.error(message)
     raise StepFailedError("S500", message, final=False)
 
 
