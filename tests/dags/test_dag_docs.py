@@ -125,7 +125,8 @@ def _split(told):
 def _without_code(text):
     """Take out code spans as CommonMark finds them: an opening run of backticks up to the next run of its length."""
     kept, at = "", 0
-    for opening in iter(lambda: re.compile(r"(?<!\\)(?<!`)(`+)(?!`)").search(text, at), None):
+    runs = re.compile(r"(?<!\\)(?<!`)(`+)(?!`)")
+    while opening := runs.search(text, at):
         closing = re.compile(rf"(?<!`)`{{{len(opening[1])}}}(?!`)").search(text, opening.end())
         assert closing, "a code span is open"
         assert "\n" not in text[opening.start() : closing.end()]

@@ -58,7 +58,8 @@ def run(monkeypatch, tmp_path):
         import structlog
 
         task, written = task.prepare_for_execution(), io.BytesIO()
-        log = structlog.wrap_logger(structlog.BytesLogger(written), processors=logs.logging_processors(json_output=True))
+        processors = logs.logging_processors(json_output=True)
+        log = structlog.wrap_logger(structlog.BytesLogger(written), processors=processors)
         ti = runner.RuntimeTaskInstance.model_construct(
             id=uuid.uuid4(),
             task_id=task.task_id,

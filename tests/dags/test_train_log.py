@@ -1,4 +1,4 @@
-"""What Airflow's log of a train step has: the program's output, live and afterwards, its end in one block, and links."""
+"""What Airflow's log of a train step has: the program's output, live and afterwards, its end, and links."""
 
 from __future__ import annotations
 
@@ -124,3 +124,12 @@ def test_a_fault_of_ours_does_not_keep_a_run_from_its_end(folder, log, monkeypat
     event_of(waiting_trigger(FakeApi(pod(exited(0))), **_PLACES))
     assert any("nobody has thought of it" in text for level, text in log() if level == "WARNING")
     assert ("INFO", "The program ended with exit code 0 after 20 GPU seconds.") in log()
+
+
+def test_a_run_that_is_canceled_says_so_with_the_links(folder, log):
+    asyncio.run(waiting_trigger(FakeApi(pod(RUNNING)), **_PLACES).on_kill())
+    assert [text for _, text in log()] == [
+        "The run was canceled, or its step marked or cleared: its pod is stopped.",
+        "Run: http://there/trainyard/runs/x",
+        "Results: s3://results/x/",
+    ]

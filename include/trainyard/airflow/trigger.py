@@ -107,7 +107,9 @@ class TrainingPodTrigger(BaseTrigger):
         yield ends(xcoms={KEY: outcome.as_dict(), **final})
 
     async def on_kill(self) -> None:
-        """Stop the pod when its task is marked failed or cleared; runs in the triggerer."""
+        """Stop the pod when its run is canceled or its task marked failed or cleared; runs in the triggerer."""
+        self.log.info("The run was canceled, or its step marked or cleared: its pod is stopped.")
+        self._log_places()
         async with self._api() as api:
             await self._stop(api, self.grace_seconds)
 
@@ -157,6 +159,9 @@ class TrainingPodTrigger(BaseTrigger):
             self.log.error(failure_text(outcome, last_words))
         else:
             self.log.info(success_text(outcome))
+        self._log_places()
+
+    def _log_places(self) -> None:
         if self.page:
             self.log.info("Run: %s", self.page)
             self.log.info("Results: %s", self.results)
