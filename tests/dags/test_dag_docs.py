@@ -72,7 +72,7 @@ class TestDocs:
             f"[**This training's page**](<https://airflow.example.com/sub/trainyard/dags/{MODEL_ID}>)",
             "- Framework: `tensorflow 2.16`",
             "- Image: `registry.example.com/tensorflow:2.16`",
-            "- Size: `large`, 4 GPUs, 16 CPUs, 96Gi memory",
+            "- Size: `large`, 4 GPU, 16 CPU, 96Gi memory",
             "- Account: `vision`",
             "- Owner: `ada`",
             "- Experiment: `rates`",
@@ -94,7 +94,7 @@ class TestDocs:
         assert "Hyperparameters" not in told
 
     def test_an_explicit_amount_has_no_size(self):
-        assert "- Size: 0 GPUs, 1 CPUs" in _docs(resources=Resources(gpus=0))
+        assert "- Size: 0 GPU, 1 CPU" in _docs(resources=Resources(gpus=0))
 
     @pytest.mark.parametrize("text", _HOSTILE)
     @pytest.mark.parametrize("field", ["description", "manifest", "name", "author", "framework", "experiment", "value"])

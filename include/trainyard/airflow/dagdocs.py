@@ -43,7 +43,7 @@ def documentation(training: Training) -> str:
 
 def _facts(training: Training) -> list[tuple[str, str]]:
     spec, plan = training.spec, training.plan
-    amounts = f"{plan.gpus} GPUs, {cpu_text(plan.cpu_millis)} CPUs, {memory_text(plan.memory)} memory"
+    amounts = f"{plan.gpus} GPU, {cpu_text(plan.cpu_millis)} CPU, {memory_text(plan.memory)} memory"
     return [
         ("Framework", _code(str(spec.framework))),
         ("Image", _code(plan.image)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 
@@ -54,7 +54,7 @@ def explained() -> Iterator[None]:
         raise StepFailedError(error.code.code, text, final=False) from None
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Fail a task whose log has the details already. Raise StepFailedError; its retries stay."""
     log.error(message)
     raise StepFailedError("S500", message, final=False)
