@@ -236,3 +236,16 @@ class TestKilling:
         operator.pod_name = _FIRST
         operator.on_kill()
         assert cluster.deleted == [(_FIRST, 30)]
+
+
+class TestLog:
+    def test_what_a_program_printed_that_ended_while_nobody_waited_is_shown_with_how_it_ended(
+        self, train, tmp_path, caplog
+    ):
+        caplog.set_level("INFO")
+        log = Workspace(tmp_path / "workspace").run(RUN).training_log
+        log.parent.mkdir(parents=True)
+        log.write_text("loading\nno labels\n")
+        train(FakeCluster(pod(exited(3))), _FOR_GOOD)
+        assert "C201, a fault of the submission" in caplog.text
+        assert caplog.messages[-1].endswith("The last words of the program:\n    loading\n    no labels")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from trainyard.airflow.failures import StepFailedError, failure_text
+from trainyard.airflow.failures import StepFailedError, failure_text, success_text
 from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
 
@@ -40,6 +40,7 @@ def end_with(context: Mapping[str, Any], outcome: Outcome, final: bool = False, 
     """
     context["ti"].xcom_push(key=KEY, value=outcome.as_dict())
     if outcome.code is None:
+        log.info(success_text(outcome))
         return
     for_good = final or not outcome.retried
     text = failure_text(outcome, last_words)
