@@ -39,7 +39,9 @@ class ProgramLog:
         self._run = run
         self._whole = whole
         self._clock = clock
-        self._shown = self._at = self._read_shown()
+        # Read at the first look: the volume may hang.
+        self._shown: int | None = None
+        self._at = 0
         self._allowance, self._spent, self._counted_at = MAX_BURST, 0, clock()
         self._full = False
 
@@ -48,6 +50,8 @@ class ProgramLog:
 
         Raise OSError where the log cannot be read; a log that is not there yet has no lines.
         """
+        if self._shown is None:
+            self._shown = self._at = self._read_shown()
         most = MAX_END if ended else self._refilled()
         with suppress(FileNotFoundError), self._open() as log:
             size = log.seek(0, 2)
@@ -59,7 +63,7 @@ class ProgramLog:
 
     def keep(self) -> None:
         """Note that all lines up to here are shown. Raise OSError where that cannot be written."""
-        if self._at != self._shown:
+        if self._shown is not None and self._at != self._shown:
             write_inside(self._run.root, self._run.shown.name, str(self._at).encode())
             self._shown = self._at
 

@@ -21,7 +21,7 @@ from trainyard.domain.outcome import Outcome
 T = TypeVar("T")
 # Lines that are logged before other triggers have their turn, and seconds that the end of a log may take.
 _LINES_AT_ONCE = 50
-_END_SECONDS = 60.0
+_END_SECONDS = 10.0
 
 
 class TrainingPodTrigger(BaseTrigger):
