@@ -21,6 +21,9 @@ ARGUMENTS = {
     "gpus": 2,
     "memory": 1024**3,
     "last": False,
+    "run": "",
+    "page": "",
+    "results": "",
 }
 
 

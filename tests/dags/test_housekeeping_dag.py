@@ -14,6 +14,7 @@ from trainyard.core.maintenance.retention import Report
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
+failures = Late("trainyard.airflow.failures")
 housekeeping = Late("trainyard.airflow.maintenance")
 _FILE = Path(__file__).resolve().parents[2] / "dags" / "housekeeping.py"
 
@@ -78,9 +79,13 @@ def test_a_dry_sweep_asks_once_and_says_would(door, caplog):
 
 def test_what_could_not_be_removed_fails_the_task_and_is_named_in_its_log(door, caplog):
     door[1].append(_report(failed=[{"name": "training-a", "reason": "not ours"}], left=3))
-    with pytest.raises(RuntimeError, match="1 things could not be removed"):
+    with pytest.raises(failures.StepFailedError, match="1 things could not be removed") as failed:
         housekeeping.sweep(False)
-    assert caplog.messages == ["could not remove training-a: not ours"]
+    assert failed.value.final is False
+    assert caplog.messages == [
+        "could not remove training-a: not ours",
+        "1 things could not be removed; the log above names them",
+    ]
 
 
 def test_pools_follow_the_quotas_by_asking_for_them(door):

@@ -32,6 +32,7 @@ from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
+failures = Late("trainyard.airflow.failures")
 janitors = Late("trainyard.airflow.maintenance")
 podclient = Late("trainyard.cluster.podclient")
 apps = Late("trainyard.airflow.app")
@@ -231,7 +232,7 @@ class TestDoubt:
     def _nothing_goes(self, place, match):
         names = {_trains(place, RUN), _trains(place, _NOBODYS)}
         (place.workspace.run(RUN).model).mkdir(parents=True)
-        with pytest.raises(TrainyardError, match=match):
+        with pytest.raises(failures.StepFailedError, match=match):
             janitors.remove_orphaned(False)
         assert _pods(place) == names
         assert place.workspace.run(RUN).model.exists()
@@ -260,7 +261,7 @@ class TestDoubt:
         place.workspace.run(RUN).model.mkdir(parents=True)
         place.cluster.kill()
         try:
-            with pytest.raises(TrainyardError, match="the Kubernetes API does not answer"):
+            with pytest.raises(failures.StepFailedError, match="the Kubernetes API does not answer"):
                 janitors.remove_orphaned(False)
         finally:
             place.cluster.start()
@@ -276,7 +277,7 @@ class TestDoubt:
             as_usual(pods, one, grace_seconds)
 
         monkeypatch.setattr(podclient.TrainingPods, "remove", refused)
-        with pytest.raises(RuntimeError, match="1 things could not be removed"):
+        with pytest.raises(failures.StepFailedError, match="1 things could not be removed"):
             janitors.remove_orphaned(False)
         assert f"could not remove pod {names[0]}: the cluster refused the janitor: 403 Forbidden" in caplog.messages
         assert _pods(place) == {names[0]}

@@ -18,7 +18,7 @@ from trainyard.workspace.layout import Workspace
 pytestmark = pytest.mark.xdist_group("airflow")
 
 runkeys = Late("trainyard.airflow.runkeys")
-sdk = Late("airflow.sdk.exceptions")
+failures = Late("trainyard.airflow.failures")
 tasks = Late("trainyard.airflow.tasks")
 _OTHER, _AGAIN = "training-Xz81mQ0aB", "training-again0000"
 _NO_IDS = ["", ".", "..", "../x", "manual__2026-01-01", "training-short", f"{MODEL_ID}x", f"{MODEL_ID}\n", "x" * 5000]
@@ -83,7 +83,7 @@ class TestSteps:
             max_tries=3,
         )
         context = {"run_id": run_id, "ti": task, "dag_run": SimpleNamespace(conf=None, clear_number=0)}
-        with pytest.raises(sdk.AirflowFailException):
+        with pytest.raises(failures.StepFailedError):
             getattr(tasks, step)(MODEL_ID, **context)
         assert Outcome.from_dict(pushed["outcome"]).code == "C110"
         assert sorted(tmp_path.rglob("*")) == before

@@ -27,6 +27,7 @@ from trainyard.workspace.layout import Workspace
 pytestmark = pytest.mark.xdist_group("airflow")
 
 operators = Late("trainyard.airflow.operator")
+failures = Late("trainyard.airflow.failures")
 sdk = Late("airflow.sdk.exceptions")
 triggers = Late("trainyard.airflow.trigger")
 trainingpods = Late("trainyard.cluster.podclient")
@@ -291,7 +292,7 @@ class TestSecrecy:
 
     def test_a_pod_that_is_refused_is_told_without_what_is_in_it(self, yard, monkeypatch, caplog):
         monkeypatch.setenv("TRAINYARD_NAMESPACE", "nowhere")
-        with caplog.at_level(logging.INFO), pytest.raises(sdk.AirflowException) as refused:
+        with caplog.at_level(logging.INFO), pytest.raises(failures.StepFailedError) as refused:
             yard.step("echo a-word-of-the-program")
         assert yard.outcome.code == "S101"
         reported = f"{caplog.text} {refused.value!r} {yard.task.pushed}"

@@ -21,7 +21,10 @@ from trainyard.workspace.layout import Workspace
 pytestmark = pytest.mark.xdist_group("airflow")
 
 operators = Late("trainyard.airflow.operator")
+failures = Late("trainyard.airflow.failures")
 sdk = Late("airflow.sdk.exceptions")
+# How a step fails that another try may help, and one that none will.
+_FOR_NOW, _FOR_GOOD = ("StepFailedError", False), ("StepFailedError", True)
 _FIRST, _SECOND = pod_name(RUN, 1), pod_name(RUN, 2)
 
 _AGAIN = "training-again0000"
@@ -54,9 +57,10 @@ def train(monkeypatch, tmp_path):
         if raises is None:
             operator.execute(context)
             return task
-        with pytest.raises(raises) as raised:
+        kind, final = raises if isinstance(raises, tuple) else (raises, None)
+        with pytest.raises(getattr(sdk if final is None else failures, kind)) as raised:
             operator.execute(context)
-        assert raised.type is raises
+        assert getattr(raised.value, "final", None) is final
         task.raised = raised.value
         return task
 
@@ -70,7 +74,7 @@ def _outcome(task):
 class TestStarting:
     def test_a_run_gets_a_pod_with_its_gpus_and_waits_without_a_worker(self, train):
         cluster = FakeCluster()
-        task = train(cluster, sdk.TaskDeferred)
+        task = train(cluster, "TaskDeferred")
         assert cluster.created == [_FIRST]
         (container,) = cluster.pods[_FIRST]["spec"]["containers"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == "4"
@@ -80,14 +84,14 @@ class TestStarting:
 
     def test_a_run_without_a_dataset_does_not_start(self, train):
         cluster = FakeCluster()
-        task = train(cluster, sdk.AirflowException, staged=False)
+        task = train(cluster, _FOR_NOW, staged=False)
         assert cluster.created == []
         assert _outcome(task).code == "S302"
 
     def test_a_run_mounts_the_version_that_it_holds_whatever_was_pushed_for_it(self, train, tmp_path):
         hold_data(Workspace(tmp_path / "workspace"), RunKey(MODEL_ID, _AGAIN), version="theirs")
         cluster = FakeCluster()
-        train(cluster, sdk.TaskDeferred)
+        train(cluster, "TaskDeferred")
         (container,) = cluster.pods[_FIRST]["spec"]["containers"]
         paths = {mount["mountPath"]: mount["subPath"] for mount in container["volumeMounts"] if "subPath" in mount}
         assert (
@@ -100,7 +104,7 @@ class TestStarting:
         hold_data(Workspace(tmp_path / "workspace"))
         (tmp_path / "workspace" / "datasets" / ".holds" / str(RUN)).write_text(".")
         cluster = FakeCluster()
-        assert _outcome(train(cluster, sdk.AirflowException, staged=False)).code == "S302"
+        assert _outcome(train(cluster, _FOR_NOW, staged=False)).code == "S302"
         assert cluster.created == []
 
     def test_a_pod_of_the_account_that_outlived_its_run_is_waited_for(self, train):
@@ -108,7 +112,7 @@ class TestStarting:
         cluster = FakeCluster(outliving)
         cluster.deleted.append((outliving["metadata"]["name"], 0))
         cluster.lingers = 3
-        train(cluster, sdk.TaskDeferred)
+        train(cluster, "TaskDeferred")
         assert list(cluster.pods) == cluster.created == [_FIRST]
 
     @pytest.mark.parametrize(
@@ -117,14 +121,14 @@ class TestStarting:
     def test_a_run_id_that_the_service_did_not_make_starts_nothing_and_makes_no_folder(self, train, tmp_path, run_id):
         Catalogue(tmp_path).add(training("training-Xz81mQ0aB"))
         cluster = FakeCluster()
-        outcome = _outcome(train(cluster, sdk.AirflowFailException, staged=False, run_id=run_id))
+        outcome = _outcome(train(cluster, _FOR_GOOD, staged=False, run_id=run_id))
         assert (outcome.code, cluster.created) == ("C110", [])
         assert not (tmp_path / "workspace").exists()
 
     def test_an_api_that_refuses_is_told_and_tried_again(self, train):
         cluster = FakeCluster()
         cluster.create_namespaced_pod = _refusing(refusal(403, "Forbidden"))
-        assert _outcome(train(cluster, sdk.AirflowException)).code == "S101"
+        assert _outcome(train(cluster, _FOR_NOW)).code == "S101"
 
 
 def _refusing(error):
@@ -137,7 +141,7 @@ def _refusing(error):
 class TestFindingAgain:
     def test_a_retry_finds_the_pod_that_still_runs(self, train):
         cluster = FakeCluster(pod(RUNNING))
-        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        task = train(cluster, "TaskDeferred", attempt=2)
         assert (cluster.created, cluster.deleted) == ([], [])
         assert task.raised.trigger.pod_name == _FIRST
 
@@ -151,13 +155,13 @@ class TestFindingAgain:
     @pytest.mark.parametrize("attempt", [1, 2])
     def test_a_program_that_failed_is_never_started_again(self, train, attempt):
         cluster = FakeCluster(pod(exited(3)))
-        outcome = _outcome(train(cluster, sdk.AirflowFailException, attempt=attempt))
+        outcome = _outcome(train(cluster, _FOR_GOOD, attempt=attempt))
         assert cluster.created == []
         assert (outcome.code, outcome.exit_code) == ("C201", 3)
 
     def test_an_attempt_that_the_infrastructure_took_is_followed_by_another(self, train):
         cluster = FakeCluster(pod(EVICTED))
-        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        task = train(cluster, "TaskDeferred", attempt=2)
         assert cluster.created == [_SECOND]
         assert task.raised.trigger.pod_name == _SECOND
 
@@ -165,59 +169,59 @@ class TestFindingAgain:
         lost = pod(RUNNING)
         lost["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}
         cluster = FakeCluster(lost)
-        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        task = train(cluster, "TaskDeferred", attempt=2)
         assert (cluster.created, task.raised.trigger.pod_name) == ([_SECOND], _SECOND)
 
     def test_a_pod_that_vanished_without_a_word_is_followed_by_another(self, train):
-        train(FakeCluster(), sdk.TaskDeferred)
+        train(FakeCluster(), "TaskDeferred")
         cluster = FakeCluster()
-        train(cluster, sdk.TaskDeferred, attempt=2)
+        train(cluster, "TaskDeferred", attempt=2)
         assert cluster.created == [_SECOND]
 
     def test_a_pod_that_is_being_stopped_is_waited_for_and_not_taken_for_the_runs_own(self, train):
         dying = pod(RUNNING)
         dying["metadata"] |= {"deletionTimestamp": "2096-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}
         cluster = FakeCluster(dying)
-        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        task = train(cluster, "TaskDeferred", attempt=2)
         assert (cluster.created, task.raised.trigger.pod_name) == ([_SECOND], _SECOND)
 
     def test_a_pod_that_still_waits_for_its_image_is_given_another_time(self, train):
         cluster = FakeCluster(pod(PULLING))
-        task = train(cluster, sdk.TaskDeferred, attempt=2)
+        task = train(cluster, "TaskDeferred", attempt=2)
         assert (cluster.created, cluster.deleted) == ([], [])
         assert task.raised.trigger.pod_name == _FIRST
 
     def test_tries_that_only_looked_for_the_pod_are_no_attempts(self, train):
         cluster = FakeCluster(pod(EVICTED))
-        task = train(cluster, sdk.TaskDeferred, attempt=6)
+        task = train(cluster, "TaskDeferred", attempt=6)
         assert (cluster.created, task.raised.trigger.last) == ([_SECOND], False)
 
     @pytest.mark.parametrize("retries", [0, 1, 2])
     def test_the_infrastructure_may_take_as_many_pods_as_the_manifest_says(self, train, retries):
         for number in range(1, retries + 2):
             cluster = FakeCluster(*[pod(EVICTED, number - 1)] * (number > 1))
-            task = train(cluster, sdk.TaskDeferred, attempt=number, retries=retries)
+            task = train(cluster, "TaskDeferred", attempt=number, retries=retries)
             assert cluster.created == [pod_name(RUN, number)]
             assert task.raised.trigger.last is (number > retries)
         cluster = FakeCluster(pod(EVICTED, retries + 1))
-        outcome = _outcome(train(cluster, sdk.AirflowFailException, attempt=retries + 2, retries=retries))
+        outcome = _outcome(train(cluster, _FOR_GOOD, attempt=retries + 2, retries=retries))
         assert cluster.created == []
         assert outcome.code == "S102"
         assert outcome.message.endswith(f"this was attempt {retries + 1}")
 
     def test_the_last_pod_that_vanished_fails_the_run_for_good(self, train):
-        train(FakeCluster(), sdk.TaskDeferred, retries=0)
-        outcome = _outcome(train(FakeCluster(), sdk.AirflowFailException, attempt=2, retries=0))
+        train(FakeCluster(), "TaskDeferred", retries=0)
+        outcome = _outcome(train(FakeCluster(), _FOR_GOOD, attempt=2, retries=0))
         assert outcome.code == "S102"
 
     def test_a_person_who_clears_the_step_gives_it_its_attempts_anew(self, train):
-        train(FakeCluster(), sdk.TaskDeferred, retries=0)
-        train(cluster := FakeCluster(), sdk.TaskDeferred, attempt=2, round_=9, retries=0)
+        train(FakeCluster(), "TaskDeferred", retries=0)
+        train(cluster := FakeCluster(), "TaskDeferred", attempt=2, round_=9, retries=0)
         assert cluster.created == [_SECOND]
 
     def test_no_older_pod_of_the_run_is_left_beside_a_new_one(self, train):
         cluster = FakeCluster(pod(RUNNING, 1), pod(EVICTED, 2))
-        train(cluster, sdk.TaskDeferred, attempt=3)
+        train(cluster, "TaskDeferred", attempt=3)
         assert [name for name, _ in cluster.deleted] == [_FIRST]
         assert cluster.created == [pod_name(RUN, 3)]
 
@@ -232,3 +236,16 @@ class TestKilling:
         operator.pod_name = _FIRST
         operator.on_kill()
         assert cluster.deleted == [(_FIRST, 30)]
+
+
+class TestLog:
+    def test_what_a_program_printed_that_ended_while_nobody_waited_is_shown_with_how_it_ended(
+        self, train, tmp_path, caplog
+    ):
+        caplog.set_level("INFO")
+        log = Workspace(tmp_path / "workspace").run(RUN).training_log
+        log.parent.mkdir(parents=True)
+        log.write_text("loading\nno labels\n")
+        train(FakeCluster(pod(exited(3))), _FOR_GOOD)
+        assert "C201, a fault of the submission" in caplog.text
+        assert caplog.messages[-1].endswith("The last words of the program:\n    loading\n    no labels")

@@ -130,6 +130,7 @@ class TestShow:
             "Submitted_at   2017-10-26T11:10:37Z\n"
             "OK\n"
             "Show trained-models details successful\n"
+            f"The run's page is {front_door.url}/trainyard/runs/{ID}\n"
         )
         assert (done.code, done.err) == (0, "")
 
@@ -139,7 +140,7 @@ class TestShow:
         front_door.add(ID, state=phase.state, phase=phase, **changes)
         labels = [line.split()[0] for line in cli("show", ID).out.splitlines()]
         assert labels[1:6] == ["ModelId", "url", "Name", "State", "Submitted_at"]
-        assert labels[6:-2] == ["Phase", "Overrides", "Reason", "Hint", "Exit_code", "GPU_seconds"]
+        assert labels[6:-3] == ["Phase", "Overrides", "Reason", "Hint", "Exit_code", "GPU_seconds"]
 
     def test_a_run_whose_pod_was_replaced_says_what_it_waits_for(self, cli, front_door):
         front_door.add(ID, state="running", phase="training", waiting="its pod was replaced: waiting for 2 GPUs")
@@ -224,9 +225,10 @@ class TestShow:
         front_door.add(ID, phase="staging", transfer={**moved, **found})
         assert f"Transfer       {line}\nOK\n" in cli("show", ID).out
 
-    def test_json_is_the_run_itself(self, cli, front_door):
+    def test_json_is_the_run_itself_and_the_address_of_its_page(self, cli, front_door):
         run = front_door.add(ID, state="error", outcome=OUTCOME)
-        assert cli("show", ID, "--output=json").data == run
+        page = f"{front_door.url}/trainyard/runs/{ID}"
+        assert cli("show", ID, "--output=json").data == {**run, "page": page}
 
     def test_an_unknown_run_is_code_1_with_the_service_s_words(self, cli):
         done = cli("show", "training-unknown01")

@@ -10,6 +10,8 @@ from airflow.sdk import DAG, BaseOperator, get_parsing_context, task
 
 from trainyard.airflow import tasks
 from trainyard.airflow.app import current_app
+from trainyard.airflow.dagdocs import display_name, documentation
+from trainyard.airflow.failures import RetryUnlessFinal
 from trainyard.airflow.runparameters import form_of
 from trainyard.airflow.timetable import TrainingTimetable
 from trainyard.core.catalogue import Training
@@ -53,7 +55,7 @@ def _dag_of(training: Training) -> DAG:
     """
     with DAG(
         training.id,
-        dag_display_name=training.spec.name,
+        dag_display_name=display_name(training),
         description=training.spec.description or None,
         schedule=TrainingTimetable(training.id, training.submitted_at, str(training.spec.schedule or "")),
         start_date=_START,
@@ -61,7 +63,7 @@ def _dag_of(training: Training) -> DAG:
         is_paused_upon_creation=False,
         default_args={**_RETRIES, "weight_rule": "absolute"},
         tags=_tags(training),
-        doc_md=_documentation(training),
+        doc_md=documentation(training),
         params={},
     ) as dag:
         validate = _step(tasks.validate, training, pool=checks_pool(training.account))
@@ -78,7 +80,8 @@ def _dag_of(training: Training) -> DAG:
 
 def _step(function: Any, training: Training, **options: Any) -> Any:
     name = function.__name__
-    return task(task_id=name, priority_weight=_ORDER[name], **options)(function)(training.id)
+    options = {"task_id": name, "priority_weight": _ORDER[name], "retry_policy": RetryUnlessFinal(), **options}
+    return task(**options)(function)(training.id)
 
 
 def _train(training: Training) -> BaseOperator:
@@ -100,11 +103,3 @@ def _tags(training: Training) -> list[str]:
     if training.experiment:
         tags.append(f"experiment:{training.experiment}")
     return [tag[:_TAG_LIMIT] for tag in tags]
-
-
-def _documentation(training: Training) -> str:
-    # The fence is longer than any run of backticks a manifest could hold, so a manifest cannot break out of it.
-    fence = "`" * 8
-    manifest = training.manifest.replace(fence, "'" * 8)
-    heading = "The manifest, without its credentials:"
-    return f"{training.spec.description}\n\n{heading}\n\n{fence}yaml\n{manifest}\n{fence}\n"

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trainyard.airflow.app import App, current_app
+from trainyard.airflow.failures import explained, fail
 from trainyard.airflow.frontdoor import front_door
 from trainyard.cluster.labels import run_of
 from trainyard.cluster.podclient import TrainingPods
@@ -30,17 +31,19 @@ log = logging.getLogger(__name__)
 _MAX_ASKED = 500
 
 
+@explained()
 def sweep(dry_run: bool) -> dict[str, Any]:
-    """Remove what is past its retention, batch by batch; return all that went. Raise when something could not go."""
+    """Remove what is past its retention, batch by batch; return all that went. Fail when something could not go."""
     with front_door() as service:
         report = _log_sweep(service.sweep(dry_run))
         while report["left"] and report["last_batch"]:
             report = _joined(report, _log_sweep(service.sweep(dry_run)))
     if report["failed"]:
-        raise RuntimeError(f"{len(report['failed'])} things could not be removed; the log above names them")
+        fail(f"{len(report['failed'])} things could not be removed; the log above names them")
     return report
 
 
+@explained()
 def sync_quotas() -> list[dict[str, Any]]:
     """Sync the pools with quotas.yaml; return what the accounts own and use."""
     with front_door() as service:
@@ -67,8 +70,9 @@ def _joined(report: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return {**more, **lists}
 
 
+@explained()
 def remove_orphaned(dry_run: bool) -> dict[str, Any]:
-    """Remove what no run owns any more; return what went. Raise when something could not go.
+    """Remove what no run owns any more; return what went. Fail when something could not go.
 
     Nothing goes unless cluster and front door both have answered: the first is asked first, so that whatever it
     lists was made by a run that the second knows by then.
@@ -79,7 +83,7 @@ def remove_orphaned(dry_run: bool) -> dict[str, Any]:
     report = remove_orphans(things, owners, time.time(), app.settings.janitor_grace_seconds, dry_run, app.audit)
     _log_orphans(report, len(things))
     if report.failed:
-        raise RuntimeError(f"{len(report.failed)} things could not be removed; the log above names them")
+        fail(f"{len(report.failed)} things could not be removed; the log above names them")
     return report.as_dict()
 
 

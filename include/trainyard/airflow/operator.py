@@ -11,7 +11,10 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 
 from trainyard.airflow.app import current_app
 from trainyard.airflow.cancel import check_not_canceled
+from trainyard.airflow.failures import RetryUnlessFinal
+from trainyard.airflow.links import results_place, run_page, whole_log
 from trainyard.airflow.outcomes import end_with, outcome_of_step
+from trainyard.airflow.programlog import ProgramLog
 from trainyard.airflow.runkeys import run_of
 from trainyard.airflow.trigger import TrainingPodTrigger
 from trainyard.cluster.diagnosis import diagnose, ended
@@ -55,6 +58,7 @@ class TrainOperator(KubernetesPodOperator):
             do_xcom_push=False,
             get_logs=False,
             log_pod_spec_on_failure=False,
+            retry_policy=RetryUnlessFinal(),
             automount_service_account_token=False,
             **kwargs,
         )
@@ -64,6 +68,7 @@ class TrainOperator(KubernetesPodOperator):
         """Find the run's pod or create it, then wait in the triggerer, which ends the task with the pod."""
         with outcome_of_step(context):
             run = self._run(context)
+            self._log_places(run)
             check_not_canceled(context)
             training = self._of_run(context)
             attempts, found = self._attempts(context, run, training), self._pods.newest(run)
@@ -76,14 +81,33 @@ class TrainOperator(KubernetesPodOperator):
                 self._pods.end_all(run, current_app().settings.grace_seconds)
             pod = found if found and not taken else self._new_pod(run, training, attempts)
             if outcome := _end_of(pod, training.plan):
-                return end_with(context, outcome)
+                return end_with(context, outcome, last_words=self._show_rest(run, outcome))
             self.pod_name = pod["metadata"]["name"]
-        return self._wait(self.pod_name, training.plan, last=attempts.spent)
+        return self._wait(run, self.pod_name, training.plan, last=attempts.spent)
 
     def on_kill(self) -> None:
         """Stop the pod when the task is killed while it still runs here, before it waits in the triggerer."""
         if pod_name := getattr(self, "pod_name", None):
             self._pods.stop(pod_name, current_app().settings.grace_seconds)
+
+    def _log_places(self, run: RunKey) -> None:
+        self.log.info("Run: %s", run_page(run.model_id))
+        self.log.info("Results: %s", self._results(run))
+
+    def _results(self, run: RunKey) -> str:
+        return results_place(self.training.spec.results, run.model_id)
+
+    def _show_rest(self, run: RunKey, outcome: Outcome) -> list[str]:
+        """Log the end of what a program printed that ended while nobody waited for it; return its last words."""
+        whole = whole_log(run_page(run.model_id), self._results(run))
+        program = ProgramLog(current_app().workspace.run(run), whole)
+        try:
+            for line in program.look(ended=True):
+                self.log.info(line)
+            program.keep()
+        except OSError as error:
+            self.log.warning("The program's log cannot be shown here: %s", error.strerror)
+        return program.last_words() if outcome.exit_code else []
 
     def _run(self, context: Mapping[str, Any]) -> RunKey:
         return run_of(context, self.training.id, current_app().catalogue)
@@ -126,7 +150,7 @@ class TrainOperator(KubernetesPodOperator):
             **pod_options(app.settings, training.account),
         )
 
-    def _wait(self, pod_name: str, plan: Plan, last: bool) -> None:
+    def _wait(self, run: RunKey, pod_name: str, plan: Plan, last: bool) -> None:
         settings = current_app().settings
         trigger = TrainingPodTrigger(
             pod_name=pod_name,
@@ -139,6 +163,9 @@ class TrainOperator(KubernetesPodOperator):
             gpus=plan.gpus,
             memory=plan.memory,
             last=last,
+            run=str(run),
+            page=run_page(run.model_id),
+            results=self._results(run),
         )
         # The trigger ends the task, so that no method is ever called; one has to be named all the same.
         self.defer(trigger=trigger, method_name="execute")

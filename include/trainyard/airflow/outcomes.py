@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
-
+from trainyard.airflow.failures import StepFailedError, failure_text, success_text
 from trainyard.domain.outcome import Outcome
 from trainyard.errors import TrainyardError
 
@@ -37,22 +36,19 @@ def outcome_of_step(context: Mapping[str, Any]) -> Iterator[None]:
         end_with(context, Outcome.of(error))
 
 
-def end_with(context: Mapping[str, Any], outcome: Outcome, final: bool = False) -> None:
-    """Record an outcome and, unless it is a success, raise what makes Airflow fail or, unless final, retry the task."""
+def end_with(context: Mapping[str, Any], outcome: Outcome, final: bool = False, last_words: Sequence[str] = ()) -> None:
+    """Record an outcome and, unless it is a success, fail the task: for good, or with its retries unless final.
+
+    What went wrong is one block of the step's log. Raise StepFailedError.
+    """
     context["ti"].xcom_push(key=KEY, value=outcome.as_dict())
     if outcome.code is None:
+        log.info(success_text(outcome))
         return
-    if outcome.retried and not final:
-        raise AirflowException(f"{sentence(outcome)} The step is tried again, unless this was its last try.")
-    raise AirflowFailException(sentence(outcome))
-
-
-def sentence(outcome: Outcome) -> str:
-    """Tell an outcome in one line of a step's log."""
-    if outcome.code is None:
-        warning = f" Warning: {outcome.message}." if outcome.message else ""
-        return f"The program ended with exit code 0 after {outcome.gpu_seconds:.0f} GPU seconds.{warning}"
-    return f"{outcome.code}: {outcome.message}. {outcome.hint}"
+    for_good = final or not outcome.retried
+    text = failure_text(outcome, last_words)
+    log.error(text if for_good else f"{text}\nThe step is tried again, unless this was its last try.")
+    raise StepFailedError(outcome.code, text, final=for_good)
 
 
 def xcom_of(context: Mapping[str, Any], step: str, key: str) -> Any:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainyard.airflow.app import current_app
+from trainyard.airflow.failures import explained
 
 log = logging.getLogger(__name__)
 
 
+@explained()
 def retrain() -> list[str]:
     """Return the ids of the runs that were started.
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from airflow.triggers.base import BaseTaskEndEvent, BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 
-from trainyard.airflow.outcomes import FINAL, KEY, sentence
+from trainyard.airflow.failures import failure_text, success_text
+from trainyard.airflow.outcomes import FINAL, KEY
+from trainyard.airflow.programlog import LOOK_SECONDS, ProgramLog
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
+
+T = TypeVar("T")
+# Lines that are logged before other triggers have their turn, and seconds that the end of a log may take.
+_LINES_AT_ONCE = 50
+_END_SECONDS = 10.0
 
 
 class TrainingPodTrigger(BaseTrigger):
@@ -21,6 +31,9 @@ class TrainingPodTrigger(BaseTrigger):
     API that does not answer is no news of the pod: only `outage_seconds` of silence end the wait. Nothing is left for
     a worker to do: it would need the pool slots again that a run which waits may have taken, or a smaller quota has
     not. `gpus` and `memory` (in bytes) are the pod's; after the `last` attempt a pod that was lost is not replaced.
+
+    Meanwhile it logs what the program of `run` prints, which Airflow shows with the log of the step. `page` and
+    `results` are where more is to be seen.
     """
 
     def __init__(
@@ -35,6 +48,9 @@ class TrainingPodTrigger(BaseTrigger):
         gpus: int,
         memory: int,
         last: bool = False,
+        run: str = "",
+        page: str = "",
+        results: str = "",
     ) -> None:
         super().__init__()
         self.pod_name = pod_name
@@ -47,6 +63,9 @@ class TrainingPodTrigger(BaseTrigger):
         self.gpus = gpus
         self.memory = memory
         self.last = last
+        self.of_run = run
+        self.page = page
+        self.results = results
         self._image_trouble_since: float | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -63,21 +82,89 @@ class TrainingPodTrigger(BaseTrigger):
                 "gpus": self.gpus,
                 "memory": self.memory,
                 "last": self.last,
+                "run": self.of_run,
+                "page": self.page,
+                "results": self.results,
             },
         )
 
     async def run(self) -> AsyncIterator[BaseTaskEndEvent]:
-        outcome = await self._end()
-        self.log.info(sentence(outcome))
+        program, over = self._program_log(), asyncio.Event()
+        showing = asyncio.create_task(self._show(program, over))
+        try:
+            outcome = await self._end()
+            over.set()
+            # A volume that hangs does not keep the run from its end.
+            await asyncio.wait({showing}, timeout=_END_SECONDS)
+            if showing.done() and (fault := showing.exception()):
+                self.log.warning("The program's log cannot be shown here: %r", fault)
+        finally:
+            showing.cancel()
+        self._log_end(outcome, await self._last_words(program, outcome))
         ends = TaskFailedEvent if outcome.code else TaskSuccessEvent
         # An API that was silent took no pod: the next try finds it.
         final = {FINAL: True} if self.last and outcome.retried and outcome.code != "S200" else {}
         yield ends(xcoms={KEY: outcome.as_dict(), **final})
 
     async def on_kill(self) -> None:
-        """Stop the pod when its task is marked failed or cleared; runs in the triggerer."""
+        """Stop the pod when its run is canceled or its task marked failed or cleared; runs in the triggerer."""
+        self.log.info("The run was canceled, or its step marked or cleared: its pod is stopped.")
+        self._log_places()
         async with self._api() as api:
             await self._stop(api, self.grace_seconds)
+
+    def _program_log(self) -> ProgramLog | None:
+        """Return what reads the program's log; None for a trigger that an earlier version made."""
+        from trainyard.airflow.app import current_app
+        from trainyard.airflow.links import whole_log
+        from trainyard.errors import TrainyardError
+
+        run = RunKey.parse(self.of_run)
+        try:
+            return ProgramLog(current_app().workspace.run(run), whole_log(self.page, self.results)) if run else None
+        except TrainyardError as error:  # a triggerer without the service's settings still waits for pods
+            self.log.warning("The program's log cannot be shown here: %s", error)
+            return None
+
+    async def _show(self, program: ProgramLog | None, over: asyncio.Event) -> None:
+        """Log what the program prints until it is `over`, then the end of it."""
+        trouble = ""
+        while program:
+            ended = over.is_set()
+            try:
+                lines = await _aside(program.look, ended)
+                for number, line in enumerate(lines, 1):
+                    self.log.info(line)
+                    if number % _LINES_AT_ONCE == 0:
+                        await asyncio.sleep(0)
+                await _aside(program.keep)
+            except OSError as error:
+                if str(error) != trouble:
+                    self.log.warning("The program's log cannot be shown here: %s", error.strerror)
+                trouble = str(error)
+            if ended:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), LOOK_SECONDS)
+
+    async def _last_words(self, program: ProgramLog | None, outcome: Outcome) -> list[str]:
+        if program is None or not outcome.exit_code:
+            return []
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(_aside(program.last_words), _END_SECONDS)
+        return []
+
+    def _log_end(self, outcome: Outcome, last_words: list[str]) -> None:
+        if outcome.code:
+            self.log.error(failure_text(outcome, last_words))
+        else:
+            self.log.info(success_text(outcome))
+        self._log_places()
+
+    def _log_places(self) -> None:
+        if self.page:
+            self.log.info("Run: %s", self.page)
+            self.log.info("Results: %s", self.results)
 
     async def _end(self) -> Outcome:
         from aiohttp import ClientError
@@ -159,6 +246,17 @@ class TrainingPodTrigger(BaseTrigger):
 
         outcome = diagnose(pod, self.gpus, self.memory, now=time.time())
         return outcome or Outcome("S101", "the training pod did not start", "Ask whoever keeps the cluster.")
+
+
+def _aside(read: Callable[..., T], *given: Any) -> Awaitable[T]:
+    """Read a file without holding up the other triggers."""
+    return asyncio.get_running_loop().run_in_executor(_readers(), read, *given)
+
+
+@lru_cache(maxsize=1)
+def _readers() -> ThreadPoolExecutor:
+    """Return threads of our own: on a volume that hangs they wait for ever, and the triggerer needs its own."""
+    return ThreadPoolExecutor(4, thread_name_prefix="program-log")
 
 
 def _silence(seconds: str, refused: str) -> Outcome:

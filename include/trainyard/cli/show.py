@@ -6,7 +6,7 @@ from trainyard.cli.options import ModelId, Output, Url
 
 
 def show(model_id: ModelId, url: Url = None, output: Output = "text") -> None:
-    """Show one run; of one that failed, also the reason and the hint."""
+    """Show one run; of one that failed, also the reason and the hint. The last line is the address of its page."""
     from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
     from trainyard.cli.tables import run_rows
@@ -14,6 +14,8 @@ def show(model_id: ModelId, url: Url = None, output: Output = "text") -> None:
     screen = Screen(output)
     with open_service(url) as service:
         screen.say(f"Fetching the trained model details with MODEL-ID '{model_id}' ...")
-        run = service.run(model_id).as_data()
+        found = service.run(model_id)
+        run = {**found.as_data(), "page": f"{service.url}/trainyard/runs/{found.model_id}"}
     screen.say(*run_rows(run, screen.state), "OK", "Show trained-models details successful")
+    screen.say(f"The run's page is {run['page']}")
     screen.data(run)

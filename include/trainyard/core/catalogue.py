@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Size
 from trainyard.domain.overrides import overridden
 from trainyard.domain.plan import Plan
@@ -29,7 +30,8 @@ class Training:
     """One registered training; `submitted_at` is in seconds since the epoch, `manifest` is masked text.
 
     `sizes` are those that a run of it may be triggered with, as they were when it was submitted;
-    `origin` is the idempotency key that it was submitted with.
+    `origin` is the idempotency key that it was submitted with, `settings` are the hyperparameters that were set with
+    it.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Training:
     sizes: Mapping[str, Size] = field(default_factory=dict)
     experiment: str = ""
     origin: str = ""
+    settings: Mapping[str, Value] = field(default_factory=dict)
 
     def of_run(self, given: Mapping[str, Any] | None) -> Training:
         """Return the training as a run has it that was triggered with the given values.

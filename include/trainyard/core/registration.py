@@ -58,6 +58,7 @@ class _Checked:
             plan=self.plan,
             manifest=annotated(self.text, point),
             warnings=self.read.submission.warnings,
+            settings=point,
             **common,
         )
 

@@ -8,10 +8,12 @@ from collections import Counter
 from functools import partial
 
 from trainyard.airflow.app import current_app
+from trainyard.airflow.failures import explained
 
 log = logging.getLogger(__name__)
 
 
+@explained()
 def hand_over() -> dict[str, int]:
     """Hand over everything that is complete in the inbox now; return how many drops were accepted, refused, and so on.
 

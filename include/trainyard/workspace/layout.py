@@ -71,6 +71,11 @@ class RunFolder:
         return self.root / "stored"
 
     @property
+    def shown(self) -> Path:
+        """How many bytes of its log stand in Airflow's log; it lies where no program reaches it."""
+        return self.root / "shown"
+
+    @property
     def metrics(self) -> Path:
         """What was read of its metrics so far; it lies where no program reaches it."""
         return self.root / "metrics"
