@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("airflow")
 
 sdk = Late("airflow.sdk.exceptions")
 tasks = Late("trainyard.airflow.tasks")
-tracking = Late("trainyard.airflow.trackingconnections")
+tracking = Late("trainyard.airflow.tracking")
 errors = Late("trainyard.tracking.server")
 SECRET = "t0k3n-of-the-tracker"
 QUOTAS = "accounts:\n- {{name: vision, gpus: 4, members: [ada], max_hours: 1{more}}}\n"

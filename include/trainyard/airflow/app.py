@@ -20,7 +20,7 @@ from trainyard.core.audit.files import STDOUT, AuditFiles, append_to_stdout
 from trainyard.core.audit.reading import Trail
 from trainyard.core.audit.recording import Audit, Writer
 from trainyard.core.catalogue import Catalogue, Training
-from trainyard.domain.limits import Account, Limits, connection_fault
+from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import RunKey, data_connection, results_connection
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings, limits_files, read_settings
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from trainyard.core.retraining import Retraining
     from trainyard.core.service import Service
     from trainyard.stores.base import Store
-    from trainyard.tracking.server import Server
     from trainyard.workspace.datasets import DatasetCache
 
 T = TypeVar("T")
@@ -129,26 +128,6 @@ class App:
         allowed = account or Account(training.account, 0, (), 0)
         if problems := connection_problems(training.spec, allowed):
             raise TrainyardError.refused(problems)
-
-    def tracker_of(self, training: Training) -> str | None:
-        """Return the connection of the MLflow server that a training's runs are told to; None where there is none."""
-        if training.spec.mlflow:
-            return training.spec.mlflow
-        # Most installations have none, and to read the three files costs a process 0.13 s.
-        if b"tracking" not in limits_files(self.settings)[2].read_bytes():
-            return None
-        account = self.limits().accounts.get(training.account)
-        return account.mlflow if account else None
-
-    def tracking_server(self, training: Training, connection: str) -> Server:
-        """Open an MLflow server inside a task; raise TrackingError where the account may not use it any more."""
-        from trainyard.airflow.trackingconnections import open_tracking
-        from trainyard.tracking.server import TrackingError
-
-        account = self.limits().accounts.get(training.account)
-        if fault := connection_fault(connection, account.trackers if account else (), tracking=True):
-            raise TrackingError(fault[0].rstrip("."))
-        return open_tracking(connection, self.settings.ca_bundle)
 
     def pods(self, patience_seconds: float = 60) -> TrainingPods:
         """Reach the training pods; a call that finds no answer is tried again for so long."""

@@ -18,7 +18,6 @@ from trainyard.airflow.outcomes import (
     KEY,
     LEFT_OUT,
     METRICS,
-    TRACKED,
     USED,
     end_with,
     outcome_of_step,
@@ -29,7 +28,6 @@ from trainyard.airflow.runkeys import run_of
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
-from trainyard.domain.tracked import Tracked
 from trainyard.workspace.layout import Workspace
 
 log = logging.getLogger(__name__)
@@ -143,13 +141,14 @@ def cleanup(training_id: str, **context: Any) -> None:
 
     Results that could not be stored are kept, and fail the run.
     """
+    from trainyard.airflow.tracking import track_run
     from trainyard.steps.cleanup import cleanup as clean
 
     with outcome_of_step(context):
         app = current_app()
         run = run_of(context, training_id, app.catalogue)
         removed = app.pods().remove_all(run)
-        told = _track(context, app, run)
+        told = track_run(context, app, run, partial(_end_of_run, context, run, app.workspace))
         all_stored = clean(run, app.workspace, keep_metrics=not told)
         log.info("Removed %s pods and the folders of %s.", removed, training_id)
         if not all_stored:
@@ -160,60 +159,6 @@ def cleanup(training_id: str, **context: Any) -> None:
 def _not_stored(workspace: Workspace, run: RunKey) -> Outcome:
     message = f"results are not in the bucket; they are kept in {workspace.run(run).result}"
     return Outcome("S305", message, "Clear the upload step in Airflow once the store works again.")
-
-
-def _track(context: Any, app: App, run: RunKey) -> bool:
-    """Tell the run's MLflow server of it, if it has one: while its metrics are here, and its pods no longer.
-
-    Nothing of it fails the step. Return False where that did not work and the step can be cleared to do it again.
-    """
-    try:
-        training = app.catalogue.get(run.training_id)
-        connection = app.tracker_of(training) if training else None
-        if training is None or connection is None:
-            return True
-        tracked = _tracked(context, app, run, training, connection)
-        context["ti"].xcom_push(key=TRACKED, value=tracked.as_dict())
-    except Exception as error:  # noqa: BLE001 - the run has ended, whoever is told of it
-        log.warning("The run is told to no MLflow server: %s", type(error).__name__)
-        return False
-    return not tracked.warning
-
-
-def _tracked(context: Any, app: App, run: RunKey, training: Training, connection: str) -> Tracked:
-    from trainyard.steps.stage import staged_version
-    from trainyard.steps.track import track
-
-    folder, training = app.workspace.run(run), _as_run(training, context)
-    about = {
-        "owner": training.owner,
-        "account": training.account,
-        "experiment": training.experiment,
-        "data_version": staged_version(folder) or "",
-        "zip_sha256": training.zip_sha256,
-    }
-    return track(
-        connection=connection,
-        open_server=partial(app.tracking_server, training, connection),
-        key=run,
-        spec=training.spec,
-        plan=training.plan,
-        outcome=_end_of_run(context, run, app.workspace),
-        about=about,
-        workspace=app.workspace,
-        report=log.info,
-        seconds=app.settings.tracking_seconds,
-    )
-
-
-def _as_run(training: Training, context: Any) -> Training:
-    """Return the training as the run has it; as it is for values that no run can have, which is why it failed."""
-    from trainyard.errors import TrainyardError
-
-    try:
-        return training.of_run(context["dag_run"].conf)
-    except TrainyardError:
-        return training
 
 
 def _end_of_run(context: Any, run: RunKey, workspace: Workspace) -> Outcome:
