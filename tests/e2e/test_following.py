@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -34,20 +29,6 @@ def _lines(attempt: str, count: int) -> str:
     return "".join(f"{attempt} {number}\n" for number in range(count))
 
 
-@contextmanager
-def _followed(yard: Yard, model_id: str, file: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Follow a log into a file, in a process of its own as a person does."""
-    command = [sys.executable, "-m", "trainyard.cli.main", "logs", "--follow", model_id]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("TRAINYARD_")}
-    with file.open("wb") as output:
-        process = subprocess.Popen(command, cwd=yard.folder.parent, env=environment, stdout=output)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
 def _halfway(file: Path) -> bool:
     return wait_for(lambda: file.read_text() == _lines("first", 51), RUN_LIMIT_SECONDS)
 
@@ -56,7 +37,7 @@ def test_a_followed_log_survives_the_death_of_the_api_server_whole_and_without_r
     yard: Yard, tmp_path: Path
 ) -> None:
     model_id = yard.submit("fails-with-3", program=COUNTING)
-    with _followed(yard, model_id, tmp_path / "log") as follower:
+    with yard.started("logs", "--follow", model_id, shown=tmp_path / "log") as follower:
         assert _halfway(tmp_path / "log")
         server = psutil.Process(yard.stack.status()["api-server"]["pid"])
         for process in (*server.children(recursive=True), server):
@@ -72,7 +53,7 @@ def test_a_training_whose_pod_is_lost_is_tried_again_and_its_log_is_followed_thr
     yard: Yard, tmp_path: Path
 ) -> None:
     model_id = yard.submit("fails-with-3", program=COUNTING)
-    with _followed(yard, model_id, tmp_path / "log") as follower:
+    with yard.started("logs", "--follow", model_id, shown=tmp_path / "log") as follower:
         assert _halfway(tmp_path / "log")
         (pod,) = [pod for pod in yard.pods() if model_id.lower() in pod]
         yard.kubectl("delete", pod, "--grace-period=1", "--wait=false")

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from yard import Yard
+from runprograms import UNTIL_LET_END
+from yard import RUN_LIMIT_SECONDS, Yard
+
+from trainyard.local.ready import wait_for
 
 pytestmark = pytest.mark.xdist_group("stack")
 
@@ -41,12 +44,17 @@ def test_a_grid_trains_each_run_with_its_own_value_and_lists_them_together(yard:
     assert yard.data("list", "--experiment", "rates", "--state", "error")["total"] == 0
 
 
-def test_a_log_is_followed_from_before_the_pod_with_what_is_waited_for_beside_it(yard: Yard) -> None:
+def test_a_log_is_followed_from_before_the_pod_with_what_is_waited_for_beside_it(yard: Yard, tmp_path: Path) -> None:
+    first = yard.submit("fails-with-3", "--account", "free", program=UNTIL_LET_END)
+    yard.until(first, lambda run: run["phase"] == "training")
     manifest, model = yard.files("fails-with-3", _tuned, PROGRAM)
-    model_id = yard.data("train", str(model), str(manifest))["model_id"]
-    followed = yard.trainyard("logs", "--follow", model_id)
-    assert followed.stdout == "learning rate 0.5\n"
-    assert f"{model_id}: " in followed.stderr
+    model_id = yard.data("train", str(model), str(manifest), "--account", "free")["model_id"]
+    shown, remarks = tmp_path / "shown", tmp_path / "remarks"
+    with yard.started("logs", "--follow", model_id, shown=shown, remarks=remarks) as following:
+        assert wait_for(lambda: f"{model_id}: waiting for a GPU" in remarks.read_text(), RUN_LIMIT_SECONDS)
+        yard.let_end(first)
+        assert following.wait(RUN_LIMIT_SECONDS) == 0
+    assert shown.read_text() == "learning rate 0.5\n"
 
 
 def test_results_are_downloaded_as_they_are_stored(yard: Yard, grid: list[str], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import shutil
 
 import pytest
-from runprograms import UNTIL_LET_END
+from runprograms import LEFT_BEHIND, UNTIL_LET_END
 from yard import Yard
 
 from trainyard.core.catalogue import Catalogue
@@ -127,7 +127,7 @@ def test_a_run_leaves_neither_pod_nor_model_folder_nor_slot_behind(yard: Yard, d
         yard.finished(model_id)
         assert not [pod for pod in yard.pods() if model_id.lower() in pod]
         left = {path.name for path in (yard.folder / "workspace" / "runs" / model_id / model_id).iterdir()}
-        assert left <= {"logs", "state", "stored", "dataset"}
+        assert left <= LEFT_BEHIND
 
 
 def test_the_training_shows_in_airflow_by_name_tags_manifest_and_steps(yard: Yard, digits: str) -> None:

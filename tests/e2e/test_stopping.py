@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from runprograms import LONG
+from runprograms import LEFT_BEHIND, LONG
 from yard import Yard
 
 from trainyard.local.ready import wait_for
@@ -38,10 +38,6 @@ import os, pathlib
 for number in range(6000):
     pathlib.Path(os.environ["RESULT_DIR"], f"{number}.txt").write_text("x")
 """
-
-
-# What a run keeps in the workspace until its time in the list is over.
-LEFT_BEHIND = {"logs", "state", "stored", "dataset", "metrics", "metrics.json", "metrics.lock"}
 
 
 def _training(yard: Yard, program: str) -> str:

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -89,6 +90,19 @@ class Yard:
         )
         assert bool(done.returncode) == fails, done.stdout + done.stderr
         return done
+
+    @contextmanager
+    def started(self, *words: str, shown: Path, remarks: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+        """Run the command line beside the test, what it prints into files, as a person does who goes on meanwhile."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("TRAINYARD_")}
+        command = [sys.executable, "-m", "trainyard.cli.main", *words]
+        with shown.open("wb") as out, (remarks or Path(os.devnull)).open("wb") as err:
+            process = subprocess.Popen(command, cwd=self.folder.parent, env=environment, stdout=out, stderr=err)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
     def data(self, *words: str, fails: bool = False) -> Any:
         return json.loads(self.trainyard(*words, "--output", "json", fails=fails).stdout)
