@@ -150,7 +150,7 @@ def test_results_that_are_not_stored_are_told_and_a_step_that_is_cleared_mends_i
     yard.allow(", tracking: {mlflow: team-mlflow}")
     yard.connect(mlflow.url)
     yard.folder.stored.unlink()
-    with pytest.raises(sdk.AirflowFailException):
+    with pytest.raises(failures.StepFailedError):
         yard.cleanup()
     (run,) = mlflow.runs.values()
     assert (run["status"], run["tags"]["trainyard.outcome"]) == ("FAILED", "S305")

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from trainyard.airflow.app import App
 from trainyard.airflow.outcomes import TRACKED
 from trainyard.core.catalogue import Training
+from trainyard.domain.addresses import split_url
 from trainyard.domain.limits import connection_fault
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
@@ -118,18 +118,9 @@ def open_tracking(name: str, ca_bundle: str) -> Server:
 def _url(connection: Any) -> str:
     """Return where the server is; a host may have scheme and path, as Airflow's own hooks allow it."""
     host = connection.host or ""
-    parts = _split(host if "://" in host else f"{connection.schema or 'http'}://{host}")
+    parts = split_url(host if "://" in host else f"{connection.schema or 'http'}://{host}")
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise TrackingError("the connection's host and schema are not the address of a server")
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = connection.port or parts.port
     return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises ValueError for what is no port
-    except ValueError:
-        return None
-    return parts

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from trainyard.settings import Settings
 
@@ -27,6 +27,16 @@ _EMBEDDING = (
     (ip_network("::/96"), 0),
     (ip_network("2002::/16"), 80),
 )
+
+
+def split_url(url: str) -> SplitResult | None:
+    """Take a URL apart; None for what is none, also where only its port is no number."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 @dataclass(frozen=True)

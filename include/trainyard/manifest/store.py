@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from trainyard.domain.addresses import ANYWHERE, HINT, AddressPolicy
+from trainyard.domain.addresses import ANYWHERE, HINT, AddressPolicy, split_url
 from trainyard.domain.limits import connection_fault
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.manifest.document import Path
@@ -162,11 +162,4 @@ def _secret(values: Values, path: Path) -> str | None:
 
 
 def _split(url: str) -> SplitResult | None:
-    if re.search(r"[\s\\<>\"{}|^`]", url):
-        return None
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises ValueError for what is no port
-    except ValueError:
-        return None
-    return parts
+    return None if re.search(r"[\s\\<>\"{}|^`]", url) else split_url(url)
