@@ -21,7 +21,7 @@ from trainyard.workspace.metrics.stored import to_lines
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-sdk = Late("airflow.sdk.exceptions")
+failures = Late("trainyard.airflow.failures")
 tasks = Late("trainyard.airflow.tasks")
 tracking = Late("trainyard.airflow.tracking")
 errors = Late("trainyard.tracking.server")
