@@ -26,7 +26,9 @@ def up(folder: Folder = _FOLDER, output: Output = "text") -> None:
     screen, stack = Screen(output), _stack(folder)
     stack.up(lambda line: screen.say(line))
     rows = stack.status()
-    screen.say(f"Airflow is at {rows['api-server']['address']}, user admin, password in {folder}/client.json")
+    address = rows["api-server"]["address"]
+    screen.say(f"Trainings are shown at {address}/trainyard/, Airflow is at {address}: user admin,")
+    screen.say(f"password in {folder}/client.json.")
     screen.say(
         f"{folder}/object-keys.json has a key of the object store for each account; the one in secrets.json opens all."
     )
