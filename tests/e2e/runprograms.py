@@ -29,7 +29,7 @@ while not (results / "go").exists():
 LONG = SLOW.format(seconds=600)
 
 # What a run keeps in the workspace until its time in the list is over.
-LEFT_BEHIND = {"logs", "state", "stored", "dataset", "metrics", "metrics.json", "metrics.lock"}
+LEFT_BEHIND = {"logs", "state", "stored", "dataset", "metrics", "metrics.json", "metrics.lock", "shown"}
 
 
 def trigger(yard: Yard, training: str, values: dict[str, Any]) -> httpx.Response:

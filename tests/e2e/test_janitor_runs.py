@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from runprograms import LONG
@@ -17,7 +16,6 @@ from trainyard.local.ready import wait_for
 pytestmark = pytest.mark.xdist_group("stack")
 
 _NOBODYS = RunKey.first_of("training-nobodys00")
-_RUNS = "/api/v2/dags/janitor/dagRuns"
 
 
 def test_the_janitor_takes_a_pod_that_no_run_owns_and_leaves_those_that_train(yard: Yard, tmp_path: Path) -> None:
@@ -27,21 +25,11 @@ def test_the_janitor_takes_a_pod_that_no_run_owns_and_leaves_those_that_train(ya
     orphaned = _twin_of(yard, trains, tmp_path)
     removed = {"name": f"pod {orphaned}", "reason": "Airflow knows no such run"}
     # At once it may be younger than the grace, of which creation times know whole seconds only.
-    assert wait_for(lambda: removed in _report_of_a_pass(yard)["removed"], RUN_LIMIT_SECONDS)
+    assert wait_for(lambda: removed in yard.janitor_pass()["removed"], RUN_LIMIT_SECONDS)
     assert wait_for(lambda: f"pod/{orphaned}" not in yard.pods(), 120)
     assert f"pod/{trains}" in yard.pods()
     yard.trainyard("cancel", model_id)
     assert yard.finished(model_id)["state"] == "canceled"
-
-
-def _report_of_a_pass(yard: Yard) -> dict[str, Any]:
-    """Let the janitor look once and return its report, in which nothing may have failed."""
-    form = {"logical_date": None, "conf": {}}
-    place = f"{_RUNS}/{yard.ask('admin', 'POST', _RUNS, json=form).json()['dag_run_id']}"
-    assert wait_for(lambda: yard.airflow(place).json()["state"] in ("success", "failed"), RUN_LIMIT_SECONDS)
-    report = yard.airflow(f"{place}/taskInstances/remove_orphans/xcomEntries/return_value?deserialize=true").json()
-    assert report["value"]["failed"] == []
-    return dict(report["value"])
 
 
 def _twin_of(yard: Yard, name: str, folder: Path) -> str:

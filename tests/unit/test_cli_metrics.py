@@ -180,7 +180,8 @@ class TestList:
         made = {"owner": "ada", "experiment": "rates", "image": "i:1", "data_version": "v1", "zip_sha256": "ab"}
         told = {"hyperparameters": {"lr": 0.1}, "metrics": {"loss": 0.5}, "progress": _PROGRESS}
         front_door.add(ID, state="running", phase="training", **made, **told)
-        rows = dict(line.split(maxsplit=1) for line in cli("show", ID).out.splitlines()[1:-2])
+        lines = cli("show", ID).out.splitlines()
+        rows = dict(line.split(maxsplit=1) for line in lines[1 : lines.index("OK")])
         assert [rows[label] for label in ("Owner", "Experiment", "Image", "Data_version", "Zip_sha256")] == list(
             made.values()
         )
