@@ -210,7 +210,7 @@ class Yard:
         return model_id
 
     def janitor_pass(self) -> dict[str, Any]:
-        """Let the janitor look once, as it does every five minutes; return its report, in which nothing may have failed."""
+        """Let the janitor look once, as it does every five minutes; return its report, without a failure."""
         runs = "/api/v2/dags/janitor/dagRuns"
         made = self.ask("admin", "POST", runs, json={"logical_date": None, "conf": {}}).json()
         place = f"{runs}/{made['dag_run_id']}"
