@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from appasking import created_app
+from frontdoorfakes import SHOWN_RUN
 from hostilestore import HostileStore
 from samples import LIMITS, MODEL_ID
 
@@ -25,17 +26,7 @@ from trainyard.stores.s3.adapter import S3Store
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-_DONE = Run(
-    model_id=MODEL_ID,
-    training_id=MODEL_ID,
-    name="tf-mnist",
-    account="vision",
-    framework="tensorflow 2.16",
-    gpus=1,
-    phase=Phase.DONE,
-    submitted_at=1_700_000_000.0,
-    outcome=Outcome(),
-)
+_DONE = replace(SHOWN_RUN, phase=Phase.DONE, submitted_at=1_700_000_000.0, running_at=None, outcome=Outcome())
 _RESULTS = f"/models/{MODEL_ID}/results"
 _LONG = NetworkLimits(ANYWHERE, call_seconds=600.0)
 

@@ -66,8 +66,7 @@ class AirflowHistory:
             fresh = self._fresh(wanted - known, states, since)
             chosen = self._ordered(session, [*ids, *fresh], order)[offset : offset + limit]
             those = [place for place in chosen if isinstance(place, int)]
-            read = session.scalars(select(DagRun).where(DagRun.id.in_(those))).all()
-            rows = sorted(read, key=lambda row: those.index(row.id))
+            rows = session.scalars(select(DagRun).where(DagRun.id.in_(those))).all()
             whose = {_key(row): row.id for row in rows}
             found = {whose[run.key]: run for run in self._runs(session, rows)}
         # A record may have gone in between.

@@ -28,11 +28,11 @@ def _escaped(character: str) -> str:
 def split_lines(data: bytes, ended: bool) -> tuple[list[str], int]:
     """Return the lines of a part of a log, and how many of its bytes they are; the rest is no whole line yet.
 
-    A line that writes over itself, as progress bars do, counts as what it shows at last, and is told before its end.
+    A line that writes over itself, as progress bars do, counts as what it shows at last, and is shown before its end.
     """
     whole = len(data) if ended else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
     if not whole and len(data) > MAX_LINE * 4:
-        whole = len(data)  # a line without an end is told in pieces
+        whole = len(data)  # a line without an end is shown in pieces
     pieces = data[:whole].split(b"\n")
     if pieces[-1] in (b"", b"\r"):
         del pieces[-1]

@@ -57,7 +57,7 @@ class ProgramLog:
             size = log.seek(0, 2)
             self._at = self._at if self._at <= size else 0  # one that was replaced begins anew
             if size == self._at or (most < _MIN_LOOK and not self._fits(size - self._at, most)):
-                return self._told_full(size)
+                return self._once_full(size)
             return self._read(log, size, most, ended)
         return []
 
@@ -111,7 +111,7 @@ class ProgramLog:
         self._counted_at = now
         return max(0, min(self._allowance, MAX_LOOK, MAX_LIVE - self._spent))
 
-    def _told_full(self, size: int) -> list[str]:
+    def _once_full(self, size: int) -> list[str]:
         """Say once that no more is shown before the program's end."""
         if self._full or size == self._at or self._spent < MAX_LIVE - _MIN_LOOK:
             return []

@@ -148,8 +148,8 @@ def cleanup(training_id: str, **context: Any) -> None:
         app = current_app()
         run = run_of(context, training_id, app.catalogue)
         removed = app.pods().remove_all(run)
-        told = track_run(context, app, run, partial(_end_of_run, context, run, app.workspace))
-        all_stored = clean(run, app.workspace, keep_metrics=not told)
+        sent = track_run(context, app, run, partial(_end_of_run, context, run, app.workspace))
+        all_stored = clean(run, app.workspace, keep_metrics=not sent)
         log.info("Removed %s pods and the folders of %s.", removed, training_id)
         if not all_stored:
             # For good: the upload step has had its tries.

@@ -1,4 +1,4 @@
-"""Runs that have ended are told to the MLflow server of their account or manifest, an Airflow connection."""
+"""Report runs that have ended to the MLflow server of their account or manifest, an Airflow connection."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def track_run(context: Any, app: App, run: RunKey, ended: Callable[[], Outcome])
             return True
         tracked = _tracked(context, app, run, training, connection, ended())
         context["ti"].xcom_push(key=TRACKED, value=tracked.as_dict())
-    except Exception as error:  # noqa: BLE001 - the run has ended, whoever is told of it
-        log.warning("The run is told to no MLflow server: %s", type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - the run has ended, whether it is reported or not
+        log.warning("The run is not reported to any MLflow server: %s", type(error).__name__)
         return False
     return not tracked.warning
 
@@ -76,7 +76,7 @@ def _as_run(training: Training, context: Any) -> Training:
 
 
 def _connection_of(app: App, training: Training) -> str | None:
-    """Return the connection of the MLflow server that a training's runs are told to; None where there is none."""
+    """Return the connection of the MLflow server that a training's runs are reported to; None where there is none."""
     if training.spec.mlflow:
         return training.spec.mlflow
     # Most installations have none, and to read the three files costs a process 0.13 s.

@@ -93,18 +93,16 @@ class Service:
 
     def experiments(self, caller: Caller) -> dict[str, set[str]]:
         """Return the experiments that the caller may see with their trainings, the one with the newest first."""
-        mine = {account.name for account in self.limits().accounts_of(caller.name)}
-        found: dict[str, set[str]] = {}
+        may_see, found = self._visibility(caller), dict[str, set[str]]()
         for record in sorted(self.catalogue.trainings(), key=lambda record: -record.submitted_at):
-            if record.experiment and (caller.admin or record.account in mine):
+            if record.experiment and may_see(record):
                 found.setdefault(record.experiment, set()).add(record.id)
         return found
 
     def runs_of(self, caller: Caller, trainings: Iterable[str], limit: int) -> Sequence[Run]:
         """Return the runs of some trainings that the caller may see, the newest `limit` of them."""
-        mine = {account.name for account in self.limits().accounts_of(caller.name)}
         records = filter(None, map(self.catalogue.get, trainings))
-        those = {record.id for record in records if caller.admin or record.account in mine}
+        those = {record.id for record in filter(self._visibility(caller), records)}
         return self.history.page(those, limit, 0, frozenset(), None, Order(descending=True))[0]
 
     def run(self, model_id: str, caller: Caller) -> Run:
@@ -237,8 +235,12 @@ class Service:
 
     def _visible(self, caller: Caller, wanted: Filter) -> set[str] | None:
         """Return the trainings whose runs may be listed, None for all: then no record has to be looked at."""
-        mine = {account.name for account in self.limits().accounts_of(caller.name)}
         if caller.admin and not wanted.asks_trainings:
             return None
-        records = self.catalogue.trainings()
-        return {record.id for record in records if (caller.admin or record.account in mine) and wanted.takes(record)}
+        records = filter(self._visibility(caller), self.catalogue.trainings())
+        return {record.id for record in records if wanted.takes(record)}
+
+    def _visibility(self, caller: Caller) -> Callable[[Training], bool]:
+        """Return what says whether a caller may see a training; for many, since the limits are looked up once."""
+        mine = {account.name for account in self.limits().accounts_of(caller.name)}
+        return lambda record: caller.admin or record.account in mine

@@ -46,7 +46,7 @@ class Account:
     """Who pays: a GPU quota, members (Airflow user names; `*` is everybody) and the longest a run may take.
 
     `connections` are those of the service that its manifests may name, None where only the service knows them; `mlflow`
-    is that of the MLflow server which its runs are told to where their manifests name no other.
+    is that of the MLflow server which its runs are reported to where their manifests name no other.
     """
 
     name: str

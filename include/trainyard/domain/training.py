@@ -70,7 +70,7 @@ class TrainingSpec:
     """What is to be trained. `family` is `wml` or `ffdl`; `metrics` is FfDL's evaluation_metrics, kept as data, and
     `metric_patterns` maps a metric to the regular expression that finds it in the log.
 
-    `mlflow` is the connection of the MLflow server that the run is told to, None where the account says it.
+    `mlflow` is the connection of the MLflow server that the run is reported to, None where the account says it.
     `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service.
     """
 

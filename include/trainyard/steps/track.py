@@ -41,7 +41,7 @@ def track(
 ) -> Tracked:
     """Send parameters, tags and metrics of a run; it can be repeated. Return where the run is there, or why not.
 
-    It takes `seconds` at most, and whatever goes wrong is told in the answer and the log alone.
+    It takes `seconds` at most, and whatever goes wrong is reported in the answer and the log alone.
     """
     away, now = workspace.tracker_away(connection), clock()
     lately = _changed(away) > now - AWAY_SECONDS

@@ -88,7 +88,7 @@ STATUSES = {
 def place_of(ref: StoreRef) -> str:
     """Name a bucket and its endpoint for messages, without a user or password that the URL may carry.
 
-    Of a connection of the service's the endpoint is not told.
+    Of a connection of the service's the endpoint is not named.
     """
     if ref.connection:
         return f"bucket {ref.bucket} of the connection {ref.connection}"

@@ -1,1 +1,1 @@
-"""What a run is and what it measured, told to a tracking server that others look at."""
+"""What a run is and what it measured, reported to a tracking server that others look at."""

@@ -59,7 +59,7 @@ def record_of(
     about: Mapping[str, str],
     now: float,
 ) -> Record:
-    """Return what is told of a run; `about` says whose it is and what of, `now` stands for times that nobody knows."""
+    """Return what is reported of a run; `about` says whose it is and what of, `now` stands for times not known."""
     ended = outcome.finished_at or now
     return Record(
         key=key,
@@ -82,11 +82,11 @@ def artifacts_of(results: StoreRef, model_id: str) -> str:
 
 def metrics_of(curves: Iterable[Curve], ended: float) -> list[dict[str, Any]]:
     """Return the points of all curves as MLflow's metrics, thinned so that peaks survive; times are in seconds."""
-    told = [curve for curve in curves if curve.kept()]
-    most = max(4, min(MAX_POINTS, MAX_ALL_POINTS // max(len(told), 1)))
+    filled = [curve for curve in curves if curve.kept()]
+    most = max(4, min(MAX_POINTS, MAX_ALL_POINTS // max(len(filled), 1)))
     taken: set[str] = set()
     found: list[dict[str, Any]] = []
-    for curve in told:
+    for curve in filled:
         name = _metric_name(curve, taken)
         found += (_metric(name, *row) for row in _steps(thinned(curve.rows(), most), ended))
     return found
@@ -112,7 +112,7 @@ def _tags(key: RunKey, spec: TrainingSpec, outcome: Outcome, about: Mapping[str,
         "artifacts": artifacts_of(spec.results, key.model_id),
         "artifacts_endpoint": spec.results.endpoint,
     }
-    # A run that is told anew, since its results are stored now, has no code any more.
+    # A run that is reported anew, since its results are stored now, has no code any more.
     ours = {PREFIX + name: _cut(text, _MAX_TEXT) for name, text in {**about, **ended}.items()}
     shown = {
         "mlflow.user": about.get("owner", ""),
