@@ -16,6 +16,8 @@ from localkube.errors import LocalkubeError
 _MAX_LAG_SECONDS = 10
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ISOLATIONS = ("auto", "mounts", "user-mounts", "paths")
+_NETWORKS = ("auto", "namespaces", "loopback")
+_MAX_NODES = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +50,7 @@ def _end_pods(options: argparse.Namespace) -> None:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    from localkube.machine import choose_isolation, gpus_of_machine
+    from localkube.machine import choose_isolation, choose_network, gpus_of_machine
 
     gpus = options.gpus if options.gpus is not None else gpus_of_machine() or options.gpus_if_none
     usual = {"HOME": pwd.getpwuid(os.geteuid()).pw_dir, "LANG": "C.UTF-8", "PATH": _PATH}
@@ -64,6 +66,8 @@ def _config(options: argparse.Namespace) -> Config:
         provided=tuple(options.provides),
         image_variable=options.image_variable,
         phase_lag=options.phase_lag,
+        nodes=options.nodes,
+        network=choose_network(options.network),
     )
 
 
@@ -86,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         "--gpus-if-none", type=_count, default=(), metavar="N", help="hand out N simulated GPUs if the machine has none"
     )
     add("--isolation", choices=_ISOLATIONS, default="auto", help="how containers see their volumes; see README.md")
+    add("--network", choices=_NETWORKS, default="auto", help="how pods with names reach one another; see README.md")
+    add("--nodes", type=_nodes, default=1, metavar="N", help="nodes to simulate, each with its part of the GPUs")
     add("--missing-images", action="append", default=[], metavar="GLOB", help="images that cannot be pulled")
     add("--claim", action="append", default=[], type=_claim, metavar="NAMESPACE/NAME=DIR", help="a claim's folder")
     add("--hide", action="append", default=[], type=_folder, metavar="DIR", help="a folder that containers find empty")
@@ -116,6 +122,12 @@ def _count(text: str) -> tuple[str, ...]:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of GPUs")
     return tuple(str(index) for index in range(int(text)))
+
+
+def _nodes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MAX_NODES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 1 to {_MAX_NODES} nodes")
+    return int(text)
 
 
 def _devices(text: str) -> tuple[str, ...]:

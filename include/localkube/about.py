@@ -52,9 +52,12 @@ def openapi() -> Obj:
     Without it `kubectl create -f` refuses to send anything.
     """
     parameters = [{"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}]
-    pod = {"group": "", "kind": "Pod", "version": "v1"}
     patch = {"parameters": parameters, "responses": {}, "x-kubernetes-action": "patch"}
-    paths = {"/api/v1/namespaces/{namespace}/pods/{name}": {"patch": {**patch, "x-kubernetes-group-version-kind": pod}}}
+    paths = {}
+    for plural in ("pods", "services"):
+        kind = {"group": "", "kind": KINDS[plural].name, "version": "v1"}
+        path = f"/api/v1/namespaces/{{namespace}}/{plural}/{{name}}"
+        paths[path] = {"patch": {**patch, "x-kubernetes-group-version-kind": kind}}
     return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": VERSION}, "paths": paths}
 
 

@@ -18,7 +18,7 @@ from localkube.config import NAMESPACE, Config
 from localkube.events import Events
 from localkube.exec import PodExec
 from localkube.kubelet import Kubelet
-from localkube.machine import register_node
+from localkube.machine import register_nodes
 from localkube.objects import Key, Obj
 from localkube.podlog import PodLog
 from localkube.resources import Resources, object_body
@@ -45,7 +45,7 @@ class Cluster:
 
     def begin(self) -> None:
         """Take up what an earlier server left, and give waiting pods the node."""
-        register_node(self.store, self._config)
+        register_nodes(self.store, self._config)
         if self.store.find(Key("namespaces", "", NAMESPACE)) is None:
             namespace: Obj = {"metadata": {"name": NAMESPACE}, "spec": {}, "status": {"phase": "Active"}}
             self.store.create("namespaces", namespace)

@@ -17,7 +17,9 @@ class Config:
     `hidden` folders are empty to containers, except for their own volumes. `environment` is what every container finds
     unless its pod says otherwise. `python` is the prefix of the Python that containers find, this machine's own without
     it; it stands for the images in `provided`, and `image_variable` names to a container any other image that it wants.
-    `phase_lag` is for how many seconds a pod whose containers have ended still has the phase Running.
+    `phase_lag` is for how many seconds a pod whose containers have ended still has the phase Running. `nodes` are
+    simulated: they share this machine, and each has its part of the GPUs. `network` is how pods with names reach one
+    another.
     """
 
     folder: Path
@@ -31,6 +33,19 @@ class Config:
     provided: tuple[str, ...] = ()
     image_variable: str = ""
     phase_lag: float = 0
+    nodes: int = 1
+    network: str = "loopback"
+
+    @property
+    def node_gpus(self) -> dict[str, tuple[str, ...]]:
+        """The GPUs of each node: equal shares, the first nodes' the larger ones."""
+        names = [NODE, *(f"{NODE}-{number}" for number in range(2, self.nodes + 1))]
+        share, more = divmod(len(self.gpus), self.nodes)
+        found, first = {}, 0
+        for index, name in enumerate(names):
+            end = first + share + (index < more)
+            found[name], first = self.gpus[first:end], end
+        return found
 
     @property
     def root(self) -> Path:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from localkube import records
+from localkube import network, records
 from localkube.config import Config
 from localkube.mounts import PATHS, Mount
+from localkube.names import has_name, host_name, hosts_file
 from localkube.objects import GPU, Obj, gpus_held, limit_of
 from localkube.pythons import make_environment, python_mounts, python_variables
 from localkube.volumes import container_mounts
@@ -26,13 +27,15 @@ def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], config
     declared = declared_environment(container)
     env = {
         **config.environment,
-        "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"],
+        "HOSTNAME": host_name(pod),
         **python_variables(python, config),
         **_image_variable(container, config),
         **declared,
         **gpu_environment(pod, container),
     }
     mounts = [*container_mounts(container, volumes, pod), _termination_log(container, folder)]
+    if has_name(pod):
+        mounts.append(Mount(source=str(hosts_file(config, pod)), target="/etc/hosts", readOnly=False))
     spec: Obj = {
         "argv": [expand(word, env) for word in [*container.get("command", ()), *container.get("args", ())]],
         "env": env,
@@ -54,7 +57,16 @@ def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], config
         "mounts": mounts,
         "hidden": [str(each) for each in config.hidden],
         "memory": limit_of(container, "memory"),
+        "hostname": host_name(pod) if has_name(pod) else "",
+        "network": _network(pod, config),
     }
+
+
+def _network(pod: Obj, config: Config) -> Obj | None:
+    """Return what a pod's network of its own is made from, None for one that has the machine's."""
+    if not has_name(pod) or config.network != network.NAMESPACES:
+        return None
+    return {"name": network.name_of(str(config.folder)), "address": pod["status"]["podIP"]}
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:

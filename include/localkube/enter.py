@@ -25,7 +25,8 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         if spec["isolation"] != mounts.PATHS:
-            mounts.join(int(pid), spec["isolation"] == mounts.USER_MOUNTS)
+            user = spec["isolation"] == mounts.USER_MOUNTS
+            mounts.join(int(pid), user, bool(spec.get("hostname")), bool(spec.get("network")))
         os.chdir(spec["cwd"])
         os.execvpe(command[0], command, spec["env"])
     except OSError as error:

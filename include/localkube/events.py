@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 
-from localkube.config import NODE
 from localkube.objects import Key, Obj, key_of
 from localkube.store import Store
 from localkube.values import parse_time, seconds
@@ -46,7 +45,10 @@ class Events:
             "firstTimestamp": now,
             "lastTimestamp": now,
             "eventTime": None,
-            "source": {"component": "kubelet" if pod["spec"].get("nodeName") else "default-scheduler", "host": NODE},
+            "source": {
+                "component": "kubelet" if pod["spec"].get("nodeName") else "default-scheduler",
+                "host": pod["spec"].get("nodeName", ""),
+            },
             "reportingComponent": "",
             "reportingInstance": "",
         }

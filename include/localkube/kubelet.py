@@ -8,8 +8,11 @@ import shutil
 import time
 from collections.abc import Callable
 
+from localkube import network
 from localkube.config import Config
 from localkube.events import Events
+from localkube.mounts import PATHS
+from localkube.names import has_name, write_hosts
 from localkube.objects import Key, Obj, is_deleted, is_finished, key_of
 from localkube.podlife import PodLife
 from localkube.runtime import Shims
@@ -56,6 +59,16 @@ class Kubelet:
             life.stop(grace)
         return pod
 
+    @property
+    def names_pods(self) -> bool:
+        """Whether pods may have names by which others find them."""
+        return self._config.isolation != PATHS
+
+    def tell_names(self, service: Obj) -> None:
+        """Let pods know the names that a service gives, or gives no more."""
+        metadata = service["metadata"]
+        write_hosts(self._store, self._config, metadata["namespace"], metadata["name"])
+
     def recover(self) -> None:
         """Take up the pods that an earlier server left under way, and drop the files of pods that are gone."""
         pods = self._store.all("pods")
@@ -99,6 +112,15 @@ class Kubelet:
         if pod is not None and pod["metadata"]["uid"] == uid:
             self._store.remove(key)
         self._discard(uid)
+        if pod is not None and has_name(pod):
+            self._forget_network(pod)
+
+    def _forget_network(self, pod: Obj) -> None:
+        """Take a pod's name from those that are left, and remove the network after the last."""
+        write_hosts(self._store, self._config, pod["metadata"]["namespace"], pod["spec"]["subdomain"])
+        if self._config.network == network.NAMESPACES and not any(map(has_name, self._store.all("pods"))):
+            name = network.name_of(str(self._config.folder))
+            self._keep(asyncio.create_task(asyncio.to_thread(network.remove, name)))
 
     def _discard(self, uid: str) -> None:
         """Remove a pod's files, aside, because there may be many."""

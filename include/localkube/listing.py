@@ -139,6 +139,14 @@ _COLUMNS: dict[str, _Cells] = {
         "Node": lambda pod: pod["spec"].get("nodeName", "<none>"),
         "Image": lambda pod: ",".join(each["image"] for each in pod["spec"]["containers"]),
     },
+    "services": {
+        **_NAME,
+        "Type": lambda _: "ClusterIP",
+        "Cluster-IP": lambda _: "None",
+        "External-IP": lambda _: "<none>",
+        "Port(s)": lambda _: "<none>",
+        **_AGE,
+    },
     "nodes": {
         **_NAME,
         "Status": lambda _: "Ready",

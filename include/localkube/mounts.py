@@ -17,7 +17,7 @@ MOUNTS = "mounts"  # as root
 USER_MOUNTS = "user-mounts"  # as anyone, through a user namespace
 PATHS = "paths"  # no namespace: paths in args and env are rewritten instead
 
-_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWUTS, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x04000000, 0x40000000
 _RDONLY, _REMOUNT, _BIND, _REC, _UNBINDABLE, _PRIVATE = 1, 32, 4096, 16384, 1 << 17, 1 << 18
 _DETACH = 2
 # Room for mount points and nothing else.
@@ -38,12 +38,18 @@ class Mount(TypedDict):
     readOnly: bool
 
 
-def enter(root: str, mounts: list[Mount], user: bool, hidden: Sequence[str] = ()) -> None:
+def enter(root: str, mounts: list[Mount], user: bool, hidden: Sequence[str] = (), hostname: str = "") -> None:
     """Move this process into a new mount namespace in which `mounts` are in place and `hidden` folders are empty.
+
+    With a `hostname` the machine has that name there.
 
     `root` is an empty folder of the host to build in. Raise OSError with the step that the machine refused.
     """
     _unshare(user)
+    if hostname:
+        _check(_libc.unshare(_CLONE_NEWUTS), "unshare of the host name")
+        name = hostname.encode()
+        _check(_libc.sethostname(name, len(name)), "sethostname")
     _mount(None, "/", None, _REC | _PRIVATE)
     _mount("tmpfs", root, "tmpfs", 0, "mode=755")
     # Else the bind of the folder above `root` would take the unfinished root along.
@@ -65,9 +71,20 @@ def enter(root: str, mounts: list[Mount], user: bool, hidden: Sequence[str] = ()
     _libc.prctl(_PR_CAPBSET_DROP, _CAP_SYS_ADMIN, 0, 0, 0)
 
 
-def join(pid: int, user: bool) -> None:
-    """Move this process into the mount namespace of a container's process."""
-    for kind, flag in ((("user", _CLONE_NEWUSER),) if user else ()) + (("mnt", _CLONE_NEWNS),):
+def join_network(descriptor: int) -> None:
+    """Move this process into a network namespace."""
+    _check(_libc.setns(descriptor, _CLONE_NEWNET), "setns of the network")
+
+
+def join(pid: int, user: bool, named: bool = False, net: bool = False) -> None:
+    """Move this process into the namespaces of a container's process: its mounts, and what it has besides."""
+    kinds = (
+        ("user", _CLONE_NEWUSER, user),
+        ("net", _CLONE_NEWNET, net),
+        ("uts", _CLONE_NEWUTS, named),
+        ("mnt", _CLONE_NEWNS, True),
+    )
+    for kind, flag in ((kind, flag) for kind, flag, wanted in kinds if wanted):
         descriptor = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY)
         _check(_libc.setns(descriptor, flag), f"setns {kind}")
         os.close(descriptor)

@@ -11,6 +11,8 @@ Obj = dict[str, Any]  # one Kubernetes object, as its JSON
 
 GPU = "nvidia.com/gpu"
 GPU_ANNOTATION = "localkube/gpus"  # the GPUs that a scheduled pod holds, as CUDA numbers them
+# Kueue's words for pods that start together or not at all.
+_GROUP, _GROUP_SIZE = "kueue.x-k8s.io/pod-group-name", "kueue.x-k8s.io/pod-group-total-count"
 _READ = ("get", "list", "watch")
 
 
@@ -29,6 +31,7 @@ KINDS = {
     kind.plural: kind
     for kind in (
         Kind("pods", "Pod", True, "po", ("create", "delete", "deletecollection", "patch", *_READ)),
+        Kind("services", "Service", True, "svc", ("create", "delete", "deletecollection", *_READ)),
         Kind("events", "Event", True, "ev", _READ),
         Kind("namespaces", "Namespace", False, "ns", _READ),
         Kind("nodes", "Node", False, "no", ("patch", *_READ)),
@@ -70,6 +73,13 @@ def gpus_held(pod: Obj) -> list[str]:
     """Return the GPUs that the scheduler gave to a pod."""
     names = pod["metadata"].get("annotations", {}).get(GPU_ANNOTATION, "")
     return names.split(",") if names else []
+
+
+def group_of(pod: Obj) -> tuple[str, int]:
+    """Return the group of pods that a pod is placed with, and how many pods that has; a pod alone is a group of one."""
+    name = (pod["metadata"].get("labels") or {}).get(_GROUP)
+    size = (pod["metadata"].get("annotations") or {}).get(_GROUP_SIZE, "")
+    return (name, int(size)) if name and size.isdecimal() else ("", 1)
 
 
 def set_condition(pod: Obj, kind: str, true: bool, reason: str = "", message: str = "") -> None:

@@ -6,12 +6,13 @@ import asyncio
 import signal
 import time
 
-from localkube import records, runtime
+from localkube import network, records, runtime
 from localkube.config import Config
 from localkube.containerspec import container_spec
 from localkube.errors import NotReadyError
 from localkube.events import Events
 from localkube.images import problem_of
+from localkube.names import free_address, has_name, write_hosts
 from localkube.objects import Key, Obj, is_finished
 from localkube.podstatus import ContainerRecord, Waiting, container_record, final_phase, update_status
 from localkube.store import Store
@@ -93,10 +94,15 @@ class PodLife:
         def change(pod: Obj) -> None:
             pod["status"].setdefault("startTime", seconds())
             pod["status"] |= {"hostIP": "127.0.0.1", "hostIPs": [{"ip": "127.0.0.1"}]}
-            pod["status"] |= {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
+            address = pod["status"].get("podIP") or (
+                free_address(self._store, self._config) if has_name(pod) else "127.0.0.1"
+            )
+            pod["status"] |= {"podIP": address, "podIPs": [{"ip": address}]}
             update_status(pod, self._records())
 
-        self._store.modify(self._key, change)
+        pod = self._store.modify(self._key, change)
+        if has_name(pod):
+            write_hosts(self._store, self._config, self._key.namespace, pod["spec"]["subdomain"])
         for container in self._containers:
             if runtime.is_begun(self._folder.container(container["name"])):
                 self._follow(container)
@@ -164,6 +170,8 @@ class PodLife:
             pod = self._store.get(self._key)
             try:
                 volumes = await asyncio.to_thread(make_volumes, self._config, pod)
+                if has_name(pod) and self._config.network == network.NAMESPACES:
+                    await asyncio.to_thread(network.make, network.name_of(str(self._config.folder)))
                 return container_spec(pod, container, volumes, self._config)
             except NotReadyError as error:
                 message = str(error)

@@ -15,7 +15,7 @@ from localkube.kubelet import Kubelet
 from localkube.listing import Test, selection, table
 from localkube.objects import KINDS, Key, Kind, Obj, is_finished, key_of, set_condition
 from localkube.store import Store
-from localkube.validation import checked_pod
+from localkube.validation import checked_pod, checked_service
 from localkube.watch import WatchRequest, watch
 
 _MAX_BODY = 3 * 1024 * 1024  # what a real API server takes
@@ -48,7 +48,7 @@ class Resources:
             return JSONResponse(self._shown(kind, request)(obj))
         if request.method == "DELETE":
             _allow(kind, "delete")
-            return JSONResponse(self._delete(obj, request, await _options(request)))
+            return JSONResponse(self._delete(kind, obj, request, await _options(request)))
         _allow(kind, "patch" if request.method == "PATCH" else "update")
         return await self._patch(key, request)
 
@@ -104,11 +104,20 @@ class Resources:
         _allow(kind, "create")
         namespace = request.path_params["namespace"]
         self._store.get(Key("namespaces", "", namespace))
-        pod = new_pod(checked_pod(await object_body(request), namespace))
+        if kind.plural == "services":
+            return self._create_service(checked_service(await object_body(request), namespace), request)
+        pod = new_pod(checked_pod(await object_body(request), namespace, named=self._kubelet.names_pods))
         if _is_dry_run(request):
             return JSONResponse(pod, 201)
         created = self._store.create("pods", pod)
         self._schedule()
+        return JSONResponse(created, 201)
+
+    def _create_service(self, service: Obj, request: Request) -> Response:
+        if _is_dry_run(request):
+            return JSONResponse(service, 201)
+        created = self._store.create("services", service)
+        self._kubelet.tell_names(created)
         return JSONResponse(created, 201)
 
     async def _patch(self, key: Key, request: Request) -> Response:
@@ -123,13 +132,17 @@ class Resources:
         options = await _options(request)
         found = self._selected(kind, request)
         for pod in found:
-            self._delete(pod, request, options)
+            self._delete(kind, pod, request, options)
         return JSONResponse(self._list_of(kind, found))
 
-    def _delete(self, pod: Obj, request: Request, options: Obj) -> Obj:
-        key = key_of("pods", pod)
+    def _delete(self, kind: Kind, pod: Obj, request: Request, options: Obj) -> Obj:
+        key = key_of(kind.plural, pod)
         _check_preconditions(key, pod, options)
         if _is_dry_run(request) or options.get("dryRun"):
+            return pod
+        if kind.plural == "services":
+            self._store.remove(key)
+            self._kubelet.tell_names(pod)
             return pod
         grace = number(request, "gracePeriodSeconds")
         return self._kubelet.delete(key, options.get("gracePeriodSeconds") if grace is None else grace)

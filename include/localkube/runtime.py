@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from localkube import processes, records
+from localkube import network, processes, records
 from localkube.objects import Obj
 from localkube.values import nanoseconds
 
@@ -138,6 +138,7 @@ def end_all_pods(folder: Path, grace_seconds: float) -> int:
         if shim := _living(container, records.SHIM):
             processes.send(shim, signal.SIGKILL)
         _kill_marked(container)
+    network.remove(network.name_of(str(folder)))
     return len({container.parent for container in interrupted})
 
 

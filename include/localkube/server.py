@@ -88,7 +88,7 @@ def serve(config: Config, port: int) -> None:
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         )
-        gpus, how = len(config.gpus), config.isolation
-        print(f"https://127.0.0.1:{address} with {gpus} GPUs and isolation {how}: KUBECONFIG={config.kubeconfig}")
+        gpus, how = len(config.gpus), f"isolation {config.isolation} and network {config.network}"
+        print(f"https://127.0.0.1:{address} with {gpus} GPUs, {how}: KUBECONFIG={config.kubeconfig}")
         sys.stdout.flush()
         uvicorn.Server(settings).run(sockets=[listener])

@@ -84,9 +84,14 @@ class Container:
         """Fork the container's main process; return why it could not be started, or nothing."""
         pipes = {stream: os.pipe() for stream in ("stdout", "stderr")}
         error_read, error_write = os.pipe2(os.O_CLOEXEC)
+        try:
+            # Before the fork, since a namespace is joined to others from outside.
+            inside = _enter_network(self.spec)
+        except OSError as error:
+            return f"the container could not be started: {error}"
         self.pid = os.fork()
         if not self.pid:
-            self._become(pipes["stdout"][1], pipes["stderr"][1], error_write)
+            self._become(pipes["stdout"][1], pipes["stderr"][1], error_write, inside)
         os.close(error_write)
         for stream, (read_end, write_end) in pipes.items():
             os.close(write_end)
@@ -95,11 +100,13 @@ class Container:
         with open(error_read, "rb") as errors:
             return errors.read().decode(errors="replace")
 
-    def _become(self, stdout: int, stderr: int, errors: int) -> None:
+    def _become(self, stdout: int, stderr: int, errors: int, inside: int) -> None:
         """Turn the forked child into the container's program; never returns."""
         try:
             _reset_signals()
             os.setsid()
+            if inside >= 0:
+                mounts.join_network(inside)
             nothing = os.open(os.devnull, os.O_RDONLY)
             for descriptor, number in ((nothing, 0), (stdout, 1), (stderr, 2)):
                 os.dup2(descriptor, number)
@@ -107,7 +114,8 @@ class Container:
             os.closerange(errors + 1, 256)
             if self.spec["isolation"] != mounts.PATHS:
                 user = self.spec["isolation"] == mounts.USER_MOUNTS
-                mounts.enter(self.spec["root"], self.spec["mounts"], user, self.spec["hidden"])
+                hostname = self.spec.get("hostname", "")
+                mounts.enter(self.spec["root"], self.spec["mounts"], user, self.spec["hidden"], hostname)
             if self.spec["makeCwd"]:
                 os.makedirs(self.spec["cwd"], exist_ok=True)
             os.chdir(self.spec["cwd"])
@@ -191,6 +199,15 @@ class Container:
     def _record_end(self, exit_code: int, reason: str, message: str) -> None:
         record = {"exitCode": exit_code, "reason": reason, "message": message, "finishedAt": nanoseconds()}
         records.write(self.folder, records.EXITED, record)
+
+
+def _enter_network(spec: dict[str, Any]) -> int:
+    """Make the container's own network; return its descriptor, -1 for a container that has the machine's."""
+    if not spec.get("network"):
+        return -1
+    from localkube import network  # few containers need it, and all would wait for it
+
+    return network.enter(spec["network"])
 
 
 def _reset_signals() -> None:

@@ -35,9 +35,15 @@ _POD: Obj = {
     "spec": {
         **dict.fromkeys(("terminationGracePeriodSeconds", "activeDeadlineSeconds"), _NUMBER),
         "hostname": _TEXT,
+        "subdomain": _TEXT,
         "containers": [_CONTAINER],
         "volumes": [_VOLUME],
     },
+}
+_SERVICE: Obj = {
+    "kind": _TEXT,
+    "metadata": _POD["metadata"],
+    "spec": {"clusterIP": _TEXT, "type": _TEXT, "publishNotReadyAddresses": _BOOL, "selector": _TEXTS},
 }
 _WORDS = {str: "string", int: "number", bool: "bool", dict: "object", list: "array", float: "number"}
 
@@ -61,29 +67,59 @@ _LABEL_RULE = (
 )
 
 
-def checked_pod(body: Obj, namespace: str) -> Obj:
-    """Return a client's pod without nulls and with its namespace.
+def checked_service(body: Obj, namespace: str) -> Obj:
+    """Return a client's service without nulls and with its namespace; those that are headless are all there are.
+
+    Raise ApiError as `checked_pod` does.
+    """
+    service = _checked(body, "Service", _SERVICE, namespace)
+    name, spec = service["metadata"].get("name", ""), service.get("spec") or {}
+    causes = list(_name("metadata.name", name, _DNS_LABEL, 63, _LABEL_RULE))
+    if spec.get("clusterIP") != "None" or spec.get("type", "ClusterIP") != "ClusterIP":
+        causes.append(_forbidden("spec.clusterIP", "localkube has headless services alone, whose clusterIP is None"))
+    if causes:
+        raise invalid("Service", name, causes)
+    spec = {"type": "ClusterIP", "clusterIPs": ["None"], **spec}
+    metadata = {"name": name, "namespace": namespace}
+    kept = {key: value for key, value in service["metadata"].items() if key in ("labels", "annotations")}
+    return {"kind": "Service", "apiVersion": "v1", "metadata": {**metadata, **kept}, "spec": spec, "status": {}}
+
+
+def checked_pod(body: Obj, namespace: str, named: bool = True) -> Obj:
+    """Return a client's pod without nulls and with its namespace; `named` says whether pods can have names.
 
     Raise ApiError 400 where a field has the wrong type or the namespace is another one, 422 with all other faults.
     """
-    pod: Obj = _without_nulls(body)
-    for path, fault in _mistyped("", pod, _POD):
+    pod = _checked(body, "Pod", _POD, namespace)
+    causes = list(pod_causes(pod))
+    if not named and (pod.get("spec") or {}).get("subdomain"):
+        why = "this machine allows no mount namespaces, and without them no pod finds another by its name"
+        causes.append(_forbidden("spec.subdomain", why))
+    if causes:
+        raise invalid("Pod", pod["metadata"].get("name", ""), causes)
+    return pod
+
+
+def _checked(body: Obj, kind: str, shape: Obj, namespace: str) -> Obj:
+    found: Obj = _without_nulls(body)
+    for path, fault in _mistyped("", found, shape):
         raise bad_request(f"the object cannot be decoded: {path}: {fault}")
-    if pod.get("kind", "Pod") != "Pod":
-        raise bad_request(f"the object is a {pod['kind']}, and no Pod")
-    metadata = pod.setdefault("metadata", {})
+    if found.get("kind", kind) != kind:
+        raise bad_request(f"the object is a {found['kind']}, and no {kind}")
+    metadata = found.setdefault("metadata", {})
     if metadata.setdefault("namespace", namespace) != namespace:
         named = f"the namespace of the object ({metadata['namespace']})"
         raise ApiError(400, "BadRequest", f"{named} does not match the namespace on the request ({namespace})")
-    if causes := list(pod_causes(pod)):
-        raise invalid("Pod", metadata.get("name", ""), causes)
-    return pod
+    return found
 
 
 def pod_causes(pod: Obj) -> Iterator[Cause]:
     """Yield all faults of a pod whose fields have the right types."""
     spec = pod.get("spec") or {}
     yield from _name("metadata.name", pod["metadata"].get("name", ""), _SUBDOMAIN, 253, _SUBDOMAIN_RULE)
+    for field in ("hostname", "subdomain"):
+        if spec.get(field):
+            yield from _name(f"spec.{field}", spec[field], _DNS_LABEL, 63, _LABEL_RULE)
     yield from _not_honoured("spec", spec, _NOT_HONOURED_BY_POD)
     for name, least in (("activeDeadlineSeconds", 1), ("terminationGracePeriodSeconds", 0)):
         if spec.get(name, least) < least:

@@ -141,6 +141,13 @@ class Settings:
     pod_priority_prefix: str = _setting(
         str, "", "Beginning of the names of the accounts' priority classes; empty sets none."
     )
+    kueue_queue: str = _setting(str, "", "Local queue of Kueue that training pods go through; empty names none.")
+    placement_seconds: float = _setting(
+        _more_than_zero, "60", "Seconds that learners with a node wait for those without before all are taken back."
+    )
+    first_learner_seconds: float = _setting(
+        _from_zero, "60", "Seconds that other learners may go on after the first has ended."
+    )
     image_timeout_seconds: int = _setting(int, "600", "Seconds a framework image may take to arrive on its node.")
     api_outage_seconds: int = _setting(int, "600", "Seconds the Kubernetes API may be silent before a run is given up.")
     pod_retries: int = _setting(

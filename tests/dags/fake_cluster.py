@@ -8,8 +8,8 @@ from typing import Any
 
 from samples import RUN
 
-from trainyard.cluster.labels import ACCOUNT, ATTEMPT, MANAGED_BY, MODEL_ID, OURS, TRAINING_ID
-from trainyard.domain.names import RunKey, label_value, pod_name
+from trainyard.cluster.labels import ACCOUNT, ATTEMPT, LEARNER, MANAGED_BY, MODEL_ID, OURS, TRAINING_ID
+from trainyard.domain.names import RunKey, label_value, learner_name, pod_name
 
 _LEARNER = "learner"
 RUNNING = {"phase": "Running", "containerStatuses": [{"name": _LEARNER, "state": {"running": {}}}]}
@@ -39,13 +39,18 @@ def exited(code: int) -> dict[str, Any]:
 
 
 def pod(
-    status: dict[str, Any], attempt: int = 1, run: RunKey = RUN, account: str = "vision", gpus: int = 0
+    status: dict[str, Any],
+    attempt: int = 1,
+    run: RunKey = RUN,
+    account: str = "vision",
+    gpus: int = 0,
+    learner: int | None = None,
 ) -> dict[str, Any]:
-    """A pod of a run, as the cluster has it; without GPUs unless some are asked for."""
-    ids = {TRAINING_ID: run.training_id, MODEL_ID: run.model_id}
+    """A pod of a run, as the cluster has it; without GPUs unless some are asked for, and of a learner among several."""
+    ids = {TRAINING_ID: run.training_id, MODEL_ID: run.model_id, **({LEARNER: str(learner)} if learner else {})}
     return {
         "metadata": {
-            "name": pod_name(run, attempt),
+            "name": learner_name(run, attempt, learner) if learner else pod_name(run, attempt),
             "namespace": "default",
             "uid": f"uid-{attempt}",
             "labels": {MANAGED_BY: OURS, **ids, ATTEMPT: str(attempt), ACCOUNT: label_value(account)},
@@ -82,6 +87,7 @@ class FakeCluster:
 
     def __init__(self, *pods: dict[str, Any]) -> None:
         self.pods = {one["metadata"]["name"]: one for one in pods}
+        self.services: dict[str, dict[str, Any]] = {}
         self.faults: list[Exception] = []
         self.deleted: list[tuple[str, int]] = []
         self.created: list[str] = []
@@ -115,6 +121,24 @@ class FakeCluster:
         self.deleted.append((name, grace_period_seconds))
         if not self.lingers:
             self._let_go()
+
+    def create_namespaced_service(self, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._answer()
+        if body["metadata"]["name"] in self.services:
+            raise refusal(409, "AlreadyExists")
+        self.services[body["metadata"]["name"]] = body
+        return body
+
+    def list_namespaced_service(self, namespace: str, label_selector: str) -> Any:
+        self._answer()
+        wanted = dict(part.split("=") for part in label_selector.split(","))
+        found = [one for one in self.services.values() if wanted.items() <= one["metadata"]["labels"].items()]
+        return SimpleNamespace(items=found)
+
+    def delete_namespaced_service(self, name: str, namespace: str) -> None:
+        self._answer()
+        if self.services.pop(name, None) is None:
+            raise refusal(404, "NotFound")
 
     def _let_go(self) -> None:
         """Let the deleted pods go once they have lingered long enough."""

@@ -24,6 +24,9 @@ ARGUMENTS = {
     "run": "",
     "page": "",
     "results": "",
+    "learners": 1,
+    "placement_seconds": 60.0,
+    "first_learner_seconds": 60.0,
 }
 
 
@@ -35,6 +38,28 @@ def api_refusal(status):
 
 def pod_trigger(**changes):
     return trigger.TrainingPodTrigger(**{**ARGUMENTS, **changes})
+
+
+class FakePods:
+    """Several pods by name, each as a list of what it is at each look; the last is repeated, None is gone."""
+
+    def __init__(self, **pods):
+        self._pods = {name.replace("_", "-"): list(states) for name, states in pods.items()}
+        self.api_client = SimpleNamespace(sanitize_for_serialization=lambda found: found)
+        self.deleted = []
+        # What becomes of a pod that is deleted, by its name.
+        self.after = {}
+
+    async def read_namespaced_pod(self, name, namespace):
+        states = self._pods[name]
+        found = states.pop(0) if len(states) > 1 else states[0]
+        if found is None:
+            raise api_refusal(404)
+        return found
+
+    async def delete_namespaced_pod(self, name, namespace, grace_period_seconds):
+        self.deleted.append((name, grace_period_seconds))
+        self._pods[name] = list(self.after.get(name, [None]))
 
 
 class FakeApi:

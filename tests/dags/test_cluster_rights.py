@@ -18,7 +18,8 @@ from recordingapi import recording_api, right
 from samples import LIMITS
 from unit.pod_samples import SMALL
 
-from trainyard.cluster.rights import RIGHTS
+from trainyard.cluster.learners import RunObjects, run_objects
+from trainyard.cluster.rights import RIGHTS, SERVICE_RIGHTS
 from trainyard.cluster.spec import WorkspaceVolume, training_pod
 from trainyard.doctor.probe import Probe
 from trainyard.domain.names import pod_name
@@ -105,6 +106,8 @@ def _take_all(workspace):
     """Take what is nobody's, as the janitor does; it runs where the steps do."""
     cluster = podclient.TrainingPods(hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client, "default", 20)
     (left,) = cluster.all(WorkspaceVolume(folder=str(workspace)))
+    for service in cluster.services(WorkspaceVolume(folder=str(workspace))):
+        cluster.remove_service(service)
     cluster.remove(left, 0)
     pods().remove_all(SMALL.key)
 
@@ -126,7 +129,11 @@ def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path)
     body = training(tmp_path, _WRITES_WHERE_IT_MAY)
 
     assert pods().newest(SMALL.key) is None
-    created = [pods().create(body) for _ in range(2)]  # the second one finds the first
+    volume = WorkspaceVolume(folder=str(tmp_path))
+    several = replace(SMALL, plan=replace(SMALL.plan, learners=2), namespace="default", volume=volume)
+    objects = RunObjects(run_objects(several).service, (body,))
+    # The second one finds what the first has made.
+    created = [pod for _ in range(2) for pod in pods().create_all(objects)]
     assert created[0]["metadata"]["uid"] == created[1]["metadata"]["uid"]
     steps, recorded.rights = recorded.rights, set()
 
@@ -160,7 +167,10 @@ def test_nothing_else_of_the_service_speaks_to_the_cluster():
 
 def test_what_the_doctor_asks_whether_it_may_is_what_the_roles_allow():
     roles = {process: allowed(f"trainyard-{process}") for process in RIGHTS}
-    assert roles == {process: {("", "pods", verb) for verb in verbs} for process, verbs in RIGHTS.items()}
+    assert roles == {
+        process: {("", "pods", verb) for verb in verbs} | {("", "services", verb) for verb in SERVICE_RIGHTS[process]}
+        for process, verbs in RIGHTS.items()
+    }
 
 
 def test_the_doctor_asks_for_no_more_than_its_optional_roles_allow(recorded, tmp_path):

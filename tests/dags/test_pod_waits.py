@@ -62,6 +62,21 @@ def test_the_newest_pod_of_a_run_counts(cluster):
     assert cluster.waits(RUN) == ""
 
 
+def test_of_several_learners_it_is_said_how_many_are_there_and_what_the_next_one_waits_for(cluster):
+    def learner(number, attempt, phase):
+        labels = {"trainyard/learner": str(number), "trainyard/attempt": str(attempt)}
+        metadata = {"name": f"p-{number}", "creationTimestamp": f"2026-01-0{attempt}T00:00:00Z", "labels": labels}
+        return {**_POD, "metadata": metadata, "status": {"phase": phase}}
+
+    cluster.pods[:] = [
+        learner(3, 2, "Pending"),
+        learner(1, 2, "Running"),
+        learner(2, 2, "Pending"),
+        learner(1, 1, "Failed"),
+    ]
+    assert cluster.waits(RUN) == "1 of 3 learners are there; learner 2: waiting for 2 GPUs"
+
+
 @pytest.mark.parametrize("change", [{"pods": []}, {"silent": True}])
 def test_without_a_pod_or_an_answer_nothing_is_said(cluster, change):
     vars(cluster).update(change)

@@ -129,7 +129,7 @@ def test_a_fault_of_ours_does_not_keep_a_run_from_its_end(folder, log, monkeypat
 def test_a_run_that_is_canceled_says_so_with_the_links(folder, log):
     asyncio.run(waiting_trigger(FakeApi(pod(RUNNING)), **_PLACES).on_kill())
     assert [text for _, text in log()] == [
-        "The run was canceled, or its step marked or cleared: its pod is stopped.",
+        "The run was canceled, or its step marked or cleared: what runs of it is stopped.",
         "Run: http://there/trainyard/runs/x",
         "Results: s3://results/x/",
     ]

@@ -27,6 +27,7 @@ from trainyard.workspace.layout import Workspace
 pytestmark = pytest.mark.xdist_group("airflow")
 
 operators = Late("trainyard.airflow.operator")
+learners = Late("trainyard.cluster.learners")
 failures = Late("trainyard.airflow.failures")
 sdk = Late("airflow.sdk.exceptions")
 triggers = Late("trainyard.airflow.trigger")
@@ -239,14 +240,14 @@ class TestWaiting:
 
     def test_a_sidecar_that_a_cluster_adds_does_not_hold_a_run_that_has_ended(self, yard, monkeypatch):
         added = {"name": "mesh", "image": "registry.example.com/mesh:1", "command": ["sleep", "600"]}
-        as_made = operators.training_pod
+        as_made = learners.training_pod
 
         def with_sidecar(run):
             body = as_made(run)
             body["spec"]["containers"].append(added)
             return body
 
-        monkeypatch.setattr("trainyard.airflow.operator.training_pod", with_sidecar)
+        monkeypatch.setattr("trainyard.cluster.learners.training_pod", with_sidecar)
         waiting = _Waiting(yard.step())
         yard.let_go()
         outcome = waiting.outcome()

@@ -233,7 +233,7 @@ class TestKilling:
         operator = operators.TrainOperator(training=training(), task_id="train")
         operator.on_kill()
         assert cluster.deleted == []
-        operator.pod_name = _FIRST
+        operator.pod_names = [_FIRST]
         operator.on_kill()
         assert cluster.deleted == [(_FIRST, 30)]
 

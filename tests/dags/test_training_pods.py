@@ -9,7 +9,7 @@ from samples import LIMITS, RUN, training
 from urllib3.exceptions import MaxRetryError
 
 from trainyard.cluster.labels import ACCOUNT
-from trainyard.domain.names import RunKey, pod_name
+from trainyard.domain.names import RunKey, learner_name, pod_name
 from trainyard.domain.training import Resources
 from trainyard.errors import TrainyardError
 
@@ -41,6 +41,11 @@ class TestFinding:
         cluster = FakeCluster(pod(RUNNING, run=run))
         assert _pods(cluster).newest(RUN) is None
         assert _names(_pods(cluster).of_run(run)) == [pod_name(run, 1)]
+
+    def test_the_newest_attempt_has_the_pods_of_its_learners_in_their_order(self):
+        pods = [pod(RUNNING, 2, learner=number) for number in (11, 2, 1)]
+        found = _pods(FakeCluster(*pods, pod(EVICTED, 1, learner=1))).newest_attempt(RUN)
+        assert _names(found) == [learner_name(RUN, 2, number) for number in (1, 2, 11)]
 
     def test_the_newest_pod_is_the_last_attempts(self):
         cluster = FakeCluster(pod(EVICTED, 1), pod(RUNNING, 2))

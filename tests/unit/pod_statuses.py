@@ -288,6 +288,12 @@ CASES: list[tuple[str, Json | None, str | None, str]] = [
     ),
     ("no-room", pod("Failed", over(73, message="trainyard: there is no room for temporary files")), "S101", "no room"),
     (
+        "no-names",
+        pod("Failed", over(74, message="trainyard: the name of another learner is not known to the cluster's DNS: a")),
+        "S101",
+        "did not find the others by their names",
+    ),
+    (
         "not-executable",
         pod("Failed", over(126, message="bash: ./train.sh: Permission denied\ntrainyard: exit code 126: run chmod +x")),
         "C201",

@@ -21,7 +21,7 @@ from trainyard.manifest.limits import load_limits
 from trainyard.manifest.reading import read_manifest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("digits", "fails-with-3", "runs-out-of-memory")
+NAMES = ("digits", "fails-with-3", "learners", "runs-out-of-memory")
 MIB = 1024**2
 
 

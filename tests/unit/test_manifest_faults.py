@@ -233,7 +233,7 @@ def test_types_that_contradict_each_other_are_refused():
         ("    resource: small\n", "", SIZE, "is missing"),
         ("    resource: small", "    compute_configuration: k80", COMPUTE, "is text"),
         ("    resource: small", "    compute_configuration: {name: k80, nodes: 0}",
-         f"{COMPUTE}.nodes", "one machine"),
+         f"{COMPUTE}.nodes", "at least one learner"),
         ("    type: s3\ntraining_results", "training_results", "training_data_reference[0].type", "is missing"),
         ("bucket: mnist-data", "bucket: mnist/data", f"{SOURCE}.bucket", "not the name of a bucket"),
         ("bucket: mnist-data", "bucket: größe", f"{SOURCE}.bucket", "not the name of an S3 bucket"),
@@ -283,7 +283,7 @@ def test_folders_of_the_host_are_refused_with_a_sentence(kind):
 @pytest.mark.parametrize(
     ("old", "new", "path", "code"),
     [
-        ("learners: 1", "learners: 2", "learners", "C104"),
+        ("learners: 1", "learners: 65", "learners", "C104"),
         ("learners: 1", "learners: 0", "learners", "C101"),
         ("gpus: 1", "gpus: -1", "gpus", "C101"),
         ("gpus: 1", "gpus: 0.5", "gpus", "C101"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 
 import pytest
 from manifest_samples import FFDL, MANIFEST, change, limits, only_problem, problems, read, refusal
@@ -15,6 +16,7 @@ from trainyard.manifest.archive import ArchiveRules
 from trainyard.manifest.submission import Rules, check_submission
 
 FRAMEWORK = "    name: tensorflow\n    version: 1.2-py3\n"
+EXECUTION = "model_definition.execution"
 SIZE = "    resource: small"
 CONNECTION = "training_data_reference[0].connection"
 ANYTHING = Account("", 2**31, (), 1, custom_images=True)
@@ -135,20 +137,32 @@ class TestFrameworks:
         assert any("gpu_type has no effect" in warning for warning in warnings(text))
 
     @pytest.mark.parametrize(
-        ("name", "version"),
+        ("name", "version"), [("tensorflow-horovod", "1.5"), ("tensorflow", "1.5-horovod"), ("pytorchmpi", "0925mpi")]
+    )
+    def test_mpirun_in_the_command_of_a_framework_that_has_it_is_warned_of_on_several_learners(self, name, version):
+        text = change(with_framework(name, version), SIZE, "    resource: medium\n    nodes: 2")
+        assert warnings(text) == []
+        own = change(text, "python3 conv", "mpirun -np 2 python3 conv")
+        (warning,) = warnings(own)
+        assert "on each of 2 learners" in warning
+        assert warnings(change(own, "    nodes: 2", "    nodes: 1")) == []
+
+    @pytest.mark.parametrize(
+        ("name", "version", "instead"),
         [
-            ("tensorflow-horovod", "1.5"),
-            ("tensorflow-ddl", "1.5"),
-            ("tensorflow", "1.5-horovod"),
-            ("pytorchmpi", "0925mpi"),
+            ("tensorflow-ddl", "1.5", 'tensorflow-horovod "1.5-py3"'),
+            ("tensorflow", "1.13-ddl", 'tensorflow "1.13-py3-horovod"'),
         ],
     )
-    def test_a_framework_that_started_a_process_a_gpu_is_warned_of_on_several(self, name, version):
-        text = change(with_framework(name, version), SIZE, "    resource: medium")
-        (warning,) = warnings(text)
-        assert "mpirun -np 2" in warning
-        assert warnings(change(text, "python3 conv", "mpirun -np 2 python3 conv")) == []
-        assert warnings(with_framework(name, version)) == []
+    def test_ddl_is_refused_with_the_way_to_horovod_and_torchrun(self, name, version, instead):
+        found = read(with_framework(name, version))
+        with pytest.raises(TrainyardError) as caught:
+            make_plan(found.submission.spec, ANYTHING, limits())
+        (problem,) = found.located(caught.value.problems)
+        assert problem.line
+        assert "DDL is not to be had" in problem.message
+        assert instead in problem.hint
+        assert "torchrun" in problem.hint
 
     def test_ffdls_image_location_becomes_the_version(self):
         location = (
@@ -181,38 +195,64 @@ class TestMachines:
         assert hint.startswith(f"Did you mean {meant}? " if meant else "Use one of ")
 
     @pytest.mark.parametrize(
-        ("name", "nodes", "better"),
-        [("p100", 2, "p100x2"), ("k80x2", 2, "k80x4"), ("v100", 2, "v100x2"), ("small", 4, "large")],
+        "asked",
+        [
+            "    compute_configuration: {name: p100x2, nodes: 4}",
+            "    resource: p100x2\n    nodes: 4",
+            "    size: p100x2\n    nodes: 4",
+        ],
     )
-    def test_several_nodes_become_the_size_with_as_many_gpus(self, name, nodes, better):
-        text = change(MANIFEST, SIZE, f"    compute_configuration: {{name: {name}, nodes: {nodes}}}")
-        problem = only_problem(text)
-        assert problem.code == "C104"
-        assert f"write name: {better} and nodes: 1." in problem.hint
-        assert (
-            read(change(text, f"{name}, nodes: {nodes}", f"{better}, nodes: 1")).submission.spec.resources.size
-            == better
-        )
-
-    def test_more_nodes_than_any_size_has_gpus_name_the_largest(self):
-        problem = only_problem(change(MANIFEST, SIZE, "    compute_configuration: {name: v100x2, nodes: 9}"))
-        assert problem.hint == "Write nodes: 1; the size with the most GPUs is large, with 4."
-
-    @pytest.mark.parametrize(("gpus", "wanted"), [(1, "gpus: 3"), (2, "gpus: 6"), (0, "cpus: 1.5")])
-    def test_several_learners_become_one_with_as_much(self, gpus, wanted):
-        text = change(change(FFDL, "learners: 1", "learners: 3"), "gpus: 1", f"gpus: {gpus}")
-        problem = only_problem(text)
-        assert f"write {wanted} and learners: 1." in problem.hint
-        key = wanted.partition(":")[0]
-        old = f"gpus: {gpus}" if key == "gpus" else "cpus: 0.5"
-        assert read(change(change(text, old, wanted), "learners: 3", "learners: 1"))
+    def test_several_nodes_are_as_many_learners_of_the_size(self, asked):
+        resources = read(change(MANIFEST, SIZE, asked)).submission.spec.resources
+        assert (resources.size, resources.nodes) == ("p100x2", 4)
 
     @pytest.mark.parametrize(
-        "part", ["--nnodes=2 x", "-m launch --node_rank=0", "$NUM_LEARNERS", "--ps_hosts=a", "launcher.py"]
+        ("learners", "gpus", "memory"),
+        [("{count: 4, gpus: 8, memory: 2GiB}", 8, 2 * 2**30), ("{count: 4}", None, None)],
     )
-    def test_a_command_that_counts_machines_is_named(self, part):
-        text = change(change(FFDL, "learners: 1", "learners: 2"), "convolutional_network.py", f"train.py {part}")
-        assert "The command counts machines (" in only_problem(text).hint
+    def test_learners_say_how_many_and_what_each_has(self, learners, gpus, memory):
+        resources = read(change(MANIFEST, SIZE, f"    learners: {learners}")).submission.spec.resources
+        assert (resources.nodes, resources.size, resources.gpus, resources.memory) == (4, None, gpus, memory)
+
+    @pytest.mark.parametrize("learners", ["learners: 3", "learners: {count: 3}"])
+    def test_ffdls_amounts_are_those_of_each_learner(self, learners):
+        resources = read(change(FFDL, "learners: 1", learners)).submission.spec.resources
+        assert (resources.nodes, resources.gpus, resources.memory) == (3, 1, 2**30)
+        inside = change(change(FFDL, "learners: 1", "learners: {count: 3, gpus: 2}"), "gpus: 1\n", "")
+        assert read(inside).submission.spec.resources == replace(resources, gpus=2)
+
+    @pytest.mark.parametrize(
+        ("text", "path"),
+        [
+            (change(MANIFEST, SIZE, "    learners: {count: 2}\n    nodes: 2"), f"{EXECUTION}.nodes"),
+            (
+                change(MANIFEST, SIZE, "    compute_configuration: {name: k80, nodes: 2}\n    nodes: 2"),
+                f"{EXECUTION}.nodes",
+            ),
+            (change(MANIFEST, SIZE, f"{SIZE}\n    learners: {{count: 2}}"), f"{EXECUTION}.learners"),
+            (change(FFDL, "learners: 1", "learners: {count: 2, gpus: 2}"), "learners.gpus"),
+        ],
+    )
+    def test_what_is_said_twice_is_refused(self, text, path):
+        problem = only_problem(text)
+        assert problem.path == path
+        assert problem.hint == "Keep one of them."
+
+    @pytest.mark.parametrize(
+        ("learners", "words"),
+        [
+            ("{count: 0}", "at least one learner"),
+            ("{count: 65}", "at most 64 learners"),
+            ("{gpus: 2}", "count is missing"),
+            ("{count: two}", "not a whole number"),
+            ("{count: 2, gpus: -1}", "gpus is negative"),
+            ("{count: 2, number: 1}", "no key number"),
+            ("2", "not a map"),
+        ],
+    )
+    def test_learners_that_make_no_run_are_refused(self, learners, words):
+        problem = only_problem(change(MANIFEST, SIZE, f"    learners: {learners}"))
+        assert words in problem.message
 
     def test_amounts_that_are_left_out_are_those_of_the_documentation(self):
         text = change(change(change(FFDL, "cpus: 0.5\n", ""), "memory: 1GiB\n", ""), "gpus: 1\n", "").replace(

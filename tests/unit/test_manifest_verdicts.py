@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
+import yaml
 from manifest_samples import change, limits, read, refusal
 from realmanifests import FOLDER, RUNNING, VERDICTS, source
 
@@ -22,6 +26,8 @@ def test_a_good_manifest_runs(name):
     found = read(source(name))
     spec = found.submission.spec
     wanted = spec.resources.size or f"{spec.resources.gpus} GPUs"
+    if spec.resources.nodes > 1:
+        wanted = f"{spec.resources.nodes} x {wanted}"
     assert f"{spec.framework} on {wanted}" == VERDICTS[name]["run"]
     reported = VERDICTS[name].get("warns", [])
     assert all(any(words in warning for warning in found.submission.warnings) for words in reported)
@@ -40,6 +46,18 @@ def test_a_bad_manifest_is_refused_for_the_right_reasons(name):
     for problem in error.problems:
         assert problem.line
         assert problem.hint
+
+
+def test_the_plans_of_manifests_that_ask_for_learners_are_as_recorded():
+    plans = {}
+    for name in RUNNING:
+        spec = read(source(name)).submission.spec
+        if spec.resources.nodes > 1:
+            plans[name] = json.loads(json.dumps(make_plan(spec, limits().accounts["default"], limits()).as_dict()))
+    path = FOLDER.parent / "golden" / "plans-of-learners.yaml"
+    if os.environ.get("TRAINYARD_WRITE_GOLDEN"):
+        path.write_text(yaml.safe_dump(plans, sort_keys=True, width=120), encoding="utf-8")
+    assert plans == yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 S3_TEMPLATE = "CHATTG1__PredictiveModeling__nl-de-ml_dlaas_working_with_new_models-block1@b83c855d.yml"

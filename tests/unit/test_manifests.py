@@ -133,11 +133,28 @@ class TestNamespace:
         assert used == made
 
     def test_by_default_a_training_pod_reaches_nothing_and_is_reached_by_nothing(self):
-        policies = policies_of("kubernetes", "trainings")
+        found = policies_of("kubernetes", "trainings")
+        policies = [one for one in found if not one["metadata"]["name"].endswith("-learners")]
         assert all(one["spec"]["podSelector"] == {} for one in policies)
         assert not [one for one in policies if one["spec"].get("ingress")]
         ports = [port for one in policies for rule in one["spec"].get("egress", []) for port in rule["ports"]]
         assert ports == [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+
+    def test_learners_reach_those_of_their_own_account_alone(self):
+        found = policies_of("kubernetes", "trainings")
+        policies = [one["spec"] for one in found if one["metadata"]["name"].endswith("-learners")]
+        assert len(policies) == len(load_limits().accounts)
+        for policy in policies:
+            ours = policy["podSelector"]
+            assert policy["ingress"] == [{"from": [{"podSelector": ours}]}]
+            assert policy["egress"] == [{"to": [{"podSelector": ours}]}]
+            account = ours["matchLabels"]["trainyard/account"]
+            several = replace(SMALL, plan=replace(SMALL.plan, account=account, learners=2))
+            labels = training_pod(several)["metadata"]["labels"]
+            assert ours["matchLabels"].items() <= labels.items()
+            assert [rule["key"] in labels for rule in ours["matchExpressions"]] == [True]
+            alone = training_pod(replace(SMALL, plan=replace(SMALL.plan, account=account)))
+            assert not any(rule["key"] in alone["metadata"]["labels"] for rule in ours["matchExpressions"])
 
     def test_the_services_own_pods_do_not_reach_the_nodes_inside(self):
         rules = named(built("kubernetes"), "NetworkPolicy", "stores")["spec"]["egress"]
@@ -162,7 +179,9 @@ class TestRights:
 
     def test_the_docs_tell_what_each_role_may(self):
         text = (PROJECT / "docs" / "deploy-kubernetes.md").read_text("utf-8")
-        reported = dict(re.findall(r"^\| `(trainyard-[a-z-]+)` \| [^|]+ \| ([a-z, ]+) pods \|$", text, re.MULTILINE))
+        reported = dict(
+            re.findall(r"^\| `(trainyard-[a-z-]+)` \| [^|]+ \| ([a-z, ]+) pods[^|]*\|$", text, re.MULTILINE)
+        )
         roles = of_kind(built("kubernetes"), "Role")
         assert {name: verbs.split(", ") for name, verbs in reported.items()} == {
             one["metadata"]["name"]: one["rules"][0]["verbs"] for one in roles

@@ -109,14 +109,31 @@ def test_as_many_gpus_as_the_account_owns_are_fine():
     assert _refusal(resources=Resources(gpus=5)).problems[0].seen == "5"
 
 
-def test_several_machines_are_refused():
-    problem = _refusal(resources=Resources(size="small", nodes=2)).problems[0]
-    assert (problem.path, problem.seen, problem.code) == ("resources.nodes", "2", "C104")
+def test_a_plan_of_several_learners_takes_the_gpus_of_all_of_them():
+    plan = _plan(resources=Resources(size="small", nodes=3))
+    assert (plan.learners, plan.gpus, plan.all_gpus, plan.pool, plan.pool_slots) == (3, 1, 3, "gpus-vision", 3)
+    alone = _plan(resources=Resources(size="tiny", nodes=3))
+    assert (alone.learners, alone.all_gpus, alone.pool, alone.pool_slots) == (3, 0, "cpu", 1)
+
+
+@pytest.mark.parametrize(
+    ("resources", "hint"),
+    [
+        (Resources(size="small", nodes=5), "Ask for 4 learners, for one of the sizes tiny, or use another account."),
+        (Resources(gpus=2, nodes=3), "Ask for 2 learners, or use another account."),
+        (Resources(gpus=8, nodes=2), "Ask for fewer GPUs, or use another account."),
+    ],
+)
+def test_learners_that_have_more_gpus_together_than_the_account_owns_are_refused(resources, hint):
+    (problem,) = _refusal(resources=resources).problems
+    assert (problem.path, problem.seen, problem.code) == ("resources.nodes", str(resources.nodes), "C104")
+    assert "and account vision owns 4." in problem.message
+    assert problem.hint == hint
 
 
 def test_everything_that_is_wrong_is_told_at_once():
     error = _refusal(_SPEECH, framework=Framework("caffe", "1"), resources=Resources(size="large", nodes=3))
-    assert [problem.path for problem in error.problems] == ["framework.name", "resources.nodes", "resources"]
+    assert [problem.path for problem in error.problems] == ["framework.name", "resources.nodes"]
 
 
 def test_a_plan_comes_back_from_json_as_it_was():

@@ -44,9 +44,11 @@ def documentation(training: Training) -> str:
 def _facts(training: Training) -> list[tuple[str, str]]:
     spec, plan = training.spec, training.plan
     amounts = f"{plan.gpus} GPU, {cpu_text(plan.cpu_millis)} CPU, {memory_text(plan.memory)} memory"
+    learners = f"{plan.learners}, each with the size below" if plan.learners > 1 else ""
     return [
         ("Framework", _code(str(spec.framework))),
         ("Image", _code(plan.image)),
+        ("Learners", learners),
         ("Size", f"{_code(spec.resources.size)}, {amounts}" if spec.resources.size else amounts),
         ("Longest time", f"{plan.deadline_seconds / 3600:g} hours"),
         ("Account", _code(training.account)),

@@ -189,6 +189,7 @@ class AirflowHistory:
             _queued(training),
             model_id=row.run_id,
             gpus=_gpus(training, changed),
+            learners=training.plan.learners,
             overrides=changed,
             hyperparameters={name: changed.get(name, own) for name, own in training.spec.hyperparameters.items()},
             phase=phase,
@@ -208,7 +209,7 @@ def _compared(key: Key, training: Training | None) -> tuple[bool, Any]:
 
 def _gpus(training: Training, changed: Mapping[str, Any]) -> int:
     size = training.sizes.get(changed.get(SIZE, ""))
-    return size.gpus if size else training.plan.gpus
+    return size.gpus * training.plan.learners if size else training.plan.all_gpus
 
 
 def phase_of(run_state: str, steps: Mapping[str, str], started: bool) -> Phase:
@@ -272,7 +273,8 @@ def _queued(training: Training) -> Run:
         name=training.spec.name,
         account=training.account,
         framework=str(training.spec.framework),
-        gpus=training.plan.gpus,
+        gpus=training.plan.all_gpus,
+        learners=training.plan.learners,
         phase=Phase.QUEUED,
         submitted_at=training.submitted_at,
         experiment=training.experiment,

@@ -94,6 +94,10 @@ def _left(app: App) -> Iterator[Remnant]:
         using.add(run_of(pod["metadata"]["labels"]))
         if not _is_being_removed(pod, app.settings):
             yield _of_pod(pod, cluster, app.settings)
+    for service in cluster.services(app.volume):
+        if run := run_of(service["metadata"]["labels"]):
+            made_at, name = _moment(service["metadata"]["creationTimestamp"]), service["metadata"]["name"]
+            yield Remnant(run, f"service {name}", made_at, partial(cluster.remove_service, service))
     for run, made_at in traces(app.workspace).items():
         if run not in using:  # a pod reads them until it has ended: the next pass takes them
             yield Remnant(run, f"workspace {run.model_id}", made_at, partial(cleanup, run, app.workspace))

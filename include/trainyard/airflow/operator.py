@@ -1,9 +1,9 @@
-"""The train task: one pod per run and attempt, found again by name, never trained again once it succeeded."""
+"""The train task: the pods of a run's attempt, found again by label, never trained again once they succeeded."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +17,13 @@ from trainyard.airflow.outcomes import end_with, outcome_of_step
 from trainyard.airflow.programlog import ProgramLog
 from trainyard.airflow.runkeys import run_of
 from trainyard.airflow.trigger import TrainingPodTrigger
-from trainyard.cluster.diagnosis import diagnose, ended
+from trainyard.cluster.diagnosis import diagnose
+from trainyard.cluster.diagnosis.learners import Patience, Verdict, judge
+from trainyard.cluster.learners import run_objects
 from trainyard.cluster.podclient import TrainingPods
-from trainyard.cluster.run import pod_options
-from trainyard.cluster.spec import PodRun, training_pod
+from trainyard.cluster.run import PodRun, pod_options
 from trainyard.core.catalogue import Training
-from trainyard.domain.names import RunKey
+from trainyard.domain.names import RunKey, pod_name
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
@@ -37,9 +38,10 @@ class TrainOperator(KubernetesPodOperator):
     """KubernetesPodOperator with the parts replaced that can lose a long training.
 
     The plain operator deletes a healthy pod after an API outage, starts a second one when its supervisor died, trains
-    a finished run again on a retry, and loses log lines. Here the pod is a value made by `cluster/spec.py`, found again
+    a finished run again on a retry, and loses log lines. Here a pod is a value made by `cluster/spec.py`, found again
     by its labels; it is waited for by a trigger that outlives outages and ends the task; its outcome comes from its
     status, its log from the workspace; and it is removed by the run's cleanup, after everything that could need it.
+    The pods of several learners are one attempt: all of them are there, or none is.
     """
 
     template_fields = ()  # nothing of a manifest is a template: ${…} and {{…}} belong to the training program
@@ -65,30 +67,44 @@ class TrainOperator(KubernetesPodOperator):
         self.training = training
 
     def execute(self, context: Mapping[str, Any]) -> None:
-        """Find the run's pod or create it, then wait in the triggerer, which ends the task with the pod."""
+        """Find the run's pods or create them, then wait in the triggerer, which ends the task with them."""
+        self._train(context)
+
+    def place_again(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Go on after the learners were taken back because the cluster had no room for all of them."""
+        self.log.info("The learners are placed again: the cluster had no room for all. %s.", event["missing"])
+        with outcome_of_step(context):
+            self._attempts(context, self._run(context), self._of_run(context)).give_back(int(event["attempt"]))
+        self._train(context)
+
+    def _train(self, context: Mapping[str, Any]) -> None:
         with outcome_of_step(context):
             run = self._run(context)
             self._log_places(run)
             check_not_canceled(context)
             training = self._of_run(context)
-            attempts, found = self._attempts(context, run, training), self._pods.newest(run)
-            if found:  # a worker that died may not have come to note it
-                attempts.note(TrainingPods.attempt(found))
-            taken = attempts.last > 0 and _is_taken(found, training.plan)
+            attempts, found = self._attempts(context, run, training), self._pods.newest_attempt(run)
+            if found and TrainingPods.attempt(found[0]) > attempts.last:
+                found = self._noted(run, training, attempts, found)
+            pods = _in_order(found, training.plan)
+            verdict = _judged(pods, training.plan)
+            taken = attempts.last > 0 and _is_taken(pods, verdict)
             if taken and attempts.spent:
-                return end_with(context, _loss(found, training.plan, attempts), final=True)
+                return end_with(context, _loss(verdict, training.plan, attempts), final=True)
             if taken:
                 self._pods.end_all(run, current_app().settings.grace_seconds)
-            pod = found if found and not taken else self._new_pod(run, training, attempts)
-            if outcome := _end_of(pod, training.plan):
-                return end_with(context, outcome, last_words=self._show_rest(run, outcome))
-            self.pod_name = pod["metadata"]["name"]
-        return self._wait(run, self.pod_name, training.plan, last=attempts.spent)
+            if taken or not found:
+                found = self._new_attempt(run, training, attempts)
+                verdict = _judged(_in_order(found, training.plan), training.plan)
+            self.pod_names = [pod["metadata"]["name"] for pod in found]
+            if verdict.outcome and not verdict.going:
+                return end_with(context, verdict.outcome, last_words=self._show_rest(run, verdict))
+        return self._wait(run, pod_name(run, attempts.last), training.plan, last=attempts.spent)
 
     def on_kill(self) -> None:
-        """Stop the pod when the task is killed while it still runs here, before it waits in the triggerer."""
-        if pod_name := getattr(self, "pod_name", None):
-            self._pods.stop(pod_name, current_app().settings.grace_seconds)
+        """Stop the pods when the task is killed while it still runs here, before it waits in the triggerer."""
+        for name in getattr(self, "pod_names", ()):
+            self._pods.stop(name, current_app().settings.grace_seconds)
 
     def _log_places(self, run: RunKey) -> None:
         self.log.info("Run: %s", run_page(run.model_id))
@@ -97,7 +113,7 @@ class TrainOperator(KubernetesPodOperator):
     def _results(self, run: RunKey) -> str:
         return results_place(self.training.spec.results, run.model_id)
 
-    def _show_rest(self, run: RunKey, outcome: Outcome) -> list[str]:
+    def _show_rest(self, run: RunKey, verdict: Verdict) -> list[str]:
         """Log the end of what a program printed that ended while nobody waited for it; return its last words."""
         whole = whole_log(run_page(run.model_id), self._results(run))
         program = ProgramLog(current_app().workspace.run(run), whole)
@@ -107,7 +123,7 @@ class TrainOperator(KubernetesPodOperator):
             program.keep()
         except OSError as error:
             self.log.warning("The program's log cannot be shown here: %s", error.strerror)
-        return program.last_words() if outcome.exit_code else []
+        return program.last_words(verdict.learner) if verdict.outcome and verdict.outcome.exit_code else []
 
     def _run(self, context: Mapping[str, Any]) -> RunKey:
         return run_of(context, self.training.id, current_app().catalogue)
@@ -123,16 +139,32 @@ class TrainOperator(KubernetesPodOperator):
         folder = current_app().workspace.run(run)
         return Attempts(folder, context["ti"].max_tries, 1 + _retries(training.spec))
 
-    def _new_pod(self, run: RunKey, training: Training, attempts: Attempts) -> dict[str, Any]:
-        """Create the pod of the run's next attempt, once its account has room for it."""
-        app, number = current_app(), attempts.last + 1
-        body = training_pod(self._pod_run(run, training, number))
-        if account := app.limits().accounts.get(training.account):
-            self._pods.await_room(run, training.plan, account.gpus, app.settings.grace_seconds)
-        self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], training.plan.gpus)
-        pod = self._pods.create(body)
+    def _noted(
+        self, run: RunKey, training: Training, attempts: Attempts, found: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Note an attempt that a worker died over; of several learners it may not have created all."""
+        number = TrainingPods.attempt(found[0])
+        if len(found) < training.plan.learners and not any("deletionTimestamp" in pod["metadata"] for pod in found):
+            return self._create(run, training, attempts, number)
         attempts.note(number)
-        return pod
+        return found
+
+    def _new_attempt(self, run: RunKey, training: Training, attempts: Attempts) -> list[dict[str, Any]]:
+        """Create the pods of the run's next attempt, once its account has room for them."""
+        app, plan = current_app(), training.plan
+        if account := app.limits().accounts.get(training.account):
+            self._pods.await_room(run, plan, account.gpus, app.settings.grace_seconds)
+        return self._create(run, training, attempts, attempts.last + 1)
+
+    def _create(self, run: RunKey, training: Training, attempts: Attempts, number: int) -> list[dict[str, Any]]:
+        """Create what is not there yet of an attempt, and note it."""
+        objects = run_objects(self._pod_run(run, training, number))
+        self.pod_names = [body["metadata"]["name"] for body in objects.pods]
+        for name in self.pod_names:
+            self.log.info("Creating pod %s with %s GPUs.", name, training.plan.gpus)
+        pods = self._pods.create_all(objects)
+        attempts.note(number)
+        return pods
 
     def _pod_run(self, run: RunKey, training: Training, attempt: int) -> PodRun:
         app, spec = current_app(), training.spec
@@ -166,27 +198,36 @@ class TrainOperator(KubernetesPodOperator):
             run=str(run),
             page=run_page(run.model_id),
             results=self._results(run),
+            learners=plan.learners,
+            placement_seconds=settings.placement_seconds,
+            first_learner_seconds=settings.first_learner_seconds,
         )
-        # The trigger ends the task, so that no method is ever called; one has to be named all the same.
-        self.defer(trigger=trigger, method_name="execute")
+        # The trigger ends the task, unless the cluster has no room for all learners.
+        self.defer(trigger=trigger, method_name="place_again")
 
 
-def _end_of(pod: dict[str, Any], plan: Plan) -> Outcome | None:
-    now = time.time()
-    return diagnose(pod, plan.gpus, plan.memory, now) if ended(pod, now) else None
+def _in_order(found: Sequence[dict[str, Any]], plan: Plan) -> list[dict[str, Any] | None]:
+    """Return the pods of all learners of an attempt, None for each that is gone."""
+    by_number = {TrainingPods.learner(pod): pod for pod in found}
+    return [by_number.get(number) for number in range(1, plan.learners + 1)]
 
 
-def _is_taken(pod: dict[str, Any] | None, plan: Plan) -> bool:
-    """Say whether the infrastructure has taken a pod that was there: it is gone, going, or ended by no program."""
-    if pod is None:
-        return True
-    outcome = _end_of(pod, plan)
-    return outcome.retried if outcome else "deletionTimestamp" in pod["metadata"]
+def _judged(pods: Sequence[dict[str, Any] | None], plan: Plan) -> Verdict:
+    settings = current_app().settings
+    patience = Patience(settings.placement_seconds, settings.first_learner_seconds)
+    return judge(pods, plan.gpus, plan.memory, patience, time.time())
 
 
-def _loss(pod: dict[str, Any] | None, plan: Plan, attempts: Attempts) -> Outcome:
+def _is_taken(pods: Sequence[dict[str, Any] | None], verdict: Verdict) -> bool:
+    """Say whether the infrastructure has taken pods that were there: gone, going, or ended by no program."""
+    if verdict.outcome:
+        return verdict.outcome.retried
+    return any(pod is None or "deletionTimestamp" in pod["metadata"] for pod in pods)
+
+
+def _loss(verdict: Verdict, plan: Plan, attempts: Attempts) -> Outcome:
     """Tell how the last attempt ended, and which it was."""
-    lost = (pod and _end_of(pod, plan)) or diagnose(None, plan.gpus, plan.memory)
+    lost = verdict.outcome or diagnose(None, plan.gpus, plan.memory)
     if lost is None:
         raise AssertionError("a pod that is gone has ended")
     return replace(lost, message=f"{lost.message}; this was attempt {attempts.last}")

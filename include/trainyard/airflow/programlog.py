@@ -67,9 +67,9 @@ class ProgramLog:
             write_inside(self._run.root, self._run.shown.name, str(self._at).encode())
             self._shown = self._at
 
-    def last_words(self) -> list[str]:
-        """Return the last lines of the log that are not empty, without their marks."""
-        with suppress(OSError), self._open() as log:
+    def last_words(self, learner: int = 1) -> list[str]:
+        """Return the last lines of a learner's log that are not empty, without their marks."""
+        with suppress(OSError), self._open(learner) as log:
             size = log.seek(0, 2)
             log.seek(max(0, size - _LAST_BYTES))
             data = log.read(_LAST_BYTES)
@@ -122,9 +122,9 @@ class ProgramLog:
     def _fits(unread: int, most: int) -> bool:
         return unread + COST_OF_LINE * 2 < most
 
-    def _open(self) -> BinaryIO:
-        name = self._run.training_log.relative_to(self._run.logs).as_posix()
-        return open_inside(self._run.logs, name)
+    def _open(self, learner: int = 1) -> BinaryIO:
+        run = self._run.of_learner(learner)
+        return open_inside(run.logs, run.training_log.relative_to(run.logs).as_posix())
 
     def _read_shown(self) -> int:
         with suppress(OSError, ValueError):

@@ -55,7 +55,7 @@ def pool_of(schema: Mapping[str, Any], size: object) -> tuple[str, int] | None:
 def _size(training: Training) -> Param:
     own = training.spec.resources.size
     names = [*([own] if own not in training.sizes else []), *training.sizes]
-    plans = {name: amounts(training.account, size) for name, size in training.sizes.items()}
+    plans = {name: amounts(training.account, size, training.plan.learners) for name, size in training.sizes.items()}
     pools: dict[str, Any] = {POOLS: {name: [plan["pool"], plan["pool_slots"]] for name, plan in plans.items()}}
     return Param(
         own,

@@ -206,7 +206,7 @@ def _push_used(context: Any, run: RunKey, training: Training, workspace: Workspa
     started, now = started_at(workspace.run(run)), time.time()
     if started is None or xcom_of(context, "train", KEY) is not None:
         return
-    gpus = training.of_run(context["dag_run"].conf).plan.gpus
+    gpus = training.of_run(context["dag_run"].conf).plan.all_gpus
     used = Outcome(gpu_seconds=gpus * (now - started), started_at=started, finished_at=now)
     context["ti"].xcom_push(key=USED, value=used.as_dict())
 

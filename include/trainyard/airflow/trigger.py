@@ -1,22 +1,27 @@
-"""Waits in the triggerer for a training pod to end, and ends the train step then, without a worker."""
+"""Waits in the triggerer for the pods of a run to end, and ends the train step then, without a worker."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.triggers.base import BaseTaskEndEvent, BaseTrigger, TaskFailedEvent, TaskSuccessEvent
+from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from trainyard.airflow.failures import failure_text, success_text
 from trainyard.airflow.outcomes import FINAL, KEY
 from trainyard.airflow.programlog import LOOK_SECONDS, ProgramLog
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
+
+if TYPE_CHECKING:
+    from trainyard.cluster.diagnosis.learners import Verdict
 
 T = TypeVar("T")
 # Lines that are logged before other triggers have their turn, and seconds that the end of a log may take.
@@ -25,9 +30,12 @@ _END_SECONDS = 10.0
 
 
 class TrainingPodTrigger(BaseTrigger):
-    """Fire once, when the pod has ended, cannot start, or is gone; the event ends the task and carries its outcome.
+    """Fire once, when the run's pods have ended, cannot start, or are gone; the event ends the task with its outcome.
 
-    The pod is watched, so its end is seen at once, and read again every `poll_seconds` in case a watch went deaf. An
+    Several learners have a pod each, whose names are `pod_name` and a number. One that fails ends the others. Where the
+    cluster has room for some of them only, all are taken back, and the event has them placed again after a while.
+
+    A pod is watched, so its end is seen at once, and read again every `poll_seconds` in case a watch went deaf. An
     API that does not answer is no news of the pod: only `outage_seconds` of silence end the wait. Nothing is left for
     a worker to do: it would need the pool slots again that a run which waits may have taken, or a smaller quota has
     not. `gpus` and `memory` (in bytes) are the pod's; after the `last` attempt a pod that was lost is not replaced.
@@ -51,6 +59,9 @@ class TrainingPodTrigger(BaseTrigger):
         run: str = "",
         page: str = "",
         results: str = "",
+        learners: int = 1,
+        placement_seconds: float = 60.0,
+        first_learner_seconds: float = 60.0,
     ) -> None:
         super().__init__()
         self.pod_name = pod_name
@@ -66,7 +77,11 @@ class TrainingPodTrigger(BaseTrigger):
         self.of_run = run
         self.page = page
         self.results = results
-        self._image_trouble_since: float | None = None
+        self.learners = learners
+        self.placement_seconds = placement_seconds
+        self.first_learner_seconds = first_learner_seconds
+        self._cause = 1
+        self._image_trouble_since: dict[str, float] = {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
@@ -85,14 +100,20 @@ class TrainingPodTrigger(BaseTrigger):
                 "run": self.of_run,
                 "page": self.page,
                 "results": self.results,
+                "learners": self.learners,
+                "placement_seconds": self.placement_seconds,
+                "first_learner_seconds": self.first_learner_seconds,
             },
         )
 
-    async def run(self) -> AsyncIterator[BaseTaskEndEvent]:
+    async def run(self) -> AsyncIterator[TriggerEvent]:
         program, over = self._program_log(), asyncio.Event()
         showing = asyncio.create_task(self._show(program, over))
         try:
             outcome = await self._end()
+            if isinstance(outcome, str):
+                yield await self._taken_back(outcome)
+                return
             over.set()
             # A volume that hangs does not keep the run from its end.
             await asyncio.wait({showing}, timeout=_END_SECONDS)
@@ -107,11 +128,11 @@ class TrainingPodTrigger(BaseTrigger):
         yield ends(xcoms={KEY: outcome.as_dict(), **final})
 
     async def on_kill(self) -> None:
-        """Stop the pod when its run is canceled or its task marked failed or cleared; runs in the triggerer."""
-        self.log.info("The run was canceled, or its step marked or cleared: its pod is stopped.")
+        """Stop the pods when their run is canceled or its task marked failed or cleared; runs in the triggerer."""
+        self.log.info("The run was canceled, or its step marked or cleared: what runs of it is stopped.")
         self._log_places()
         async with self._api() as api:
-            await self._stop(api, self.grace_seconds)
+            await self._stop(api, self._names, self.grace_seconds)
 
     def _program_log(self) -> ProgramLog | None:
         """Return what reads the program's log; None for a trigger that an earlier version made."""
@@ -151,7 +172,7 @@ class TrainingPodTrigger(BaseTrigger):
         if program is None or not outcome.exit_code:
             return []
         with suppress(TimeoutError):
-            return await asyncio.wait_for(_aside(program.last_words), _END_SECONDS)
+            return await asyncio.wait_for(_aside(program.last_words, self._cause), _END_SECONDS)
         return []
 
     def _log_end(self, outcome: Outcome, last_words: list[str]) -> None:
@@ -166,7 +187,22 @@ class TrainingPodTrigger(BaseTrigger):
             self.log.info("Run: %s", self.page)
             self.log.info("Results: %s", self.results)
 
-    async def _end(self) -> Outcome:
+    @property
+    def _names(self) -> list[str]:
+        if self.learners == 1:
+            return [self.pod_name]
+        return [f"{self.pod_name}-{number}" for number in range(self.learners)]
+
+    async def _taken_back(self, missing: str) -> TriggerEvent:
+        """Return the event that has the learners placed again, at another moment than whoever else waits for room."""
+        seconds = random.uniform(0.2, 1) * self.placement_seconds
+        self.log.info("The cluster has no room for all learners, so that all were taken back: %s.", missing)
+        self.log.info("They are placed again after %.0f seconds.", seconds)
+        await asyncio.sleep(seconds)
+        return TriggerEvent({"missing": missing, "attempt": int(self.pod_name.rpartition("-")[2])})
+
+    async def _end(self) -> Outcome | str:
+        """Return the outcome, or what is missing where all learners were taken back."""
         from aiohttp import ClientError
         from kubernetes_asyncio.client import ApiException
 
@@ -177,14 +213,12 @@ class TrainingPodTrigger(BaseTrigger):
             try:
                 async with self._api() as api:
                     while True:
-                        if (outcome := await self._look(api)) is not None:
+                        if outcome := await self._look(api):
                             return outcome
                         heard = time.monotonic()
                         await self._watch(api)
             except (ApiException, ClientError, OSError, TimeoutError) as error:
                 status = getattr(error, "status", None) or 0
-                if status == 404:
-                    return self._diagnosed(None)
                 refused = refusal_of(error) if 400 <= status < 500 else ""
                 self.log.warning("The Kubernetes API says nothing of pod %s: %s", self.pod_name, refused or error)
                 await asyncio.sleep(min(self.poll_seconds, 5))
@@ -193,34 +227,85 @@ class TrainingPodTrigger(BaseTrigger):
     def _api(self) -> Any:
         return _CoreApi(self.conn_id)
 
-    async def _look(self, api: Any) -> Outcome | None:
-        """Read the pod; return how it ended if there is nothing more to wait for."""
-        from trainyard.cluster.diagnosis import ended
+    async def _look(self, api: Any) -> Outcome | str | None:
+        """Read the pods; return how they ended, or what they lack, if there is nothing more to wait for."""
+        pods = await self._read(api)
+        verdict = self._judged(pods)
+        if verdict.missing:
+            await self._stop(api, self._names, 0)
+            return verdict.missing
+        if verdict.outcome is None:
+            return await self._without_image(api, pods)
+        self._cause = verdict.learner
+        if verdict.going:
+            self.log.info("Learner %s has ended; the others are stopped.", verdict.learner)
+            return await self._ended_all(api, verdict)
+        return verdict.outcome
 
-        found = await api.read_namespaced_pod(self.pod_name, self.namespace)
-        pod = api.api_client.sanitize_for_serialization(found)
-        if not self._is_over(pod):
-            return None
-        if not ended(pod, now=time.time()):
-            # It waits for an image that does not come; the next attempt gets a pod, and perhaps a node, of its own.
-            await self._stop(api, 0)
-        return self._diagnosed(pod)
-
-    async def _stop(self, api: Any, grace_seconds: int) -> None:
+    async def _read(self, api: Any) -> list[dict[str, Any] | None]:
+        """Return the pods of all learners, None for one that is gone."""
         from kubernetes_asyncio.client import ApiException
 
-        with suppress(ApiException):
-            await api.delete_namespaced_pod(self.pod_name, self.namespace, grace_period_seconds=grace_seconds)
+        async def read(name: str) -> dict[str, Any] | None:
+            try:
+                found = await api.read_namespaced_pod(name, self.namespace)
+            except ApiException as error:
+                if error.status == 404:
+                    return None
+                raise
+            data: dict[str, Any] = api.api_client.sanitize_for_serialization(found)
+            return data
+
+        return list(await asyncio.gather(*map(read, self._names)))
+
+    def _judged(self, pods: Sequence[dict[str, Any] | None]) -> Verdict:
+        from trainyard.cluster.diagnosis.learners import Patience, judge
+
+        patience = Patience(self.placement_seconds, self.first_learner_seconds)
+        return judge(pods, self.gpus, self.memory, patience, time.time())
+
+    async def _ended_all(self, api: Any, verdict: Verdict) -> Outcome | None:
+        """End the learners that go on after one that decides for all; return how the run ended when none does."""
+        names = [self._names[number - 1] for number in verdict.going]
+        await self._stop(api, names, self.grace_seconds)
+        while verdict.going:
+            await self._watch(api)
+            verdict = self._judged(await self._read(api))
+        self._cause = verdict.learner
+        return verdict.outcome
+
+    async def _without_image(self, api: Any, pods: Sequence[dict[str, Any] | None]) -> Outcome | None:
+        """Give up a run of which a pod waits for an image that does not come; None while there is time for that.
+
+        The next attempt gets pods, and perhaps nodes, of its own.
+        """
+        from trainyard.cluster.diagnosis import diagnose
+
+        late = [number for number, pod in enumerate(pods, 1) if pod and self._lacks_image(pod)]
+        if not late:
+            return None
+        await self._stop(api, self._names, 0)
+        outcome = diagnose(pods[late[0] - 1], self.gpus, self.memory, now=time.time())
+        outcome = outcome or Outcome("S101", "the training pod did not start", "Ask whoever keeps the cluster.")
+        named = f"learner {late[0]} of {self.learners}: {outcome.message}" if self.learners > 1 else outcome.message
+        return replace(outcome, message=named)
+
+    async def _stop(self, api: Any, names: Sequence[str], grace_seconds: int) -> None:
+        from kubernetes_asyncio.client import ApiException
+
+        for name in names:
+            with suppress(ApiException):
+                await api.delete_namespaced_pod(name, self.namespace, grace_period_seconds=grace_seconds)
 
     async def _watch(self, api: Any) -> None:
-        """Return at the next change of the pod, or after the poll interval."""
+        """Return at the next change of the pods that matters, or after the poll interval."""
         from kubernetes_asyncio.watch import Watch
 
         async with Watch() as watch:
             changes = watch.stream(
                 api.list_namespaced_pod,
                 self.namespace,
-                field_selector=f"metadata.name={self.pod_name}",
+                **self._selector,
                 timeout_seconds=max(1, int(self.poll_seconds)),
                 _request_timeout=self.poll_seconds + 10,
             )
@@ -228,24 +313,33 @@ class TrainingPodTrigger(BaseTrigger):
                 if change["type"] == "DELETED" or self._is_over(change["raw_object"]):
                     return
 
+    @property
+    def _selector(self) -> dict[str, str]:
+        """What a watch of the pods asks for: the one by its name, those of several learners by their labels."""
+        from trainyard.cluster.labels import attempt_selector
+
+        run = RunKey.parse(self.of_run)
+        if self.learners == 1 or run is None:
+            return {"field_selector": f"metadata.name={self.pod_name}"}
+        return {"label_selector": attempt_selector(run, self.pod_name.rpartition("-")[2])}
+
     def _is_over(self, pod: dict[str, Any]) -> bool:
-        from trainyard.cluster.diagnosis import ended, image_trouble
+        from trainyard.cluster.diagnosis import ended
 
-        if ended(pod, now=time.time()):
-            return True
+        return ended(pod, now=time.time()) or self._lacks_image(pod)
+
+    def _lacks_image(self, pod: dict[str, Any]) -> bool:
+        """Say whether a pod has waited for its image for longer than it may."""
+        from trainyard.cluster.diagnosis import image_trouble
+
+        name = pod["metadata"]["name"]
         if not image_trouble(pod):
-            self._image_trouble_since = None
-        elif self._image_trouble_since is None:
-            self._image_trouble_since = time.monotonic()
-        elif time.monotonic() - self._image_trouble_since > self.image_seconds:
-            return True
-        return False
-
-    def _diagnosed(self, pod: dict[str, Any] | None) -> Outcome:
-        from trainyard.cluster.diagnosis import diagnose
-
-        outcome = diagnose(pod, self.gpus, self.memory, now=time.time())
-        return outcome or Outcome("S101", "the training pod did not start", "Ask whoever keeps the cluster.")
+            self._image_trouble_since.pop(name, None)
+            return False
+        if name not in self._image_trouble_since:
+            self._image_trouble_since[name] = time.monotonic()
+            return False
+        return time.monotonic() - self._image_trouble_since[name] > self.image_seconds
 
 
 def _aside(read: Callable[..., T], *given: Any) -> Awaitable[T]:

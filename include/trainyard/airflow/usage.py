@@ -59,7 +59,7 @@ class AirflowUsage:
 
     def _most(self, row: Any, training: Training) -> float:
         """Return the GPU seconds that a run can have used at most, by Airflow's times and the training's sizes."""
-        gpus = max([training.plan.gpus, *(size.gpus for size in training.sizes.values())])
+        gpus = training.plan.learners * max([training.plan.gpus, *(size.gpus for size in training.sizes.values())])
         begun = (row.queued_at or row.start_date or row.run_after).timestamp()
         return gpus * max(0.0, (row.end_date.timestamp() if row.end_date else self._clock()) - begun)
 
@@ -87,4 +87,4 @@ def _train_steps(since: datetime) -> Any:
 
 
 def _not_begun(training: Training) -> Share:
-    return Share(training.account, training.plan.gpus, waiting=training.plan.gpus > 0)
+    return Share(training.account, training.plan.all_gpus, waiting=training.plan.gpus > 0)

@@ -92,6 +92,7 @@ class RunAnswer(Whole):
     account: str = ""
     framework: str = ""
     gpus: int = 0
+    learners: int = 1
     submitted_at: Moment | None = None
     running_at: Moment | None = None
     finished_at: Moment | None = None

@@ -32,7 +32,6 @@ OFFSET = "X-Log-Offset"
 # Each chunk takes the server's loop a turn, so that small ones keep others waiting.
 _CHUNK = 256 * 1024
 _PAUSE_SECONDS = 0.3
-_STORED_LOG = "learner-1/training-log.txt"
 _MAX_LINES = 1_000_000
 # Lines are looked for in the last bytes of a log; a log of gigabytes without an end of line is not read for them.
 _MAX_LOOK_BACK = 256 * 1024**2
@@ -80,6 +79,7 @@ async def logs(
     last: Annotated[
         int | None, Query(ge=0, le=_MAX_LINES, description="Begin with the last N lines, or 256 MiB")
     ] = None,
+    learner: Annotated[int, Query(ge=1, le=64, description="Which of several learners' log")] = 1,
 ) -> StreamingResponse:
     """Return the training log as text. A run whose program never ran has its reason there instead.
 
@@ -89,7 +89,9 @@ async def logs(
         raise TrainyardError("C110", "offset and last both say where to begin", "Give one of them.")
     service = request.app.state.service
     run = await run_in_threadpool(service.run_of_log, model_id, caller)
-    log = await log_of(request, run, caller)
+    if learner > run.learners:
+        raise TrainyardError("C110", f"{model_id} has no learner {learner}", f"It has {run.learners}.")
+    log = await log_of(request, run, caller, learner)
     try:
         start = offset if last is None else await run_in_threadpool(start_of_last_lines, log.opened, last)
     except BaseException:
@@ -128,10 +130,10 @@ async def _closing(log: Log, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes
         log.close()
 
 
-async def log_of(request: Request, run: Run, caller: Any) -> Log:
+async def log_of(request: Request, run: Run, caller: Any, learner: int = 1) -> Log:
     """Choose where to read: the workspace, or the results bucket for a run whose workspace is no more."""
     state = request.app.state
-    here = _inside(Workspace(state.settings.workspace).run(run.key))
+    here = _inside(Workspace(state.settings.workspace).run(run.key).of_learner(learner))
     if not run.state.terminal or await run_in_threadpool(_is_there, here):
         return Log(here)
     if run.phase is not Phase.DONE and run.running_at is None:  # its program never started
@@ -139,7 +141,8 @@ async def log_of(request: Request, run: Run, caller: Any) -> Log:
     store = await run_in_threadpool(state.service.stored, run.model_id, caller)
     place = state.store_requests.take(run.account)
     try:
-        fetch = partial(_stored, store, place, state.settings.pod_log_bytes + _SLACK)
+        key = f"learner-{learner}/training-log.txt"
+        fetch = partial(_stored, store, place, state.settings.pod_log_bytes + _SLACK, key)
         fetched: Log = await state.store_requests.answer(request, place, fetch)
     except BaseException:
         place.let_go()
@@ -153,11 +156,11 @@ def _inside(folder: RunFolder) -> Opener:
     return lambda: open_inside(folder.logs, name)
 
 
-def _stored(store: Store, place: Place, most: int) -> Log:
+def _stored(store: Store, place: Place, most: int, key: str) -> Log:
     """Fetch the stored log into a file that is gone when it is closed."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the answer that reads it
     try:
-        store.get(_STORED_LOG, AtMost(cast(BinaryIO, file), most, _STORED_LOG).as_file())
+        store.get(key, AtMost(cast(BinaryIO, file), most, key).as_file())
     except BaseException as error:
         file.close()
         if isinstance(error, StoreError) and error.why is Why.NO_KEY:

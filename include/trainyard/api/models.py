@@ -174,6 +174,7 @@ def run_json(run: Run, live: LiveMetrics) -> dict[str, Any]:
         "account": run.account,
         "framework": run.framework,
         "gpus": run.gpus,
+        "learners": run.learners,
         "submitted_at": moment(run.submitted_at),
         "running_at": moment(run.running_at),
         "finished_at": moment(run.finished_at),

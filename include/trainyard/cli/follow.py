@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from trainyard.answers.runs import RunDetails
 from trainyard.cli.output import one_line, remark
 from trainyard.cli.waiting import wait_for
-from trainyard.client.following import followed_log
+from trainyard.client.following import followed_log, interleaved
 from trainyard.client.rest import RestClient
 from trainyard.client.waiting import patient
 from trainyard.errors import TrainyardError
@@ -20,15 +20,28 @@ _LOOK_SECONDS = 1.0
 _STORING_SECONDS = 24 * 3600.0
 
 
-def follow_log(service: RestClient, model_id: str, last: int | None = None) -> Iterator[bytes]:
+def follow_log(
+    service: RestClient, model_id: str, last: int | None = None, learner: int | None = None
+) -> Iterator[bytes]:
     """Yield the log until the service says it is complete, each byte once, over connections that break.
 
-    With `last` it begins with so many lines. What the run waits for before it writes is reported on stderr.
+    With `last` it begins with so many lines. Of several learners it is that of `learner`, else of all, line by line.
+    What the run waits for before it writes is reported on stderr.
     """
     with _telling_what_it_waits_for(service, model_id) as begun:
-        for chunk in followed_log(service, model_id, last):
+        for chunk in log_of(followed_log, service, model_id, last, learner):
             begun.set()
             yield chunk
+
+
+def log_of(
+    read: Callable[..., Iterator[bytes]], service: RestClient, model_id: str, last: int | None, learner: int | None
+) -> Iterator[bytes]:
+    """Yield what `read` reads of a run's log: that of a learner, else of the only one, or of all with their numbers."""
+    learners = 1 if learner else service.run(model_id).learners
+    if learners == 1:
+        return read(service, model_id, last, learner or 1)
+    return interleaved([read(service, model_id, last, number) for number in range(1, learners + 1)])
 
 
 def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

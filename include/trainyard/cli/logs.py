@@ -19,6 +19,9 @@ def logs(
     last: Annotated[
         str | None, typer.Option("--last", "-n", metavar="N", help="Begin with the last N lines.", show_default=False)
     ] = None,
+    learner: Annotated[
+        str | None, typer.Option("--learner", metavar="N", help="Only this one's, of several.", show_default=False)
+    ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Write the bytes to a terminal as they are, whatever they do to it.")
     ] = False,
@@ -29,18 +32,23 @@ def logs(
 
     A terminal is shown the colours of a log and its other control characters as text, such as \\x1b.
 
+    Of several learners each line has the learner's number in front, as in [2], unless --learner chooses one.
+
     With --follow, what the run waits for before its program runs is reported on stderr.
     """
     from trainyard.cli.client import open_service
-    from trainyard.cli.follow import follow_log
+    from trainyard.cli.follow import follow_log, log_of
     from trainyard.cli.logtext import write_log
     from trainyard.cli.options import whole_number
     from trainyard.cli.output import Screen, remark
     from trainyard.client.following import whole_log
 
-    screen, lines = Screen(output), whole_number("--last", last)
+    screen, lines, number = Screen(output), whole_number("--last", last), whole_number("--learner", learner)
     with open_service(url) as service:
-        chunks = follow_log(service, model_id, lines) if follow else whole_log(service, model_id, lines)
+        if follow:
+            chunks = follow_log(service, model_id, lines, number)
+        else:
+            chunks = log_of(whole_log, service, model_id, lines, number)
         if screen.json:
             log = b"".join(chunks).decode("utf-8", "replace")
             screen.data({"model_id": model_id, "log": log})

@@ -136,6 +136,7 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
         *_outcome_rows(run.get("outcome") or {}),
         *_left_out_rows(run.get("left_out")),
         *_tracked_rows(run.get("tracked")),
+        *_learner_rows(run),
         *_gpu_rows(run),
     ]
     return pairs(rows)
@@ -249,6 +250,12 @@ def _spoken(schedule: Mapping[str, Any]) -> str:
         return text
     unit, size = next(row for row in _UNITS if seconds % row[1] == 0)
     return f"{text}, every {seconds // size}{unit}"
+
+
+def _learner_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say how many learners a run has, if they are several."""
+    learners = run.get("learners")
+    return [("Learners", str(learners))] if isinstance(learners, int) and learners > 1 else []
 
 
 def _gpu_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:

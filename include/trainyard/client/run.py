@@ -80,13 +80,15 @@ class Run:
             raise TimeoutError(f"{self.id} goes on after {timeout:g} seconds")
         return self
 
-    def logs(self, follow: bool = False, last: int | None = None) -> Iterator[str]:
+    def logs(self, follow: bool = False, last: int | None = None, learner: int = 1) -> Iterator[str]:
         """Yield the lines that the program wrote, without their ends; with `last` no more than so many of them.
+
+        Of several learners they are those of `learner`, which counts from 1.
 
         With `follow` they come as they are written, until the run has ended, over connections that break.
         """
         read = followed_log if follow else whole_log
-        return lines_of(read(self._service, self.id, last))
+        return lines_of(read(self._service, self.id, last, learner))
 
     def metrics(self, points: int | None = None) -> Any:
         """Return the run's metrics: a pandas DataFrame where pandas is there, else a list of dicts.

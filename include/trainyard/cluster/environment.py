@@ -6,13 +6,13 @@ import re
 from importlib import resources
 
 from trainyard.cluster import volumes
+from trainyard.cluster.distributed import distributed
 from trainyard.cluster.run import PodRun
 from trainyard.domain.hyperparameters import as_text
 from trainyard.domain.pipelines import suits_pipefail
 
 LEARNER = "learner"  # the name of the container too
 GPU = "nvidia.com/gpu"
-LEARNER_ID = "1"
 USER = "trainyard"
 TERMINATION_LOG = "/dev/termination-log"
 
@@ -57,11 +57,11 @@ def _variables(run: PodRun) -> dict[str, str]:
         "TRAINING_ID": run.key.model_id,
         "TRAINING_COMMAND": run.spec.command,
         "GPU_COUNT": str(run.plan.gpus),
-        "LEARNER_ID": LEARNER_ID,
-        "NUM_LEARNERS": "1",
-        "LEARNER_NAME_PREFIX": LEARNER,
+        "LEARNER_ID": str(run.learner),
+        "NUM_LEARNERS": str(run.plan.learners),
+        "LEARNER_NAME_PREFIX": run.prefix if run.several else LEARNER,
         # The folder of the learner's metrics in LOG_DIR; there is one sub-run, the run itself.
-        "SUBID": f"{LEARNER}-{LEARNER_ID}",
+        "SUBID": f"{LEARNER}-{run.learner}",
         "LEARNER_PYTHON": run.plan.interpreter,
         "TERMINATION_LOG": TERMINATION_LOG,
         "LEARNER_LOG_BYTES": str(run.log_bytes),
@@ -73,6 +73,7 @@ def _variables(run: PodRun) -> dict[str, str]:
         # Else its advert is the last line of a log that ends with a failed installation.
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         **_hidden_gpus(run.plan.gpus),
+        **distributed(run),
     }
 
 

@@ -1,5 +1,5 @@
 # Runs the training command as the first process of its container. For bash, dash and busybox.
-# Exits with the command's own exit code; 71 to 73 are the wrapper's own (see give_up).
+# Exits with the command's own exit code; 71 to 74 are the wrapper's own (see give_up).
 # `$1` is `pipefail` where each program of the command's pipelines decides about their exit code.
 # The command gets a session and process group of its own: its `kill 0` ends neither this shell nor `tee`.
 
@@ -35,6 +35,78 @@ provide_python() {
         ;;
     esac
 }
+
+# Where the learners of this attempt meet, if there are several: a folder that all of them see.
+together=${LEARNER_TOGETHER:+$LEARNER_TOGETHER/$LEARNER_NAME_PREFIX}
+
+resolves() {
+    if command -v getent; then
+        getent hosts "$1"
+    elif command -v "$LEARNER_PYTHON"; then
+        "$LEARNER_PYTHON" -c 'import socket, sys; socket.gethostbyname(sys.argv[1])' "$1"
+    fi >/dev/null 2>&1
+}
+
+# No program starts before all learners are there and each finds the others by their names.
+await_learners() {
+    [ -n "$together" ] || return 0
+    { mkdir -p "$together" && true >"$together/$LEARNER_ID"; } 2>/dev/null ||
+        give_up 73 "the other learners cannot be told in '$together'"
+    learner=0
+    while [ "$learner" -lt "$NUM_LEARNERS" ]; do
+        learner=$((learner + 1))
+        until [ -e "$together/$learner" ]; do
+            [ -z "$told" ] || give_up 143 'stopped'
+            pause 9
+        done
+    done
+    ticks=0
+    for host in $(echo "$LEARNER_HOSTS" | tr , ' '); do
+        until resolves "$host"; do
+            [ -z "$told" ] || give_up 143 'stopped'
+            [ "$ticks" -lt 12000 ] || give_up 74 "the name of another learner is not known to the cluster's DNS: $host"
+            pause 9
+        done
+    done
+}
+
+# As Open MPI and DeepSpeed read it.
+write_hosts() {
+    [ -n "$LEARNER_HOSTFILE" ] || return 0
+    for host in $(echo "${LEARNER_HOSTS:-localhost}" | tr , ' '); do
+        echo "$host slots=$LEARNER_SLOTS"
+    done >"$LEARNER_HOSTFILE" || give_up 73 "there is no room for '$LEARNER_HOSTFILE'"
+}
+
+# mpirun starts its daemons on the other learners through this, in the place of ssh: it leaves the command where that
+# learner finds it (see served_command), and waits for its end.
+write_agent() {
+    [ -n "$LEARNER_PROCESSES" ] || return 0
+    cat >"$scratch/agent" <<'AGENT'
+#!/bin/sh
+host=${1%%.*}
+learner=$((${host##*-} + 1))
+shift
+[ "$learner" -ne "$LEARNER_ID" ] || exec sh -c "$*"
+at=$LEARNER_TOGETHER/$LEARNER_NAME_PREFIX/command-$learner
+printf '%s\n' "$*" >"$at.part" && mv -f "$at.part" "$at" || exit 255
+until [ -e "$at.ended" ] || [ -e "$LEARNER_TOGETHER/$LEARNER_NAME_PREFIX/ended" ]; do
+    sleep 0.1 2>/dev/null || sleep 1
+done
+exit "$(cat "$at.ended" 2>/dev/null || echo 255)"
+AGENT
+    chmod +x "$scratch/agent"
+}
+
+# What a learner after the first runs where mpirun is the launcher.
+# shellcheck disable=SC2016
+served_command='at=$LEARNER_TOGETHER/$LEARNER_NAME_PREFIX
+until [ -e "$at/command-$LEARNER_ID" ] || [ -e "$at/ended" ]; do sleep 0.1 2>/dev/null || sleep 1; done
+[ ! -e "$at/command-$LEARNER_ID" ] || {
+    sh -c "$(cat "$at/command-$LEARNER_ID")"
+    echo "$?" >"$at/ended-$LEARNER_ID" && mv -f "$at/ended-$LEARNER_ID" "$at/command-$LEARNER_ID.ended"
+}
+until [ -e "$at/ended" ]; do sleep 0.1 2>/dev/null || sleep 1; done'
 
 # Aside and renamed, so that whoever sees the file sees the time in it.
 mark_start() {
@@ -164,6 +236,7 @@ tell_log_limit() {
 # A command that ends with `&` would end before its program has begun: it is waited for, and its exit code counts.
 await_jobs='TRAINYARD_CODE=$?; [ -z "$!" ] || wait $! || TRAINYARD_CODE=$?; wait; exit $TRAINYARD_CODE'
 whole_command() {
+    [ -z "$LEARNER_PROCESSES" ] || [ "$LEARNER_ID" -eq 1 ] || { printf '%s' "$served_command" && return; }
     text=$TRAINING_COMMAND
     while :; do
         case $text in
@@ -209,17 +282,31 @@ exec 3<>"$scratch/output" 4<"$scratch/output" 5>"$scratch/output" 3>&-
 ) <&4 4<&- 5>&- &
 copier=$!
 exec 4<&-
+await_learners
+write_hosts
+write_agent
 mark_start || give_up 73 "the state cannot be written to '$JOB_STATE_DIR'"
 [ -z "$group" ] || set -m
 (
     # A signal before the subshell had forgotten our trap was lost on it.
     [ -z "$told" ] && [ ! -e "$scratch/told" ] || exit 143
-    set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option"
+    launched=$LEARNER_PROCESSES
+    [ "$LEARNER_ID" -eq 1 ] || launched=
+    set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option" \
+        "$launched" "$scratch/agent"
     eval "$TRAINYARD_EXPORTS"
     unset OLDPWD TRAINYARD_EXPORTS
     export PATH="$2" PYTHONPATH="$3"
     # shellcheck disable=SC2086
-    exec ${4:+"$4"} "$5" $6 -c "$1"
+    [ -n "$7" ] || exec ${4:+"$4"} "$5" $6 -c "$1"
+    # As root, since on one machine a training may be; the daemons stay with the agent, that their ends are known. The
+    # names of the second line are those of Open MPI 5.
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_plm_rsh_agent="$8" \
+        PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1 PRTE_MCA_plm_ssh_agent="$8" \
+        OMPI_MCA_plm_rsh_no_tree_spawn=1 OMPI_MCA_orte_leave_session_attached=1 \
+        PRTE_MCA_plm_ssh_no_tree_spawn=1 PRTE_MCA_prte_leave_session_attached=1 OMPI_MCA_orte_keep_fqdn_hostnames=1
+    # shellcheck disable=SC2086
+    exec ${4:+"$4"} mpirun -np "$7" --hostfile "$LEARNER_HOSTFILE" --bind-to none "$5" $6 -c "$1"
 ) >&5 2>&1 5>&- &
 program=$!
 [ -z "$group" ] || set +m
@@ -236,6 +323,7 @@ else
     drain
 fi
 await "$copier"
+[ -z "$together" ] || [ "$LEARNER_ID" -ne 1 ] || true >"$together/ended"
 rm -rf "$scratch"
 tell_log_limit
 [ -z "$left" ] || warn "the command ended before $left; what still ran was stopped. End the command with \`wait\` if it is needed"

@@ -1,4 +1,4 @@
-"""The training pods on the cluster: found by label, created once, stopped, removed."""
+"""The training pods on the cluster, and the services between them: found by label, created once, stopped, removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from typing import Any
 
 from trainyard.cluster.diagnosis import ended
 from trainyard.cluster.diagnosis.status import clean, gpus_of
-from trainyard.cluster.labels import ACCOUNT, ATTEMPT, MANAGED_BY, OURS, account_selector, run_of, run_selector
+from trainyard.cluster.labels import (
+    ACCOUNT,
+    ATTEMPT,
+    LEARNER,
+    MANAGED_BY,
+    OURS,
+    WORKSPACE,
+    account_selector,
+    run_of,
+    run_selector,
+)
+from trainyard.cluster.learners import RunObjects
 from trainyard.cluster.run import WorkspaceVolume
 from trainyard.cluster.volumes import mounts_workspace
 from trainyard.domain.names import RunKey
@@ -46,13 +57,23 @@ class TrainingPods:
     def attempt(pod: dict[str, Any]) -> int:
         return int(pod["metadata"]["labels"][ATTEMPT])
 
+    @staticmethod
+    def learner(pod: dict[str, Any]) -> int:
+        return int(pod["metadata"]["labels"].get(LEARNER, 1))
+
     def of_run(self, run: RunKey) -> list[dict[str, Any]]:
-        """Return the pods of a run, oldest attempt first."""
-        return sorted(self._list(run_selector(run)), key=self.attempt)
+        """Return the pods of a run, oldest attempt first, and of each attempt the first learner's first."""
+        return sorted(self._list(run_selector(run)), key=lambda pod: (self.attempt(pod), self.learner(pod)))
 
     def newest(self, run: RunKey) -> dict[str, Any] | None:
+        """Return the pod of a run's newest attempt, of its first learner; None where there is none."""
+        pods = self.newest_attempt(run)
+        return pods[0] if pods else None
+
+    def newest_attempt(self, run: RunKey) -> list[dict[str, Any]]:
+        """Return the pods of a run's newest attempt that there are."""
         pods = self.of_run(run)
-        return pods[-1] if pods else None
+        return [pod for pod in pods if self.attempt(pod) == self.attempt(pods[-1])]
 
     def all(self, volume: WorkspaceVolume) -> list[dict[str, Any]]:
         """Return the pods of all runs that carry the service's labels and mount the workspace from this volume.
@@ -61,6 +82,11 @@ class TrainingPods:
         """
         pods = self._list(f"{MANAGED_BY}={OURS}")
         return [pod for pod in pods if run_of(pod["metadata"]["labels"]) and mounts_workspace(pod, volume)]
+
+    def services(self, volume: WorkspaceVolume) -> list[dict[str, Any]]:
+        """Return the services of all runs of several learners whose workspace is this volume."""
+        found = self._services(f"{MANAGED_BY}={OURS}")
+        return [each for each in found if (each["metadata"].get("annotations") or {}).get(WORKSPACE) == str(volume)]
 
     def await_room(self, run: RunKey, plan: Plan, quota: int, grace_seconds: int) -> None:
         """Wait until the other pods of the run's account leave it room within the account's quota of GPUs.
@@ -71,7 +97,7 @@ class TrainingPods:
 
         def taken() -> list[dict[str, Any]]:
             others = [pod for pod in self._of_account(plan.account) if run_of(pod["metadata"]["labels"]) != run]
-            return others if sum(map(gpus_of, others)) + plan.gpus > quota else []
+            return others if sum(map(gpus_of, others)) + plan.all_gpus > quota else []
 
         if plan.gpus and (names := self._left(taken, grace_seconds)):
             message = f"pods that outlived their runs hold GPUs of account {plan.account}: {names}"
@@ -82,6 +108,23 @@ class TrainingPods:
         pods = self._list(account_selector(account))
         mine = [pod for pod in pods if (pod["metadata"].get("annotations") or {}).get(ACCOUNT) == account]
         return [pod for pod in mine if gpus_of(pod) and _holds_its_place(pod)]
+
+    def create_all(self, objects: RunObjects) -> list[dict[str, Any]]:
+        """Create all that an attempt is made of, or, where some of it is refused, end what there is of it.
+
+        What is there already is the same attempt and is taken as it is.
+        """
+        if objects.service is not None:
+            self._asked("the service", "create_namespaced_service", self._namespace, objects.service, judged=(409,))
+        created: list[dict[str, Any]] = []
+        try:
+            for body in objects.pods:
+                created.append(self.create(body))
+        except TrainyardError:
+            for pod in created:
+                self.stop(pod["metadata"]["name"], 0)
+            raise
+        return created
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
         """Create a pod; one of that name that is there already is the same attempt and is taken as it is.
@@ -114,6 +157,12 @@ class TrainingPods:
         what, place = f"the removal of pod {name}", (name, self._namespace)
         self._asked(what, "delete_namespaced_pod", *place, body=body, judged=(404, 409))
 
+    def remove_service(self, service: dict[str, Any]) -> None:
+        """Remove a service; one that is gone is fine."""
+        name = service["metadata"]["name"]
+        what = f"the removal of service {name}"
+        self._asked(what, "delete_namespaced_service", name, self._namespace, judged=(404,))
+
     def end_all(self, run: RunKey, grace_seconds: int) -> None:
         """End every pod of a run and return when none of them runs any more.
 
@@ -127,6 +176,13 @@ class TrainingPods:
             raise TrainyardError("S200", f"pods still run after they were stopped: {names}", self._lost)
 
     def remove_all(self, run: RunKey) -> int:
+        """Remove all of a run, its service too, and return how many pods there were, as `remove_pods` does."""
+        removed = self.remove_pods(run)
+        for service in self._services(run_selector(run)):
+            self.remove_service(service)
+        return removed
+
+    def remove_pods(self, run: RunKey) -> int:
         """Remove every pod of a run and return, when the cluster has none of them any more, how many there were.
 
         Raise TrainyardError S200 if one is still there long after.
@@ -151,6 +207,12 @@ class TrainingPods:
     def _list(self, selector: str) -> list[dict[str, Any]]:
         found = self._asked("the list of pods", "list_namespaced_pod", self._namespace, label_selector=selector)
         return [self._data(pod) for pod in found.items]
+
+    def _services(self, selector: str) -> list[dict[str, Any]]:
+        """Return the services by label; none where the service may not have any, and so never had one."""
+        what, verb = "the list of services", "list_namespaced_service"
+        found = self._asked(what, verb, self._namespace, label_selector=selector, judged=(403,))
+        return [self._data(service) for service in found.items] if found else []
 
     def _found(self, pod_name: str) -> dict[str, Any] | None:
         pod = self._asked(f"pod {pod_name}", "read_namespaced_pod", pod_name, self._namespace, judged=(404,))

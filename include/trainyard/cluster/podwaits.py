@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from trainyard.cluster.diagnosis import waiting_reason
-from trainyard.cluster.labels import run_selector
+from trainyard.cluster.diagnosis.learners import waits_for
+from trainyard.cluster.labels import ATTEMPT, LEARNER, run_selector
 from trainyard.domain.names import RunKey
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,17 @@ class PodWaits:
             log.info("The cluster does not say what %s waits for: %r", run.model_id, error)
             return ""
         newest = max(pods, key=_created, default=None)
-        return waiting_reason(newest) if newest else ""
+        if newest is None:
+            return ""
+        if not _label(newest, LEARNER):
+            return waiting_reason(newest)
+        attempt = [pod for pod in pods if _label(pod, ATTEMPT) == _label(newest, ATTEMPT)]
+        attempt.sort(key=lambda pod: int(_label(pod, LEARNER) or 1))
+        return waits_for(attempt, [waiting_reason(pod) for pod in attempt])
+
+
+def _label(pod: dict[str, Any], name: str) -> str:
+    return str((pod["metadata"].get("labels") or {}).get(name, ""))
 
 
 def _created(pod: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Quotas as the cluster keeps them: a priority class for each account, and how many GPUs its pods may hold.
+"""Accounts as the cluster keeps them apart: a priority class for each, how many GPUs its pods may hold, who meets whom.
 
 All accounts share one namespace, and a ResourceQuota counts a namespace's pods by nothing but their priority class.
 """
@@ -9,17 +9,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainyard.cluster.environment import GPU
-from trainyard.cluster.labels import ACCOUNT, MANAGED_BY, OURS
+from trainyard.cluster.labels import ACCOUNT, LEARNER, MANAGED_BY, OURS
 from trainyard.cluster.names import priority_class
 from trainyard.domain.limits import Account
+from trainyard.domain.names import label_value
 
 
 def quota_objects(accounts: Iterable[Account], prefix: str, namespace: str) -> list[dict[str, Any]]:
-    """Return the priority class and the quota of each account, and the quota of pods that are no account's: no GPU."""
+    """Return what keeps each account apart: its class, quota and policy; and a quota of 0 for pods of no account."""
     found = []
     for account in accounts:
         name = priority_class(prefix, account.name)
         found += [_class(name, account.name), _quota(name, account.name, account.gpus, namespace)]
+        found.append(_learners(name, account.name, namespace))
     return [*found, _without_account(f"{prefix}no-account", namespace)]
 
 
@@ -38,6 +40,26 @@ def _class(name: str, account: str) -> dict[str, Any]:
 def _quota(name: str, account: str, gpus: int, namespace: str) -> dict[str, Any]:
     selector = {"scopeName": "PriorityClass", "operator": "In", "values": [name]}
     return _limited({**_metadata(name, account), "namespace": namespace}, gpus, selector)
+
+
+def _learners(name: str, account: str, namespace: str) -> dict[str, Any]:
+    """Let several learners of an account reach one another, and nobody of another account."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {**_metadata(f"{name}-learners", account), "namespace": namespace},
+        "spec": {
+            "podSelector": _learners_of(account),
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [{"podSelector": _learners_of(account)}]}],
+            "egress": [{"to": [{"podSelector": _learners_of(account)}]}],
+        },
+    }
+
+
+def _learners_of(account: str) -> dict[str, Any]:
+    labels = {MANAGED_BY: OURS, ACCOUNT: label_value(account)}
+    return {"matchLabels": labels, "matchExpressions": [{"key": LEARNER, "operator": "Exists"}]}
 
 
 def _without_account(name: str, namespace: str) -> dict[str, Any]:

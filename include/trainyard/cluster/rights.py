@@ -8,6 +8,8 @@ RIGHTS = {
     TRIGGERER: ("delete", "get", "watch"),
     API_SERVER: ("list",),
 }
+# The same for the services by which several learners find one another.
+SERVICE_RIGHTS: dict[str, tuple[str, ...]] = {STEPS: ("create", "delete", "list"), TRIGGERER: (), API_SERVER: ()}
 # How the service accounts end that Airflow's chart gives its processes.
 _ACCOUNTS = {
     "-scheduler": STEPS,

@@ -1,4 +1,4 @@
-"""What a pod is made from: one attempt of one run, and where its workspace comes from."""
+"""What a pod is made from: one learner of one attempt of one run, and where its workspace comes from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from trainyard.cluster.names import priority_class
-from trainyard.domain.names import RunKey
+from trainyard.domain.names import RunKey, learner_name, pod_name
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
@@ -38,14 +38,17 @@ class WorkspaceVolume:
             raise TrainyardError("S500", f"pods cannot mount {folder!r}: the path is relative.", hint)
         return cls(folder=folder)
 
+    def __str__(self) -> str:
+        return f"{_CLAIM}{self.claim}" if self.claim is not None else str(self.folder)
+
 
 @dataclass(frozen=True)
 class PodRun:
-    """One attempt of one run. The subpaths are relative to the volume and exist already.
+    """One learner, counted from 1, of one attempt of one run. The subpaths are relative to the volume and are there.
 
     `user` and `group` are those of the Airflow workers, so that both can write and remove in the workspace. What a run
     may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. The
-    `priority_class` is the account's, empty where the cluster counts no quotas.
+    `priority_class` is the account's, empty where the cluster counts no quotas, and `queue` is Kueue's.
     """
 
     key: RunKey
@@ -64,6 +67,32 @@ class PodRun:
     log_bytes: int = _GIB
     read_only_root: bool = True
     priority_class: str = ""
+    learner: int = 1
+    queue: str = ""
+
+    @property
+    def several(self) -> bool:
+        return self.plan.learners > 1
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all its learners' hosts begin with, and the name of the service that leads to them."""
+        return pod_name(self.key, self.attempt)
+
+    @property
+    def name(self) -> str:
+        """The name of the pod."""
+        return learner_name(self.key, self.attempt, self.learner) if self.several else self.prefix
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which the learners reach one another, the first one's first."""
+        return tuple(f"{self.prefix}-{index}.{self.prefix}" for index in range(self.plan.learners))
+
+    @property
+    def learner_subpath(self) -> str:
+        """Where the learner's own folders are: the first one has the run's."""
+        return self.run_subpath if self.learner == 1 else f"{self.run_subpath}/learners/{self.learner}"
 
 
 def pod_options(settings: Settings, account: str) -> dict[str, Any]:
@@ -76,4 +105,5 @@ def pod_options(settings: Settings, account: str) -> dict[str, Any]:
         "log_bytes": settings.pod_log_bytes,
         "read_only_root": settings.pod_read_only_root,
         "priority_class": priority_class(settings.pod_priority_prefix, account),
+        "queue": settings.kueue_queue,
     }

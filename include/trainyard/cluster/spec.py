@@ -9,7 +9,6 @@ from trainyard.cluster.labels import pod_annotations, pod_labels
 from trainyard.cluster.run import PodRun, WorkspaceVolume
 from trainyard.cluster.security import container_security, pod_security
 from trainyard.cluster.volumes import mounts, volumes
-from trainyard.domain.names import pod_name
 from trainyard.quantity import cpu_text, memory_text
 
 __all__ = ["GPU", "LEARNER", "PodRun", "WorkspaceVolume", "training_pod"]
@@ -26,7 +25,7 @@ def training_pod(run: PodRun) -> dict[str, Any]:
 
 def _metadata(run: PodRun) -> dict[str, Any]:
     return {
-        "name": pod_name(run.key, run.attempt),
+        "name": run.name,
         "namespace": run.namespace,
         "labels": pod_labels(run),
         "annotations": pod_annotations(run),
@@ -44,10 +43,16 @@ def _spec(run: PodRun) -> dict[str, Any]:
         "hostPID": False,
         "hostIPC": False,
         "securityContext": pod_security(run),
+        **_address(run),
         **_placement(run),
         "containers": [_container(run)],
         "volumes": volumes(run),
     }
+
+
+def _address(run: PodRun) -> dict[str, Any]:
+    """Give one of several learners a name that the others find it by, through the service of the run."""
+    return {"hostname": run.name, "subdomain": run.prefix} if run.several else {}
 
 
 def _placement(run: PodRun) -> dict[str, Any]:

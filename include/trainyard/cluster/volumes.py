@@ -10,7 +10,7 @@ from trainyard.quantity import memory_text
 
 JOB = "/job"
 DATA, MODEL, RESULT, LOGS, STATE = f"{JOB}/data", f"{JOB}/model", f"{JOB}/result", f"{JOB}/logs", f"{JOB}/state"
-CHECKPOINTS, HOME = f"{JOB}/checkpoints", f"{JOB}/home"
+CHECKPOINTS, HOME, TOGETHER = f"{JOB}/checkpoints", f"{JOB}/home", f"{JOB}/together"
 SHARED_MEMORY = "/dev/shm"
 TEMPORARY = ("/tmp", "/var/tmp")
 
@@ -37,9 +37,10 @@ def mounts(run: PodRun) -> list[dict[str, Any]]:
     writable = {
         MODEL: f"{run.run_subpath}/model",
         RESULT: f"{run.run_subpath}/result",
-        LOGS: f"{run.run_subpath}/logs",
-        STATE: f"{run.run_subpath}/state",
+        LOGS: f"{run.learner_subpath}/logs",
+        STATE: f"{run.learner_subpath}/state",
         CHECKPOINTS: run.checkpoints_subpath,
+        **({TOGETHER: f"{run.run_subpath}/together"} if run.several else {}),
     }
     return [
         {"name": _WORKSPACE, "mountPath": DATA, "subPath": run.dataset_subpath, "readOnly": True},

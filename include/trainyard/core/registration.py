@@ -18,7 +18,7 @@ from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.idempotency import Claim, claimed
 from trainyard.core.schedules import Entry, Schedules
 from trainyard.domain.hyperparameters import Value
-from trainyard.domain.limits import Account, Limits
+from trainyard.domain.limits import Account, Limits, Size
 from trainyard.domain.names import new_model_id
 from trainyard.domain.plan import Plan, sizes_for
 from trainyard.domain.schedule import Progress
@@ -50,7 +50,9 @@ class _Checked:
     text: str
     points: list[dict[str, Value]]
 
-    def training(self, point: Mapping[str, Value], submitted_at: float, common: Mapping[str, Any]) -> Training:
+    def training(
+        self, point: Mapping[str, Value], submitted_at: float, sizes: Mapping[str, Size], common: Mapping[str, Any]
+    ) -> Training:
         return Training(
             id=new_model_id(),
             submitted_at=submitted_at,
@@ -59,6 +61,7 @@ class _Checked:
             manifest=annotated(self.text, point),
             warnings=self.read.submission.warnings,
             settings=point,
+            sizes=sizes,
             **common,
         )
 
@@ -148,11 +151,14 @@ class Registration:
             "owner": caller.name,
             "zip_sha256": _sha256(zip_path),
             "experiment": experiment,
-            "sizes": sizes_for(account, limits),
         }
         # A millisecond apart, so that the list has them in this order.
         moments = (self.clock() + number / 1000 for number in itertools.count())
-        return [one.training(point, next(moments), common) for one in checked for point in one.points]
+        return [
+            one.training(point, next(moments), sizes_for(account, limits, one.plan.learners), common)
+            for one in checked
+            for point in one.points
+        ]
 
     def _known(self, claim: Claim) -> list[Training]:
         """Return the trainings of a claim if all were registered; those that were deleted since are left out."""

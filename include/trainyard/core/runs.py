@@ -20,7 +20,8 @@ class Run:
 
     `outcome` is there once nothing can change it any more, which may be before the run's last step has ended.
     `left_out` tells which of its files were not stored, None where all are; `tracked` where an MLflow server has it.
-    `hyperparameters` are those that it trains with, `overrides` what of them and of the rest is not as in the manifest.
+    `gpus` are those of all its learners, `hyperparameters` those that it trains with, and `overrides` what of them and
+    of the rest is not as in the manifest.
     """
 
     model_id: str
@@ -40,6 +41,7 @@ class Run:
     tracked: Mapping[str, str] | None = None
     owner: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    learners: int = 1
 
     @property
     def key(self) -> RunKey:
@@ -125,7 +127,7 @@ class Key(StrEnum):
             case Key.FRAMEWORK:
                 return str(spec.framework).casefold()
             case Key.GPUS:
-                return training.plan.gpus
+                return training.plan.all_gpus
             case _:
                 return 0
 

@@ -107,7 +107,7 @@ class DoctorCluster:
         return self._pods.newest(RunKey.first_of(probe_id))
 
     def remove(self, probe_id: str) -> None:
-        self._pods.remove_all(RunKey.first_of(probe_id))
+        self._pods.remove_pods(RunKey.first_of(probe_id))
 
     @property
     def _pods(self) -> TrainingPods:

@@ -64,6 +64,11 @@ def pod_name(run: RunKey, attempt: int) -> str:
     return f"{run.model_id.lower()}-{digest}-{attempt}"
 
 
+def learner_name(run: RunKey, attempt: int, learner: int) -> str:
+    """Name the pod, and the host, of one of several learners, which count from 1; hosts count from 0, as of old."""
+    return f"{pod_name(run, attempt)}-{learner - 1}"
+
+
 def account_pool(account: str) -> str:
     return f"gpus-{account}"
 

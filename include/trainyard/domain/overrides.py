@@ -40,8 +40,8 @@ def overridden(
     changed = overrides(spec, given)
     if SIZE in changed:
         size = sizes[str(changed[SIZE])]
-        spec = replace(spec, resources=Resources(size=size.name))
-        plan = replace(plan, **amounts(plan.account, size))
+        spec = replace(spec, resources=Resources(size=size.name, nodes=plan.learners))
+        plan = replace(plan, **amounts(plan.account, size, plan.learners))
     values = {name: changed.get(name, value) for name, value in spec.hyperparameters.items()}
     return replace(spec, command=str(changed.get(COMMAND, spec.command)), hyperparameters=values), plan
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from trainyard.domain.limits import Account, Limits, Size, connection_fault
+from trainyard.domain.launching import DDL
+from trainyard.domain.limits import Account, FrameworkImage, Limits, Size, connection_fault
 from trainyard.domain.names import CPU_POOL, account_pool
 from trainyard.domain.training import Framework, Resources, TrainingSpec
 from trainyard.errors import Problem, TrainyardError
@@ -21,7 +22,10 @@ _IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@-]*", re.ASCII)
 
 @dataclass(frozen=True)
 class Plan:
-    """How a training is run: image, amounts, pool and deadline. `memory` is in bytes."""
+    """How a training is run: image, amounts, pool and deadline. `memory` is in bytes.
+
+    GPUs, processors and memory are those of one learner; `pool_slots` are of all of them.
+    """
 
     account: str
     image: str
@@ -34,6 +38,18 @@ class Plan:
     deadline_seconds: int
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, str], ...] = ()
+    learners: int = 1
+    launcher: str = ""
+
+    @property
+    def all_gpus(self) -> int:
+        """The GPUs of all learners, which the account pays for."""
+        return self.gpus * self.learners
+
+    @property
+    def processes(self) -> int:
+        """How many processes an MPI framework's command is started as: one a GPU, one a learner without any."""
+        return max(self.gpus, 1) * self.learners
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,7 +75,8 @@ def make_plan(spec: TrainingSpec, account: Account, limits: Limits) -> Plan:
         image=known.image if known else spec.framework.version,
         interpreter=known.interpreter if known else "python3",
         deadline_seconds=int(account.max_hours * 3600),
-        **amounts(account.name, size),
+        launcher=known.launcher if known else "",
+        **amounts(account.name, size, spec.resources.nodes),
     )
 
 
@@ -83,22 +100,23 @@ def connection_problems(spec: TrainingSpec, account: Account) -> list[Problem]:
     return found
 
 
-def amounts(account: str, size: Size) -> dict[str, Any]:
-    """Return the fields of a plan that a size decides."""
+def amounts(account: str, size: Size, learners: int = 1) -> dict[str, Any]:
+    """Return the fields of a plan that a size and the number of learners decide."""
     return {
         "gpus": size.gpus,
         "cpu_millis": size.cpu_millis,
         "memory": size.memory,
         "pool": account_pool(account) if size.gpus else CPU_POOL,
-        "pool_slots": max(size.gpus, 1),
+        "pool_slots": size.gpus * learners or 1,
+        "learners": learners,
         "node_selector": size.node_selector,
         "tolerations": size.tolerations,
     }
 
 
-def sizes_for(account: Account, limits: Limits) -> dict[str, Size]:
-    """Return the sizes by name that fit into what an account owns."""
-    return {name: size for name, size in limits.sizes.items() if size.gpus <= account.gpus}
+def sizes_for(account: Account, limits: Limits, learners: int = 1) -> dict[str, Size]:
+    """Return the sizes by name that fit, as often as there are learners, into what an account owns."""
+    return {name: size for name, size in limits.sizes.items() if size.gpus * learners <= account.gpus}
 
 
 def _framework_problems(framework: Framework, account: Account, limits: Limits) -> list[Problem]:
@@ -108,13 +126,21 @@ def _framework_problems(framework: Framework, account: Account, limits: Limits) 
             return [] if _IMAGE.fullmatch(version) else [_no_image(version)]
         hint = f"Use one of {', '.join(limits.framework_names())}, or an account with custom_images."
         return [Problem(f"account {account.name} may not bring its own image.", hint, "framework.name", seen=name)]
-    if limits.framework(name, version):
-        return []
+    if known := limits.framework(name, version):
+        return [_no_ddl(known)] if known.launcher == DDL else []
     if versions := limits.versions_of(name):
         hint = f"Use one of {', '.join(versions)}."
         return [Problem(f"{name} has no version {version}.", hint, "framework.version", seen=version)]
     hint = f"Use one of {', '.join(limits.framework_names())}."
     return [Problem(f"there is no framework {name}.", hint, "framework.name", seen=name)]
+
+
+def _no_ddl(known: FrameworkImage) -> Problem:
+    """Refuse what was started by IBM's DDL, and lead to what does the same with libraries that are to be had."""
+    name, version = known.name.replace(DDL, "horovod"), known.version.replace(DDL, "horovod")
+    hint = f'Let the program use horovod, on {name} "{version}", or train with pytorch and torchrun in the command.'
+    message = "IBM's library DDL is not to be had, and nothing runs on it."
+    return Problem(message, hint, "framework.version", seen=known.version)
 
 
 def _no_image(version: str) -> Problem:
@@ -129,16 +155,28 @@ def _resource_problems(wanted: Resources, account: Account, limits: Limits) -> l
     if wanted.size is not None and wanted.size not in limits.sizes:
         hint = f"Use one of {', '.join(limits.sizes)}."
         return [problem(f"there is no size {wanted.size}.", hint, "resources.size", wanted.size)]
-    found = []
-    if wanted.nodes > 1:
-        hint = "Ask for one machine with more GPUs."
-        found.append(problem("a run has one machine.", hint, "resources.nodes", wanted.nodes))
-    gpus = _size(wanted, limits).gpus
-    if gpus > account.gpus:
-        hint = f"Use a size that fits ({', '.join(sizes_for(account, limits))}) or another account."
-        message = f"{gpus} GPUs are asked for and account {account.name} owns {account.gpus}."
-        found.append(problem(message, hint, "resources", wanted.size or gpus))
-    return found
+    each = _size(wanted, limits).gpus
+    asked = each * wanted.nodes
+    if asked <= account.gpus:
+        return []
+    fitting = ", ".join(sizes_for(account, limits, wanted.nodes))
+    if wanted.nodes == 1:
+        hint = f"Use a size that fits ({fitting}) or another account."
+        message = f"{asked} GPUs are asked for and account {account.name} owns {account.gpus}."
+        return [problem(message, hint, "resources", wanted.size or asked)]
+    message = (
+        f"{wanted.nodes} learners with {amount(each, 'GPU')} each are {asked} GPUs and account {account.name} owns "
+        f"{account.gpus}."
+    )
+    few = account.gpus // each
+    fewer = f"Ask for {amount(few, 'learner')}, " if few else "Ask for fewer GPUs, "
+    sizes = f"for one of the sizes {fitting}, " if wanted.size and fitting else ""
+    return [problem(message, f"{fewer}{sizes}or use another account.", "resources.nodes", wanted.nodes)]
+
+
+def amount(count: int, of: str) -> str:
+    """Write so many of something, such as `1 GPU` or `2 GPUs`."""
+    return f"{count} {of}" + ("" if count == 1 else "s")
 
 
 def _size(wanted: Resources, limits: Limits) -> Size:

@@ -18,6 +18,7 @@ from trainyard.local.secrets import Secrets
 PROJECT = Path(__file__).resolve().parents[3]
 USERS = "TRAINYARD_LOCAL_USERS"
 STORES = "TRAINYARD_STORE_INTERNAL"
+QUEUE = "TRAINYARD_KUEUE_QUEUE"
 _USER = re.compile(r"[\w.@-]+")
 
 
@@ -100,7 +101,9 @@ def _cluster(folder: Path) -> dict[str, str]:
         return {}
     extra = {"kube_config_path": str(folder / "cluster" / "kubeconfig"), "namespace": "default"}
     variable = connection_variable(os.environ)
-    return {variable: json.dumps({"conn_type": "kubernetes", "extra": extra})}
+    # It places the pods of a group together, as Kueue would.
+    queue = os.environ.get(QUEUE, "local")
+    return {variable: json.dumps({"conn_type": "kubernetes", "extra": extra}), QUEUE: queue}
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from trainyard.domain.launching import MPIRUN, starts_processes
 from trainyard.domain.limits import FrameworkImage
 from trainyard.domain.plan import CUSTOM
-from trainyard.domain.training import Framework
+from trainyard.domain.training import Framework, Resources
+from trainyard.manifest.machine import gpus_of
 from trainyard.manifest.masking import brief
 from trainyard.manifest.suggestions import did_you_mean, nearest
 from trainyard.manifest.values import Values
@@ -14,7 +16,6 @@ from trainyard.manifest.values import Values
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 _PATCH = re.compile(r"(\d+\.\d+)\.\d+")
 _NUMBERS = re.compile(r"(\d+)[.,](\d+)")
-_STARTS_PROCESSES = re.compile(r"\b(mpirun|mpiexec|horovodrun|ddlrun)\b")
 
 
 def read_framework(values: Values) -> Framework | None:
@@ -43,8 +44,9 @@ def read_framework(values: Values) -> Framework | None:
     return Framework(found.name, found.version)
 
 
-def warn_of_mismatches(values: Values, framework: Framework, gpus: int, command: str) -> None:
-    """Warn of a build that cannot use the run's GPUs, or not run without, and of processes that are not started."""
+def warn_of_mismatches(values: Values, framework: Framework, resources: Resources, command: str) -> None:
+    """Warn of a build that cannot use the run's GPUs, or not run without, and of processes that are started twice."""
+    gpus = gpus_of(values, resources)
     build = values.limits.framework(framework.name, framework.version)
     if build is None:
         return
@@ -55,11 +57,11 @@ def warn_of_mismatches(values: Values, framework: Framework, gpus: int, command:
         )
     elif build.devices == "gpu" and not gpus:
         values.warn(at, f"{framework} is built for GPUs and may not start without one{_other(values, build, 'cpu')}")
-    if build.launcher and gpus > 1 and not _STARTS_PROCESSES.search(command):
+    if build.launcher == MPIRUN and resources.nodes > 1 and starts_processes(command):
         values.warn(
             values.layout.command,
-            f"the command is started once, and uses one of {gpus} GPUs unless it starts more processes by itself; "
-            f"write {build.launcher} -np {gpus} in front of it",
+            f"the command starts its processes by itself, on each of {resources.nodes} learners; the plain command is "
+            "started once for each GPU of all of them",
         )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from trainyard.manifest.document import Document, Path
 
 _DEFINITION = ("model_definition",)
+# What each learner has, where its size has no name.
+_AMOUNTS = ("gpus", "cpus", "memory", "gpu_type")
 # What is accepted and has no effect, with the reason that the submitter gets.
 _NOT_USED = {
     "storage": "results go to the bucket without a limit of their own",
@@ -67,6 +69,8 @@ class Layout:
     gpu_type: Path | None = None
     image_tag: Path | None = None
     hyperparameters: Path | None = None
+    # What stands in two places and means the same.
+    twice: tuple[tuple[Path, Path], ...] = ()
 
     @property
     def placeholder_paths(self) -> tuple[Path, ...]:
@@ -80,6 +84,7 @@ class Layout:
             "framework.name": self.framework_name,
             "framework.version": self.framework_version,
             "resources": self.size or self.gpus,
+            "framework": self.framework_version,
             "resources.size": self.size,
             "resources.nodes": self.nodes,
         }.get(path)
@@ -88,7 +93,13 @@ class Layout:
 def wml_layout(document: Document) -> Layout:
     """Find every value, in whichever of the generations' spellings it is given."""
     execution = (*_DEFINITION, "execution")
-    size = first_given(document, execution, "resource", "resourceType", "compute_configuration")
+    size = first_given(document, execution, "resource", "resourceType", "compute_configuration", "size")
+    learners, configured = (*execution, "learners"), (*execution, "compute_configuration", "nodes")
+    nodes: Path = configured if document.has(configured) else (*execution, "nodes")
+    amounts: dict[str, Path] = {}
+    if document.has(learners):
+        nodes, amounts = (*learners, "count"), {name: (*learners, name) for name in _AMOUNTS}
+    counted = [path for path in (nodes, configured, (*execution, "nodes")) if document.has(path)]
     return Layout(
         family="wml",
         name=(*_DEFINITION, "name"),
@@ -99,8 +110,10 @@ def wml_layout(document: Document) -> Layout:
         python=(*_first_entry(document, (*_DEFINITION, "framework", "runtimes")), "version"),
         command=(*execution, "command"),
         hyperparameters=(*execution, "hyperparameters"),
-        size=(*size, "name") if size[-1] == "compute_configuration" else size,
-        nodes=(*execution, "compute_configuration", "nodes"),
+        size=None if amounts else (*size, "name") if size[-1] == "compute_configuration" else size,
+        nodes=nodes,
+        **amounts,
+        twice=tuple((path, nodes) for path in counted if path != nodes),
         data=_wml_store(document, ("training_data_reference", "training_data"), "source"),
         results=_wml_store(document, ("training_results_reference", "training_results"), "target"),
     )
@@ -109,6 +122,8 @@ def wml_layout(document: Document) -> Layout:
 def ffdl_layout(document: Document) -> Layout:
     """Find every value; data and results share the one data store and its connection."""
     at = ("data_stores", 0)
+    inside = [name for name in _AMOUNTS if document.has(("learners", name))]
+    amounts: dict[str, Path] = {name: ("learners", name) if name in inside else (name,) for name in _AMOUNTS}
     data = store_layout(document, at, (*at, "training_data", "container"), (*at, "type"))
     return Layout(
         family="ffdl",
@@ -121,11 +136,9 @@ def ffdl_layout(document: Document) -> Layout:
         hyperparameters=("framework", "hyperparameters"),
         data=data,
         results=replace(data, bucket=(*at, "training_results", "container")),
-        nodes=("learners",),
-        gpus=("gpus",),
-        cpus=("cpus",),
-        memory=("memory",),
-        gpu_type=("gpu_type",),
+        nodes=("learners", "count") if document.has(("learners", "count")) else ("learners",),
+        **amounts,
+        twice=tuple((amounts[name], (name,)) for name in inside if document.has((name,))),
     )
 
 

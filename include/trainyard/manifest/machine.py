@@ -1,4 +1,4 @@
-"""Read the machine that a manifest asks for: a size by its name, or FfDL's amounts; a run has one machine."""
+"""Read the machines that a manifest asks for: a size by its name, or amounts, and how many machines of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from trainyard.domain.training import Resources
-from trainyard.manifest.document import Path
+from trainyard.manifest.document import Path, join_path
 from trainyard.manifest.masking import brief
 from trainyard.manifest.suggestions import did_you_mean, nearest
 from trainyard.manifest.values import Values
@@ -16,22 +16,14 @@ from trainyard.quantity import cpu_millis, memory_bytes
 _MIN_MEMORY, _MAX_MEMORY = 2**20, 2**50
 _MAX_CPU_MILLIS = 10_000_000
 _MAX_GPUS = 64
-# What a command counts machines with.
-_COUNTS_MACHINES = re.compile(
-    r"--?(?:nnodes|node[_-]rank|num[_-]?nodes|num[_-](?:machines|workers)|world[_-]size|ps[_-]hosts|worker[_-]hosts)\b"
-    r"|\$\{?(?:NUM_LEARNERS|LEARNER_ID|LEARNER_NAME_PREFIX)\b|\b(?:PS|WORKER)_HOSTS_COUNT\b|\blauncher\.py\b"
-)
 _NAME_AND_COUNT = re.compile(r"([a-z]+\d+)[^a-z0-9]*x?[^a-z0-9]*(\d+)")
 
 
 def check_machines(values: Values) -> None:
-    """Refuse more than one machine, with what one machine for the same work is asked for with."""
-    at = values.layout.nodes
-    nodes = values.document.value(at)
-    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 2:
-        return
-    hint = f"{_one_machine(values, nodes)}{_command_hint(values)}"
-    values.faults.add(at, "a run has one machine.", hint, "C104")
+    """Refuse what is said twice of the machines: their number, or what each of them has."""
+    for path, other in values.layout.twice:
+        message = f"{path[-1]} and {join_path(other)} are both given and mean the same."
+        values.faults.add(path, message, "Keep one of them.", at_key=True)
 
 
 def read_resources(values: Values) -> Resources:
@@ -51,38 +43,9 @@ def read_resources(values: Values) -> Resources:
 
 
 def gpus_of(values: Values, resources: Resources) -> int:
-    """Return how many GPUs the run has."""
+    """Return how many GPUs each of the run's machines has."""
     size = values.limits.sizes.get(resources.size or "")
     return size.gpus if size else resources.gpus or 0
-
-
-def _one_machine(values: Values, nodes: int) -> str:
-    layout = values.layout
-    if layout.size is not None:
-        return _larger_size(values, layout.size, nodes)
-    gpus, cpus = values.document.value(layout.gpus or ()), values.document.value(layout.cpus or ())
-    if isinstance(gpus, int) and 0 < gpus * nodes <= _MAX_GPUS:
-        return f"Ask for one machine with more GPUs: write gpus: {gpus * nodes} and {layout.nodes[-1]}: 1."
-    if not gpus and isinstance(cpus, int | float) and cpus > 0:
-        return f"Ask for one machine with more processors: write cpus: {cpus * nodes:g} and {layout.nodes[-1]}: 1."
-    return f"Write {layout.nodes[-1]}: 1, and more {'gpus' if gpus else 'cpus'} where one is not enough."
-
-
-def _larger_size(values: Values, at: Path, nodes: int) -> str:
-    sizes, own = values.limits.sizes, values.limits.size_name(values.text(at) or "")
-    wanted = sizes[own].gpus * nodes if own else 0
-    kind = re.sub(r"x\d+$", "", own or "")
-    enough = [name for name, size in sizes.items() if size.gpus == wanted]
-    best = next((name for name in enough if name.startswith(kind)), next(iter(enough), None))
-    if best:
-        return f"Ask for one machine with as many GPUs: write name: {best} and nodes: 1."
-    most = max(sizes, key=lambda name: sizes[name].gpus)
-    return f"Write nodes: 1; the size with the most GPUs is {most}, with {sizes[most].gpus}."
-
-
-def _command_hint(values: Values) -> str:
-    match = _COUNTS_MACHINES.search(values.text(values.layout.command) or "")
-    return f" The command counts machines ({match[0]}): write it for one, or it waits for the others." if match else ""
 
 
 def _size(values: Values, path: Path) -> str | None:

@@ -16,7 +16,7 @@ from trainyard.manifest.faults import Faults
 from trainyard.manifest.framework import read_framework, refuse_image_location, warn_of_mismatches
 from trainyard.manifest.hidden import check_hidden
 from trainyard.manifest.layout import Layout, ffdl_layout, ffdl_warnings, wml_layout
-from trainyard.manifest.machine import check_machines, gpus_of, read_resources
+from trainyard.manifest.machine import check_machines, read_resources
 from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.metrics import read_metrics
 from trainyard.manifest.placeholders import is_placeholder
@@ -136,7 +136,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         return found
     if framework is None or data is None or results is None:
         raise AssertionError("a manifest that cannot be read has at least one fault")
-    warn_of_mismatches(values, framework, gpus_of(values, resources), command or "")
+    warn_of_mismatches(values, framework, resources, command or "")
     _warn(values, data[0], results[0])
     spec = TrainingSpec(
         name=values.text(layout.name) or "",

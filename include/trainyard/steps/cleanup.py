@@ -25,6 +25,7 @@ def cleanup(key: RunKey, workspace: Workspace, *, keep_metrics: bool = False) ->
     DatasetCache(workspace).release(str(key))
     _remove(run.model)
     _remove(run.root / "model.part")
+    _remove(run.together)
     run.transfer.unlink(missing_ok=True)  # of a step that was killed
     if not has_stored(run):
         return False

@@ -98,6 +98,8 @@ def layout_of(run: RunFolder, zip_path: Path, outcome: Outcome, manifest: str = 
     layout.add_folder(layout.logs, ground, run.logs.name, lambda name: f"{LEARNER}/{name.removeprefix(LEARNER + '/')}")
     if f"{LEARNER}/training-log.txt" not in {source.key for source in layout.logs}:
         layout.add_text(layout.logs, f"{LEARNER}/training-log.txt", reason_instead_of_log(run, outcome))
+    for number in run.learners[1:]:
+        _add_learner(layout, run.of_learner(number), f"learner-{number}")
     if run.metrics_stored.is_file():
         stored = run.metrics_stored
         layout.add(layout.logs, METRICS, stored.stat().st_size, lambda: stored.open("rb"))
@@ -109,6 +111,13 @@ def layout_of(run: RunFolder, zip_path: Path, outcome: Outcome, manifest: str = 
     if manifest:
         layout.add_text(layout.results, "_submitted_code/manifest.yml", manifest)
     return layout
+
+
+def _add_learner(layout: Layout, run: RunFolder, name: str) -> None:
+    """Lay out the logs and TensorBoard summaries of a learner after the first; links lead nowhere else."""
+    ground = Ground(run.root, (run.logs.name, run.state.name), (JOB,))
+    layout.add_folder(layout.logs, ground, run.logs.name, lambda key: f"{name}/{key.removeprefix(name + '/')}")
+    layout.add_folder(layout.results, ground, run.state.name, lambda key: f"{name}/{key}", only=f"{TENSORBOARD}/")
 
 
 def ground_of(run: RunFolder) -> Ground:

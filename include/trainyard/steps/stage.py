@@ -64,7 +64,7 @@ def stage(
     if held and run.has_started:
         report("the program has started before: nothing is staged again")
         return _staged(workspace, held)
-    _make_folders(run)
+    _make_folders(run, spec.resources.nodes)
     _load_model(run, spec, zip_path, rules, report)
     began = time.monotonic()
     with reported(run, terms or Terms()) as terms:
@@ -117,11 +117,13 @@ def _staged(workspace: Workspace, dataset: Dataset) -> Staged:
     return Staged(workspace.subpath(dataset.path), dataset.files, dataset.bytes, dataset.hit)
 
 
-def _make_folders(run: RunFolder) -> None:
-    for folder in (run.result, run.logs / LEARNER, run.state):
+def _make_folders(run: RunFolder, learners: int) -> None:
+    folders = [run.result]
+    for each in map(run.of_learner, range(1, learners + 1)):
+        folders += [each.logs, each.training_log.parent, each.state]
+    for folder in folders + [run.together] * (learners > 1):
         folder.mkdir(parents=True, exist_ok=True)
         _open_to_pods(folder)
-    _open_to_pods(run.logs)
 
 
 def _load_model(run: RunFolder, spec: TrainingSpec, zip_path: Path, rules: ArchiveRules, report: Report) -> None:

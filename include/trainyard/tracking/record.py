@@ -94,7 +94,7 @@ def metrics_of(curves: Iterable[Curve], ended: float) -> list[dict[str, Any]]:
 
 def _params(spec: TrainingSpec, plan: Plan, about: Mapping[str, str]) -> dict[str, str]:
     size = spec.resources.size or ""
-    own = {"size": size, "gpus": str(plan.gpus), "image": plan.image, "framework": str(spec.framework)}
+    own = {"size": size, "gpus": str(plan.all_gpus), "image": plan.image, "framework": str(spec.framework)}
     made_of = {name: about.get(name, "") for name in ("data_version", "zip_sha256")}
     values = {
         name: value if isinstance(value, str) else json.dumps(value) for name, value in spec.hyperparameters.items()

@@ -74,6 +74,7 @@ def _facts(request: Request, rows: Sequence[Row]) -> list[Fact]:
         *_of_maps("metric", [row.metrics for row in rows]),
         Fact("run", "framework", tuple(row.run.framework for row in rows)),
         Fact("run", "GPUs", tuple(str(row.run.gpus) for row in rows)),
+        Fact("run", "learners", tuple(str(row.run.learners) for row in rows)),
         Fact("run", "account", tuple(row.run.account for row in rows)),
         Fact("run", "owner", tuple(row.owner for row in rows)),
         Fact("run", "time", tuple(duration(row.seconds) for row in rows)),

@@ -88,7 +88,7 @@ def _described(read: ManifestRead, plan: Plan, grid: Grid) -> dict[str, Any]:
         "name": spec.name,
         "framework": str(spec.framework),
         "size": spec.resources.size,
-        "plan": {key: asdict(plan)[key] for key in ("gpus", "cpu_millis", "memory", "image")},
+        "plan": {key: asdict(plan)[key] for key in ("learners", "gpus", "cpu_millis", "memory", "image")},
         "hyperparameters": dict(spec.hyperparameters),
         "warnings": list(read.submission.warnings),
         "runs": runs,

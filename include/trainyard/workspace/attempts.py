@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from trainyard.stores.tree import write_inside
 from trainyard.workspace.layout import RunFolder
+
+_NO_ROUND = -1
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,19 @@ class Attempts:
         """Say whether this round may have no further attempt."""
         return sum(round_ == self.round for _, round_ in self._noted()) >= self.most
 
+    def give_back(self, number: int) -> None:
+        """Count an attempt in no round any more: the cluster had no room for all of it, and no program has run."""
+        self._write((each, _NO_ROUND if each == number else round_) for each, round_ in self._noted())
+
     def note(self, number: int) -> None:
         """Add an attempt; one that is there already stays as it is."""
         noted = self._noted()
         if not noted or number > noted[-1][0]:
-            lines = (f"{each} {round_}\n" for each, round_ in [*noted, (number, self.round)])
-            write_inside(self.run.root, self.run.attempts.name, "".join(lines).encode())
+            self._write([*noted, (number, self.round)])
+
+    def _write(self, attempts: Iterable[tuple[int, int]]) -> None:
+        lines = (f"{number} {round_}\n" for number, round_ in attempts)
+        write_inside(self.run.root, self.run.attempts.name, "".join(lines).encode())
 
     def _noted(self) -> list[tuple[int, int]]:
         """Return number and round of each, in the order of their numbers: only a greater one is ever added."""

@@ -15,9 +15,35 @@ from trainyard.errors import TrainyardError
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folders of one run. A pod sees these and its dataset, nothing else of the workspace."""
+    """The folders of one run. A pod sees these and its dataset, nothing else of the workspace.
+
+    Of several learners the first has the run's own; the others have logs and state in folders of theirs.
+    """
 
     root: Path
+    learner: int = 1
+
+    def of_learner(self, number: int) -> RunFolder:
+        """Return the folders of a learner, counted from 1; only its logs and its state are its own."""
+        return self if number == 1 else RunFolder(self._learners / str(number), number)
+
+    @property
+    def learners(self) -> list[int]:
+        """The numbers of the learners that have a folder."""
+        try:
+            names = os.listdir(self._learners)
+        except OSError:
+            names = []
+        return [1, *sorted(int(name) for name in names if name.isascii() and name.isdecimal() and int(name) > 1)]
+
+    @property
+    def _learners(self) -> Path:
+        return self.root / "learners"
+
+    @property
+    def together(self) -> Path:
+        """Where several learners meet before their programs start."""
+        return self.root / "together"
 
     @property
     def model(self) -> Path:
@@ -38,7 +64,7 @@ class RunFolder:
     @property
     def training_log(self) -> Path:
         """The program's stdout and stderr, written by the wrapper in the pod."""
-        return self.logs / "learner-1" / "training-log.txt"
+        return self.logs / f"learner-{self.learner}" / "training-log.txt"
 
     @property
     def started(self) -> Path:

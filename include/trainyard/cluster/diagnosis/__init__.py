@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainyard.cluster.diagnosis.endings import find_row
+from trainyard.cluster.diagnosis.endings import Row, find_row
 from trainyard.cluster.diagnosis.signs import is_pulling, never_pulls
-from trainyard.cluster.diagnosis.status import clean, read_status
+from trainyard.cluster.diagnosis.status import Facts, clean, read_status
 from trainyard.domain.outcome import Outcome
 
 
@@ -20,8 +20,11 @@ def diagnose(pod: Mapping[str, Any] | None, gpus: int, memory: int, now: float |
     """
     facts = read_status(pod, gpus, memory, now)
     row = find_row(facts)
-    if row is None:
-        return None
+    return outcome_of(row, facts) if row else None
+
+
+def outcome_of(row: Row, facts: Facts) -> Outcome:
+    """Tell the outcome of a pod that ended in one of the table's ways."""
     return Outcome(
         code=row.code,
         message="; ".join(filter(None, (row.message.format(f=facts), facts.warnings))),

@@ -228,6 +228,14 @@ ROWS = (
         _OPERATORS,
     ),
     Row(
+        "no-names",
+        "the cluster's DNS, or its service for the learners, is not there",
+        wrapper_gave_up(74),
+        "S101",
+        "a learner did not find the others by their names{f.last_words}",
+        _OPERATORS,
+    ),
+    Row(
         "not-executable",
         "zip programs drop the exec bit",
         exited(126),

@@ -10,6 +10,7 @@ from typing import Any
 
 from trainyard.cluster.environment import GPU, LEARNER
 from trainyard.cluster.labels import FRAMEWORK, MODEL_ID
+from trainyard.cluster.labels import LEARNER as NUMBER
 from trainyard.quantity import memory_text, quantity
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f]")
@@ -36,11 +37,13 @@ class Facts:
     disruption: str = ""
     disrupted_at: float | None = None
     deleted_at: float | None = None
+    deletion_grace: float = 0.0
     scheduled_at: float | None = None
     begun_at: float | None = None
     unscheduled: str = ""
     wanted_gpus: int = 0
     model_id: str = ""
+    learner: str = ""
     image: str = ""
     custom: bool = False
     deadline: float | None = None
@@ -57,6 +60,11 @@ class Facts:
     @property
     def deleting(self) -> bool:
         return self.deleted_at is not None
+
+    @property
+    def deletion_asked_at(self) -> float | None:
+        """When somebody asked for the pod's end; its timestamp says when its grace is over."""
+        return None if self.deleted_at is None else self.deleted_at - self.deletion_grace
 
     @property
     def settled(self) -> bool:
@@ -85,8 +93,9 @@ class Facts:
 
     @property
     def of_run(self) -> str:
-        """The run's model id, led by a blank; nothing where the pod does not say it."""
-        return f" {self.model_id}" if self.model_id else ""
+        """The run's model id, led by a blank, and which of several learners; nothing where the pod does not say it."""
+        option = f" --learner {self.learner}" if self.learner else ""
+        return f" {self.model_id}{option}" if self.model_id else ""
 
     @property
     def last_words(self) -> str:
@@ -153,6 +162,7 @@ def read_status(pod: Mapping[str, Any] | None, gpus: int = 0, memory: int = 0, n
         disruption=disruption.get("reason") or "",
         disrupted_at=_time(disruption.get("lastTransitionTime")),
         deleted_at=_time(metadata.get("deletionTimestamp")),
+        deletion_grace=metadata.get("deletionGracePeriodSeconds") or 0.0,
         scheduled_at=_time(conditions.get("PodScheduled", {}).get("lastTransitionTime")),
         begun_at=_time(status.get("startTime")),
         unscheduled=lacking.get("PodScheduled", {}).get("message") or "",
@@ -160,6 +170,7 @@ def read_status(pod: Mapping[str, Any] | None, gpus: int = 0, memory: int = 0, n
         image=asked.get("image") or own.get("image") or "",
         custom=labels.get(FRAMEWORK) == "custom",
         model_id=labels.get(MODEL_ID) or "",
+        learner=labels.get(NUMBER) or "",
         deadline=spec.get("activeDeadlineSeconds"),
         waiting=waiting.get("reason") or "",
         waiting_message=waiting.get("message") or "",
