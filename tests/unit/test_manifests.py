@@ -23,6 +23,7 @@ from trainyard.cluster.names import priority_class
 from trainyard.cluster.quotas import quota_objects
 from trainyard.cluster.spec import training_pod
 from trainyard.domain.limits import Account
+from trainyard.manifest.limits import load_limits
 from trainyard.settings import data_file
 
 _DEPLOY = PROJECT / "deploy"

@@ -26,14 +26,15 @@ from trainyard.domain.plan import make_plan
 from trainyard.errors import TrainyardError
 from trainyard.manifest.document import read_document
 
-_DOCS = Path(__file__).parents[2] / "docs" / "pod.md"
+_DOCS = [Path(__file__).parents[2] / "docs" / name for name in ("pod.md", "learners.md")]
 _WRITABLE = {"/job/model", "/job/result", "/job/logs", "/job/state", "/job/checkpoints"}
 _BOUNDED = {"cpu", "memory", "ephemeral-storage"}
 
 
 def held(run: PodRun) -> list[str]:
-    """Return what a stranger's program could do that it should not, by its pod alone."""
-    return loose(training_pod(run), run)
+    """Return what a stranger's program could do that it should not, by the pods of its learners alone."""
+    learners = [replace(run, learner=number) for number in range(1, run.plan.learners + 1)]
+    return [found for learner in learners for found in loose(training_pod(learner), learner)]
 
 
 def loose(pod: dict[str, Any], run: PodRun) -> list[str]:
@@ -62,8 +63,17 @@ def _folders(spec: dict[str, Any], container: dict[str, Any]) -> set[tuple[str, 
 
 
 def _own(run: PodRun) -> set[tuple[str, str, bool]]:
-    """Return where a run may look and write: its dataset, its four folders, its account's checkpoints."""
+    """Return where a run may look and write: its dataset, its four folders, its account's checkpoints.
+
+    Of several learners those after the first have logs and state of their own, and all of them a place to meet.
+    """
     own = {(path, f"{run.run_subpath}/{path.rpartition('/')[2]}", False) for path in _WRITABLE - {"/job/checkpoints"}}
+    if run.learner > 1:
+        mine = f"{run.run_subpath}/learners/{run.learner}"
+        own -= {(f"/job/{name}", f"{run.run_subpath}/{name}", False) for name in ("logs", "state")}
+        own |= {(f"/job/{name}", f"{mine}/{name}", False) for name in ("logs", "state")}
+    if run.plan.learners > 1:
+        own.add(("/job/together", f"{run.run_subpath}/together", False))
     return {*own, ("/job/checkpoints", run.checkpoints_subpath, False), ("/job/data", run.dataset_subpath, True)}
 
 
@@ -83,7 +93,12 @@ def _reported(container: dict[str, Any], run: PodRun) -> list[str]:
 
 
 def _documented() -> set[str]:
-    rows = [line.split(" | ")[0] for line in _DOCS.read_text("utf-8").splitlines() if line.startswith("| `")]
+    rows = [
+        line.split(" | ")[0]
+        for page in _DOCS
+        for line in page.read_text("utf-8").splitlines()
+        if line.startswith("| `")
+    ]
     return {name.strip("`, ") for row in rows for name in row.removeprefix("| ").split(", ")}
 
 
