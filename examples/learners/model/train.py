@@ -69,7 +69,8 @@ def train(peers, rank, data):
         else:
             tell(peers[0], own)
             line = json.loads(peers[0].readline())
-        print(json.dumps({"step": round_, "loss": loss(line, data)}), flush=True)
+        with open(os.path.join(os.environ["LOG_DIR"], "metrics.jsonl"), "a") as file:
+            file.write(json.dumps({"step": round_, "loss": loss(line, data)}) + "\n")
     return line
 
 
