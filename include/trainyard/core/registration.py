@@ -24,7 +24,7 @@ from trainyard.domain.names import new_model_id
 from trainyard.domain.plan import Plan, sizes_for
 from trainyard.domain.schedule import Progress
 from trainyard.domain.training import Submission
-from trainyard.errors import TrainyardError
+from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.grid import MAX_RUNS, Grid, annotated, spec_with
 from trainyard.manifest.masking import MASK
 from trainyard.manifest.reading import ManifestRead
@@ -215,6 +215,10 @@ class Registration:
 
 
 def _checked(grid: Grid, read: ManifestRead, plan: Plan) -> _Checked:
+    if read.submission.spec.search:
+        line = read.document.position(("search",)) or (None, None)
+        hint = "Remove search, and hand in several values with `trainyard train --set NAME=1,2,3`."
+        raise TrainyardError.refused([Problem("this service does not run searches.", hint, "search", *line)])
     return _Checked(read, plan, read.masked, grid.points(read.submission.spec))
 
 
