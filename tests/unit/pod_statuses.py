@@ -168,14 +168,19 @@ CASES: list[tuple[str, Json | None, str | None, str]] = [
     # containerd after a reboot of the node.
     ("node-lost", pod("Failed", over(255, "Unknown")), "S102", "was started again"),
     ("node-lost", pod("Running", over(255, "Unknown"), deleting=True), "S102", "was started again"),
-    # CRI-O after a reboot, or where it never learned a code; the second message is the log's end, put there by the kubelet.
+    # CRI-O after a reboot, or where it never learned a code; the last message is the log's end.
     ("node-lost", pod("Failed", over(-1)), "S102", "was started again"),
     ("node-lost", pod("Failed", over(-1, message="container not running")), "S102", "was started again"),
     ("node-lost", pod("Failed", over(255)), "S102", "was started again"),
     ("node-lost", pod("Failed", over(255, message="epoch 3\nepoch 4\n")), "S102", "was started again"),
     *(
         ("not-admitted", pod("Failed", reason=reason, message="Pod was rejected: x"), "S100", "Pod was rejected: x")
-        for reason in ("VolumeAttachmentLimitExceeded", "SysctlForbidden", "OutOfnvidia.com/gpu", "PodFeatureUnsupported")
+        for reason in (
+            "VolumeAttachmentLimitExceeded",
+            "SysctlForbidden",
+            "OutOfnvidia.com/gpu",
+            "PodFeatureUnsupported",
+        )
     ),
     ("not-started", pod("Pending", waits("PreStartHookError", "no such device")), "S101", "started: no such device"),
     (
