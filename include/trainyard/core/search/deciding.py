@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
-from typing import Any
+from typing import Any, TypeAlias
 
 from trainyard.core.search.trials import Trial, TrialState, best_of
 from trainyard.domain.search import SearchSpec
 
+Curve: TypeAlias = "Sequence[tuple[int, float]]"
 # Trials that are shorter have their successors asked for ahead, which then wait in the queue when they end; of longer
 # ones it is worth a second to know how they went.
 _SHORT_SECONDS = 60.0
@@ -21,8 +22,10 @@ MAX_ATTEMPTS = 3
 class Ledger:
     """What people have told a search, and what of its trials is no longer to be found in their runs.
 
-    `more` trials were added; `over` says why it is, for people; `told` are trials that have ended, by number; `attrs`
-    is what samplers want to find again.
+    `more` trials were added; `over` says why it is, for people, and `note` what keeps it from starting any; `asked` is
+    how many were. `told` are trials that have ended, by number, `seen` curves of those that go on and `attrs` what
+    samplers want to find again; `stopping` are steps at which trials were given up, and `stored` is how many had ended
+    when the study was stored last, at `stored_at`.
     """
 
     paused: bool = False
@@ -33,12 +36,17 @@ class Ledger:
     over_at: float | None = None
     told: Mapping[int, Trial] = field(default_factory=dict)
     attrs: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    note: str = ""
+    asked: int = 0
+    seen: Mapping[int, Curve] = field(default_factory=dict)
+    stopping: Mapping[int, int] = field(default_factory=dict)
     stored: int = -1
+    stored_at: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         told = {str(number): trial.as_dict() for number, trial in self.told.items()}
-        attrs = {str(number): dict(found) for number, found in self.attrs.items()}
-        return {**asdict(self), "told": told, "attrs": attrs}
+        rest = {name: _by_text(getattr(self, name)) for name in ("attrs", "seen", "stopping")}
+        return {**asdict(self), "told": told, **rest}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
@@ -46,14 +54,28 @@ class Ledger:
         known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
         parts = {
             "told": {int(number): Trial.from_dict(trial) for number, trial in data.get("told", {}).items()},
-            "attrs": {int(number): found for number, found in data.get("attrs", {}).items()},
+            "attrs": _by_number(data.get("attrs", {})),
+            "seen": {
+                number: tuple((int(step), float(value)) for step, value in curve)
+                for number, curve in _by_number(data.get("seen", {})).items()
+            },
+            "stopping": {number: int(step) for number, step in _by_number(data.get("stopping", {})).items()},
         }
         return cls(**{**known, **parts})
 
     def telling(self, trials: Sequence[Trial]) -> Ledger:
         """Return a ledger that has all that has ended."""
         ended = {trial.number: replace(trial, attrs={}) for trial in trials if trial.state.ended}
-        return replace(self, told={**self.told, **ended})
+        going = {number: curve for number, curve in self.seen.items() if number not in ended}
+        return replace(self, told={**self.told, **ended}, seen=going)
+
+
+def _by_text(found: Mapping[int, Any]) -> dict[str, Any]:
+    return {str(number): value for number, value in found.items()}
+
+
+def _by_number(found: Mapping[str, Any]) -> dict[int, Any]:
+    return {int(number): value for number, value in found.items()}
 
 
 def total_of(search: SearchSpec, ledger: Ledger) -> int:

@@ -38,7 +38,7 @@ class Trial:
     """One point that is tried. `value` is the metric's last one, `reported` are steps and values so far.
 
     Times are in seconds since the epoch. `attempt` counts from 0 how often its point was tried before, since the
-    infrastructure took a run.
+    infrastructure took a run; `again` says that it is to be tried once more.
     """
 
     number: int
@@ -51,6 +51,7 @@ class Trial:
     ended_at: float | None = None
     gpu_seconds: float = 0.0
     attempt: int = 0
+    again: bool = False
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -110,6 +111,15 @@ def best_of(trials: Iterable[Trial], goal: Goal) -> Trial | None:
         if trial.counts and (best is None or goal.better(trial.value or 0.0, best.value or 0.0)):
             best = trial
     return best
+
+
+def metric_among(metric: str, names: Iterable[str]) -> str:
+    """Return the name by which a run knows a metric: this, or the only one that ends so, `val/acc` for `acc`."""
+    known = list(names)
+    if metric in known:
+        return metric
+    ending = [name for name in known if name.endswith(f"/{metric}")]
+    return ending[0] if len(ending) == 1 else metric
 
 
 def thinned(reported: Iterable[tuple[float, float]]) -> tuple[tuple[int, float], ...]:
