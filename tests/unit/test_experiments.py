@@ -99,6 +99,41 @@ class TestGrids:
         assert grid.size == len(values)
         assert [point["net"] for point in grid.points(spec_with(SPEC, {"net": "64,32"}))] == list(values)
 
+    @pytest.mark.parametrize(
+        ("field", "values"),
+        [
+            ("net=[mlp, cnn]", ["mlp", "cnn"]),
+            ('net=["128,64", 256]', ["128,64", "256"]),
+            ('net="[mlp, cnn]"', ["[mlp, cnn]"]),
+            ("net=[mlp", ["[mlp"]),
+            ("batch=1..4", [1, 2, 3, 4]),
+            ("batch=32..1024:log:6", [32, 64, 128, 256, 512, 1024]),
+            ("batch=1..4:log:6", [1, 2, 3, 4]),
+            ("lr=0.001..0.1:log:3", [0.001, 0.01, 0.1]),
+            ("lr=0..1:5", [0.0, 0.25, 0.5, 0.75, 1.0]),
+            ('net="1..4"', ["1..4"]),
+        ],
+    )
+    def test_lists_and_ranges_are_the_values_that_they_stand_for(self, field, values):
+        points = read_grid([field]).points(spec_with(SPEC, _KNOWN))
+        assert [next(iter(point.values())) for point in points] == values
+
+    @pytest.mark.parametrize(
+        ("field", "hint"),
+        [
+            ("lr=0.001..0.1:log", "Write 0.001..0.1:log:5 for five values, or a search in the manifest."),
+            ("lr=0.001..0.1", "Write 0.001..0.1:5 for five values, or a search in the manifest."),
+            ("lr=1..2:many", "Write 1..2:5 or 1..2:log:5."),
+            ("lr=1..2:1", "Write a number from 2 to 100."),
+            ("lr=2..1", "Write it as 0.001..0.1:log:5, for five values."),
+            ("lr=0..1:log:5", "Write it as 0.001..0.1:log:5, for five values."),
+        ],
+    )
+    def test_a_range_without_its_values_is_refused_with_what_to_write(self, field, hint):
+        with pytest.raises(TrainyardError) as refusal:
+            read_grid([field])
+        assert refusal.value.problems[0].hint == hint
+
     @pytest.mark.parametrize("field", ['net="128,64', 'net=1,"2', 'net=""', 'net="a","a"'])
     def test_quotes_that_make_no_values_are_refused_with_the_form(self, field):
         with pytest.raises(TrainyardError) as refusal:

@@ -320,8 +320,8 @@ class TestNeighbours:
         at = "    resource: small" if sample is MANIFEST else "  name: tensorflow"
         indent = at[: len(at) - len(at.lstrip())]
         problem = only_problem(change(sample, at, f"{indent}{key}: {{method: {{name: random}}}}\n{at}"))
-        assert problem.message == "searches for hyperparameters are not run."
-        assert "--set NAME=1,2,3" in problem.hint
+        assert "a search stands beside" in problem.message
+        assert "write search with metric, goal, trials and space" in problem.hint
 
     def test_the_keys_of_the_rest_interface_are_told_with_those_of_a_manifest(self):
         text = change(MANIFEST, "  source:", "  location:").replace("  target:", "  location:")

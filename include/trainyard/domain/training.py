@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trainyard.domain.schedule import Schedule
+from trainyard.domain.search import SearchSpec
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class TrainingSpec:
     `metric_patterns` maps a metric to the regular expression that finds it in the log.
 
     `mlflow` is the connection of the MLflow server that the run is reported to, None where the account says it.
-    `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service.
+    `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service. With
+    a `search` it has a run for each trial, until the best hyperparameters are found.
     """
 
     name: str
@@ -89,9 +91,14 @@ class TrainingSpec:
     schedule: Schedule | None = None
     retries: int | None = None
     mlflow: str | None = None
+    search: SearchSpec | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "schedule": self.schedule.as_dict() if self.schedule else None}
+        return {
+            **asdict(self),
+            "schedule": self.schedule.as_dict() if self.schedule else None,
+            "search": self.search.as_dict() if self.search else None,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TrainingSpec:
@@ -103,6 +110,7 @@ class TrainingSpec:
             "results": _read(StoreRef, data["results"]),
             "author": _read(Author, data["author"]) if data.get("author") else None,
             "schedule": Schedule.from_dict(data["schedule"]) if data.get("schedule") else None,
+            "search": SearchSpec.from_dict(data["search"]) if data.get("search") else None,
         }
         spec: TrainingSpec = _read(cls, {**data, **parts})
         return spec

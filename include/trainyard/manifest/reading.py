@@ -22,6 +22,7 @@ from trainyard.manifest.metrics import read_metrics
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
 from trainyard.manifest.schema import check_shape
+from trainyard.manifest.search import read_search, with_defaults
 from trainyard.manifest.store import check_store_types, read_store, read_tracking
 from trainyard.manifest.values import Values
 
@@ -128,6 +129,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     layout, document = values.layout, values.document
     framework, resources, command = read_framework(values), read_resources(values), values.command()
     hyperparameters, schedule = values.hyperparameters(), read_schedule(values, clock)
+    search = read_search(values, hyperparameters)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
     mlflow = read_tracking(values)
@@ -150,10 +152,11 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         family=layout.family,
         metrics=metrics,
         metric_patterns=patterns,
-        hyperparameters=hyperparameters,
+        hyperparameters=with_defaults(hyperparameters, search),
         schedule=schedule,
         retries=values.integer(("retries",)),
         mlflow=mlflow,
+        search=search,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings))
     return replace(found, read=ManifestRead(submission, document, found.places))
