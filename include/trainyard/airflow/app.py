@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from trainyard.core.quota import Quotas
     from trainyard.core.retraining import Retraining
     from trainyard.core.service import Service
+    from trainyard.core.starting import Starting
     from trainyard.stores.base import Store
     from trainyard.workspace.datasets import DatasetCache
 
@@ -169,6 +170,7 @@ class App:
             transfer_of=lambda run: self._of_folder(transfer_of, run),
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
+            make_run=lambda start: self.starting.make(start),
         )
 
     @cached_property
@@ -209,7 +211,15 @@ class App:
         """The use case that says which runs still own what they made."""
         from trainyard.core.maintenance.owners import Owners
 
-        return Owners(self._leftovers, self.catalogue.unbegun, self.audit)
+        return Owners(self._leftovers, self.catalogue.expected, self.audit)
+
+    @cached_property
+    def starting(self) -> Starting:
+        """The use case that starts one more run of a training."""
+        from trainyard.airflow.startedruns import AirflowStartedRuns
+        from trainyard.core.starting import Starting
+
+        return Starting(self.catalogue, AirflowStartedRuns(), self.service.limits, time.time, self.audit)
 
     @cached_property
     def retraining(self) -> Retraining:

@@ -187,6 +187,8 @@ def run_json(run: Run, live: LiveMetrics) -> dict[str, Any]:
         "hyperparameters": dict(run.hyperparameters),
         "metrics": metrics or final_values(run),
         "progress": progress,
+        "parent": run.parent,
+        "trial": run.trial,
     }
 
 
