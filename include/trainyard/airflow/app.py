@@ -37,12 +37,15 @@ if TYPE_CHECKING:
     from trainyard.core.maintenance.retention import Housekeeper
     from trainyard.core.quota import Quotas
     from trainyard.core.retraining import Retraining
+    from trainyard.core.searching import Searching
     from trainyard.core.service import Service
     from trainyard.core.starting import Starting
     from trainyard.stores.base import Store
     from trainyard.workspace.datasets import DatasetCache
 
 T = TypeVar("T")
+# In the api-server, where somebody waits.
+_SERVED_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,24 @@ class App:
         from trainyard.core.starting import Starting
 
         return Starting(self.catalogue, AirflowStartedRuns(), self.service.limits, time.time, self.audit)
+
+    @cached_property
+    def searching(self) -> Searching:
+        """The use case of searches."""
+        from trainyard.airflow.trialruns import ServedTrialRuns
+        from trainyard.core.searching import Searching
+
+        runs = ServedTrialRuns(
+            catalogue=self.catalogue,
+            history=self._history,
+            starting=self.starting,
+            metrics=self.live_metrics,
+            folder_of=lambda run: self.workspace.run(run) if run.valid else None,
+            pods=partial(self.pods, _SERVED_PATIENCE_SECONDS),
+            grace_seconds=self.settings.grace_seconds,
+            results_of=self.served_results_store,
+        )
+        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit)
 
     @cached_property
     def retraining(self) -> Retraining:

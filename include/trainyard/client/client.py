@@ -18,6 +18,7 @@ import httpx
 from trainyard.answers.runs import Submitted
 from trainyard.client.access import Access, find_access, warnings_of
 from trainyard.client.errors import UnreachableError, WrongUsageError
+from trainyard.client.experiment import Experiment
 from trainyard.client.packing import packed
 from trainyard.client.rest import RestClient
 from trainyard.client.run import Run, Runs
@@ -113,6 +114,34 @@ class Client:
             answer = self._submit(_text(manifest), zip_path, given, key or f"python-{secrets.token_hex(16)}")
         return Runs(Run(self._service, model_id, warnings=answer.warnings) for model_id in answer.all_ids)
 
+    def search(
+        self,
+        program: Program,
+        manifest: Manifest,
+        search: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        experiment: str | None = None,
+        key: str | None = None,
+    ) -> Experiment:
+        """Submit a search and return it: a training with a run for each trial.
+
+        `search` is what the manifest would say under that key: `{"metric": "val/acc", "goal":
+        "maximize", "trials": 40, "space": {"lr": {"low": 1e-4, "high": 0.1, "log": True}}}`. Raise TrainyardError with
+        all problems of the submission, and WrongUsageError for a manifest that says nothing of a search.
+        """
+        name, text = _text(manifest)
+        if search is not None:
+            text = _with_search(text, search)
+        given = {key: value for key, value in (("account", account), ("experiment", experiment)) if value}
+        with packed(program) as zip_path:
+            answer = self._submit((name, text), zip_path, given, key or f"python-{secrets.token_hex(16)}")
+        return Experiment(self._service, answer.model_id, answer.warnings)
+
+    def experiment(self, name: str) -> Experiment:
+        """Return a search by its experiment, or by the model id of any of its runs; raise C107 if there is none."""
+        return Experiment(self._service, self._service.search(name).training_id)
+
     def validate(self, program: Program, manifest: Manifest, *, account: str | None = None) -> list[str]:
         """Check a submission on this machine, without the service, and return its warnings.
 
@@ -182,6 +211,15 @@ def _text(manifest: Manifest) -> tuple[str, bytes]:
         return path.name, path.read_bytes()
     except OSError as error:
         raise WrongUsageError(f"the manifest {path} cannot be read: {error.strerror}", "Check the path.") from None
+
+
+def _with_search(manifest: bytes, search: Mapping[str, Any]) -> bytes:
+    """Return a manifest with a search; in YAML it stands at the end, where a second one is refused by its line."""
+    try:
+        data = json.loads(manifest)
+    except ValueError:
+        return manifest.rstrip() + b"\nsearch: " + json.dumps(dict(search)).encode() + b"\n"
+    return json.dumps({**data, "search": dict(search)}).encode() if isinstance(data, dict) else manifest
 
 
 def _values(value: Any) -> Sequence[Any]:

@@ -34,7 +34,8 @@ class Training:
 
     `sizes` are those that a run of it may be triggered with, as they were when it was submitted;
     `origin` is the idempotency key that it was submitted with, `settings` are the hyperparameters that were set with
-    it.
+    it. One that has several runs from the beginning, a grid, has their model ids in order as `runs`, its own first; the
+    point of each is its start.
     """
 
     id: str
@@ -50,6 +51,12 @@ class Training:
     experiment: str = ""
     origin: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
+    runs: tuple[str, ...] = ()
+
+    @property
+    def first_runs(self) -> tuple[str, ...]:
+        """The model ids of the runs that it has from the beginning."""
+        return self.runs or (self.id,)
 
     def of_run(self, given: Mapping[str, Any] | None) -> Training:
         """Return the training as a run has it that was triggered with the given values.
@@ -70,6 +77,7 @@ class Training:
             "spec": TrainingSpec.from_dict(data["spec"]),
             "plan": Plan.from_dict(data["plan"]),
             "warnings": tuple(data.get("warnings", ())),
+            "runs": tuple(data.get("runs", ())),
             "sizes": {name: Size.from_dict(size) for name, size in data.get("sizes", {}).items()},
         }
         return cls(**{**known, **parts})

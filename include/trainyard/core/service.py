@@ -14,6 +14,7 @@ from trainyard.core.idempotency import claimed, give_up
 from trainyard.core.registration import Registration, Vault
 from trainyard.core.runs import Filter, Order, Run, StepRun
 from trainyard.core.schedules import Schedules
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.starting import forget_start
 from trainyard.core.starts import Start
 from trainyard.domain.limits import Limits
@@ -237,6 +238,7 @@ class Service:
         self.catalogue.remove(training_id)
         self.vault.forget(training_id)
         self.schedules.remove(training_id)
+        Ledgers(self.catalogue.folder / SEARCHES).remove(training_id)
         for start in self.catalogue.starts.of_training(training_id):
             forget_start(self.catalogue, start, training.account if training else "")
         if training and training.origin:

@@ -21,6 +21,7 @@ from trainyard.domain.plan import connection_problems, plan_problems
 from trainyard.errors import Problem, TrainyardError
 
 log = logging.getLogger(__name__)
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 class StartedRuns(Protocol):
@@ -91,7 +92,9 @@ class Starting:
     def make(self, start: Start) -> bool:
         """Make a run in Airflow; return whether it is there. One that cannot be made yet stays pending."""
         if not self.catalogue.record_path(start.training_id).exists():
-            self.catalogue.starts.remove(start.model_id)
+            # It is being registered, or that was broken off.
+            if self.clock() - start.started_at > _ABANDONED_SECONDS:
+                self.catalogue.starts.remove(start.model_id)
             return False
         try:
             made = self.runs.make(start)

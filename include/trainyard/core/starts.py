@@ -26,10 +26,11 @@ _LOCK = ".lock"
 
 
 class Kind(StrEnum):
-    """Why a training has one more run: somebody asked for it, or a search tries a point."""
+    """Why a training has one more run: somebody asked for it, a search tries a point, or it is one of a grid."""
 
     RERUN = "rerun"
     TRIAL = "trial"
+    POINT = "point"
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,18 @@ class Starts:
         with locked(self._folder / _LOCK):
             known = self.get(start.model_id)
             if known is None:
-                aside = self._pending / f".{start.model_id}{_SUFFIX}"
-                aside.write_text(json.dumps(asdict(start), ensure_ascii=False, sort_keys=True), encoding="utf-8")
-                aside.replace(self._path(self._pending, start.model_id))
+                self._write(self._pending, start)
             return known or start
+
+    def register(self, first: Start, *others: Start) -> None:
+        """Keep the runs that a training has from the beginning; `first` is made by Airflow itself.
+
+        They count from the moment that the training's record is there.
+        """
+        self._pending.mkdir(parents=True, exist_ok=True)
+        self._write(self._folder, first)
+        for start in others:
+            self._write(self._pending, start)
 
     def get(self, model_id: str) -> Start | None:
         """Return a start; None where nobody asked for such a run, or what was written is broken, which is logged."""
@@ -120,6 +129,11 @@ class Starts:
     def remove(self, model_id: str) -> None:
         for folder in (self._pending, self._folder):
             self._path(folder, model_id).unlink(missing_ok=True)
+
+    def _write(self, folder: Path, start: Start) -> None:
+        aside = folder / f".{start.model_id}{_SUFFIX}"
+        aside.write_text(json.dumps(asdict(start), ensure_ascii=False, sort_keys=True), encoding="utf-8")
+        aside.replace(self._path(folder, start.model_id))
 
     def _read(self, folder: Path, model_id: str) -> Start | None:
         path = f"{folder}/{model_id}{_SUFFIX}"

@@ -10,6 +10,7 @@ from trainyard.core.accounts import Caller, only_admins
 from trainyard.core.audit.event import Action
 from trainyard.core.maintenance.removals import Removals
 from trainyard.core.runs import Run
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.service import Service
 from trainyard.core.starting import forget_start
 from trainyard.domain.names import RunKey
@@ -150,6 +151,9 @@ class Housekeeper:
                 report.do(report.orphans, f"connections {training_id}", _call(self.service.vault.forget, training_id))
             for training_id in sorted(self.service.schedules.ids() - known - fresh):
                 report.do(report.orphans, f"schedule {training_id}", _call(self.service.schedules.remove, training_id))
+            searches = Ledgers(catalogue.folder / SEARCHES)
+            for training_id in sorted(searches.ids() - known - fresh):
+                report.do(report.orphans, f"search {training_id}", _call(searches.remove, training_id))
             for training_id in sorted(old - known):
                 report.do(report.orphans, f"zip {training_id}", _call(catalogue.remove, training_id))
             for training_id in sorted(self._deleted(known, now)):
