@@ -65,6 +65,27 @@ def _results(front_door):
     front_door.results[ID] = {f"model/{number}": b"x" for number in range(8)} | {"model/weights": b"x" * 48203}
 
 
+def _search(front_door):
+    points = ((7, LATER, 0.9731, 0.00312), (3, OTHER, 0.9688, 0.00871))
+    trials = [
+        {
+            "number": number,
+            "model_id": model_id,
+            "state": "completed",
+            "value": value,
+            "point": {"lr": lr, "opt": "adam"},
+        }
+        for number, model_id, value, lr in points
+    ]
+    rest = [{"number": 20 + number, "model_id": ID, "state": "running"} for number in range(10)]
+    found = {
+        **{"training_id": ID, "experiment": "tuning", "state": "running", "metric": "val/acc", "goal": "maximize"},
+        **{"total": 40, "counts": {"completed": 8, "running": 4}, "best": trials[0], "trials": [*trials, *rest]},
+        **{"importances": {"lr": 0.81, "opt": 0.19}, "gpu_hours": 3.2, "seconds_left": 2100.0},
+    }
+    _answers(front_door, "GET", "/v3/searches/tuning", 200, found)
+
+
 # What the service has when the command of an example is run.
 _SCENES = {
     "train tf-model.zip job.yaml": lambda door: _accepted(door, ID),
@@ -78,6 +99,7 @@ _SCENES = {
     f"download {ID}": _results,
     f"cancel {ID}": lambda door: door.add(ID, state="running", phase="training"),
     f"delete {ID}": lambda door: door.add(ID, state="completed", phase="done"),
+    "experiments show tuning": _search,
     "schedules": _schedules,
     f"pause {ID}": _schedules,
     f"resume {ID}": _schedules,

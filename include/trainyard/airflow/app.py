@@ -37,11 +37,15 @@ if TYPE_CHECKING:
     from trainyard.core.maintenance.retention import Housekeeper
     from trainyard.core.quota import Quotas
     from trainyard.core.retraining import Retraining
+    from trainyard.core.searching import Searching
     from trainyard.core.service import Service
+    from trainyard.core.starting import Starting
     from trainyard.stores.base import Store
     from trainyard.workspace.datasets import DatasetCache
 
 T = TypeVar("T")
+# In the api-server, where somebody waits.
+_SERVED_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ class App:
             transfer_of=lambda run: self._of_folder(transfer_of, run),
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
+            make_run=lambda start: self.starting.make(start),
         )
 
     @cached_property
@@ -209,7 +214,33 @@ class App:
         """The use case that says which runs still own what they made."""
         from trainyard.core.maintenance.owners import Owners
 
-        return Owners(self._leftovers, self.catalogue.unbegun, self.audit)
+        return Owners(self._leftovers, self.catalogue.expected, self.audit)
+
+    @cached_property
+    def starting(self) -> Starting:
+        """The use case that starts one more run of a training."""
+        from trainyard.airflow.startedruns import AirflowStartedRuns
+        from trainyard.core.starting import Starting
+
+        return Starting(self.catalogue, AirflowStartedRuns(), self.service.limits, time.time, self.audit)
+
+    @cached_property
+    def searching(self) -> Searching:
+        """The use case of searches."""
+        from trainyard.airflow.trialruns import ServedTrialRuns
+        from trainyard.core.searching import Searching
+
+        runs = ServedTrialRuns(
+            catalogue=self.catalogue,
+            history=self._history,
+            starting=self.starting,
+            metrics=self.live_metrics,
+            folder_of=lambda run: self.workspace.run(run) if run.valid else None,
+            pods=partial(self.pods, _SERVED_PATIENCE_SECONDS),
+            grace_seconds=self.settings.grace_seconds,
+            results_of=self.served_results_store,
+        )
+        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit)
 
     @cached_property
     def retraining(self) -> Retraining:

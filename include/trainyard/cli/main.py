@@ -23,6 +23,7 @@ from trainyard.cli.metrics import metrics
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.quota import quota
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
+from trainyard.cli.searches import best, experiments
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
 from trainyard.cli.tensorboard import tensorboard
@@ -64,6 +65,8 @@ app.command("tensorboard", cls=QuickCommand)(tensorboard)
 app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
+app.add_typer(experiments, name="experiments")
+app.command("best", cls=QuickCommand)(best)
 app.command("schedules", cls=QuickCommand)(schedules)
 app.command("pause", cls=RunCommand)(pause)
 app.command("resume", cls=RunCommand)(resume)

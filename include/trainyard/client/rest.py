@@ -22,6 +22,7 @@ from trainyard.answers.runs import (
     StoredPage,
     Submitted,
 )
+from trainyard.answers.searches import SearchAnswer, SearchesSettled
 from trainyard.answers.service import (
     AccountUsage,
     AuditEvent,
@@ -188,6 +189,26 @@ class RestClient:
         """Bring a schedule into a state: `paused`, `active`, or for good `ended`."""
         change = [{"op": "replace", "path": "/state", "value": state}]
         return self._session.ask(ScheduleAnswer, "PATCH", _place(training_id, "schedules"), json=change)
+
+    # Searches
+
+    def search(self, name: str) -> SearchAnswer:
+        """Return a search by its experiment, its training or one of its trials."""
+        return self._session.ask(SearchAnswer, "GET", _place(name, "searches"))
+
+    def change_search(self, name: str, state: str) -> SearchAnswer:
+        """Bring a search into a state: `paused`, `running`, or for good `canceled`."""
+        change = [{"op": "replace", "path": "/state", "value": state}]
+        return self._session.ask(SearchAnswer, "PATCH", _place(name, "searches"), json=change)
+
+    def extend_search(self, name: str, trials: int) -> SearchAnswer:
+        """Give a search so many trials more."""
+        change = [{"op": "add", "path": "/trials", "value": trials}]
+        return self._session.ask(SearchAnswer, "PATCH", _place(name, "searches"), json=change)
+
+    def settle_searches(self) -> float | None:
+        """Start and end trials as their searches say; return after how many seconds to look again."""
+        return self._session.ask(SearchesSettled, "POST", "/v3/searches/due").again_seconds
 
     # The service
 

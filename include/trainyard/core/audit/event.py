@@ -21,6 +21,7 @@ class Action(StrEnum):
     """What is recorded; docs/audit.md has a row for each."""
 
     SUBMIT = "submit"
+    START = "start"
     CANCEL = "cancel"
     DELETE = "delete"
     READ_RUN = "run.read"
