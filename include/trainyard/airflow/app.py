@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from trainyard.airflow.connections import ConnectionVault
     from trainyard.airflow.history import AirflowHistory
     from trainyard.airflow.leftovers import AirflowLeftovers
+    from trainyard.airflow.secretconnections import ConnectionSecrets
     from trainyard.core.datasets import Datasets
     from trainyard.core.livemetrics import LiveMetrics
     from trainyard.core.maintenance.owners import Owners
     from trainyard.core.maintenance.retention import Housekeeper
     from trainyard.core.quota import Quotas
     from trainyard.core.retraining import Retraining
+    from trainyard.core.secrets import Secrets
     from trainyard.core.service import Service
     from trainyard.stores.base import Store
     from trainyard.workspace.datasets import DatasetCache
@@ -169,7 +171,15 @@ class App:
             transfer_of=lambda run: self._of_folder(transfer_of, run),
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
+            is_kept=lambda holder, name: self._secret_keeper.is_kept(holder, name),
         )
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The use case about the secrets that people keep for their programs."""
+        from trainyard.core.secrets import Secrets
+
+        return Secrets(self._secret_keeper, self.limits, time.time, self.audit)
 
     @cached_property
     def live_metrics(self) -> LiveMetrics:
@@ -233,6 +243,12 @@ class App:
         from trainyard.airflow.connections import ConnectionVault
 
         return ConnectionVault()
+
+    @cached_property
+    def _secret_keeper(self) -> ConnectionSecrets:
+        from trainyard.airflow.secretconnections import ConnectionSecrets
+
+        return ConnectionSecrets()
 
     @cached_property
     def _history(self) -> AirflowHistory:

@@ -24,6 +24,7 @@ from trainyard.api import (
     results,
     schedules,
     schemas,
+    secrets,
 )
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -51,6 +52,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.owners = parts.owners
     app.state.retraining = parts.retraining
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
+    app.state.secrets = parts.secrets
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
     app.state.store_requests = StoreRequests.of(app.state.settings)
@@ -63,6 +65,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(datasets.router)
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
+    app.include_router(secrets.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)
     app.include_router(schemas.router)

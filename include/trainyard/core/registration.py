@@ -17,6 +17,7 @@ from trainyard.core.audit.recording import NO_AUDIT, Audit
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.idempotency import Claim, claimed
 from trainyard.core.schedules import Entry, Schedules
+from trainyard.core.secrets import missing_secrets, missing_sentence
 from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Account, Limits
@@ -24,11 +25,14 @@ from trainyard.domain.names import new_model_id
 from trainyard.domain.plan import Plan, sizes_for
 from trainyard.domain.schedule import Progress
 from trainyard.domain.training import Submission
+from trainyard.domain.variables import Holder
 from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.faults import Faults
 from trainyard.manifest.grid import MAX_RUNS, Grid, annotated, spec_with
 from trainyard.manifest.masking import MASK
 from trainyard.manifest.reading import ManifestRead
 from trainyard.manifest.submission import Rules, check_submission
+from trainyard.manifest.variables import SECRETS
 from trainyard.settings import Settings
 
 _MAX_EXPERIMENT_LENGTH = 80
@@ -67,7 +71,9 @@ class _Checked:
 
 @dataclass(frozen=True)
 class Registration:
-    """The use case over its ports; `sync_pools` makes the accounts' pools as large as the quotas say."""
+    """The use case over its ports; `sync_pools` makes the accounts' pools as large as the quotas say, `is_kept`
+    says whether somebody keeps a secret of a name.
+    """
 
     catalogue: Catalogue
     schedules: Schedules
@@ -77,6 +83,7 @@ class Registration:
     clock: Callable[[], float]
     sync_pools: Callable[[Limits], None]
     audit: Audit = NO_AUDIT
+    is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
 
     def submit(
         self, manifest: bytes, zip_path: Path, account_name: str | None, caller: Caller, origin: str = ""
@@ -131,7 +138,7 @@ class Registration:
             known = self._known(claim) if claim else []
             if known:
                 return known
-            check = partial(_checked, grid)
+            check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
             checked = check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
             made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             submissions = [one.read.submission for one in checked for _ in one.points]
@@ -143,6 +150,14 @@ class Registration:
                 claim.finish()
                 return self._known(claim)
             return made
+
+    def _check_secrets(self, user: str, account: str, read: ManifestRead) -> None:
+        """Raise TrainyardError C116 with every secret that a run of this user would not be given."""
+        names = read.submission.spec.secrets
+        faults, places = Faults(read.document), list(read.document.value(SECRETS) or ())
+        for name in missing_secrets(names, user, account, self.is_kept):
+            faults.add((*SECRETS, places.index(name)), *missing_sentence(name, user, account), "C116")
+        faults.raise_any()
 
     def _made(
         self,
@@ -214,7 +229,8 @@ class Registration:
             self.schedules.keep(Entry(training.id, training.spec.schedule, Progress(training.submitted_at)))
 
 
-def _checked(grid: Grid, read: ManifestRead, plan: Plan) -> _Checked:
+def _checked(grid: Grid, check: Callable[[ManifestRead], None], read: ManifestRead, plan: Plan) -> _Checked:
+    check(read)
     if read.submission.spec.search:
         line = read.document.position(("search",)) or (None, None)
         hint = "Remove search, and hand in several values with `trainyard train --set NAME=1,2,3`."
