@@ -90,6 +90,14 @@ def dataset_table(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
     return columns(_DATASET_HEADER, rows)
 
 
+def secret_table(secrets: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (one_line(one["name"]), _text(one, "account"), _text(one, "changed_at"), _text(one, "changed_by"))
+        for one in secrets
+    ]
+    return columns(("Name", "Account", "Changed_at", "Changed_by"), rows)
+
+
 def event_table(events: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lay out events of the audit log; what an event has no column for stands last."""
     rows = [(*(_text(event, key) for key in _EVENT_COLUMNS), _event_rest(event)) for event in events]
@@ -134,6 +142,8 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str, terminal: int | None = 
         *_transfer_rows(run.get("transfer") or {}),
         *_parameter_rows("Overrides", run.get("overrides") or {}),
         *_parameter_rows("Parameters", run.get("hyperparameters") or {}),
+        *_parameter_rows("Env", run.get("env") or {}),
+        *([("Secrets", ", ".join(map(one_line, run["secrets"])))] if run.get("secrets") else []),
         *_connection_rows(run.get("connections") or {}),
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),

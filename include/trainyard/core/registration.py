@@ -22,6 +22,7 @@ from trainyard.core.search import study
 from trainyard.core.search.deciding import Ledger
 from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.search.trials import trial_id
+from trainyard.core.secrets import missing_secrets, missing_sentence
 from trainyard.core.starts import Kind, Start
 from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
@@ -32,11 +33,14 @@ from trainyard.domain.plan import Plan, sizes_for
 from trainyard.domain.schedule import Progress
 from trainyard.domain.search import Sampler, SearchSpec
 from trainyard.domain.training import Submission
+from trainyard.domain.variables import Holder
 from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.faults import Faults
 from trainyard.manifest.grid import MAX_RUNS, Grid, annotated, spec_with
 from trainyard.manifest.masking import MASK
 from trainyard.manifest.reading import ManifestRead
 from trainyard.manifest.submission import Rules, check_submission
+from trainyard.manifest.variables import SECRETS
 from trainyard.settings import Settings
 
 _MAX_EXPERIMENT_LENGTH = 80
@@ -84,7 +88,9 @@ class _Checked:
 
 @dataclass(frozen=True)
 class Registration:
-    """The use case over its ports; `sync_pools` makes the accounts' pools as large as the quotas say."""
+    """The use case over its ports; `sync_pools` makes the accounts' pools as large as the quotas say, `is_kept`
+    says whether somebody keeps a secret of a name.
+    """
 
     catalogue: Catalogue
     schedules: Schedules
@@ -94,6 +100,7 @@ class Registration:
     clock: Callable[[], float]
     sync_pools: Callable[[Limits], None]
     audit: Audit = NO_AUDIT
+    is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
 
     def submit(
         self, manifest: bytes, zip_path: Path, account_name: str | None, caller: Caller, origin: str = ""
@@ -149,7 +156,7 @@ class Registration:
             known = self._known(claim) if claim else []
             if known:
                 return known
-            check = partial(_checked, grid)
+            check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
             checked = check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
             made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             parts = list(zip(made, checked, strict=True))
@@ -162,6 +169,14 @@ class Registration:
                 claim.finish()
                 return self._known(claim)
             return made
+
+    def _check_secrets(self, user: str, account: str, read: ManifestRead) -> None:
+        """Raise TrainyardError C116 with every secret that a run of this user would not be given."""
+        names = read.submission.spec.secrets
+        faults, places = Faults(read.document), list(read.document.value(SECRETS) or ())
+        for name in missing_secrets(names, user, account, self.is_kept):
+            faults.add((*SECRETS, places.index(name)), *missing_sentence(name, user, account), "C116")
+        faults.raise_any()
 
     def _made(
         self,
@@ -269,7 +284,8 @@ def _start(training: Training, number: int, point: Mapping[str, Value], kind: Ki
     )
 
 
-def _checked(grid: Grid, read: ManifestRead, plan: Plan) -> _Checked:
+def _checked(grid: Grid, check: Callable[[ManifestRead], None], read: ManifestRead, plan: Plan) -> _Checked:
+    check(read)
     spec = read.submission.spec
     points = grid.points(spec)
     if spec.search and (fault := _fault_of_search(spec.search, points)):
