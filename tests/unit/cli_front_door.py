@@ -125,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_DELETE = do_PATCH = do_GET  # noqa: N815 - http.server gives the names
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815 - http.server gives the names
 
     def _serve(self) -> None:
         parts = urlsplit(self.path)

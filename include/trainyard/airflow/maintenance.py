@@ -48,8 +48,11 @@ def sync_quotas() -> list[dict[str, Any]]:
     """Sync the pools with quotas.yaml; return what the accounts own and use."""
     with front_door() as service:
         accounts = [account.as_data() for account in service.sync_quota()]
+        told = service.tell_waiting()
     for account in accounts:
         log.info("%(account)s: %(used)s of %(gpus)s GPUs used, %(waiting_gpus)s waited for", account)
+    if told:
+        log.info("%s notifications of runs that wait for too long", told)
     return accounts
 
 

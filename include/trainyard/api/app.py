@@ -20,6 +20,7 @@ from trainyard.api import (
     logs,
     metrics,
     models,
+    notify,
     quota,
     results,
     schedules,
@@ -50,6 +51,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.housekeeper = parts.housekeeper
     app.state.owners = parts.owners
     app.state.retraining = parts.retraining
+    app.state.notifications = parts.notifications
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
@@ -63,6 +65,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(datasets.router)
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
+    app.include_router(notify.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)
     app.include_router(schemas.router)

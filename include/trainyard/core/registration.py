@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trainyard.core.accounts import Caller, account_for
+from trainyard.core.addressbook import AddressBook
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import NO_AUDIT, Audit
 from trainyard.core.catalogue import Catalogue, Training
@@ -132,7 +133,9 @@ class Registration:
             if known:
                 return known
             check = partial(_checked, grid)
-            checked = check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
+            names = AddressBook.beside(self.catalogue).names(caller.name, account.name)
+            rules = Rules.of(self.settings, limits, names=names)
+            checked = check_submission(manifests, zip_path, account, rules, check)
             made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             submissions = [one.read.submission for one in checked for _ in one.points]
             if claim:
