@@ -20,6 +20,7 @@ from trainyard.cli.list import list_
 from trainyard.cli.login import login
 from trainyard.cli.logs import logs
 from trainyard.cli.metrics import metrics
+from trainyard.cli.notify import app as notify
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.quota import quota
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
@@ -72,6 +73,7 @@ app.command("schedules", cls=QuickCommand)(schedules)
 app.command("pause", cls=RunCommand)(pause)
 app.command("resume", cls=RunCommand)(resume)
 app.command("unschedule", cls=RunCommand)(unschedule)
+app.add_typer(notify, name="notify")
 app.command("quota", cls=QuickCommand)(quota)
 app.command("datasets", cls=QuickCommand)(datasets)
 app.command("validate", cls=QuickCommand)(validate)

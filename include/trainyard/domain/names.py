@@ -97,6 +97,10 @@ def results_connection(training_id: str) -> str:
     return f"{training_id}.results"
 
 
+def notify_connection(training_id: str) -> str:
+    return f"{training_id}.notify"
+
+
 def label_value(text: str) -> str:
     """Bend any text into a Kubernetes label value: at most 63 of [A-Za-z0-9_.-], alphanumeric at both ends."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:63].strip("-_.")
