@@ -17,6 +17,7 @@ from trainyard.domain.names import RunKey, pod_name
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import Resources
 from trainyard.workspace.layout import Workspace
+from trainyard.workspace.stopping import mark_stopped
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -224,6 +225,26 @@ class TestFindingAgain:
         train(cluster, "TaskDeferred", attempt=3)
         assert [name for name, _ in cluster.deleted] == [_FIRST]
         assert cluster.created == [pod_name(RUN, 3)]
+
+
+class TestStoppedEarly:
+    @pytest.mark.parametrize("there", [[], [pod(exited(143))], [pod(EVICTED)], [pod(RUNNING)]])
+    def test_a_run_that_the_service_ended_early_is_completed_whatever_became_of_its_pod(self, train, tmp_path, there):
+        mark_stopped(_folder(tmp_path), "stopped early at step 12")
+        cluster = FakeCluster(*there)
+        outcome = _outcome(train(cluster, None, attempt=2))
+        assert (outcome.code, outcome.message) == (None, "stopped early at step 12")
+        assert cluster.created == []
+
+    def test_a_program_that_ended_well_before_it_was_stopped_has_its_own_outcome(self, train, tmp_path):
+        mark_stopped(_folder(tmp_path), "stopped early at step 12")
+        assert _outcome(train(FakeCluster(pod(exited(0))), None)).message == ""
+
+
+def _folder(tmp_path):
+    folder = Workspace(tmp_path / "workspace").run(RUN)
+    folder.root.mkdir(parents=True)
+    return folder
 
 
 class TestKilling:

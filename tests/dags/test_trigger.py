@@ -10,10 +10,13 @@ import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, exited, pod
 from late import Late
 from podtrigger import ARGUMENTS, FakeApi, api_refusal, event_of, pod_trigger, waiting_trigger
+from samples import RUN
 
 from trainyard.cluster.diagnosis import diagnose
 from trainyard.cluster.labels import FRAMEWORK
 from trainyard.domain.outcome import Outcome
+from trainyard.workspace.layout import Workspace
+from trainyard.workspace.stopping import mark_stopped
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -88,6 +91,26 @@ class TestEnds:
     def test_a_pod_that_is_gone_is_told(self):
         api = FakeApi(pod(RUNNING), api_refusal(404))
         assert _outcome_of(waiting_trigger(api)).code == "S102"
+
+
+class TestStoppedEarly:
+    @pytest.fixture
+    def stopped(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path))
+        folder = Workspace(tmp_path).run(RUN)
+        folder.root.mkdir(parents=True)
+        mark_stopped(folder, "stopped early at step 12")
+        return {"run": str(RUN)}
+
+    @pytest.mark.parametrize("status", [exited(143), exited(1), EVICTED])
+    def test_a_run_that_the_service_ended_early_is_completed_and_says_so(self, stopped, status):
+        outcome = _outcome_of(waiting_trigger(FakeApi(pod(status)), **stopped))
+        assert (outcome.code, outcome.message, outcome.hint) == (None, "stopped early at step 12", "")
+        assert outcome.gpu_seconds == diagnose(pod(status), 2, 1024**3).gpu_seconds
+
+    def test_of_a_cluster_that_says_nothing_nobody_knows_whether_it_has_ended(self, stopped):
+        waiting = waiting_trigger(FakeApi(api_refusal(503)), **stopped, outage_seconds=0.01)
+        assert _outcome_of(waiting).code == "S200"
 
 
 class TestOutages:

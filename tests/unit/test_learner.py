@@ -242,6 +242,11 @@ def test_a_failure_without_output_leaves_the_reason_empty(learner: Learner) -> N
     assert learner.reason.read_bytes() == b""
 
 
+def test_an_exit_code_of_255_is_vouched_for_as_the_programs_own(learner: Learner) -> None:
+    assert learner.run("echo no such host; exit 255")[0] == 255
+    assert learner.reason.read_text() == "trainyard: exit code 255\nno such host\n"
+
+
 def test_progress_bars_give_their_last_state_as_reason(learner: Learner) -> None:
     learner.run(r"printf 'epoch 1\repoch 2\rdied'; exit 1")
     assert learner.reason.read_text().splitlines()[-1] == "died"

@@ -28,6 +28,7 @@ from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.steps.stage import staged_path
 from trainyard.workspace.attempts import Attempts
+from trainyard.workspace.stopping import as_stopped, words_of_stop
 
 # Tries that only look for the run's pod again: after a worker's death, after an API that was silent for long.
 _LOOKS = 5
@@ -72,6 +73,9 @@ class TrainOperator(KubernetesPodOperator):
             check_not_canceled(context)
             training = self._of_run(context)
             attempts, found = self._attempts(context, run, training), self._pods.newest(run)
+            if words_of_stop(folder := current_app().workspace.run(run)):
+                self._pods.end_all(run, current_app().settings.grace_seconds)
+                return end_with(context, as_stopped(folder, _last_of(self._pods.newest(run), training.plan)))
             if found:  # a worker that died may not have come to note it
                 attempts.note(TrainingPods.attempt(found))
             taken = attempts.last > 0 and _is_taken(found, training.plan)
@@ -176,6 +180,14 @@ def _end_of(pod: dict[str, Any], plan: Plan) -> Outcome | None:
     return diagnose(pod, plan.gpus, plan.memory, now) if ended(pod, now) else None
 
 
+def _last_of(pod: dict[str, Any] | None, plan: Plan) -> Outcome:
+    """Return how a pod ended that runs no more, or that there is none."""
+    lost = (pod and _end_of(pod, plan)) or diagnose(None, plan.gpus, plan.memory)
+    if lost is None:
+        raise AssertionError("a pod that is gone has ended")
+    return lost
+
+
 def _is_taken(pod: dict[str, Any] | None, plan: Plan) -> bool:
     """Say whether the infrastructure has taken a pod that was there: it is gone, going, or ended by no program."""
     if pod is None:
@@ -186,9 +198,7 @@ def _is_taken(pod: dict[str, Any] | None, plan: Plan) -> bool:
 
 def _loss(pod: dict[str, Any] | None, plan: Plan, attempts: Attempts) -> Outcome:
     """Tell how the last attempt ended, and which it was."""
-    lost = (pod and _end_of(pod, plan)) or diagnose(None, plan.gpus, plan.memory)
-    if lost is None:
-        raise AssertionError("a pod that is gone has ended")
+    lost = _last_of(pod, plan)
     return replace(lost, message=f"{lost.message}; this was attempt {attempts.last}")
 
 

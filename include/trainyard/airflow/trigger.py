@@ -92,7 +92,7 @@ class TrainingPodTrigger(BaseTrigger):
         program, over = self._program_log(), asyncio.Event()
         showing = asyncio.create_task(self._show(program, over))
         try:
-            outcome = await self._end()
+            outcome = self._as_told(await self._end())
             over.set()
             # A volume that hangs does not keep the run from its end.
             await asyncio.wait({showing}, timeout=_END_SECONDS)
@@ -112,6 +112,17 @@ class TrainingPodTrigger(BaseTrigger):
         self._log_places()
         async with self._api() as api:
             await self._stop(api, self.grace_seconds)
+
+    def _as_told(self, outcome: Outcome) -> Outcome:
+        """Return how the run ended, which the service may have ended early."""
+        from trainyard.airflow.app import current_app
+        from trainyard.errors import TrainyardError
+        from trainyard.workspace.stopping import as_stopped
+
+        run = RunKey.parse(self.of_run)
+        with suppress(TrainyardError):  # a triggerer without the service's settings knows of no such thing
+            return as_stopped(current_app().workspace.run(run), outcome) if run else outcome
+        return outcome
 
     def _program_log(self) -> ProgramLog | None:
         """Return what reads the program's log; None for a trigger that an earlier version made."""

@@ -143,6 +143,17 @@ class ScheduleAnswer(Whole):
     note: str = ""
 
 
+class CodeAnswer(Whole):
+    """The git commit that a folder was packed from; `diff` is what its files have beyond it, `diff_cut` if more."""
+
+    commit: str
+    branch: str = ""
+    dirty: bool = False
+    changed: int = 0
+    diff: str = ""
+    diff_cut: bool = False
+
+
 class RunDetails(RunAnswer):
     """One run with how far its data has been moved, its training's schedule, and the connections its stores name.
 
@@ -152,6 +163,7 @@ class RunDetails(RunAnswer):
     image: str = ""
     data_version: str = ""
     zip_sha256: str = ""
+    code: CodeAnswer | None = None
     transfer: Transfer | None = None
     connections: dict[str, str | None] | None = None
     schedule: ScheduleAnswer | None = None

@@ -196,7 +196,17 @@ def _identity_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Data_version", "data_version"),
         ("Zip_sha256", "zip_sha256"),
     )
-    return [(label, _text(run, key)) for label, key in labels if run.get(key)]
+    return [*((label, _text(run, key)) for label, key in labels if run.get(key)), *_code_rows(run.get("code"))]
+
+
+def _code_rows(code: Any) -> list[tuple[str, str]]:
+    """Say which commit a run's program was packed from; nothing where that is not known."""
+    if not isinstance(code, Mapping):
+        return []
+    branch = f" ({_text(code, 'branch')})" if code.get("branch") else ""
+    number = code.get("changed") or 0
+    changed = f", {number} {'file' if number == 1 else 'files'} changed since" if number else ""
+    return [("Commit", f"{_text(code, 'commit')}{branch}{changed}")]
 
 
 def _progress_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:

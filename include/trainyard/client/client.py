@@ -79,9 +79,10 @@ class Client:
     ) -> Run:
         """Submit a training of one run and return it.
 
-        `program` is a folder, which is zipped, or a zip; `manifest` is a file, YAML or JSON, or a dictionary; `set`
-        gives hyperparameters of the manifest other values. A submission whose answer is lost is sent again under the
-        same idempotency key, `key` where one is given, and registers nothing twice.
+        `program` is a folder, which is zipped but for what its .trainyardignore names, or a zip; `manifest` is a file,
+        YAML or JSON, or a dictionary; `set` gives hyperparameters of the manifest other values. A submission whose
+        answer is lost is sent again under the same idempotency key, `key` where one is given, and registers nothing
+        twice.
 
         Raise TrainyardError with all problems of the submission, and WrongUsageError for files that are not there or
         for more than one value of a hyperparameter.
@@ -109,8 +110,9 @@ class Client:
             "set": [f"{name}={_texts(value)}" for name, value in (set or {}).items()],
         }
         given = {name: value for name, value in fields.items() if value}
-        with packed(program) as zip_path:
-            answer = self._submit(_text(manifest), zip_path, given, key or f"python-{secrets.token_hex(16)}")
+        text, own_key = _text(manifest), key or f"python-{secrets.token_hex(16)}"
+        with packed(program, _paths(manifest)) as found:
+            answer = self._submit(text, found.zip, {**given, **found.fields}, own_key)
         return Runs(Run(self._service, model_id, warnings=answer.warnings) for model_id in answer.all_ids)
 
     def validate(self, program: Program, manifest: Manifest, *, account: str | None = None) -> list[str]:
@@ -120,8 +122,8 @@ class Client:
         """
         from trainyard.client.checking import check
 
-        with packed(program) as zip_path:
-            return list(check(_text(manifest)[1], zip_path, account).warnings)
+        with packed(program, _paths(manifest)) as found:
+            return list(check(_text(manifest)[1], found.zip, account).warnings)
 
     def run(self, run_id: str) -> Run:
         """Return a run by its model id; raise C107 if there is none that you may see."""
@@ -182,6 +184,10 @@ def _text(manifest: Manifest) -> tuple[str, bytes]:
         return path.name, path.read_bytes()
     except OSError as error:
         raise WrongUsageError(f"the manifest {path} cannot be read: {error.strerror}", "Check the path.") from None
+
+
+def _paths(manifest: Manifest) -> list[str | os.PathLike[str]]:
+    return [] if isinstance(manifest, Mapping) else [manifest]
 
 
 def _values(value: Any) -> Sequence[Any]:

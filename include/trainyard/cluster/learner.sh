@@ -245,6 +245,8 @@ case $status in
 127) explain 'a program of the command was not found; a file of the zip is started as ./file' ;;
 esac
 [ ! -w "$reason" ] || {
+    # The program's own word: container runtimes make up this code for what they lost.
+    [ "$status" -ne 255 ] || echo 'trainyard: exit code 255'
     [ "$status" -eq 0 ] || write_reason
     printf %s "$warnings"
 } >"$reason" 2>/dev/null

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Size
 from trainyard.domain.overrides import overridden
@@ -31,7 +32,7 @@ class Training:
 
     `sizes` are those that a run of it may be triggered with, as they were when it was submitted;
     `origin` is the idempotency key that it was submitted with, `settings` are the hyperparameters that were set with
-    it.
+    it, `code` is the git commit that its program was packed from.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Training:
     experiment: str = ""
     origin: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
+    code: CodeVersion | None = None
 
     def of_run(self, given: Mapping[str, Any] | None) -> Training:
         """Return the training as a run has it that was triggered with the given values.
@@ -68,6 +70,7 @@ class Training:
             "plan": Plan.from_dict(data["plan"]),
             "warnings": tuple(data.get("warnings", ())),
             "sizes": {name: Size.from_dict(size) for name, size in data.get("sizes", {}).items()},
+            "code": CodeVersion.from_dict(data["code"]) if data.get("code") else None,
         }
         return cls(**{**known, **parts})
 

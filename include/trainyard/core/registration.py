@@ -17,6 +17,7 @@ from trainyard.core.audit.recording import NO_AUDIT, Audit
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.idempotency import Claim, claimed
 from trainyard.core.schedules import Entry, Schedules
+from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import new_model_id
@@ -25,6 +26,7 @@ from trainyard.domain.schedule import Progress
 from trainyard.domain.training import Submission
 from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.grid import MAX_RUNS, Grid, annotated, spec_with
+from trainyard.manifest.masking import MASK
 from trainyard.manifest.reading import ManifestRead
 from trainyard.manifest.submission import Rules, check_submission
 from trainyard.settings import Settings
@@ -94,6 +96,7 @@ class Registration:
         experiment: str = "",
         grid: Grid = NO_GRID,
         origin: str = "",
+        code: CodeVersion | None = None,
     ) -> list[Training]:
         """Check several manifests (name and bytes) on one zip and register one training for each point of the grid.
 
@@ -103,7 +106,7 @@ class Registration:
         """
         began, noted = self.clock(), {"idempotency_key": origin, "experiment": experiment}
         with self.audit.refusals(caller, Action.SUBMIT, account=account_name or "", details=noted):
-            made = self._submitted(manifests, zip_path, account_name, caller, experiment, grid, origin)
+            made = self._submitted(manifests, zip_path, account_name, caller, experiment, grid, origin, code)
         for training in made:
             again = {"repeated": True} if training.submitted_at < began else {"zip_sha256": training.zip_sha256}
             ids = {"account": training.account, "training": training.id, "run": training.id}
@@ -125,6 +128,7 @@ class Registration:
         experiment: str,
         grid: Grid,
         origin: str,
+        code: CodeVersion | None,
     ) -> list[Training]:
         _check_experiment(experiment, len(manifests) * grid.size)
         limits = self.limits()
@@ -135,7 +139,7 @@ class Registration:
                 return known
             check = partial(_checked, grid)
             checked = check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
-            made = self._made(checked, zip_path, account, limits, caller, experiment)
+            made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             submissions = [one.read.submission for one in checked for _ in one.points]
             if claim:
                 made, submissions = self._claimed(claim, made, submissions, origin)
@@ -147,13 +151,21 @@ class Registration:
             return made
 
     def _made(
-        self, checked: list[_Checked], zip_path: Path, account: Account, limits: Limits, caller: Caller, experiment: str
+        self,
+        checked: list[_Checked],
+        zip_path: Path,
+        account: Account,
+        limits: Limits,
+        caller: Caller,
+        experiment: str,
+        code: CodeVersion | None,
     ) -> list[Training]:
         common = {
             "account": account.name,
             "owner": caller.name,
             "zip_sha256": _sha256(zip_path),
             "experiment": experiment,
+            "code": code.masked(_secrets(checked), MASK) if code else None,
             "sizes": sizes_for(account, limits),
         }
         # A millisecond apart, so that the list has them in this order.
@@ -214,6 +226,13 @@ def _checked(grid: Grid, read: ManifestRead, plan: Plan) -> _Checked:
         hint = "Remove search, and hand in several values with `trainyard train --set NAME=1,2,3`."
         raise TrainyardError.refused([Problem("this service does not run searches.", hint, "search", *line)])
     return _Checked(read, plan, read.masked, grid.points(read.submission.spec))
+
+
+def _secrets(checked: Sequence[_Checked]) -> set[str]:
+    """Return the credentials of all manifests: whoever writes them into a file has them in its diff."""
+    submissions = [one.read.submission for one in checked]
+    both = [side for one in submissions for side in (one.data_credentials, one.results_credentials) if side]
+    return {text for each in both for text in (each.user, each.secret)}
 
 
 def _check_experiment(name: str, runs: int) -> None:

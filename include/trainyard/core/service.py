@@ -151,13 +151,15 @@ class Service:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""
         return None if run.state.terminal else self.transfer_of(run.key)
 
-    def origin(self, run: Run) -> dict[str, str]:
-        """Say what exactly a run is made of: its image, the version of its data, and the digest of its zip."""
+    def origin(self, run: Run) -> dict[str, Any]:
+        """Say what exactly a run is made of: its image, the version of its data, the digest of its zip, the commit."""
         training = self.catalogue.get(run.training_id)
         if training is None:
             return {}
         version = self.version_of(run.key) or ""
-        return {"image": training.plan.image, "data_version": version, "zip_sha256": training.zip_sha256}
+        code = training.code.as_answer() if training.code else None
+        known = {"image": training.plan.image, "data_version": version, "zip_sha256": training.zip_sha256}
+        return {**known, "code": code}
 
     def connections(self, run: Run) -> Mapping[str, str | None] | None:
         """Return the connections of the service's that a run's stores name; None where it has keys of its own."""

@@ -8,7 +8,7 @@ import secrets
 import string
 from dataclasses import dataclass
 
-_BASE62 = string.ascii_letters + string.digits
+BASE62 = string.ascii_letters + string.digits
 MODEL_ID = re.compile(r"training-[A-Za-z0-9]{9}")
 CPU_POOL = "cpu"
 
@@ -47,7 +47,7 @@ class RunKey:
 
 def new_model_id() -> str:
     """Return a fresh model id: `training-` and 9 base62 characters (53 bits)."""
-    return "training-" + "".join(secrets.choice(_BASE62) for _ in range(9))
+    return "training-" + "".join(secrets.choice(BASE62) for _ in range(9))
 
 
 def is_model_id(text: str) -> bool:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 
 _MAX_WORD = 60
+# Below it stand words that only share letters: services is no mistyped metrics, nor catboost xgboost.
+_ALIKE = 0.7
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -14,7 +16,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     plain: dict[str, str] = {}
     for name in known:
         plain.setdefault(re.sub(r"[^a-z0-9]", "", name.lower()), name)
-    close = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", word[:_MAX_WORD].lower()), plain, n=1)
+    close = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", word[:_MAX_WORD].lower()), plain, n=1, cutoff=_ALIKE)
     return plain[close[0]] if close else None
 
 

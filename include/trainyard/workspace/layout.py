@@ -66,6 +66,11 @@ class RunFolder:
         return self.root / "dataset"
 
     @property
+    def stopped(self) -> Path:
+        """Why the service has ended it early; it lies where no program reaches it."""
+        return self.root / "stopped-early"
+
+    @property
     def stored(self) -> Path:
         """Written once everything is in the results bucket; it lies where no program reaches it."""
         return self.root / "stored"
