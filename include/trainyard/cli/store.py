@@ -18,7 +18,8 @@ _USAGE = f"Use `trainyard store {DEFINITIONS} ZIP FILE` or `trainyard store {EXP
 def store(
     noun: Annotated[str, typer.Argument(metavar=f"{DEFINITIONS}|{EXPERIMENTS}", help="What to store.")],
     files: Annotated[
-        list[str], typer.Argument(metavar="[ZIP] FILE", help="The document; a training definition's zip before it.")
+        list[str],
+        typer.Argument(metavar="[PROGRAM] FILE", help="The document; a training definition's zip or folder before it."),
     ],
     account: Annotated[
         str | None, typer.Option(metavar="NAME", help="Whose it is. Default: your first account.")
@@ -51,13 +52,14 @@ def store(
 
 def _definition(service: RestClient, files: list[str], account: str) -> DocumentDetails:
     from trainyard.cli.errors import naming
-    from trainyard.cli.files import hand_in
+    from trainyard.cli.files import handed_in
     from trainyard.cli.waiting import Upload, transfer_bar
 
-    handed = hand_in(files[0], files[1:])
-    size = handed.zip.stat().st_size
-    with naming(handed.files), transfer_bar(size, "upload") as bar:
-        return service.documents.store_definition(handed.manifests[0], handed.zip, account, Upload(size, bar))
+    with handed_in(files[0], files[1:]) as handed:
+        zip_path = handed.program.zip
+        size = zip_path.stat().st_size
+        with naming(handed.files), transfer_bar(size, "upload") as bar:
+            return service.documents.store_definition(handed.manifests[0], zip_path, account, Upload(size, bar))
 
 
 def _experiment(service: RestClient, files: list[str], account: str) -> DocumentDetails:
