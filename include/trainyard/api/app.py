@@ -26,6 +26,8 @@ from trainyard.api import (
     results,
     schedules,
     schemas,
+    searches,
+    secrets,
 )
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -54,7 +56,10 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.housekeeper = parts.housekeeper
     app.state.owners = parts.owners
     app.state.retraining = parts.retraining
+    app.state.starting = parts.starting
+    app.state.searching = parts.searching
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
+    app.state.secrets = parts.secrets
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
     app.state.store_requests = StoreRequests.of(app.state.settings)
@@ -69,6 +74,8 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(datasets.router)
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
+    app.include_router(searches.router)
+    app.include_router(secrets.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)
     app.include_router(schemas.router)

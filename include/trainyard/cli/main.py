@@ -26,6 +26,8 @@ from trainyard.cli.monitor import monitor
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.quota import quota
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
+from trainyard.cli.searches import best, experiments
+from trainyard.cli.secrets import secret
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
 from trainyard.cli.store import store
@@ -68,6 +70,8 @@ app.command("tensorboard", cls=QuickCommand)(tensorboard)
 app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
+app.add_typer(experiments, name="experiments")
+app.command("best", cls=QuickCommand)(best)
 app.command("schedules", cls=QuickCommand)(schedules)
 app.command("pause", cls=RunCommand)(pause)
 app.command("resume", cls=RunCommand)(resume)
@@ -79,6 +83,7 @@ app.command("generate-manifest", cls=QuickCommand)(generate_manifest)
 app.command("quota", cls=QuickCommand)(quota)
 app.command("datasets", cls=QuickCommand)(datasets)
 app.command("validate", cls=QuickCommand)(validate)
+app.add_typer(secret, name="secret")
 app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)
 app.command("down", cls=QuickCommand)(down)

@@ -12,7 +12,7 @@ def show(words: ModelIdOrDocument, url: Url = None, output: Output = "text") -> 
     """
     from trainyard.cli.client import open_service
     from trainyard.cli.documents import on_document, show_document
-    from trainyard.cli.output import Screen
+    from trainyard.cli.output import Screen, terminal_width
     from trainyard.cli.tables import run_rows
 
     if on_document(words, show_document, url, output):
@@ -22,6 +22,6 @@ def show(words: ModelIdOrDocument, url: Url = None, output: Output = "text") -> 
         screen.say(f"Fetching the trained model details with MODEL-ID '{model_id}' ...")
         found = service.run(model_id)
         run = {**found.as_data(), "page": f"{service.url}/trainyard/runs/{found.model_id}"}
-    screen.say(*run_rows(run, screen.state), "OK", "Show trained-models details successful")
+    screen.say(*run_rows(run, screen.state, terminal_width()), "OK", "Show trained-models details successful")
     screen.say(f"The run's page is {run['page']}")
     screen.data(run)
