@@ -19,6 +19,7 @@ from trainyard.core.catalogue import Catalogue
 from trainyard.core.documents.documents import Documents
 from trainyard.core.documents.experimentruns import ExperimentRuns
 from trainyard.core.documents.files import DocumentFiles
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.service import Service
 from trainyard.settings import read_settings
 
@@ -69,9 +70,10 @@ def there(database, tmp_path, monkeypatch):
         transfer_of=lambda _: None,
     )
     files = DocumentFiles(catalogue.folder)
+    searching = SimpleNamespace(ledgers=Ledgers(catalogue.folder / SEARCHES))
     app = created_app()
     app.state.documents = Documents(files, ConnectionDocumentVault(), lambda: LIMITS, settings, service.clock)
-    app.state.experiment_runs = ExperimentRuns(app.state.documents, service)
+    app.state.experiment_runs = ExperimentRuns(app.state.documents, service, searching)
     return SimpleNamespace(app=app, service=service, database=database, folder=catalogue.folder)
 
 

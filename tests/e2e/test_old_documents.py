@@ -24,7 +24,7 @@ with open(os.path.join(os.environ["LOG_DIR"], os.environ["SUBID"], "evaluation-m
     file.write(json.dumps(line) + chr(10))
 with open(os.path.join(os.environ["RESULT_DIR"], "val_dict_list.json"), "w") as file:
     json.dump([{"steps": step, "accuracy": values["rate"] * step} for step in (1, 2)], file)
-print("rate", values["rate"], "with", *__import__("sys").argv[1:])
+print("rate", values["rate"], "of", os.environ["SUBID"], "with", *__import__("sys").argv[1:])
 """
 
 
@@ -70,8 +70,8 @@ def test_an_experiment_of_2018_runs_as_it_is(yard: Yard, tmp_path: Path) -> None
     run = yard.data("experiments", "run", stored)["id"]
     shown = yard.trainyard("monitor", "experiments", stored, run, "logs").stdout
     assert sorted(line.partition("] ")[2] for line in shown.splitlines() if line.startswith("[")) == [
-        "rate 0.25 with",
-        "rate 0.25 with more",
+        "rate 0.25 of learner-1 with",
+        "rate 0.25 of learner-1 with more",
     ]
     assert shown.endswith(f"OK\nExperiment-run '{run}' is completed\n")
     trainings = yard.data("list", "training-runs", stored, run)["resources"]
@@ -86,3 +86,37 @@ def test_an_experiment_of_2018_runs_as_it_is(yard: Yard, tmp_path: Path) -> None
     yard.trainyard("delete", "training-definitions", definition_id)
     assert yard.data("list", "experiments")["total"] == yard.data("list", "training-definitions")["total"] == 0
     yard.trainyard("show", trainings[0]["model_id"], fails=True)
+
+
+SEARCH = {
+    "method": {
+        "name": "rbfopt",
+        "parameters": [
+            {"name": "objective", "string_value": "accuracy"},
+            {"name": "maximize_or_minimize", "string_value": "maximize"},
+            {"name": "num_optimizer_steps", "int_value": 3},
+        ],
+    },
+    "hyper_parameters": [
+        {"name": "rate", "double_range": {"min_value": -3, "max_value": -1, "power": 2}},
+        {"name": "kind", "string_values": ["plain", "fancy"]},
+    ],
+}
+
+
+def test_a_search_of_2018_finds_its_best_run(yard: Yard, tmp_path: Path) -> None:
+    model, file, experiment = documents(yard, tmp_path)
+    definition_id = yard.data("store", "training-definitions", str(model), str(file))["id"]
+    del experiment["training_references"][1]
+    experiment["training_references"][0]["hyper_parameters_optimization"] = SEARCH
+    stored = store_experiment(yard, tmp_path, experiment, definition_id)
+    run = yard.data("experiments", "run", stored)["id"]
+    done = yard.data("monitor", "experiments", stored, run)
+    assert (done["state"], done["states"]) == ("completed", {"completed": 3})
+    trials = done["trainings"]
+    assert all(each["hyperparameters"]["rate"] in (0.125, 0.25, 0.5) for each in trials)
+    assert all(each["metrics"]["accuracy"] == 2 * each["hyperparameters"]["rate"] for each in trials)
+    logs = [yard.stored(each["model_id"], "learner-1/training-log.txt") for each in trials]
+    assert sorted(log.split()[3] for log in logs) == ["0", "1", "2"]
+    best = max(each["metrics"]["accuracy"] for each in trials)
+    assert yard.data("experiments", "show", done["experiment"])["best"]["value"] == best

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from samples import LIMITS, MODEL_ID
@@ -14,6 +15,8 @@ from trainyard.core.documents.documents import Documents
 from trainyard.core.documents.experimentruns import ExperimentRuns
 from trainyard.core.documents.files import DocumentFiles, Kind
 from trainyard.core.runs import Run
+from trainyard.core.search.deciding import Ledger
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase, State
 from trainyard.errors import TrainyardError
@@ -95,7 +98,9 @@ def yard(world, packed):  # noqa: F811
         world.service.clock,
         world.events.audit,
     )
-    world.runs = ExperimentRuns(world.documents, world.service)
+    ledgers, world.ended_searches = Ledgers(world.catalogue.folder / SEARCHES), []
+    world.searching = SimpleNamespace(ledgers=ledgers, cancel=lambda name, caller: world.ended_searches.append(name))
+    world.runs = ExperimentRuns(world.documents, world.service, world.searching)
     world.zip = packed()
     return world
 
@@ -309,6 +314,56 @@ class TestRunning:
         assert len(yard.catalogue.trainings()) == 2
         assert not [key for key in yard.documents.vault.kept if key[1] == stored.id]
         assert not (yard.documents.files.folder / Kind.RUN / stored.id).exists()
+
+
+class TestSearching:
+    @pytest.fixture
+    def search(self, yard):
+        """An experiment of one training that is searched, and its run."""
+        head, _, tail = EXPERIMENT.partition("- name: second")
+        stored = experiment(yard, head + SEARCH + tail.partition("{name: tiny}\n")[2])
+        return stored, yard.runs.start(stored.id, ADA)
+
+    def test_a_search_of_2018_becomes_one_training_with_a_search(self, yard, search):
+        (training,) = yard.catalogue.trainings()
+        assert (training.spec.search.metric, training.spec.search.trials) == ("accuracy", 4)
+        assert training.experiment == search[1].experiment
+        assert yard.catalogue.starts.get(training.id).trial == 0
+        assert yard.searching.ledgers.active() == {training.id}
+
+    def test_it_goes_on_between_two_trials_and_is_not_failed_by_one(self, yard, search):
+        stored, run = search
+        started(yard, run)
+        (training,) = yard.catalogue.trainings()
+
+        def now(*outcomes, active=True):
+            for number, outcome in enumerate(outcomes):
+                first = yard.history.runs[training.id]
+                model_id = training.id if number == 0 else f"training-00000000{number}"
+                ended = replace(first, model_id=model_id, phase=Phase.DONE, outcome=outcome)
+                yard.history.runs[model_id] = ended
+            yard.searching.ledgers.keep(training.id, Ledger(), active=active)
+            return yard.runs.one(stored.id, run.record.id, ADA).state
+
+        assert yard.runs.one(stored.id, run.record.id, ADA).state is State.PENDING
+        assert now(Outcome()) is State.RUNNING
+        assert now(Outcome("C201"), Outcome(), active=False) is State.COMPLETED
+        assert now(Outcome("C201"), Outcome("C201"), active=False) is State.ERROR
+
+    def test_it_is_canceled_as_a_search_and_deleted_when_it_is_over(self, yard, search):
+        stored, run = search
+        started(yard, run)
+        (training,) = yard.catalogue.trainings()
+        yard.runs.cancel(stored.id, run.record.id, ADA)
+        assert yard.ended_searches == [training.id]
+        yard.history.runs[training.id] = replace(
+            yard.history.runs[training.id], phase=Phase.DONE, outcome=Outcome("C204")
+        )
+        with pytest.raises(TrainyardError, match="still going"):
+            yard.runs.delete(stored.id, run.record.id, ADA)
+        yard.searching.ledgers.keep(training.id, Ledger(over="canceled"), active=False)
+        yard.runs.delete(stored.id, run.record.id, ADA)
+        assert yard.catalogue.trainings() == []
 
 
 class TestSweeping:

@@ -196,7 +196,7 @@ class App:
         """The use case about runs of stored experiments."""
         from trainyard.core.documents.experimentruns import ExperimentRuns
 
-        return ExperimentRuns(self.documents, self.service)
+        return ExperimentRuns(self.documents, self.service, self.searching)
 
     @cached_property
     def secrets(self) -> Secrets:

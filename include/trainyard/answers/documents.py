@@ -8,6 +8,7 @@ from pydantic import Field
 
 from trainyard.answers.base import Moment, Page, Whole
 from trainyard.answers.runs import RunAnswer, StateText
+from trainyard.domain.states import State
 
 
 class DocumentAnswer(Whole):
@@ -56,6 +57,10 @@ class ExperimentRunAnswer(Whole):
     created_at: Moment | None = None
     states: dict[str, int] = Field(default_factory=dict)
     model_ids: list[str] = Field(default_factory=list)
+
+    @property
+    def ended(self) -> bool:
+        return self.state in {state for state in State if state.terminal}
 
 
 class ExperimentRunDetails(ExperimentRunAnswer):

@@ -16,7 +16,6 @@ from trainyard.cli.datasets import datasets
 from trainyard.cli.delete import delete
 from trainyard.cli.doctor import doctor
 from trainyard.cli.download import download
-from trainyard.cli.experiments import experiments
 from trainyard.cli.generate import generate_manifest
 from trainyard.cli.list import list_
 from trainyard.cli.login import login
@@ -30,7 +29,7 @@ from trainyard.cli.searches import best, experiments
 from trainyard.cli.secrets import secret
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
-from trainyard.cli.store import store
+from trainyard.cli.store import run_experiment, store
 from trainyard.cli.tensorboard import tensorboard
 from trainyard.cli.train import train
 from trainyard.cli.validate import validate
@@ -70,6 +69,7 @@ app.command("tensorboard", cls=QuickCommand)(tensorboard)
 app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
+experiments.command("run", cls=QuickCommand)(run_experiment)
 app.add_typer(experiments, name="experiments")
 app.command("best", cls=QuickCommand)(best)
 app.command("schedules", cls=QuickCommand)(schedules)
@@ -77,7 +77,6 @@ app.command("pause", cls=RunCommand)(pause)
 app.command("resume", cls=RunCommand)(resume)
 app.command("unschedule", cls=RunCommand)(unschedule)
 app.command("store", cls=QuickCommand)(store)
-app.add_typer(experiments, name="experiments")
 app.command("monitor", cls=QuickCommand)(monitor)
 app.command("generate-manifest", cls=QuickCommand)(generate_manifest)
 app.command("quota", cls=QuickCommand)(quota)

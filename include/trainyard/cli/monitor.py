@@ -90,7 +90,7 @@ def _follow(service: RestClient, screen: Screen, ids: Sequence[str], stream: str
                     one = followed.setdefault(training.model_id, kind(training))
                     for line in one.news(service, training):
                         _write(screen, f"[{one.name}] {line}")
-                if all(training.ended for training in run.trainings):
+                if run.ended:
                     return run
             time.sleep(_LOOK_SECONDS)
 

@@ -1,4 +1,4 @@
-"""`trainyard store training-definitions ZIP FILE` and `trainyard store experiments FILE`."""
+"""`trainyard store training-definitions ZIP FILE`, `store experiments FILE` and `experiments run ID`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from trainyard.client.rest import RestClient
 
 _USAGE = f"Use `trainyard store {DEFINITIONS} ZIP FILE` or `trainyard store {EXPERIMENTS} FILE`."
+
+ExperimentId = Annotated[
+    str, typer.Argument(metavar="ID", help="The id that `trainyard store experiments` printed.", show_default=False)
+]
 
 
 def store(
@@ -48,6 +52,19 @@ def store(
     else:
         screen.say(f"Experiment created with ID '{made.id}'")
     screen.data(made.as_data())
+
+
+def run_experiment(experiment_id: ExperimentId, url: Url = None, output: Output = "text") -> None:
+    """Run a stored experiment: each of its trainings becomes a run, or a search for hyperparameters."""
+    from trainyard.cli.client import open_service
+    from trainyard.cli.output import Screen
+
+    screen = Screen(output)
+    with open_service(url) as service:
+        screen.say(f"Starting to run the experiment with ID '{experiment_id}' ...")
+        run = service.documents.run(experiment_id)
+    screen.say("OK", f"Experiment-run created with ID '{run.id}'")
+    screen.data(run.as_data())
 
 
 def _definition(service: RestClient, files: list[str], account: str) -> DocumentDetails:

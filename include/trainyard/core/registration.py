@@ -142,7 +142,8 @@ class Registration:
         """Raise TrainyardError as `submit_all` would for these manifests, and register nothing."""
         limits = self.limits()
         account = account_for(caller, account_name, limits)
-        check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), partial(_checked, NO_GRID))
+        check = partial(_checked, NO_GRID, partial(self._check_secrets, caller.name, account.name))
+        check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
 
     def _submitted(
         self,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +14,7 @@ from trainyard.core.catalogue import Training
 from trainyard.core.documents.documents import Documents
 from trainyard.core.documents.files import Kind, Stored
 from trainyard.core.runs import Filter, Run
+from trainyard.core.searching import Searching
 from trainyard.core.service import Service
 from trainyard.domain.documents import Experiment, Reference, new_document_id
 from trainyard.domain.states import Phase, State
@@ -31,20 +32,40 @@ _Part: TypeAlias = "tuple[Reference, bytes, Path]"
 
 @dataclass(frozen=True)
 class ExperimentRun:
-    """One run of an experiment; `experiment` is the name that its trainings share, by which every list finds them."""
+    """One run of an experiment; `experiment` is the name that its trainings share, by which every list finds them.
+
+    `searches` says of each of its trainings that is a search whether it goes on.
+    """
 
     record: Stored
     experiment: str
     trainings: tuple[Run, ...]
+    searches: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
-        """What it has come to as a whole: it fails with a training that fails, and goes on until the last has ended."""
-        states = {run.state for run in self.trainings}
-        if not states <= {state for state in State if state.terminal}:
+        """What it has come to as a whole: it fails with a training that fails, and goes on until the last has ended.
+
+        A search goes on between two of its trials, and has not failed if one of them completed.
+        """
+        runs = {training: [run for run in self.trainings if run.training_id == training] for training in self._ids}
+        states = {self._state_of(training, found) for training, found in runs.items()}
+        if not all(state.terminal for state in states):
             return State.PENDING if states == {State.PENDING} else State.RUNNING
         ordered = (State.ERROR, State.CANCELED, State.COMPLETED)
         return next((state for state in ordered if state in states), State.PENDING)
+
+    @property
+    def _ids(self) -> set[str]:
+        return {run.training_id for run in self.trainings}
+
+    def _state_of(self, training_id: str, runs: Sequence[Run]) -> State:
+        """Return the state of one training from those of its runs; only a search has several from the beginning."""
+        states = [run.state for run in runs]
+        if self.searches.get(training_id) or not all(state.terminal for state in states):
+            return State.PENDING if set(states) == {State.PENDING} else State.RUNNING
+        ordered = (State.COMPLETED, State.CANCELED, State.ERROR) if training_id in self.searches else (states[-1],)
+        return next(state for state in ordered if state in states)
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,7 @@ class ExperimentRuns:
 
     documents: Documents
     service: Service
+    searching: Searching
 
     def start(self, experiment_id: str, caller: Caller, key: str = "") -> ExperimentRun:
         """Run an experiment once more. The same `key` starts it once, whatever died in between.
@@ -85,8 +107,11 @@ class ExperimentRuns:
     def cancel(self, experiment_id: str, run_id: str, caller: Caller) -> ExperimentRun:
         """Stop every training of a run that is still going; what they have made so far is stored."""
         record = self._found(experiment_id, run_id, caller)
-        for run in self._seen(record, caller).trainings:
-            if not run.state.terminal:
+        seen = self._seen(record, caller)
+        for training_id in (training_id for training_id, going in seen.searches.items() if going):
+            self.searching.cancel(training_id, caller)
+        for run in seen.trainings:
+            if not run.state.terminal and run.training_id not in seen.searches:
                 self.service.cancel(run.model_id, caller)
         return self._seen(record, caller)
 
@@ -95,11 +120,12 @@ class ExperimentRuns:
         with self.service.audit.action(caller, Action.DELETE_EXPERIMENT_RUN, details={"id": run_id}) as known:
             record = self._found(experiment_id, run_id, caller)
             known.update(account=record.account)
-            trainings = self._seen(record, caller).trainings
-            if going := [run.model_id for run in trainings if run.phase is not Phase.DONE]:
+            seen = self._seen(record, caller)
+            going = [run.model_id for run in seen.trainings if run.phase is not Phase.DONE]
+            if going := [*going, *(training_id for training_id, goes in seen.searches.items() if goes)]:
                 message = f"{len(going)} of its trainings are still going: {', '.join(going[:5])}"
                 raise TrainyardError("C108", message, "Cancel them first, or wait until they have ended.")
-            for run in trainings:
+            for run in seen.trainings:
                 self.service.delete(run.model_id, caller)
             self.documents.files.remove(record)
 
@@ -166,7 +192,10 @@ class ExperimentRuns:
     def _seen(self, record: Stored, caller: Caller) -> ExperimentRun:
         wanted = Filter(experiment=record.name, account=record.account)
         runs, _ = self.service.runs(caller, _MAX_RUNS, 0, wanted)
-        return ExperimentRun(record, record.name, tuple(runs))
+        found = {run.training_id for run in runs}
+        records = filter(None, map(self.service.catalogue.get, found))
+        searches, active = {each.id for each in records if each.spec.search}, self.searching.ledgers.active()
+        return ExperimentRun(record, record.name, tuple(runs), {each: each in active for each in searches})
 
 
 def _references(stored: Stored) -> tuple[Reference, ...]:
