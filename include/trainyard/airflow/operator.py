@@ -156,6 +156,7 @@ class TrainOperator(KubernetesPodOperator):
             dataset_subpath=workspace.subpath(staged_path(run, spec, workspace)),
             run_subpath=workspace.subpath(workspace.run(run).root),
             checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
+            trial=start.trial if (start := app.catalogue.starts.get(run.model_id)) else None,
             **pod_options(app.settings, training.account),
         )
 

@@ -14,8 +14,10 @@ from trainyard.airflow.app import App, current_app
 from trainyard.api import (
     audit,
     datasets,
+    definitions,
     docs,
     doctor,
+    experiments,
     housekeeping,
     logs,
     metrics,
@@ -50,6 +52,8 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.service = parts.service
     app.state.quotas = parts.quotas
     app.state.datasets = parts.datasets
+    app.state.documents = parts.documents
+    app.state.experiment_runs = parts.experiment_runs
     app.state.housekeeper = parts.housekeeper
     app.state.owners = parts.owners
     app.state.retraining = parts.retraining
@@ -63,6 +67,8 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.store_requests = StoreRequests.of(app.state.settings)
     app.state.doctor = partial(findings, app=parts)
     app.include_router(models.router)
+    app.include_router(definitions.router)
+    app.include_router(experiments.router)
     app.include_router(logs.router)
     app.include_router(metrics.router)
     app.include_router(results.router)
