@@ -78,6 +78,29 @@ def quota_table(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
     return columns(tuple(_QUOTA_COLUMNS.values()), rows)
 
 
+def address_table(addresses: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            *(_text(address, key) for key in ("name", "address", "account")),
+            ", ".join(address.get("on") or ()),
+            "yes" if address.get("every_run") else "",
+        )
+        for address in addresses
+    ]
+    return columns(("Name", "Address", "Account", "on", "every run"), rows)
+
+
+def undelivered_table(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            *(_text(each, key) for key in ("event", "model_id", "to", "tries", "failure")),
+            "given up" if each.get("dead") else _text(each, "next_at"),
+        )
+        for each in deliveries
+    ]
+    return columns(("Event", "guid", "to", "tries", "failure", "next-at"), rows)
+
+
 def dataset_table(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         (
@@ -88,6 +111,14 @@ def dataset_table(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
         for dataset in datasets
     ]
     return columns(_DATASET_HEADER, rows)
+
+
+def secret_table(secrets: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (one_line(one["name"]), _text(one, "account"), _text(one, "changed_at"), _text(one, "changed_by"))
+        for one in secrets
+    ]
+    return columns(("Name", "Account", "Changed_at", "Changed_by"), rows)
 
 
 def event_table(events: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -134,6 +165,8 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str, terminal: int | None = 
         *_transfer_rows(run.get("transfer") or {}),
         *_parameter_rows("Overrides", run.get("overrides") or {}),
         *_parameter_rows("Parameters", run.get("hyperparameters") or {}),
+        *_parameter_rows("Env", run.get("env") or {}),
+        *([("Secrets", ", ".join(map(one_line, run["secrets"])))] if run.get("secrets") else []),
         *_connection_rows(run.get("connections") or {}),
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
