@@ -118,7 +118,12 @@ class Settings:
         memory_bytes, "16KiB", "Bytes a second that a submission has to arrive with on average."
     )
     member_submissions_per_minute: int = _setting(_count, "60", "Submissions a minute of one member; 0 is no limit.")
-    member_streams: int = _setting(_count, "8", "Submissions, downloads and logs of one member at once; 0 is no limit.")
+    member_streams: int = _setting(
+        _count, "8", "Submissions, downloads, logs and metrics of one member at once; 0 is no limit."
+    )
+    member_requests: int = _setting(
+        _count, "6", "Other requests of one member that are answered at once, the next wait; 0 is no limit."
+    )
     member_bytes_per_minute: int = _setting(
         _bytes_or_none, "4GiB", "Bytes a minute of one member, both ways; 0 is no limit."
     )

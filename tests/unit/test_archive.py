@@ -199,6 +199,22 @@ def test_a_script_with_windows_line_ends_is_noticed(zip_path, content, windows):
     assert check_archive(pack(zip_path, ("run.sh", content)), RULES)[0].windows_script == windows
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "kept"),
+    [
+        ("run.sh", b"cd x\n", True),
+        ("run", b"#!/usr/bin/env bash\ncd x\n", True),
+        ("run", b"#!/bin/sh -e\ncd x\n", True),
+        ("run.py", b"#!/usr/bin/python3\n", False),
+        ("fish", b"text\n", False),
+        ("run.sh", b"#" * 30_000, False),
+    ],
+)
+def test_the_text_of_a_short_shell_script_is_kept(zip_path, name, content, kept):
+    (found,) = check_archive(pack(zip_path, (name, content)), RULES)
+    assert found.script == (content.decode() if kept else "")
+
+
 def tar_bytes(**kwargs: object) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", **kwargs) as archive:

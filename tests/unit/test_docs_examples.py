@@ -60,6 +60,16 @@ def _audit(front_door):
     _answers(front_door, "GET", "/v3/audit", 200, page)
 
 
+def _secrets(front_door):
+    keys = ("name", "account", "changed_at", "changed_by")
+    rows = [
+        ("WANDB_API_KEY", None, "2027-01-02T01:30:00Z", "ada"),
+        ("HF_TOKEN", "vision", "2026-12-28T09:12:44Z", "grace"),
+    ]
+    found = [dict(zip(keys, row, strict=True)) for row in rows]
+    _answers(front_door, "GET", "/v3/secrets", 200, {"resources": found, "total": 2})
+
+
 def _results(front_door):
     front_door.add(ID, state="completed", phase="done")
     front_door.results[ID] = {f"model/{number}": b"x" for number in range(8)} | {"model/weights": b"x" * 48203}
@@ -107,10 +117,12 @@ _SCENES = {
     "quota": _quota,
     "datasets": _datasets,
     "audit --since 1d --result refused": _audit,
+    "secret list": _secrets,
 }
-# The one asks for a password, the other reads real files.
+# Two ask for what nobody may see, another reads real files.
 _SHOWN_ELSEWHERE = {
     "login --url https://train.example.org --username ada",
+    "secret set WANDB_API_KEY",
     "validate job.yaml tf-model.zip",
 }
 

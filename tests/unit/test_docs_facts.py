@@ -21,7 +21,7 @@ from trainyard.domain import hyperparameters, plan
 from trainyard.domain.states import Phase, State
 from trainyard.inbox import drops
 from trainyard.local import parts
-from trainyard.manifest import archive, compose, grid, limits, schedule
+from trainyard.manifest import archive, compose, exitcode, grid, limits, schedule
 from trainyard.stores import digest, listing, sampling
 from trainyard.stores.moving import parts as pieces
 from trainyard.stores.moving import retrying
@@ -111,6 +111,22 @@ def test_every_variable_of_a_pod_is_documented_with_its_value():
     of_the_run = {"TRAINING_ID", "TRAINING_COMMAND", "GPU_COUNT", "LEARNER_PYTHON", *SMALL.spec.hyperparameters}
     fixed = found.keys() - of_the_run
     assert {name: reported[name] for name in fixed} == {name: found[name] for name in fixed}
+
+
+def _lost_and_kept() -> list[tuple[str, str]]:
+    """Return the rows of the table of commands that lose an exit code: the command, and what to write instead."""
+    section = (
+        (_DOCS / "manifest.md").read_text("utf-8").partition("| command | why | instead |")[2].partition("\n\n")[0]
+    )
+    rows = [re.split(r" (?<!\\)\| ", row.strip("| ")) for row in section.splitlines()[2:]]
+    cells = [[each.replace("\\|", "|") for each in re.findall(r"`([^`]+)`", f"{row[0]} {row[-1]}")] for row in rows]
+    return [(each[0], kept) for each in cells for kept in each[1:]]
+
+
+@pytest.mark.parametrize(("lost", "kept"), _lost_and_kept())
+def test_the_commands_that_the_manual_warns_of_are_warned_of_and_those_to_write_instead_are_not(lost, kept):
+    assert exitcode.lost_exit_codes(lost) != []
+    assert exitcode.lost_exit_codes(kept) == []
 
 
 def _defaults() -> list[tuple[str, str, str]]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from trainyard.airflow.connections import ConnectionVault
     from trainyard.airflow.history import AirflowHistory
     from trainyard.airflow.leftovers import AirflowLeftovers
+    from trainyard.airflow.secretconnections import ConnectionSecrets
     from trainyard.core.datasets import Datasets
     from trainyard.core.livemetrics import LiveMetrics
     from trainyard.core.maintenance.owners import Owners
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from trainyard.core.quota import Quotas
     from trainyard.core.retraining import Retraining
     from trainyard.core.searching import Searching
+    from trainyard.core.secrets import Secrets
     from trainyard.core.service import Service
     from trainyard.core.starting import Starting
     from trainyard.stores.base import Store
@@ -174,7 +176,15 @@ class App:
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
             make_run=lambda start: self.starting.make(start),
+            is_kept=lambda holder, name: self._secret_keeper.is_kept(holder, name),
         )
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The use case about the secrets that people keep for their programs."""
+        from trainyard.core.secrets import Secrets
+
+        return Secrets(self._secret_keeper, self.limits, time.time, self.audit)
 
     @cached_property
     def live_metrics(self) -> LiveMetrics:
@@ -264,6 +274,12 @@ class App:
         from trainyard.airflow.connections import ConnectionVault
 
         return ConnectionVault()
+
+    @cached_property
+    def _secret_keeper(self) -> ConnectionSecrets:
+        from trainyard.airflow.secretconnections import ConnectionSecrets
+
+        return ConnectionSecrets()
 
     @cached_property
     def _history(self) -> AirflowHistory:

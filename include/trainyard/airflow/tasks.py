@@ -25,6 +25,7 @@ from trainyard.airflow.outcomes import (
     xcom_of,
 )
 from trainyard.airflow.runkeys import run_of
+from trainyard.airflow.runsecrets import secrets_of
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
@@ -46,6 +47,7 @@ def validate(training_id: str, **context: Any) -> None:
         training = training.of_run(_given(app, run, context))
         limits = app.limits()
         make_plan(training.spec, _account(limits, training), limits)
+        secrets_of(context, training)
         data, results = app.data_store(training), app.results_store(training)
         check(training.spec, data, results, app.catalogue.zip_path(training_id), training.zip_sha256)
 
@@ -146,6 +148,9 @@ def cleanup(training_id: str, **context: Any) -> None:
         app = current_app()
         run = run_of(context, training_id, app.catalogue)
         removed = app.pods().remove_all(run)
+        training = app.catalogue.get(training_id)
+        if training is None or training.spec.secrets:
+            app.pods().drop_secrets(run)
         sent = track_run(context, app, run, partial(_end_of_run, context, run, app.workspace))
         all_stored = clean(run, app.workspace, keep_metrics=not sent)
         log.info("Removed %s pods and the folders of %s.", removed, training_id)

@@ -146,15 +146,30 @@ class ScheduleAnswer(Whole):
     note: str = ""
 
 
+class CodeAnswer(Whole):
+    """The git commit that a folder was packed from; `diff` is what its files have beyond it, `diff_cut` if more."""
+
+    commit: str
+    branch: str = ""
+    dirty: bool = False
+    changed: int = 0
+    diff: str = ""
+    diff_cut: bool = False
+
+
 class RunDetails(RunAnswer):
     """One run with how far its data has been moved, its training's schedule, and the connections its stores name.
 
     `image`, `data_version` and `zip_sha256` say what exactly it was made of; a version is known once it is staged.
+    `env` are its variables, `secrets` the names of those that nobody is shown.
     """
 
     image: str = ""
     data_version: str = ""
     zip_sha256: str = ""
+    code: CodeAnswer | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    secrets: list[str] = Field(default_factory=list)
     transfer: Transfer | None = None
     connections: dict[str, str | None] | None = None
     schedule: ScheduleAnswer | None = None

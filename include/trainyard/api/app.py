@@ -25,6 +25,7 @@ from trainyard.api import (
     schedules,
     schemas,
     searches,
+    secrets,
 )
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -54,6 +55,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.starting = parts.starting
     app.state.searching = parts.searching
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
+    app.state.secrets = parts.secrets
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
     app.state.store_requests = StoreRequests.of(app.state.settings)
@@ -67,6 +69,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
     app.include_router(searches.router)
+    app.include_router(secrets.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)
     app.include_router(schemas.router)

@@ -24,6 +24,7 @@ from trainyard.core.catalogue import Training
 from trainyard.core.livemetrics import LiveMetrics
 from trainyard.core.runs import Filter, Run
 from trainyard.core.service import Service
+from trainyard.domain.codeversion import read_code_version
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
 from trainyard.errors import TrainyardError
@@ -52,6 +53,7 @@ async def submit(
     settings_of_runs: Annotated[
         list[str] | None, Form(alias="set", description="`lr=0.1,0.01`: values of a hyperparameter, a run for each")
     ] = None,
+    code: Annotated[str, Form(description="The git commit of the program, as JSON; see docs/rest.md")] = "",
     idempotency_key: Annotated[
         str, Header(max_length=200, description="The same key again gets the same answer and registers nothing twice")
     ] = "",
@@ -61,6 +63,7 @@ async def submit(
     There is a run for each manifest and each combination of the values to set.
     """
     settings, grid = request.app.state.settings, read_grid(settings_of_runs or ())
+    version = read_code_version(code)
 
     def submitted() -> Sequence[Training]:
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
@@ -69,7 +72,7 @@ async def submit(
             # One byte more than is allowed is enough to see that a manifest is too large.
             texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
             return _service(request).registration.submit_all(
-                texts, zip_path, account or None, caller, experiment, grid, idempotency_key
+                texts, zip_path, account or None, caller, experiment, grid, idempotency_key, version
             )
 
     # Checks of manifest and zip take seconds of a processor: so many at a time leave room for other requests.

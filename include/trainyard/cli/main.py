@@ -24,6 +24,7 @@ from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.quota import quota
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
 from trainyard.cli.searches import best, experiments
+from trainyard.cli.secrets import secret
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
 from trainyard.cli.tensorboard import tensorboard
@@ -74,6 +75,7 @@ app.command("unschedule", cls=RunCommand)(unschedule)
 app.command("quota", cls=QuickCommand)(quota)
 app.command("datasets", cls=QuickCommand)(datasets)
 app.command("validate", cls=QuickCommand)(validate)
+app.add_typer(secret, name="secret")
 app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)
 app.command("down", cls=QuickCommand)(down)

@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 
 from trainyard.answers.runs import Submitted
+from trainyard.answers.service import SecretAnswer
 from trainyard.client.access import Access, find_access, warnings_of
 from trainyard.client.errors import UnreachableError, WrongUsageError
 from trainyard.client.experiment import Experiment
@@ -80,9 +81,10 @@ class Client:
     ) -> Run:
         """Submit a training of one run and return it.
 
-        `program` is a folder, which is zipped, or a zip; `manifest` is a file, YAML or JSON, or a dictionary; `set`
-        gives hyperparameters of the manifest other values. A submission whose answer is lost is sent again under the
-        same idempotency key, `key` where one is given, and registers nothing twice.
+        `program` is a folder, which is zipped but for what its .trainyardignore names, or a zip; `manifest` is a file,
+        YAML or JSON, or a dictionary; `set` gives hyperparameters of the manifest other values. A submission whose
+        answer is lost is sent again under the same idempotency key, `key` where one is given, and registers nothing
+        twice.
 
         Raise TrainyardError with all problems of the submission, and WrongUsageError for files that are not there or
         for more than one value of a hyperparameter.
@@ -110,8 +112,9 @@ class Client:
             "set": [f"{name}={_texts(value)}" for name, value in (set or {}).items()],
         }
         given = {name: value for name, value in fields.items() if value}
-        with packed(program) as zip_path:
-            answer = self._submit(_text(manifest), zip_path, given, key or f"python-{secrets.token_hex(16)}")
+        text, own_key = _text(manifest), key or f"python-{secrets.token_hex(16)}"
+        with packed(program, _paths(manifest)) as found:
+            answer = self._submit(text, found.zip, {**given, **found.fields}, own_key)
         return Runs(Run(self._service, model_id, warnings=answer.warnings) for model_id in answer.all_ids)
 
     def search(
@@ -134,8 +137,9 @@ class Client:
         if search is not None:
             text = _with_search(text, search)
         given = {key: value for key, value in (("account", account), ("experiment", experiment)) if value}
-        with packed(program) as zip_path:
-            answer = self._submit((name, text), zip_path, given, key or f"python-{secrets.token_hex(16)}")
+        with packed(program, _paths(manifest)) as found:
+            named = key or f"python-{secrets.token_hex(16)}"
+            answer = self._submit((name, text), found.zip, {**given, **found.fields}, named)
         return Experiment(self._service, answer.model_id, answer.warnings)
 
     def experiment(self, name: str) -> Experiment:
@@ -149,8 +153,8 @@ class Client:
         """
         from trainyard.client.checking import check
 
-        with packed(program) as zip_path:
-            return list(check(_text(manifest)[1], zip_path, account).warnings)
+        with packed(program, _paths(manifest)) as found:
+            return list(check(_text(manifest)[1], found.zip, account).warnings)
 
     def run(self, run_id: str) -> Run:
         """Return a run by its model id; raise C107 if there is none that you may see."""
@@ -180,6 +184,18 @@ class Client:
         }
         found = self._service.runs({key: value for key, value in wanted.items() if value}, limit)
         return Runs(Run(self._service, run.model_id, run) for run in found)
+
+    def set_secret(self, name: str, value: str, *, account: str | None = None) -> None:
+        """Keep a secret for programs whose manifest names it below `secrets`: your own, or an account's."""
+        self._service.keep_secret(name, value, account)
+
+    def secrets(self) -> list[SecretAnswer]:
+        """Return the secrets that are kept for you and your accounts: `name`, `account`, `changed_at`; no values."""
+        return self._service.secrets()
+
+    def delete_secret(self, name: str, *, account: str | None = None) -> None:
+        """Forget a secret; raise C116 if there is none of this name."""
+        self._service.forget_secret(name, account)
 
     def _submit(self, manifest: tuple[str, bytes], zip_path: Path, fields: dict[str, Any], key: str) -> Submitted:
         pause = pauses(1)
@@ -211,6 +227,10 @@ def _text(manifest: Manifest) -> tuple[str, bytes]:
         return path.name, path.read_bytes()
     except OSError as error:
         raise WrongUsageError(f"the manifest {path} cannot be read: {error.strerror}", "Check the path.") from None
+
+
+def _paths(manifest: Manifest) -> list[str | os.PathLike[str]]:
+    return [] if isinstance(manifest, Mapping) else [manifest]
 
 
 def _with_search(manifest: bytes, search: Mapping[str, Any]) -> bytes:

@@ -35,6 +35,8 @@ from trainyard.answers.service import (
     OwnerAnswer,
     Owners,
     Quota,
+    SecretAnswer,
+    SecretList,
     Settled,
     SweepReport,
 )
@@ -227,6 +229,19 @@ class RestClient:
         """Return the cached datasets that the caller may know of."""
         return self._session.ask(Datasets, "GET", "/v3/datasets").resources
 
+    def secrets(self) -> list[SecretAnswer]:
+        """Return the secrets that are kept for the caller and their accounts, without their values."""
+        return self._session.ask(SecretList, "GET", "/v3/secrets").resources
+
+    def keep_secret(self, name: str, value: str, account: str | None = None) -> SecretAnswer:
+        params = {"account": account} if account else {}
+        return self._session.ask(SecretAnswer, "PUT", _secret(name), json={"value": value}, params=params)
+
+    def forget_secret(self, name: str, account: str | None = None) -> None:
+        answer = self._session.send("DELETE", _secret(name), params={"account": account} if account else {})
+        if not answer.is_success:
+            raise error_of(self.url, answer.status_code, answer.content)
+
     def events(self, wanted: Mapping[str, Any], limit: int | None) -> tuple[list[AuditEvent], bool]:
         """Return the newest wanted events of the audit log, the newest last, and whether there are older ones."""
         found: list[AuditEvent] = []
@@ -295,6 +310,12 @@ class RestClient:
             offset += len(page.resources)
             if not page.resources or offset >= page.total:
                 return page.total
+
+
+def _secret(name: str) -> str:
+    if not name.strip("./ "):
+        raise WrongUsageError("this cannot be the name of a secret", "Name it as WANDB_API_KEY is named.")
+    return f"/v3/secrets/{quote(name, safe='')}"
 
 
 def _place(model_id: str, among: str = "models") -> str:

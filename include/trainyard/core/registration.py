@@ -22,7 +22,9 @@ from trainyard.core.search import study
 from trainyard.core.search.deciding import Ledger
 from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.search.trials import trial_id
+from trainyard.core.secrets import missing_secrets, missing_sentence
 from trainyard.core.starts import Kind, Start
+from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import new_model_id
@@ -31,10 +33,14 @@ from trainyard.domain.plan import Plan, sizes_for
 from trainyard.domain.schedule import Progress
 from trainyard.domain.search import Sampler, SearchSpec
 from trainyard.domain.training import Submission
+from trainyard.domain.variables import Holder
 from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.faults import Faults
 from trainyard.manifest.grid import MAX_RUNS, Grid, annotated, spec_with
+from trainyard.manifest.masking import MASK
 from trainyard.manifest.reading import ManifestRead
 from trainyard.manifest.submission import Rules, check_submission
+from trainyard.manifest.variables import SECRETS
 from trainyard.settings import Settings
 
 _MAX_EXPERIMENT_LENGTH = 80
@@ -82,7 +88,9 @@ class _Checked:
 
 @dataclass(frozen=True)
 class Registration:
-    """The use case over its ports; `sync_pools` makes the accounts' pools as large as the quotas say."""
+    """The use case over its ports; `sync_pools` makes the accounts' pools as large as the quotas say, `is_kept`
+    says whether somebody keeps a secret of a name.
+    """
 
     catalogue: Catalogue
     schedules: Schedules
@@ -92,6 +100,7 @@ class Registration:
     clock: Callable[[], float]
     sync_pools: Callable[[Limits], None]
     audit: Audit = NO_AUDIT
+    is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
 
     def submit(
         self, manifest: bytes, zip_path: Path, account_name: str | None, caller: Caller, origin: str = ""
@@ -111,6 +120,7 @@ class Registration:
         experiment: str = "",
         grid: Grid = NO_GRID,
         origin: str = "",
+        code: CodeVersion | None = None,
     ) -> list[Training]:
         """Check several manifests (name and bytes) on one zip and register a training for each, a run a point.
 
@@ -120,7 +130,7 @@ class Registration:
         """
         began, noted = self.clock(), {"idempotency_key": origin, "experiment": experiment}
         with self.audit.refusals(caller, Action.SUBMIT, account=account_name or "", details=noted):
-            made = self._submitted(manifests, zip_path, account_name, caller, experiment, grid, origin)
+            made = self._submitted(manifests, zip_path, account_name, caller, experiment, grid, origin, code)
         for training in made:
             again = {"repeated": True} if training.submitted_at < began else {"zip_sha256": training.zip_sha256}
             for model_id in training.first_runs:
@@ -137,6 +147,7 @@ class Registration:
         experiment: str,
         grid: Grid,
         origin: str,
+        code: CodeVersion | None,
     ) -> list[Training]:
         _check_experiment(experiment, len(manifests) * grid.size)
         limits = self.limits()
@@ -145,9 +156,9 @@ class Registration:
             known = self._known(claim) if claim else []
             if known:
                 return known
-            check = partial(_checked, grid)
+            check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
             checked = check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
-            made = self._made(checked, zip_path, account, limits, caller, experiment)
+            made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             parts = list(zip(made, checked, strict=True))
             if claim:
                 parts = self._claimed(claim, parts, origin)
@@ -159,14 +170,30 @@ class Registration:
                 return self._known(claim)
             return made
 
+    def _check_secrets(self, user: str, account: str, read: ManifestRead) -> None:
+        """Raise TrainyardError C116 with every secret that a run of this user would not be given."""
+        names = read.submission.spec.secrets
+        faults, places = Faults(read.document), list(read.document.value(SECRETS) or ())
+        for name in missing_secrets(names, user, account, self.is_kept):
+            faults.add((*SECRETS, places.index(name)), *missing_sentence(name, user, account), "C116")
+        faults.raise_any()
+
     def _made(
-        self, checked: list[_Checked], zip_path: Path, account: Account, limits: Limits, caller: Caller, experiment: str
+        self,
+        checked: list[_Checked],
+        zip_path: Path,
+        account: Account,
+        limits: Limits,
+        caller: Caller,
+        experiment: str,
+        code: CodeVersion | None,
     ) -> list[Training]:
         common = {
             "account": account.name,
             "owner": caller.name,
             "zip_sha256": _sha256(zip_path),
             "experiment": experiment,
+            "code": code.masked(_secrets(checked), MASK) if code else None,
             "sizes": sizes_for(account, limits),
         }
         now, before = self.clock(), itertools.accumulate((one.count for one in checked), initial=0)
@@ -257,7 +284,8 @@ def _start(training: Training, number: int, point: Mapping[str, Value], kind: Ki
     )
 
 
-def _checked(grid: Grid, read: ManifestRead, plan: Plan) -> _Checked:
+def _checked(grid: Grid, check: Callable[[ManifestRead], None], read: ManifestRead, plan: Plan) -> _Checked:
+    check(read)
     spec = read.submission.spec
     points = grid.points(spec)
     if spec.search and (fault := _fault_of_search(spec.search, points)):
@@ -273,6 +301,13 @@ def _fault_of_search(search: SearchSpec, points: Sequence[Mapping[str, Value]]) 
         message = "the sampler gp needs the package torch, which this service does not have."
         return message, "Write sampler: tpe, or have torch installed beside the api-server."
     return None
+
+
+def _secrets(checked: Sequence[_Checked]) -> set[str]:
+    """Return the credentials of all manifests: whoever writes them into a file has them in its diff."""
+    submissions = [one.read.submission for one in checked]
+    both = [side for one in submissions for side in (one.data_credentials, one.results_credentials) if side]
+    return {text for each in both for text in (each.user, each.secret)}
 
 
 def _check_experiment(name: str, runs: int) -> None:

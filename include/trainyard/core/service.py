@@ -20,6 +20,7 @@ from trainyard.core.starts import Start
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import RunKey
 from trainyard.domain.states import Phase, State
+from trainyard.domain.variables import Holder
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
 from trainyard.stores.base import Store
@@ -62,7 +63,7 @@ class Service:
     `forget_files` removes what a deleted run left in the workspace; `results_of` opens a training's results bucket;
     `pod_waits` tells what the pod of a run waits for, empty where nobody knows; `transfer_of` tells how far the data
     of a run has been moved, None where nothing moves; `version_of` tells which version of its data a run has;
-    `make_run` makes a run in Airflow that was asked for.
+    `make_run` makes a run in Airflow that was asked for; `is_kept` says whether somebody keeps a secret of a name.
     """
 
     catalogue: Catalogue
@@ -79,6 +80,7 @@ class Service:
     audit: Audit = NO_AUDIT
     version_of: Callable[[RunKey], str | None] = lambda _: None
     make_run: Callable[[Start], object] = lambda _: None
+    is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
 
     @property
     def schedules(self) -> Schedules:
@@ -88,7 +90,7 @@ class Service:
     def registration(self) -> Registration:
         """What takes submissions in, over the same ports."""
         parts = (self.catalogue, self.schedules, self.vault, self.limits, self.settings, self.clock, self.sync_pools)
-        return Registration(*parts, self.audit)
+        return Registration(*parts, self.audit, self.is_kept)
 
     def runs(
         self, caller: Caller, limit: int, offset: int, wanted: Filter = _ANY, order: Order = _OLDEST_FIRST
@@ -159,13 +161,15 @@ class Service:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""
         return None if run.state.terminal else self.transfer_of(run.key)
 
-    def origin(self, run: Run) -> dict[str, str]:
-        """Say what exactly a run is made of: its image, the version of its data, and the digest of its zip."""
+    def origin(self, run: Run) -> dict[str, Any]:
+        """Say what exactly a run is made of: its image, the version of its data, the digest of its zip, the commit."""
         training = self.catalogue.get(run.training_id)
         if training is None:
             return {}
         version = self.version_of(run.key) or ""
-        return {"image": training.plan.image, "data_version": version, "zip_sha256": training.zip_sha256}
+        code = training.code.as_answer() if training.code else None
+        known = {"image": training.plan.image, "data_version": version, "zip_sha256": training.zip_sha256}
+        return {**known, "code": code, "env": dict(training.spec.env), "secrets": list(training.spec.secrets)}
 
     def connections(self, run: Run) -> Mapping[str, str | None] | None:
         """Return the connections of the service's that a run's stores name; None where it has keys of its own."""

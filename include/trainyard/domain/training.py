@@ -72,6 +72,7 @@ class TrainingSpec:
     `metric_patterns` maps a metric to the regular expression that finds it in the log.
 
     `mlflow` is the connection of the MLflow server that the run is reported to, None where the account says it.
+    `env` are variables of the program, `secrets` the names of those that are kept apart.
     `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service. With
     a `search` it has a run for each trial, until the best hyperparameters are found.
     """
@@ -92,6 +93,8 @@ class TrainingSpec:
     retries: int | None = None
     mlflow: str | None = None
     search: SearchSpec | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -111,6 +114,7 @@ class TrainingSpec:
             "author": _read(Author, data["author"]) if data.get("author") else None,
             "schedule": Schedule.from_dict(data["schedule"]) if data.get("schedule") else None,
             "search": SearchSpec.from_dict(data["search"]) if data.get("search") else None,
+            "secrets": tuple(data.get("secrets") or ()),
         }
         spec: TrainingSpec = _read(cls, {**data, **parts})
         return spec

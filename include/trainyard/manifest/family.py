@@ -54,14 +54,35 @@ _OTHERS: tuple[tuple[frozenset[str], str], ...] = tuple(
         ("channels dependencies", "an environment of conda"),
         ("entry_points name", "an MLproject file"),
         ("on jobs", "a workflow of GitHub"),
+        ("stages script", "a pipeline of GitLab"),
         ("AlgorithmSpecification TrainingJobName", "a training job of SageMaker"),
-        ("trainingInput jobId", "a job of Google's AI Platform"),
+        ("TrainingJobDefinition", "a training job of SageMaker"),
+        ("trainingInput", "a job of Google's AI Platform"),
         ("workerPoolSpecs", "a job of Vertex AI"),
+        ("job_spec display_name", "a job of Vertex AI"),
         ("$schema compute", "a job of Azure Machine Learning"),
+        ("compute environment", "a job of Azure Machine Learning"),
         ("resources run", "a task of SkyPilot"),
+        ("cluster_name provider", "a cluster of Ray"),
+        ("entrypoint runtime_env", "a job of Ray"),
+        ("entrypoint searcher", "an experiment of Determined"),
         ("method parameters program", "a sweep of Weights & Biases"),
+        ("stages", "a pipeline of DVC"),
+        ("cells nbformat", "a notebook"),
+        ("dag_id", "a DAG of Airflow"),
+        ("cwlVersion", "a workflow of CWL"),
+        ("compute_environment distributed_type", "a configuration of Accelerate"),
+        ("train_batch_size", "a configuration of DeepSpeed"),
+        ("model_name_or_path", "arguments of a training program"),
+        ("base_model datasets", "a configuration of Axolotl"),
+        ("dependencies scripts", "a package.json"),
+        ("dockerImageName", "a job of NGC"),
+        ("federated_learning", "a federated learning experiment of the v4 REST interface"),
+        ("doc_type pipelines", "a pipeline of the v4 REST interface"),
+        ("$schema properties", "a JSON Schema, which describes manifests"),
     )
 )
+_PARTS = {"training_data", "training_results", "framework", "execution", "command", *_MARKS, *_FFDL_MARKS}
 
 
 def family_of(document: Document) -> str:
@@ -73,6 +94,9 @@ def family_of(document: Document) -> str:
         raise _refusal(document, f"this is {other[0]}.", other[1])
     if "model_definition" in data:
         return "wml"
+    if _is_foreign(data):
+        message = "this is no manifest: none of its keys is one of a manifest's parts."
+        raise _refusal(document, message, f"{_ELSEWHERE} docs/manifest.md has a complete one.")
     meant = {nearest(key[:60], _MARKS) for key in list(data)[:40]}
     framework = data.get("framework")
     is_ffdl = _FFDL_MARKS & data.keys() or "data_stores" in meant
@@ -92,14 +116,21 @@ def _neighbour(data: Mapping[str, Any]) -> tuple[str, str] | None:
         return _EXPERIMENT
     if "hyper_parameters_optimization" in data or "hyper_parameters" in data:
         return _SEARCH
-    if "model_identifier" in data or {"train", "process"} & data.keys():
-        return _TRAINING_CONFIG
     if {"apiVersion", "kind"} <= data.keys():
         return _KUBERNETES
+    if any(isinstance(value, dict) and "script" in value for value in data.values()):
+        return "a pipeline of GitLab", _ELSEWHERE
+    if "model_identifier" in data or {"train", "process"} & data.keys():
+        return _TRAINING_CONFIG
     if "framework" in data and _DEFINITION_MARKS & data.keys() and not _FFDL_MARKS & data.keys():
         return _DEFINITION
     found = next((name for keys, name in _OTHERS if keys <= data.keys()), None)
     return (found, _ELSEWHERE) if found else None
+
+
+def _is_foreign(data: Mapping[str, Any]) -> bool:
+    """Say whether a file has keys, and none that is a part of a manifest, rightly spelt or nearly so."""
+    return bool(data) and not any(key in _PARTS or nearest(key[:60], _PARTS) for key in list(data)[:40])
 
 
 def _is_v4(data: Mapping[str, Any]) -> bool:

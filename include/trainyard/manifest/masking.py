@@ -17,6 +17,8 @@ _CREDENTIAL = re.compile(r"key|secret|pass|token|cred|user|login|auth$", re.IGNO
 _USER_IN_URL = re.compile(r"(://)(?:(?:(?!://)[^\s@])*+@)+")
 # The same without a scheme: it takes both, so that a mail address is none.
 _USER_AND_HOST = re.compile(r"(?<!\S)[^\s@/:]++:(?!//)(?:[^\s@]*+@)+")
+# What stands below it is the names of secrets, or the manifest is refused.
+_NAMES = "secrets"
 _MAX_SHOWN = 80
 _MAX_BRIEF = 60
 _MAX_URL = 4096
@@ -63,11 +65,14 @@ def shown(key: str, text: str) -> str:
 
 
 def masked_manifest(document: Document) -> str:
-    """Return a manifest as YAML for people: credentials replaced by `****`, comments left out.
+    """Return a manifest that was read without a fault as YAML for people: credentials `****`, comments left out.
 
     Comments go because people leave old keys in them. The command stays as it is.
     """
     masked = _masked("", document.data)
+    names = document.data.get(_NAMES) if isinstance(document.data, dict) else None
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        masked[_NAMES] = names
     return yaml.dump(masked, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=1_000_000)
 
 

@@ -25,6 +25,7 @@ from trainyard.manifest.schema import check_shape
 from trainyard.manifest.search import read_search, with_defaults
 from trainyard.manifest.store import check_store_types, read_store, read_tracking
 from trainyard.manifest.values import Values
+from trainyard.manifest.variables import read_env, read_secrets
 
 MAX_BYTES = 1024 * 1024
 _PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
@@ -133,6 +134,9 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
     mlflow = read_tracking(values)
+    taken = with_defaults(hyperparameters, search)
+    env = read_env(values, taken)
+    secrets = read_secrets(values, {*taken, *env})
     found = Examination(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
     if values.faults.found:
         return found
@@ -157,6 +161,8 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         retries=values.integer(("retries",)),
         mlflow=mlflow,
         search=search,
+        env=env,
+        secrets=secrets,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings))
     return replace(found, read=ManifestRead(submission, document, found.places))

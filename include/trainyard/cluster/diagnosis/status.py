@@ -107,7 +107,12 @@ class Facts:
     @property
     def gave_up(self) -> bool:
         """Whether the wrapper itself ended the container, with its reason."""
-        return any(line.startswith("trainyard: ") for line in self._ended_lines[:1])
+        return any(line.startswith("trainyard: ") and not _IDLE_WORDS.search(line) for line in self._ended_lines[:1])
+
+    @property
+    def has_wrappers_word(self) -> bool:
+        """Whether the wrapper said that 255, which runtimes make up too, is the program's own exit code."""
+        return "trainyard: exit code 255" in self._ended_lines
 
     @property
     def _ended_lines(self) -> list[str]:

@@ -28,6 +28,8 @@ class Action(StrEnum):
     READ_LOG = "log.read"
     LIST_RESULTS = "results.list"
     READ_RESULT = "results.read"
+    SET_SECRET = "secret.set"
+    REMOVE_SECRET = "secret.remove"
     PAUSE_SCHEDULE = "schedule.pause"
     RESUME_SCHEDULE = "schedule.resume"
     END_SCHEDULE = "schedule.end"
