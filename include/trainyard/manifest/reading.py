@@ -163,6 +163,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         search=search,
         env=env,
         secrets=secrets,
+        requirements=values.document.value(("requirements",)) is not False,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings))
     return replace(found, read=ManifestRead(submission, document, found.places))
