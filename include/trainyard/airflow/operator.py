@@ -73,7 +73,7 @@ class TrainOperator(KubernetesPodOperator):
             run = self._run(context)
             self._log_places(run)
             check_not_canceled(context)
-            training = self._of_run(context)
+            training = self._of_run(run, context)
             attempts, found = self._attempts(context, run, training), self._pods.newest(run)
             if words_of_stop(folder := current_app().workspace.run(run)):
                 self._pods.end_all(run, current_app().settings.grace_seconds)
@@ -118,8 +118,8 @@ class TrainOperator(KubernetesPodOperator):
     def _run(self, context: Mapping[str, Any]) -> RunKey:
         return run_of(context, self.training.id, current_app().catalogue)
 
-    def _of_run(self, context: Mapping[str, Any]) -> Training:
-        return self.training.of_run(context["dag_run"].conf)
+    def _of_run(self, run: RunKey, context: Mapping[str, Any]) -> Training:
+        return self.training.of_run(current_app().catalogue.values_of(run, context["dag_run"].conf))
 
     @property
     def _pods(self) -> TrainingPods:
@@ -165,6 +165,7 @@ class TrainOperator(KubernetesPodOperator):
             environment_subpath=workspace.subpath(environment.path) if environment else "",
             environment_ready=environment is not None and environment.ready,
             checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
+            trial=start.trial if (start := app.catalogue.starts.get(run.model_id)) else None,
             **pod_options(app.settings, training.account),
         )
 

@@ -80,7 +80,8 @@ class RunAnswer(Whole):
     """One run, as the list has it.
 
     `hyperparameters` are those that it trains with, `overrides` what of the manifest was replaced; `metrics` are the
-    final values by name, the newest while it is going.
+    final values by name, the newest while it is going. `parent` is the run that it repeats, `trial` its number in a
+    search.
     """
 
     model_id: str
@@ -105,6 +106,8 @@ class RunAnswer(Whole):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     progress: ProgressAnswer | None = None
+    parent: str = ""
+    trial: int | None = None
 
     @property
     def ended(self) -> bool:

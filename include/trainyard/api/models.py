@@ -20,6 +20,7 @@ from trainyard.api.openapi import answers, refusals
 from trainyard.api.patching import PatchOperation
 from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
+from trainyard.api.uploads import receive
 from trainyard.core.catalogue import Training
 from trainyard.core.livemetrics import LiveMetrics
 from trainyard.core.runs import Filter, Run
@@ -32,7 +33,6 @@ from trainyard.manifest.grid import read_grid
 
 router = APIRouter()
 _submissions = APIRouter(route_class=FormRoute)
-_CHUNK = 1024 * 1024
 _MAX_A_PAGE = 1000
 
 
@@ -68,7 +68,7 @@ async def submit(
     def submitted() -> Sequence[Training]:
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
             zip_path = Path(folder) / "model.zip"
-            _receive(model_definition, zip_path, settings.zip_max_bytes)
+            receive(model_definition, zip_path, settings.zip_max_bytes)
             # One byte more than is allowed is enough to see that a manifest is too large.
             texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
             return _service(request).registration.submit_all(
@@ -89,7 +89,8 @@ def _accepted(made: Sequence[Training]) -> dict[str, Any]:
         "warnings": list(dict.fromkeys(warning for training in made for warning in training.warnings)),
         "manifest": first.manifest,
     }
-    return answer if len(made) == 1 else {**answer, "model_ids": [training.id for training in made]}
+    ids = [model_id for training in made for model_id in training.first_runs]
+    return answer if len(ids) == 1 else {**answer, "model_ids": ids}
 
 
 router.include_router(_submissions)
@@ -190,6 +191,8 @@ def run_json(run: Run, live: LiveMetrics) -> dict[str, Any]:
         "hyperparameters": dict(run.hyperparameters),
         "metrics": metrics or final_values(run),
         "progress": progress,
+        "parent": run.parent,
+        "trial": run.trial,
     }
 
 
@@ -216,14 +219,3 @@ def _service(request: Request) -> Service:
 
 def _url(model_id: str) -> str:
     return f"/v3/models/{model_id}"
-
-
-def _receive(upload: UploadFile, target: Path, limit: int) -> None:
-    received = 0
-    with target.open("wb") as file:
-        while chunk := upload.file.read(_CHUNK):
-            received += len(chunk)
-            if received > limit:
-                hint = "Leave data out of the zip: it belongs in the training bucket."
-                raise TrainyardError("C109", f"the zip is larger than {limit} bytes", hint)
-            file.write(chunk)

@@ -46,7 +46,8 @@ class PodRun:
     That of the environment is empty where the program has no requirements; one that is ready is mounted to be read.
 
     `user` and `group` are those of the Airflow workers, so that both can write and remove in the workspace. What a run
-    may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. The
+    may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. `trial` is its
+    number in a search. The
     `priority_class` is the account's, empty where the cluster counts no quotas.
     """
 
@@ -68,6 +69,7 @@ class PodRun:
     log_bytes: int = _GIB
     read_only_root: bool = True
     priority_class: str = ""
+    trial: int | None = None
 
 
 def pod_options(settings: Settings, account: str) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from trainyard.core.idempotency import claimed, give_up
 from trainyard.core.registration import Registration, Vault
 from trainyard.core.runs import Filter, Order, Run, StepRun
 from trainyard.core.schedules import Schedules
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
+from trainyard.core.starting import forget_start
+from trainyard.core.starts import Start
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import RunKey
 from trainyard.domain.states import Phase, State
@@ -35,6 +38,7 @@ class History(Protocol):
         states: frozenset[State],
         since: float | None,
         order: Order,
+        owner: str = "",
     ) -> tuple[Sequence[Run], int]: ...
 
     def find(self, model_id: str) -> Run | None: ...
@@ -58,8 +62,8 @@ class Service:
 
     `forget_files` removes what a deleted run left in the workspace; `results_of` opens a training's results bucket;
     `pod_waits` tells what the pod of a run waits for, empty where nobody knows; `transfer_of` tells how far the data
-    of a run has been moved, None where nothing moves; `version_of` tells which version of its data a run has; `is_kept`
-    says whether somebody keeps a secret of a name.
+    of a run has been moved, None where nothing moves; `version_of` tells which version of its data a run has;
+    `make_run` makes a run in Airflow that was asked for; `is_kept` says whether somebody keeps a secret of a name.
     """
 
     catalogue: Catalogue
@@ -75,6 +79,7 @@ class Service:
     transfer_of: Callable[[RunKey], Mapping[str, Any] | None]
     audit: Audit = NO_AUDIT
     version_of: Callable[[RunKey], str | None] = lambda _: None
+    make_run: Callable[[Start], object] = lambda _: None
     is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
 
     @property
@@ -92,7 +97,7 @@ class Service:
     ) -> tuple[Sequence[Run], int]:
         """Return a page of the wanted runs that the caller may see, oldest first, and how many there are in all."""
         trainings = self._visible(caller, wanted)
-        return self.history.page(trainings, limit, offset, wanted.states, wanted.since, order)
+        return self.history.page(trainings, limit, offset, wanted.states, wanted.since, order, wanted.owner)
 
     def experiments(self, caller: Caller) -> dict[str, set[str]]:
         """Return the experiments that the caller may see with their trainings, the one with the newest first."""
@@ -133,6 +138,8 @@ class Service:
         if run is None or not may_see(caller, run.account, self.limits()):
             hint = "`trainyard list` shows the runs there are; finished ones leave it after the retention time."
             raise TrainyardError("C107", f"there is no run {model_id}", hint)
+        if start := self.catalogue.starts.left(model_id):
+            self.make_run(start)
         return run
 
     def waiting(self, run: Run) -> str:
@@ -225,6 +232,8 @@ class Service:
             raise TrainyardError("C111", message, f"End its schedule first: `trainyard unschedule {run.training_id}`.")
         if last:
             self.forget_training(run.training_id)
+        if start := self.catalogue.starts.get(run.model_id):
+            forget_start(self.catalogue, start, run.account)
         self.history.forget(run)
         self.forget_files(run.key)
         return last
@@ -235,6 +244,9 @@ class Service:
         self.catalogue.remove(training_id)
         self.vault.forget(training_id)
         self.schedules.remove(training_id)
+        Ledgers(self.catalogue.folder / SEARCHES).remove(training_id)
+        for start in self.catalogue.starts.of_training(training_id):
+            forget_start(self.catalogue, start, training.account if training else "")
         if training and training.origin:
             with claimed(self.catalogue.folder, training.account, training.origin) as claim:
                 if not any(self.catalogue.get(other) for other in claim.ids):
