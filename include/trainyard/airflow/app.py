@@ -358,8 +358,9 @@ class App:
     @cached_property
     def _history(self) -> AirflowHistory:
         from trainyard.airflow.history import AirflowHistory
+        from trainyard.workspace.layout import is_installing
 
-        return AirflowHistory(self.catalogue, self._started)
+        return AirflowHistory(self.catalogue, self._started, lambda run: bool(self._of_folder(is_installing, run)))
 
     @cached_property
     def _leftovers(self) -> AirflowLeftovers:

@@ -29,6 +29,7 @@ from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.steps.stage import staged_path
 from trainyard.workspace.attempts import Attempts
+from trainyard.workspace.environments import environment_for
 from trainyard.workspace.stopping import as_stopped, words_of_stop
 
 # Tries that only look for the run's pod again: after a worker's death, after an API that was silent for long.
@@ -146,6 +147,12 @@ class TrainOperator(KubernetesPodOperator):
     def _pod_run(self, run: RunKey, training: Training, attempt: int) -> PodRun:
         app, spec = current_app(), training.spec
         workspace = app.workspace
+        folder = workspace.run(run)
+        environment = (
+            environment_for(workspace, training.account, folder, training.plan.image, training.zip_sha256)
+            if spec.requirements
+            else None
+        )
         return PodRun(
             key=run,
             attempt=attempt,
@@ -154,7 +161,9 @@ class TrainOperator(KubernetesPodOperator):
             namespace=app.settings.namespace,
             volume=app.volume,
             dataset_subpath=workspace.subpath(staged_path(run, spec, workspace)),
-            run_subpath=workspace.subpath(workspace.run(run).root),
+            run_subpath=workspace.subpath(folder.root),
+            environment_subpath=workspace.subpath(environment.path) if environment else "",
+            environment_ready=environment is not None and environment.ready,
             checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
             trial=start.trial if (start := app.catalogue.starts.get(run.model_id)) else None,
             **pod_options(app.settings, training.account),

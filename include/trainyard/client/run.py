@@ -51,7 +51,7 @@ class Run:
 
     @property
     def phase(self) -> str:
-        """`queued`, `validating`, `staging`, `waiting-for-gpu`, `training`, `storing` or `done`."""
+        """`queued`, `validating`, `staging`, `waiting-for-gpu`, `installing`, `training`, `storing`, `done`."""
         return self.info.phase
 
     @property

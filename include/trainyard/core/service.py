@@ -147,6 +147,8 @@ class Service:
 
         A run whose pod was taken from it waits again, for another one.
         """
+        if run.phase is Phase.INSTALLING:
+            return "its requirements.txt is being installed"
         if run.phase is Phase.TRAINING:
             waits = self.pod_waits(run.key)
             return f"its pod was replaced: {waits}" if waits else ""

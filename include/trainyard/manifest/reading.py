@@ -168,6 +168,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         search=search,
         env=env,
         secrets=secrets,
+        requirements=values.document.value(("requirements",)) is not False,
         notify=notify,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)

@@ -94,6 +94,11 @@ class Facts:
         return f": {self.last_lines[-1]}" if self.last_lines else ""
 
     @property
+    def wrappers_reason(self) -> str:
+        """The reason that the wrapper gave up for, led by a colon; nothing if there is none."""
+        return f": {clean(self._ended_lines[0].removeprefix('trainyard: '))}" if self.gave_up else ""
+
+    @property
     def last_lines(self) -> list[str]:
         """The program's last lines, without what the wrapper says."""
         return [line for line in map(clean, self._ended_lines) if line and not _IDLE_WORDS.search(line)]
