@@ -28,6 +28,7 @@ from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.steps.stage import staged_path
 from trainyard.workspace.attempts import Attempts
+from trainyard.workspace.checkpoints import newest_complete
 from trainyard.workspace.stopping import as_stopped, words_of_stop
 
 # Tries that only look for the run's pod again: after a worker's death, after an API that was silent for long.
@@ -150,9 +151,18 @@ class TrainOperator(KubernetesPodOperator):
             volume=app.volume,
             dataset_subpath=workspace.subpath(staged_path(run, spec, workspace)),
             run_subpath=workspace.subpath(workspace.run(run).root),
-            checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
+            checkpoints_subpath=workspace.subpath(workspace.checkpoints_of(run, training.account, spec)),
+            resume_from=self._resume_from(run, training, attempt),
             **pod_options(app.settings, training.account),
         )
+
+    def _resume_from(self, run: RunKey, training: Training, attempt: int) -> str:
+        """Return the checkpoint that an attempt after the first goes on from, empty where there is none."""
+        if attempt == 1 or not training.spec.checkpoint.resumes:
+            return ""
+        workspace = current_app().workspace
+        folder = workspace.checkpoints_of(run, training.account, training.spec)
+        return newest_complete(folder, workspace.run(run)) or ""
 
     def _wait(self, run: RunKey, pod_name: str, plan: Plan, last: bool) -> None:
         settings = current_app().settings

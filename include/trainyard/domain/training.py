@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trainyard.domain.checkpointing import OWN_CHECKPOINTS, Checkpointing
 from trainyard.domain.notification import Address, Recipient
 from trainyard.domain.schedule import Schedule
 from trainyard.domain.search import SearchSpec
@@ -94,6 +95,7 @@ class TrainingSpec:
     mlflow: str | None = None
     search: SearchSpec | None = None
     notify: tuple[Recipient, ...] = ()
+    checkpoint: Checkpointing = OWN_CHECKPOINTS
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -112,6 +114,7 @@ class TrainingSpec:
             "results": _read(StoreRef, data["results"]),
             "author": _read(Author, data["author"]) if data.get("author") else None,
             "schedule": Schedule.from_dict(data["schedule"]) if data.get("schedule") else None,
+            "checkpoint": Checkpointing.from_dict(data.get("checkpoint", {"shared": True})),
             "notify": tuple(map(Recipient.from_dict, data.get("notify", ()))),
             "search": SearchSpec.from_dict(data["search"]) if data.get("search") else None,
         }

@@ -11,6 +11,7 @@ from trainyard.domain.limits import Account, Limits
 from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
+from trainyard.manifest.checkpoint import read_checkpoint
 from trainyard.manifest.document import Document, join_path, read_document
 from trainyard.manifest.family import family_of
 from trainyard.manifest.faults import Faults
@@ -162,6 +163,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         mlflow=mlflow,
         search=search,
         notify=notify,
+        checkpoint=read_checkpoint(values),
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)
     return replace(found, read=ManifestRead(submission, document, found.places))

@@ -72,7 +72,8 @@ def stage(
         obtain = partial(cache.obtain, spec.data, data, str(key), threads, report, wanted, terms)
         dataset = _while_it_changes(obtain, report)
         _log(run, "load-data.log", _reported(dataset, data.place, time.monotonic() - began), report)
-        _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report, terms)
+        if spec.checkpoint.shared:
+            _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report, terms)
     write_inside(run.root, run.dataset.name, dataset.version.encode())
     return _staged(workspace, dataset)
 
@@ -118,7 +119,7 @@ def _staged(workspace: Workspace, dataset: Dataset) -> Staged:
 
 
 def _make_folders(run: RunFolder) -> None:
-    for folder in (run.result, run.logs / LEARNER, run.state):
+    for folder in (run.result, run.logs / LEARNER, run.state, run.checkpoints):
         folder.mkdir(parents=True, exist_ok=True)
         _open_to_pods(folder)
     _open_to_pods(run.logs)

@@ -64,14 +64,16 @@ def upload(
     _leave_a_log(run, outcome)
     metrics = _read_metrics(run, spec, report)
     layout = layout_of(run, zip_path, outcome, manifest)
-    checkpoints = _checkpoint_files(layout, workspace.checkpoints(account, spec.results))
+    shared = spec.checkpoint.shared
+    place = CHECKPOINTS if shared else f"{below}{CHECKPOINTS}"
+    checkpoints = _checkpoint_files(layout, workspace.checkpoints_of(key, account, spec))
     for note in layout.notes:
         report(note)
     send = partial(transfer.upload, results, threads=threads, report=report, patience=patience)
     parts: tuple[tuple[str, Callable[[], Transferred]], ...] = (
         ("S304", lambda: _noted(layout, "", send(layout.logs, below, terms=terms))),
         ("S303", lambda: _noted(layout, "", send(layout.results, below, terms=terms))),
-        ("S303", lambda: _noted(layout, CHECKPOINTS, send(checkpoints, CHECKPOINTS, shared=True, terms=terms))),
+        ("S303", lambda: _noted(layout, CHECKPOINTS, send(checkpoints, place, shared=shared, terms=terms))),
         # Last, since what the store itself refuses is known by now.
         ("S304", lambda: send(_notes(layout), f"{below}{LEARNER}/", terms=terms)),
     )
@@ -79,7 +81,8 @@ def upload(
         stored = _all_of(parts)
     run.root.mkdir(parents=True, exist_ok=True)
     run.stored.touch()
-    report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {below} and {CHECKPOINTS}")
+    also = f" and {place}" if shared else ""
+    report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {below}{also}")
     return Stored(stored, tuple(layout.left_out), metrics)
 
 
