@@ -204,6 +204,7 @@ class App:
         from trainyard.steps.cleanup import forget
         from trainyard.steps.stage import staged_version
         from trainyard.workspace.transfers import transfer_of
+        from trainyard.workspace.watching import kept
 
         return Service(
             catalogue=self.catalogue,
@@ -219,6 +220,7 @@ class App:
             transfer_of=lambda run: self._of_folder(transfer_of, run),
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
+            alarms_of=lambda run: self._of_folder(kept, run),
         )
 
     @cached_property

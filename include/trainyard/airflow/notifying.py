@@ -29,11 +29,13 @@ def tell_end(context: Mapping[str, Any], app: App, run: RunKey, ended: Callable[
     _without_harm(app, run, tell)
 
 
-def tell_of(app: App, run: RunKey, event: Event, reason: str = "") -> None:
-    """Tell of something that a run meets once; nothing of it fails whoever tells."""
-    _without_harm(
-        app, run, lambda training: app.notifier.tell(training, app.notifier.about(training, event, run, reason))
-    )
+def tell_of(app: App, run: RunKey, event: Event, reason: str = "", moment: str = "") -> None:
+    """Tell of something that a run meets once for each `moment`; nothing of it fails whoever tells."""
+
+    def tell(training: Training) -> None:
+        app.notifier.tell(training, app.notifier.about(training, event, run, reason), moment)
+
+    _without_harm(app, run, tell)
 
 
 def _without_harm(app: App, run: RunKey, tell: Callable[[Training], object]) -> None:

@@ -10,6 +10,7 @@ from trainyard.domain.checkpointing import OWN_CHECKPOINTS, Checkpointing
 from trainyard.domain.notification import Address, Recipient
 from trainyard.domain.schedule import Schedule
 from trainyard.domain.search import SearchSpec
+from trainyard.domain.watchdogs import NO_WATCH, Watch
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class TrainingSpec:
     search: SearchSpec | None = None
     notify: tuple[Recipient, ...] = ()
     checkpoint: Checkpointing = OWN_CHECKPOINTS
+    watch: Watch = NO_WATCH
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -115,6 +117,7 @@ class TrainingSpec:
             "author": _read(Author, data["author"]) if data.get("author") else None,
             "schedule": Schedule.from_dict(data["schedule"]) if data.get("schedule") else None,
             "checkpoint": Checkpointing.from_dict(data.get("checkpoint", {"shared": True})),
+            "watch": Watch.from_dict(data.get("watch")),
             "notify": tuple(map(Recipient.from_dict, data.get("notify", ()))),
             "search": SearchSpec.from_dict(data["search"]) if data.get("search") else None,
         }

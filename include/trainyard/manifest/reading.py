@@ -28,6 +28,7 @@ from trainyard.manifest.schema import check_shape
 from trainyard.manifest.search import read_search, with_defaults
 from trainyard.manifest.store import check_store_types, read_store, read_tracking
 from trainyard.manifest.values import Values
+from trainyard.manifest.watch import read_watch
 
 MAX_BYTES = 1024 * 1024
 _PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
@@ -137,7 +138,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     search = read_search(values, hyperparameters)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
-    mlflow, (notify, told) = read_tracking(values), read_notify(values)
+    mlflow, (notify, told), watch = read_tracking(values), read_notify(values), read_watch(values)
     found = Examination(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
     if values.faults.found:
         return found
@@ -164,6 +165,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         search=search,
         notify=notify,
         checkpoint=read_checkpoint(values),
+        watch=watch,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)
     return replace(found, read=ManifestRead(submission, document, found.places))

@@ -95,6 +95,11 @@ class RunFolder:
         return self.root / "metrics.json"
 
     @property
+    def alarms(self) -> Path:
+        """What its watchdogs have said; it lies where no program reaches it."""
+        return self.root / "alarms.json"
+
+    @property
     def metrics_lock(self) -> Path:
         return self.root / "metrics.lock"
 
