@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from appasking import created_app
@@ -473,6 +474,7 @@ class TestSchedules:
     @pytest.fixture
     def retraining(self, app):
         app.state.retraining = _Retraining()
+        app.state.starting = SimpleNamespace(settle=lambda caller: [f"training-of-{caller.name}"])
         return app.state.retraining
 
     def test_the_list_tells_of_each_when_it_is_due_and_what_ran_last(self, http, retraining):
@@ -525,7 +527,8 @@ class TestSchedules:
 
     def test_the_services_own_task_starts_what_is_due_and_tells_what_it_saw(self, http, retraining):
         due = http.post("/schedules/due").json()
-        assert due == {"started": ["training-a"], "looks": [{"training_id": "training-b", "due": 5.0}]}
+        assert due["started"] == ["training-of-ada", "training-a"]
+        assert due["looks"] == [{"training_id": "training-b", "due": 5.0}]
         found = http.post("/schedules/training-b/looks", json={"due": 5.0, "version": "v2"})
         assert found.json() == {"started": "training-c"}
         assert retraining.asked == [("settle", _ADA), ("looked", "training-b", 5.0, "v2", "", _ADA)]

@@ -54,7 +54,7 @@ def train(monkeypatch, tmp_path):
         operator = operators.TrainOperator(training=wanted, task_id="train")
         monkeypatch.setattr(operators.TrainOperator, "client", cluster)
         task = WorkerTask(attempt, round_)
-        context = {"run_id": run_id, "ti": task, "dag_run": SimpleNamespace(conf=conf)}
+        context = {"run_id": run_id, "ti": task, "dag_run": SimpleNamespace(conf=conf, run_id=run_id)}
         if raises is None:
             operator.execute(context)
             return task
@@ -130,6 +130,27 @@ class TestStarting:
         cluster = FakeCluster()
         cluster.create_namespaced_pod = _refusing(refusal(403, "Forbidden"))
         assert _outcome(train(cluster, _FOR_NOW)).code == "S101"
+
+
+class TestSecrets:
+    def test_they_are_on_the_cluster_before_the_pod_and_a_missing_one_ends_the_run(self, train, monkeypatch):
+        kept = {"WANDB_API_KEY": "5b1c0ffee5b1c0ffee"}
+        monkeypatch.setattr("trainyard.airflow.secretconnections.read_secret", lambda holder, name: kept.get(name))
+        cluster = FakeCluster()
+        train(cluster, "TaskDeferred", secrets=("WANDB_API_KEY",))
+        (secret,) = cluster.secrets.values()
+        assert secret["stringData"] == kept
+        (container,) = cluster.pods[_FIRST]["spec"]["containers"]
+        references = [one["valueFrom"]["secretKeyRef"] for one in container["env"] if "valueFrom" in one]
+        assert references == [{"name": secret["metadata"]["name"], "key": "WANDB_API_KEY"}]
+        assert "5b1c0ffee" not in str(cluster.pods)
+
+    def test_a_secret_that_is_gone_ends_the_run_for_good_and_makes_no_pod(self, train, monkeypatch):
+        monkeypatch.setattr("trainyard.airflow.secretconnections.read_secret", lambda holder, name: None)
+        cluster = FakeCluster()
+        task = train(cluster, _FOR_GOOD, secrets=("WANDB_API_KEY",))
+        assert (_outcome(task).code, cluster.created, cluster.secrets) == ("C116", [], {})
+        assert "trainyard secret set WANDB_API_KEY" in _outcome(task).hint
 
 
 def _refusing(error):

@@ -73,9 +73,40 @@ def _audit(front_door):
     _answers(front_door, "GET", "/v3/audit", 200, page)
 
 
+def _secrets(front_door):
+    keys = ("name", "account", "changed_at", "changed_by")
+    rows = [
+        ("WANDB_API_KEY", None, "2027-01-02T01:30:00Z", "ada"),
+        ("HF_TOKEN", "vision", "2026-12-28T09:12:44Z", "grace"),
+    ]
+    found = [dict(zip(keys, row, strict=True)) for row in rows]
+    _answers(front_door, "GET", "/v3/secrets", 200, {"resources": found, "total": 2})
+
+
 def _results(front_door):
     front_door.add(ID, state="completed", phase="done")
     front_door.results[ID] = {f"model/{number}": b"x" for number in range(8)} | {"model/weights": b"x" * 48203}
+
+
+def _search(front_door):
+    points = ((7, LATER, 0.9731, 0.00312), (3, OTHER, 0.9688, 0.00871))
+    trials = [
+        {
+            "number": number,
+            "model_id": model_id,
+            "state": "completed",
+            "value": value,
+            "point": {"lr": lr, "opt": "adam"},
+        }
+        for number, model_id, value, lr in points
+    ]
+    rest = [{"number": 20 + number, "model_id": ID, "state": "running"} for number in range(10)]
+    found = {
+        **{"training_id": ID, "experiment": "tuning", "state": "running", "metric": "val/acc", "goal": "maximize"},
+        **{"total": 40, "counts": {"completed": 8, "running": 4}, "best": trials[0], "trials": [*trials, *rest]},
+        **{"importances": {"lr": 0.81, "opt": 0.19}, "gpu_hours": 3.2, "seconds_left": 2100.0},
+    }
+    _answers(front_door, "GET", "/v3/searches/tuning", 200, found)
 
 
 # What the service has when the command of an example is run.
@@ -91,6 +122,7 @@ _SCENES = {
     f"download {ID}": _results,
     f"cancel {ID}": lambda door: door.add(ID, state="running", phase="training"),
     f"delete {ID}": lambda door: door.add(ID, state="completed", phase="done"),
+    "experiments show tuning": _search,
     "schedules": _schedules,
     f"pause {ID}": _schedules,
     f"resume {ID}": _schedules,
@@ -99,10 +131,12 @@ _SCENES = {
     "notify list": _addresses,
     "datasets": _datasets,
     "audit --since 1d --result refused": _audit,
+    "secret list": _secrets,
 }
-# The one asks for a password, the other reads real files.
+# Two ask for what nobody may see, another reads real files.
 _SHOWN_ELSEWHERE = {
     "login --url https://train.example.org --username ada",
+    "secret set WANDB_API_KEY",
     "validate job.yaml tf-model.zip",
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from manifest_samples import FFDL, MANIFEST, change, only_problem, problems, read, refusal
 
-from trainyard.manifest.characters import character_name, hidden_characters
+from trainyard.domain.characters import NOT_SHOWN
+from trainyard.manifest.characters import HIDDEN, character_name, hidden_characters
 
 ZWSP, NBSP, BOM = "\N{ZERO WIDTH SPACE}", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH NO-BREAK SPACE}"
 CONNECTION = "training_data_reference[0].connection"
@@ -28,6 +30,11 @@ CONNECTION = "training_data_reference[0].connection"
 )
 def test_a_character_is_called_by_its_unicode_name(character, name):
     assert character_name(character) == name
+
+
+def test_whatever_is_never_shown_as_it_is_is_hidden_in_a_manifest():
+    everywhere = map(chr, range(sys.maxunicode + 1))
+    assert [each for each in everywhere if NOT_SHOWN.match(each) and not HIDDEN.match(each)] == ["\r"]
 
 
 def test_places_count_lines_and_columns():

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from trainyard.airflow.connections import ConnectionVault
     from trainyard.airflow.history import AirflowHistory
     from trainyard.airflow.leftovers import AirflowLeftovers
+    from trainyard.airflow.secretconnections import ConnectionSecrets
     from trainyard.core.datasets import Datasets
     from trainyard.core.livemetrics import LiveMetrics
     from trainyard.core.maintenance.owners import Owners
@@ -40,13 +41,18 @@ if TYPE_CHECKING:
     from trainyard.core.notifier import Notifier
     from trainyard.core.quota import Quotas
     from trainyard.core.retraining import Retraining
+    from trainyard.core.searching import Searching
+    from trainyard.core.secrets import Secrets
     from trainyard.core.service import Service
+    from trainyard.core.starting import Starting
     from trainyard.notify.outbox import Outbox
     from trainyard.stores.base import Store
     from trainyard.workspace.datasets import DatasetCache
 
 T = TypeVar("T")
 _MAX_GOING = 100_000
+# In the api-server, where somebody waits.
+_SERVED_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -221,7 +227,16 @@ class App:
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
             alarms_of=lambda run: self._of_folder(kept, run),
+            make_run=lambda start: self.starting.make(start),
+            is_kept=lambda holder, name: self._secret_keeper.is_kept(holder, name),
         )
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The use case about the secrets that people keep for their programs."""
+        from trainyard.core.secrets import Secrets
+
+        return Secrets(self._secret_keeper, self.limits, time.time, self.audit)
 
     @cached_property
     def live_metrics(self) -> LiveMetrics:
@@ -261,7 +276,33 @@ class App:
         """The use case that says which runs still own what they made."""
         from trainyard.core.maintenance.owners import Owners
 
-        return Owners(self._leftovers, self.catalogue.unbegun, self.audit)
+        return Owners(self._leftovers, self.catalogue.expected, self.audit)
+
+    @cached_property
+    def starting(self) -> Starting:
+        """The use case that starts one more run of a training."""
+        from trainyard.airflow.startedruns import AirflowStartedRuns
+        from trainyard.core.starting import Starting
+
+        return Starting(self.catalogue, AirflowStartedRuns(), self.service.limits, time.time, self.audit)
+
+    @cached_property
+    def searching(self) -> Searching:
+        """The use case of searches."""
+        from trainyard.airflow.trialruns import ServedTrialRuns
+        from trainyard.core.searching import Searching
+
+        runs = ServedTrialRuns(
+            catalogue=self.catalogue,
+            history=self._history,
+            starting=self.starting,
+            metrics=self.live_metrics,
+            folder_of=lambda run: self.workspace.run(run) if run.valid else None,
+            pods=partial(self.pods, _SERVED_PATIENCE_SECONDS),
+            grace_seconds=self.settings.grace_seconds,
+            results_of=self.served_results_store,
+        )
+        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit)
 
     @cached_property
     def retraining(self) -> Retraining:
@@ -286,6 +327,12 @@ class App:
         from trainyard.airflow.connections import ConnectionVault
 
         return ConnectionVault()
+
+    @cached_property
+    def _secret_keeper(self) -> ConnectionSecrets:
+        from trainyard.airflow.secretconnections import ConnectionSecrets
+
+        return ConnectionSecrets()
 
     @cached_property
     def _history(self) -> AirflowHistory:

@@ -108,7 +108,17 @@ def _left(app: App) -> Iterator[Remnant]:
             yield _of_pod(pod, cluster, app.settings)
     for run, made_at in traces(app.workspace).items():
         if run not in using:  # a pod reads them until it has ended: the next pass takes them
-            yield Remnant(run, f"workspace {run.model_id}", made_at, partial(cleanup, run, app.workspace))
+            yield Remnant(run, f"workspace {run.model_id}", made_at, partial(_clean, app, cluster, run))
+
+
+def _clean(app: App, cluster: TrainingPods, run: RunKey) -> None:
+    cluster.drop_secrets(run)
+    cleanup(run, app.workspace)
+
+
+def _remove(pod: dict[str, Any], cluster: TrainingPods, run: RunKey, grace: int) -> None:
+    cluster.remove(pod, grace)
+    cluster.drop_secrets(run)
 
 
 def _of_pod(pod: dict[str, Any], cluster: TrainingPods, settings: Settings) -> Remnant:
@@ -117,7 +127,7 @@ def _of_pod(pod: dict[str, Any], cluster: TrainingPods, settings: Settings) -> R
     grace = 0 if metadata.get("deletionTimestamp") else settings.grace_seconds
     made_at, run = _moment(metadata["creationTimestamp"]), run_of(metadata["labels"])
     assert run is not None  # nothing else is listed
-    return Remnant(run, f"pod {metadata['name']}", made_at, partial(cluster.remove, pod, grace))
+    return Remnant(run, f"pod {metadata['name']}", made_at, partial(_remove, pod, cluster, run, grace))
 
 
 def _is_being_removed(pod: dict[str, Any], settings: Settings) -> bool:

@@ -16,6 +16,7 @@ from trainyard.airflow.links import results_place, run_page, whole_log
 from trainyard.airflow.outcomes import end_with, outcome_of_step
 from trainyard.airflow.programlog import ProgramLog
 from trainyard.airflow.runkeys import run_of
+from trainyard.airflow.runsecrets import secrets_of
 from trainyard.airflow.trigger import TrainingPodTrigger
 from trainyard.cluster.diagnosis import diagnose, ended
 from trainyard.cluster.podclient import TrainingPods
@@ -72,7 +73,7 @@ class TrainOperator(KubernetesPodOperator):
             run = self._run(context)
             self._log_places(run)
             check_not_canceled(context)
-            training = self._of_run(context)
+            training = self._of_run(run, context)
             attempts, found = self._attempts(context, run, training), self._pods.newest(run)
             if words_of_stop(folder := current_app().workspace.run(run)):
                 self._pods.end_all(run, current_app().settings.grace_seconds)
@@ -84,7 +85,7 @@ class TrainOperator(KubernetesPodOperator):
                 return end_with(context, _loss(found, training.plan, attempts), final=True)
             if taken:
                 self._pods.end_all(run, current_app().settings.grace_seconds)
-            pod = found if found and not taken else self._new_pod(run, training, attempts)
+            pod = found if found and not taken else self._new_pod(context, run, training, attempts)
             if outcome := _end_of(pod, training.plan):
                 return end_with(context, outcome, last_words=self._show_rest(run, outcome))
             self.pod_name = pod["metadata"]["name"]
@@ -117,8 +118,8 @@ class TrainOperator(KubernetesPodOperator):
     def _run(self, context: Mapping[str, Any]) -> RunKey:
         return run_of(context, self.training.id, current_app().catalogue)
 
-    def _of_run(self, context: Mapping[str, Any]) -> Training:
-        return self.training.of_run(context["dag_run"].conf)
+    def _of_run(self, run: RunKey, context: Mapping[str, Any]) -> Training:
+        return self.training.of_run(current_app().catalogue.values_of(run, context["dag_run"].conf))
 
     @property
     def _pods(self) -> TrainingPods:
@@ -128,13 +129,17 @@ class TrainOperator(KubernetesPodOperator):
         folder = current_app().workspace.run(run)
         return Attempts(folder, context["ti"].max_tries, 1 + _retries(training.spec))
 
-    def _new_pod(self, run: RunKey, training: Training, attempts: Attempts) -> dict[str, Any]:
+    def _new_pod(
+        self, context: Mapping[str, Any], run: RunKey, training: Training, attempts: Attempts
+    ) -> dict[str, Any]:
         """Create the pod of the run's next attempt, once its account has room for it."""
         app, number = current_app(), attempts.last + 1
         body = training_pod(self._pod_run(run, training, number))
         if account := app.limits().accounts.get(training.account):
             self._pods.await_room(run, training.plan, account.gpus, app.settings.grace_seconds)
         self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], training.plan.gpus)
+        if values := secrets_of(context, training):
+            self._pods.keep_secrets(run, values)
         pod = self._pods.create(body)
         attempts.note(number)
         return pod

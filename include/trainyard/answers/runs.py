@@ -80,7 +80,8 @@ class RunAnswer(Whole):
     """One run, as the list has it.
 
     `hyperparameters` are those that it trains with, `overrides` what of the manifest was replaced; `metrics` are the
-    final values by name, the newest while it is going.
+    final values by name, the newest while it is going. `parent` is the run that it repeats, `trial` its number in a
+    search.
     """
 
     model_id: str
@@ -105,6 +106,8 @@ class RunAnswer(Whole):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     progress: ProgressAnswer | None = None
+    parent: str = ""
+    trial: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -166,12 +169,15 @@ class RunDetails(RunAnswer):
     """One run with how far its data has been moved, its training's schedule, and the connections its stores name.
 
     `image`, `data_version` and `zip_sha256` say what exactly it was made of; a version is known once it is staged.
+    `env` are its variables, `secrets` the names of those that nobody is shown.
     """
 
     image: str = ""
     data_version: str = ""
     zip_sha256: str = ""
     code: CodeAnswer | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    secrets: list[str] = Field(default_factory=list)
     transfer: Transfer | None = None
     alarms: list[AlarmAnswer] = Field(default_factory=list)
     connections: dict[str, str | None] | None = None

@@ -25,6 +25,8 @@ from trainyard.api import (
     results,
     schedules,
     schemas,
+    searches,
+    secrets,
 )
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -52,7 +54,10 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.owners = parts.owners
     app.state.retraining = parts.retraining
     app.state.notifications = parts.notifications
+    app.state.starting = parts.starting
+    app.state.searching = parts.searching
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
+    app.state.secrets = parts.secrets
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
     app.state.store_requests = StoreRequests.of(app.state.settings)
@@ -66,6 +71,8 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
     app.include_router(notify.router)
+    app.include_router(searches.router)
+    app.include_router(secrets.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)
     app.include_router(schemas.router)

@@ -89,7 +89,8 @@ def _accepted(made: Sequence[Training]) -> dict[str, Any]:
         "warnings": list(dict.fromkeys(warning for training in made for warning in training.warnings)),
         "manifest": first.manifest,
     }
-    return answer if len(made) == 1 else {**answer, "model_ids": [training.id for training in made]}
+    ids = [model_id for training in made for model_id in training.first_runs]
+    return answer if len(ids) == 1 else {**answer, "model_ids": ids}
 
 
 router.include_router(_submissions)
@@ -191,6 +192,8 @@ def run_json(run: Run, live: LiveMetrics) -> dict[str, Any]:
         "hyperparameters": dict(run.hyperparameters),
         "metrics": metrics or final_values(run),
         "progress": progress,
+        "parent": run.parent,
+        "trial": run.trial,
     }
 
 

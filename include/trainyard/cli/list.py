@@ -94,23 +94,16 @@ def _list_runs(service: RestClient, screen: Screen, wanted: dict[str, Any], most
 def _compare_runs(screen: Screen, runs: list[dict[str, Any]], sort: str | None, shown: str | None) -> None:
     from datetime import UTC, datetime
 
+    from trainyard.cli.output import terminal_width
     from trainyard.cli.runtable import fitted_table, run_columns, sorted_runs
 
     now = datetime.now(UTC)
     ordered = sorted_runs(runs, sort, now)
     screen.say("Fetching the list of trained models ...")
-    screen.say(*fitted_table(ordered, run_columns(ordered, shown, now), screen.state, _terminal_width()))
+    screen.say(*fitted_table(ordered, run_columns(ordered, shown, now), screen.state, terminal_width()))
     screen.say("", f"{len(runs)} records found.", "OK", "List all trained-models successful")
     # Programs that read the list know it with the newest last.
     screen.data({"resources": runs if sort is None else ordered, "total": len(runs)})
-
-
-def _terminal_width() -> int | None:
-    """Return how wide the terminal is, None where there is none: then nothing is left out."""
-    import shutil
-    import sys
-
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _runs(service: RestClient, wanted: dict[str, Any], most: int | None) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ from trainyard.cli.notify import app as notify
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.quota import quota
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
+from trainyard.cli.searches import best, experiments
+from trainyard.cli.secrets import secret
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
 from trainyard.cli.tensorboard import tensorboard
@@ -65,6 +67,8 @@ app.command("tensorboard", cls=QuickCommand)(tensorboard)
 app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
+app.add_typer(experiments, name="experiments")
+app.command("best", cls=QuickCommand)(best)
 app.command("schedules", cls=QuickCommand)(schedules)
 app.command("pause", cls=RunCommand)(pause)
 app.command("resume", cls=RunCommand)(resume)
@@ -73,6 +77,7 @@ app.add_typer(notify, name="notify")
 app.command("quota", cls=QuickCommand)(quota)
 app.command("datasets", cls=QuickCommand)(datasets)
 app.command("validate", cls=QuickCommand)(validate)
+app.add_typer(secret, name="secret")
 app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)
 app.command("down", cls=QuickCommand)(down)

@@ -8,7 +8,7 @@ from trainyard.cli.options import ModelId, Output, Url
 def show(model_id: ModelId, url: Url = None, output: Output = "text") -> None:
     """Show one run; of one that failed, also the reason and the hint. The last line is the address of its page."""
     from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
+    from trainyard.cli.output import Screen, terminal_width
     from trainyard.cli.tables import run_rows
 
     screen = Screen(output)
@@ -16,6 +16,6 @@ def show(model_id: ModelId, url: Url = None, output: Output = "text") -> None:
         screen.say(f"Fetching the trained model details with MODEL-ID '{model_id}' ...")
         found = service.run(model_id)
         run = {**found.as_data(), "page": f"{service.url}/trainyard/runs/{found.model_id}"}
-    screen.say(*run_rows(run, screen.state), "OK", "Show trained-models details successful")
+    screen.say(*run_rows(run, screen.state, terminal_width()), "OK", "Show trained-models details successful")
     screen.say(f"The run's page is {run['page']}")
     screen.data(run)

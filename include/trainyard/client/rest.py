@@ -23,6 +23,7 @@ from trainyard.answers.runs import (
     StoredPage,
     Submitted,
 )
+from trainyard.answers.searches import SearchAnswer, SearchesSettled
 from trainyard.answers.service import (
     AccountUsage,
     AuditEvent,
@@ -35,6 +36,8 @@ from trainyard.answers.service import (
     OwnerAnswer,
     Owners,
     Quota,
+    SecretAnswer,
+    SecretList,
     Settled,
     SweepReport,
 )
@@ -190,6 +193,26 @@ class RestClient:
         change = [{"op": "replace", "path": "/state", "value": state}]
         return self._session.ask(ScheduleAnswer, "PATCH", _place(training_id, "schedules"), json=change)
 
+    # Searches
+
+    def search(self, name: str) -> SearchAnswer:
+        """Return a search by its experiment, its training or one of its trials."""
+        return self._session.ask(SearchAnswer, "GET", _place(name, "searches"))
+
+    def change_search(self, name: str, state: str) -> SearchAnswer:
+        """Bring a search into a state: `paused`, `running`, or for good `canceled`."""
+        change = [{"op": "replace", "path": "/state", "value": state}]
+        return self._session.ask(SearchAnswer, "PATCH", _place(name, "searches"), json=change)
+
+    def extend_search(self, name: str, trials: int) -> SearchAnswer:
+        """Give a search so many trials more."""
+        change = [{"op": "add", "path": "/trials", "value": trials}]
+        return self._session.ask(SearchAnswer, "PATCH", _place(name, "searches"), json=change)
+
+    def settle_searches(self) -> float | None:
+        """Start and end trials as their searches say; return after how many seconds to look again."""
+        return self._session.ask(SearchesSettled, "POST", "/v3/searches/due").again_seconds
+
     # The service
 
     def frameworks(self) -> list[FrameworkAnswer]:
@@ -206,6 +229,19 @@ class RestClient:
     def datasets(self) -> list[DatasetAnswer]:
         """Return the cached datasets that the caller may know of."""
         return self._session.ask(Datasets, "GET", "/v3/datasets").resources
+
+    def secrets(self) -> list[SecretAnswer]:
+        """Return the secrets that are kept for the caller and their accounts, without their values."""
+        return self._session.ask(SecretList, "GET", "/v3/secrets").resources
+
+    def keep_secret(self, name: str, value: str, account: str | None = None) -> SecretAnswer:
+        params = {"account": account} if account else {}
+        return self._session.ask(SecretAnswer, "PUT", _secret(name), json={"value": value}, params=params)
+
+    def forget_secret(self, name: str, account: str | None = None) -> None:
+        answer = self._session.send("DELETE", _secret(name), params={"account": account} if account else {})
+        if not answer.is_success:
+            raise error_of(self.url, answer.status_code, answer.content)
 
     def events(self, wanted: Mapping[str, Any], limit: int | None) -> tuple[list[AuditEvent], bool]:
         """Return the newest wanted events of the audit log, the newest last, and whether there are older ones."""
@@ -305,6 +341,12 @@ class RestClient:
             offset += len(page.resources)
             if not page.resources or offset >= page.total:
                 return page.total
+
+
+def _secret(name: str) -> str:
+    if not name.strip("./ "):
+        raise WrongUsageError("this cannot be the name of a secret", "Name it as WANDB_API_KEY is named.")
+    return f"/v3/secrets/{quote(name, safe='')}"
 
 
 def _place(model_id: str, among: str = "models") -> str:

@@ -15,7 +15,7 @@ from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.runs import Run
 from trainyard.core.search import study
 from trainyard.core.search.deciding import MAX_ATTEMPTS, Ledger, seconds_left, total_of, wanted, why_over
-from trainyard.core.search.ledgers import Ledgers
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.search.trials import Trial, TrialState, best_of, metric_among, point_of, thinned, trial_id
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Limits
@@ -97,7 +97,7 @@ class Searching:
 
     @property
     def ledgers(self) -> Ledgers:
-        return Ledgers(self.catalogue.folder / "searches")
+        return Ledgers(self.catalogue.folder / SEARCHES)
 
     def settle(self, caller: Caller) -> float | None:
         """Do whatever searches wait for; return after how many seconds to look again, None while none goes on.

@@ -103,11 +103,13 @@ def _greeting(cluster: DoctorCluster) -> list[Finding]:
 
 
 def _rights(cluster: DoctorCluster, settings: Settings) -> list[Finding]:
-    from trainyard.cluster.rights import verbs_of
+    from trainyard.cluster.rights import SECRET_RIGHTS, verbs_of
 
     user = cluster.user()
-    verbs = verbs_of(user)
-    return judging.rights(settings.namespace, user or "the service's user", cluster.refused(verbs), verbs)
+    verbs, who = verbs_of(user), user or "the service's user"
+    found = judging.rights(settings.namespace, who, cluster.refused(verbs), verbs)
+    lacking = cluster.refused(verbs_of(user, SECRET_RIGHTS), "secrets")
+    return [*found, *judging.secret_rights(settings.namespace, who, lacking)]
 
 
 def _clocks(cluster: DoctorCluster) -> list[Finding]:

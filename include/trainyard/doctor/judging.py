@@ -13,6 +13,7 @@ from trainyard.quantity import quantity
 SKEW_SECONDS = 5.0
 # As Airflow's health page names them -> as people start them.
 PARTS = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "dag-processor"}
+_APPLY_RIGHTS = "Apply deploy/kubernetes/trainings, and look at the subjects in its rights.yaml."
 _MEANWHILE = {
     "scheduler": "no step of any run starts",
     "triggerer": "no training ends, and no schedule or inbox is watched",
@@ -139,5 +140,11 @@ def rights(namespace: str, who: str, refused: Iterable[str], asked: Sequence[str
     lacking = ", ".join(refused)
     if not lacking:
         return [fine("rights", f"{who} may {', '.join(asked)} pods in {namespace}")]
-    hint = "Apply deploy/kubernetes/trainings, and look at the subjects in its rights.yaml."
-    return [wrong("rights", f"{who} may not {lacking} pods in {namespace}", hint)]
+    return [wrong("rights", f"{who} may not {lacking} pods in {namespace}", _APPLY_RIGHTS)]
+
+
+def secret_rights(namespace: str, who: str, refused: Iterable[str]) -> list[Finding]:
+    """Tell what that user may not do with secrets; nothing where all is allowed."""
+    lacking = ", ".join(refused)
+    message = f"{who} may not {lacking} secrets in {namespace}, so that runs whose manifest names secrets fail"
+    return [wrong("rights", message, _APPLY_RIGHTS)] if lacking else []

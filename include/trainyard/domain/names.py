@@ -60,8 +60,17 @@ def pod_name(run: RunKey, attempt: int) -> str:
     Kubernetes wants lower case while model ids tell cases apart, so a digest keeps two ids that differ only in case
     from meeting in one name, and two trainings' runs of one id.
     """
+    return f"{_lower_name(run)}-{attempt}"
+
+
+def secret_name(run: RunKey) -> str:
+    """Name the Kubernetes Secret of a run, which all its attempts have."""
+    return f"{_lower_name(run)}-secrets"
+
+
+def _lower_name(run: RunKey) -> str:
     digest = hashlib.sha256(str(run).encode()).hexdigest()[:8]
-    return f"{run.model_id.lower()}-{digest}-{attempt}"
+    return f"{run.model_id.lower()}-{digest}"
 
 
 def account_pool(account: str) -> str:

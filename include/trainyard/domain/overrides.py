@@ -52,14 +52,15 @@ def fields(spec: TrainingSpec) -> dict[str, Value | None]:
 
 
 def _problems(spec: TrainingSpec, sizes: Mapping[str, Size], given: Mapping[str, Any]) -> list[Problem]:
-    own = fields(spec)
-    found = (_problem(name, value, own, sizes) for name, value in given.items() if value is not None)
+    found = (fault_of(spec, sizes, name, value) for name, value in given.items())
     return [Problem(message, hint, code="C110") for message, hint in filter(None, found)]
 
 
-def _problem(
-    name: str, value: Any, own: Mapping[str, Value | None], sizes: Mapping[str, Size]
-) -> tuple[str, str] | None:
+def fault_of(spec: TrainingSpec, sizes: Mapping[str, Size], name: str, value: Any) -> tuple[str, str] | None:
+    """Return what hinders a run from having this value and the hint; None if nothing does."""
+    own = fields(spec)
+    if value is None:
+        return None
     if name not in own:
         return f"there is no field {name[:60]}.", f"Use one of {', '.join(own)}."
     if _read(name, value, own[name]) is None:

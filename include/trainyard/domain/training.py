@@ -75,6 +75,7 @@ class TrainingSpec:
     `metric_patterns` maps a metric to the regular expression that finds it in the log.
 
     `mlflow` is the connection of the MLflow server that the run is reported to, None where the account says it.
+    `env` are variables of the program, `secrets` the names of those that are kept apart.
     `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service. With
     a `search` it has a run for each trial, until the best hyperparameters are found.
     """
@@ -98,6 +99,8 @@ class TrainingSpec:
     notify: tuple[Recipient, ...] = ()
     checkpoint: Checkpointing = OWN_CHECKPOINTS
     watch: Watch = NO_WATCH
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -120,6 +123,7 @@ class TrainingSpec:
             "watch": Watch.from_dict(data.get("watch")),
             "notify": tuple(map(Recipient.from_dict, data.get("notify", ()))),
             "search": SearchSpec.from_dict(data["search"]) if data.get("search") else None,
+            "secrets": tuple(data.get("secrets") or ()),
         }
         spec: TrainingSpec = _read(cls, {**data, **parts})
         return spec

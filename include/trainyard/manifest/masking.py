@@ -22,6 +22,8 @@ _USER_AND_HOST = re.compile(r"(?<!\S)[^\s@/:]++:(?!//)(?:[^\s@]*+@)+")
 _NOTIFIED = re.compile(r"\b(slack|discord|tgram|gchat|pover|mailtos?)://[^\s\"'<>]+", re.IGNORECASE)
 # So are those of webhooks, wherever they are meant as such; a misspelt key must not show them either.
 _NOTIFIES = re.compile(r"notif|webhook", re.IGNORECASE)
+# What stands below it is the names of secrets, or the manifest is refused.
+_NAMES = "secrets"
 _MAX_SHOWN = 80
 _MAX_BRIEF = 60
 _MAX_URL = 4096
@@ -70,11 +72,14 @@ def shown(key: str, text: str) -> str:
 
 
 def masked_manifest(document: Document) -> str:
-    """Return a manifest as YAML for people: credentials replaced by `****`, comments left out.
+    """Return a manifest that was read without a fault as YAML for people: credentials `****`, comments left out.
 
     Comments go because people leave old keys in them. The command stays as it is.
     """
     masked = _masked("", document.data, notifies=False)
+    names = document.data.get(_NAMES) if isinstance(document.data, dict) else None
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        masked[_NAMES] = names
     return yaml.dump(masked, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=1_000_000)
 
 

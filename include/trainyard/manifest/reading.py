@@ -28,6 +28,7 @@ from trainyard.manifest.schema import check_shape
 from trainyard.manifest.search import read_search, with_defaults
 from trainyard.manifest.store import check_store_types, read_store, read_tracking
 from trainyard.manifest.values import Values
+from trainyard.manifest.variables import read_env, read_secrets
 from trainyard.manifest.watch import read_watch
 
 MAX_BYTES = 1024 * 1024
@@ -139,6 +140,9 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
     mlflow, (notify, told), watch = read_tracking(values), read_notify(values), read_watch(values)
+    taken = with_defaults(hyperparameters, search)
+    env = read_env(values, taken)
+    secrets = read_secrets(values, {*taken, *env})
     found = Examination(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
     if values.faults.found:
         return found
@@ -166,6 +170,8 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         notify=notify,
         checkpoint=read_checkpoint(values),
         watch=watch,
+        env=env,
+        secrets=secrets,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)
     return replace(found, read=ManifestRead(submission, document, found.places))

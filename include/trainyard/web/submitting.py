@@ -85,7 +85,7 @@ def _checked(service: Service, who: Caller, draft: Draft) -> dict[str, Any]:
 
 def _described(read: ManifestRead, plan: Plan, grid: Grid) -> dict[str, Any]:
     spec = read.submission.spec
-    runs = len(grid.points(spec))
+    runs = spec.search.trials if spec.search else len(grid.points(spec))
     return {
         "name": spec.name,
         "framework": str(spec.framework),

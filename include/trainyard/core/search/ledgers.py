@@ -19,6 +19,8 @@ from trainyard.domain.names import is_model_id
 from trainyard.workspace.locks import locked
 
 log = logging.getLogger(__name__)
+# The folder of all ledgers, in the catalogue's.
+SEARCHES = "searches"
 
 
 class Ledgers:
