@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from manifest_samples import FFDL, MANIFEST, problems, read
+from samples import MODEL_ID, RUN, SPEC
+from stepsbench import Bench
 
 from trainyard.domain.checkpointing import Candidate, Checkpointing, complete, is_half_written
+from trainyard.domain.names import RunKey
+from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import TrainingSpec
+from trainyard.errors import TrainyardError
+from trainyard.steps.checkpoints import copy_newest, resumed_from
 from trainyard.workspace.checkpoints import newest_complete
 from trainyard.workspace.layout import RunFolder
 
@@ -120,11 +128,102 @@ class TestManifest:
         assert spec.checkpoint == Checkpointing(shared=True, resumes=False)
         assert TrainingSpec.from_dict(spec.as_dict()) == spec
 
+    def test_copies_are_made_where_the_manifest_says_how_often(self):
+        found = read(f"{MANIFEST}checkpoint: {{every: 10m}}\n").submission.spec.checkpoint
+        assert (found.every_seconds, found.keep) == (600, 2)
+        assert read(f"{MANIFEST}checkpoint: {{every: 1h, keep: 5}}\n").submission.spec.checkpoint.keep == 5
+
     def test_trainings_of_before_share_theirs_as_they_did(self):
         old = read(MANIFEST).submission.spec.as_dict()
         del old["checkpoint"]
         assert TrainingSpec.from_dict(old).checkpoint.shared
 
-    @pytest.mark.parametrize("value", ["{share: everybody}", "{resume: maybe}", "true", "{keeps: 2}"])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "{share: everybody}",
+            "{resume: maybe}",
+            "true",
+            "{keeps: 2}",
+            "{every: often}",
+            "{every: 5s}",
+            "{keep: 0}",
+            "{share: bucket, every: 10m}",
+        ],
+    )
     def test_what_cannot_be_meant_is_refused(self, value):
         assert problems(f"{MANIFEST}checkpoint: {value}\n")
+
+
+class TestBucket:
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Bench:
+        bench = Bench(tmp_path)
+        bench.spec = replace(SPEC, checkpoint=Checkpointing(every_seconds=600, keep=2))
+        bench.stage()
+        bench.train()
+        return bench
+
+    def _saved(self, bench: Bench, name: str, age: float = 0.0) -> None:
+        path = _written_before(bench.checkpoints / f"{name}.tmp", name)
+        path.rename(bench.checkpoints / name)
+        moment = path.with_name(name).stat().st_mtime - age
+        os.utime(path.with_name(name), (moment, moment))
+
+    def _copy(self, bench: Bench) -> str:
+        return copy_newest(RUN, bench.spec, bench.results, bench.workspace, 2, bench.reported.append)
+
+    def _there(self, bench: Bench) -> list[str]:
+        return sorted(key for key in bench.stored() if key.startswith("_wml_checkpoints/"))
+
+    def test_the_newest_complete_one_is_copied_while_it_trains_and_the_oldest_copies_go(self, bench):
+        assert self._copy(bench) == ""
+        for number in range(1, 5):
+            self._saved(bench, f"step-{number}", age=10 - number)
+            (bench.checkpoints / "half.tmp").write_text("half")
+            assert self._copy(bench) == f"step-{number}"
+            assert self._copy(bench) == "", "it is there already"
+        assert self._there(bench) == ["_wml_checkpoints/step-3", "_wml_checkpoints/step-4"]
+        assert json.loads(bench.stored()["learner-1/resume.json"]) == {"checkpoint": "step-4"}
+
+    def test_one_that_changes_while_it_is_copied_is_none_to_go_on_from(self, bench):
+        self._saved(bench, "step-1")
+        put = bench.results.put
+
+        def changing(key, source, size):
+            os.utime(bench.checkpoints / "step-1", (1, 1))
+            return put(key, source, size)
+
+        bench.results.put = changing
+        assert self._copy(bench) == ""
+        assert "learner-1/resume.json" not in bench.stored()
+
+    def test_at_the_end_as_many_are_stored_as_are_to_be_kept_and_of_a_failure_complete_ones_alone(self, bench):
+        for number in range(1, 4):
+            self._saved(bench, f"step-{number}", age=10 - number)
+        (bench.checkpoints / "torn").write_text("half")
+        bench.upload(Outcome("C203", "it ran too long"))
+        assert self._there(bench) == ["_wml_checkpoints/step-2", "_wml_checkpoints/step-3"]
+        assert json.loads(bench.stored()["learner-1/resume.json"]) == {"checkpoint": "step-3"}
+
+    def test_another_run_goes_on_from_what_a_run_has_stored(self, bench):
+        (bench.checkpoints / "step-1").mkdir()
+        (bench.checkpoints / "step-1" / "weights").write_text("w")
+        (bench.checkpoints / "step-1" / "DONE").touch()
+        bench.upload(Outcome("C203", "it ran too long"))
+        again = RunKey(MODEL_ID, "training-again0000")
+        bench.stage(again, resume_from=MODEL_ID)
+        run = bench.workspace.run(again)
+        assert (run.checkpoints / "step-1" / "weights").read_text() == "w"
+        assert (run.checkpoints / "step-1" / "weights").stat().st_mode & 0o666 == 0o666
+        assert resumed_from(run) == "step-1"
+
+    @pytest.mark.parametrize(
+        "note", [None, b"x" * 20_000, b"{}", b'{"checkpoint": "../../x"}', b'{"checkpoint": "gone"}']
+    )
+    def test_a_run_without_a_complete_checkpoint_is_none_to_go_on_from(self, bench, note):
+        if note:
+            bench.results.contents[f"{MODEL_ID}/learner-1/resume.json"] = note
+        with pytest.raises(TrainyardError) as refusal:
+            bench.stage(RunKey(MODEL_ID, "training-again0000"), resume_from=MODEL_ID)
+        assert refusal.value.code.code in ("C108", "C114")

@@ -8,7 +8,7 @@ folders are JSON in `password`. Those of S3 were, too, before 0.2: they are read
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -109,6 +109,13 @@ def open_served(ref: StoreRef, own: str, settings: Settings) -> Store:
     except AirflowNotFoundException:
         hint = "What the run has stored is still in its bucket."
         raise TrainyardError("C107", "the credentials of the run's bucket are not kept any more", hint) from None
+
+
+def open_given(ref: StoreRef, given: Mapping[str, Any], settings: Settings) -> Store:
+    """Open a bucket with a connection that whoever started this process has read, by its fields."""
+    from airflow.sdk import Connection as Given
+
+    return _opened(ref, "", settings, lambda _: Given(**given))
 
 
 def _opened(ref: StoreRef, own: str, settings: Settings, read: Callable[[str], Any]) -> Store:

@@ -41,6 +41,7 @@ def tell_of(app: App, run: RunKey, event: Event, reason: str = "", moment: str =
 def _without_harm(app: App, run: RunKey, tell: Callable[[Training], object]) -> None:
     try:
         if training := app.catalogue.get(run.training_id):
-            tell(training)
+            start = app.catalogue.starts.get(run.model_id)
+            tell(replace(training, owner=start.owner) if start else training)
     except Exception as error:  # noqa: BLE001 - the run goes on, whether somebody hears of it or not
         log.warning("Nobody is notified of this: %s", type(error).__name__)

@@ -27,6 +27,7 @@ from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
+from trainyard.steps.checkpoints import resumed_from
 from trainyard.steps.stage import staged_path
 from trainyard.workspace.attempts import Attempts
 from trainyard.workspace.checkpoints import newest_complete
@@ -162,12 +163,15 @@ class TrainOperator(KubernetesPodOperator):
         )
 
     def _resume_from(self, run: RunKey, training: Training, attempt: int) -> str:
-        """Return the checkpoint that an attempt after the first goes on from, empty where there is none."""
-        if attempt == 1 or not training.spec.checkpoint.resumes:
-            return ""
-        workspace = current_app().workspace
-        folder = workspace.checkpoints_of(run, training.account, training.spec)
-        return newest_complete(folder, workspace.run(run)) or ""
+        """Return the checkpoint that an attempt goes on from, empty where there is none.
+
+        That is the run's own newest one after its first attempt, else the one of the run that it repeats.
+        """
+        workspace, spec = current_app().workspace, training.spec
+        given = resumed_from(workspace.run(run))
+        if attempt == 1 or not spec.checkpoint.resumes:
+            return given
+        return newest_complete(workspace.checkpoints_of(run, training.account, spec), workspace.run(run)) or given
 
     def _wait(self, run: RunKey, pod_name: str, plan: Plan, last: bool) -> None:
         settings = current_app().settings

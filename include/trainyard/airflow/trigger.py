@@ -93,7 +93,7 @@ class TrainingPodTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[BaseTaskEndEvent]:
         program, over = self._program_log(), asyncio.Event()
-        showing = asyncio.create_task(self._show(program, over))
+        showing, copying = asyncio.create_task(self._show(program, over)), asyncio.create_task(self._copy())
         try:
             outcome = self._as_told(await self._end_or_stop())
             over.set()
@@ -103,11 +103,32 @@ class TrainingPodTrigger(BaseTrigger):
                 self.log.warning("The program's log cannot be shown here: %r", fault)
         finally:
             showing.cancel()
+            # Before the task ends: the next step stores the same files.
+            copying.cancel()
+            await asyncio.wait({copying})
         self._log_end(outcome, await self._last_words(program, outcome))
         ends = TaskFailedEvent if outcome.code else TaskSuccessEvent
         # An API that was silent took no pod: the next try finds it.
         final = {FINAL: True} if self.last and outcome.retried and outcome.code != "S200" else {}
         yield ends(xcoms={KEY: outcome.as_dict(), **final})
+
+    async def _copy(self) -> None:
+        """Copy the newest complete checkpoint to the bucket from time to time, where the manifest asks for it."""
+        from trainyard.airflow.app import current_app
+        from trainyard.airflow.checkpointcopy import copy_in_process
+        from trainyard.errors import TrainyardError
+
+        run, every = RunKey.parse(self.of_run), 0.0
+        with suppress(TrainyardError):  # a triggerer without the service's settings still waits for pods
+            training = await _aside(current_app().catalogue.get, run.training_id) if run else None
+            every = training.spec.checkpoint.every_seconds if training else 0.0
+        while run is not None and every:
+            await asyncio.sleep(every)
+            try:
+                if words := await copy_in_process(run):
+                    self.log.info(words)
+            except Exception as error:  # noqa: BLE001 - the run goes on, and the next copy may work
+                self.log.warning("No checkpoint is copied: %s", type(error).__name__)
 
     async def _end_or_stop(self) -> Outcome:
         """Wait for the pod to end by itself, or because a watchdog of the run stops it."""

@@ -22,11 +22,14 @@ class Checkpointing:
     """What a manifest says of checkpoints.
 
     `shared` are those in one folder and bucket for all of the account's runs, as the original service had it. The
-    newest complete one is where another attempt goes on, if `resumes`.
+    newest complete one is where another attempt goes on, if `resumes`. It is copied to the bucket every so many seconds
+    while the program runs, if these are not 0, and `keep` of the newest are kept there, all if it is 0.
     """
 
     shared: bool = False
     resumes: bool = True
+    every_seconds: float = 0.0
+    keep: int = 0
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | None) -> Checkpointing:

@@ -139,7 +139,8 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     search = read_search(values, hyperparameters)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
-    mlflow, (notify, told), watch = read_tracking(values), read_notify(values), read_watch(values)
+    mlflow, (notify, told) = read_tracking(values), read_notify(values)
+    watch, checkpoint = read_watch(values), read_checkpoint(values)
     taken = with_defaults(hyperparameters, search)
     env = read_env(values, taken)
     secrets = read_secrets(values, {*taken, *env})
@@ -168,7 +169,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         mlflow=mlflow,
         search=search,
         notify=notify,
-        checkpoint=read_checkpoint(values),
+        checkpoint=checkpoint,
         watch=watch,
         env=env,
         secrets=secrets,

@@ -26,9 +26,9 @@ def read_watch(values: Values) -> Watch:
         metric=values.text((*WATCH, "diverging", "metric")) or "",
         factor=float(factor) if isinstance(factor, int | float) else NO_WATCH.factor,
         silent=_then(values, "silent", "then"),
-        silent_seconds=_after(values, "silent"),
+        silent_seconds=read_after(values, (*WATCH, "silent", "after")),
         longer=_then(values, "longer", "then"),
-        longer_seconds=_after(values, "longer"),
+        longer_seconds=read_after(values, (*WATCH, "longer", "after")),
     )
 
 
@@ -39,15 +39,16 @@ def _then(values: Values, *keys: str) -> Then | None:
     return Then(text) if text in list(Then) else Then.WARN
 
 
-def _after(values: Values, key: str) -> float:
-    path = (*WATCH, key, "after")
+def read_after(values: Values, path: Path) -> float:
+    """Return an amount of time in seconds, 0 where none is given or it has a fault, which is noted."""
     text = values.text(path)
     if text is None:
         return 0.0
     match = _AFTER.fullmatch(text.lower())
     seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
     if match is None:
-        values.faults.add(path, f"after cannot be {brief(text)}.", "Write a number with s, m, h or d, such as 30m.")
+        hint = "Write a number with s, m, h or d, such as 30m."
+        values.faults.add(path, f"{path[-1]} cannot be {brief(text)}.", hint)
     elif seconds < _LEAST:
-        values.faults.add(path, "after is under a minute.", "Write 1m or more.")
+        values.faults.add(path, f"{path[-1]} is under a minute.", "Write 1m or more.")
     return float(seconds)

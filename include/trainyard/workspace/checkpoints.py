@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,9 +18,13 @@ _MAX_FILES = 20_000
 def newest_complete(folder: Path, run: RunFolder) -> str | None:
     """Return the name of the newest complete checkpoint of a program that has ended, None where there is none."""
     found = list(candidates(folder))
-    alive = max((each.changed for each in found), default=0.0)
-    good = complete(found, max(alive, _changed(run.training_log)))
+    good = complete(found, last_sign(found, run))
     return good[0].name if good else None
+
+
+def last_sign(found: Iterable[Candidate], run: RunFolder) -> float:
+    """Return when a program that has ended was seen alive last: by what it has written, its log or a checkpoint."""
+    return max([each.changed for each in found] + [_changed(run.training_log)])
 
 
 def candidates(folder: Path) -> Iterator[Candidate]:

@@ -40,6 +40,16 @@ class RunFolder:
         return self.root / "checkpoints"
 
     @property
+    def copied(self) -> Path:
+        """The checkpoints that are in the bucket while it trains; it lies where no program reaches it."""
+        return self.root / "copied.json"
+
+    @property
+    def resume(self) -> Path:
+        """The checkpoint of another run that it goes on from; it lies where no program reaches it."""
+        return self.root / "resume"
+
+    @property
     def training_log(self) -> Path:
         """The program's stdout and stderr, written by the wrapper in the pod."""
         return self.logs / "learner-1" / "training-log.txt"
