@@ -52,6 +52,7 @@ _ROWS = (
     Code("C202", 400, "the training program ran out of memory"),
     Code("C203", 400, "the training program ran longer than allowed"),
     Code("C204", 400, "the run was canceled"),
+    Code("C205", 400, "a watchdog stopped the run"),
     Code("S100", 503, "no resources to run on", retried=True),
     Code("S101", 500, "the training pod could not be started", retried=True),
     Code("S102", 503, "the training pod was lost", retried=True),

@@ -212,6 +212,7 @@ class App:
         from trainyard.steps.cleanup import forget
         from trainyard.steps.stage import staged_version
         from trainyard.workspace.transfers import transfer_of
+        from trainyard.workspace.watching import kept
 
         return Service(
             catalogue=self.catalogue,
@@ -227,6 +228,7 @@ class App:
             transfer_of=lambda run: self._of_folder(transfer_of, run),
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
+            alarms_of=lambda run: self._of_folder(kept, run),
             make_run=lambda start: self.starting.make(start),
             is_kept=lambda holder, name: self._secret_keeper.is_kept(holder, name),
         )

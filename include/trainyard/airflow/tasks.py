@@ -75,6 +75,7 @@ def stage(training_id: str, **context: Any) -> None:
             report=log.info,
             terms=Terms.of(app.settings),
             cache_max_bytes=app.settings.dataset_cache_max_bytes,
+            resume_from=start.parent if (start := app.catalogue.starts.get(run.model_id)) and start.resume else "",
         )
         undo_if_canceled(context, run, app.workspace)
 

@@ -114,6 +114,14 @@ class RunAnswer(Whole):
         return self.state in {state for state in State if state.terminal}
 
 
+class AlarmAnswer(Whole):
+    """What a watchdog of the run has said: its kind, whether it only warns or stops the run, and why."""
+
+    kind: str
+    then: Annotated[str, Field(json_schema_extra={"enum": ["warn", "stop"]})]
+    reason: str = ""
+
+
 class Transfer(Whole):
     """How far the data of a run has been moved; totals grow until it is `listed`, `rate` is bytes a second."""
 
@@ -171,6 +179,7 @@ class RunDetails(RunAnswer):
     env: dict[str, str] = Field(default_factory=dict)
     secrets: list[str] = Field(default_factory=list)
     transfer: Transfer | None = None
+    alarms: list[AlarmAnswer] = Field(default_factory=list)
     connections: dict[str, str | None] | None = None
     schedule: ScheduleAnswer | None = None
 

@@ -129,6 +129,7 @@ def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
         "waiting": service.waiting(run) or None,
         "connections": service.connections(run),
         "transfer": _transfer_json(service.transfer(run)),
+        "alarms": [alarm.as_dict() for alarm in service.alarms(run)],
         "schedule": schedule_json(schedule) if schedule else None,
     }
 

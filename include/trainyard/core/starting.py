@@ -48,6 +48,7 @@ class Asked:
     model_id: str = ""
     owner: str = ""
     data_version: str = ""
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class Starting:
             trial=asked.trial,
             origin=key,
             data_version=asked.data_version,
+            resume=asked.resume,
         )
         known = self.catalogue.starts.get(claimed_id) if claimed_id else None
         if known is None:
