@@ -19,6 +19,7 @@ from trainyard.manifest.layout import Layout, ffdl_layout, ffdl_warnings, wml_la
 from trainyard.manifest.machine import check_machines, gpus_of, read_resources
 from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.metrics import read_metrics
+from trainyard.manifest.neighbours import as_manifest
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
 from trainyard.manifest.schema import check_shape
@@ -99,7 +100,7 @@ def examine_manifest(
     `account` says which connections the manifest may name; None where that is not known here.
     """
     try:
-        document = read_document(data, max_bytes)
+        document, notes = as_manifest(read_document(data, max_bytes))
         family = family_of(document)
     except TrainyardError as error:
         if error.fault is Fault.SERVICE:
@@ -108,6 +109,7 @@ def examine_manifest(
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
     values = Values(document, layout, limits, Faults(document), addresses, *named)
+    values.warnings.extend(f"line {line}: {sentence}" for line, sentence in notes)
     check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
     check_machines(values)
