@@ -21,6 +21,7 @@ from trainyard.manifest.layout import Layout, ffdl_layout, ffdl_warnings, wml_la
 from trainyard.manifest.machine import check_machines, gpus_of, read_resources
 from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.metrics import read_metrics
+from trainyard.manifest.neighbours import as_manifest
 from trainyard.manifest.notify import read_notify
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
@@ -105,7 +106,7 @@ def examine_manifest(
     notify.
     """
     try:
-        document = read_document(data, max_bytes)
+        document, notes = as_manifest(read_document(data, max_bytes))
         family = family_of(document)
     except TrainyardError as error:
         if error.fault is Fault.SERVICE:
@@ -114,6 +115,7 @@ def examine_manifest(
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
     values = Values(document, layout, limits, Faults(document), addresses, *named, notifying)
+    values.warnings.extend(f"line {line}: {sentence}" for line, sentence in notes)
     check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
     check_machines(values)
