@@ -44,10 +44,10 @@ class Bench:
     def checkpoints(self) -> Path:
         return self.workspace.checkpoints("vision", self.spec.results)
 
-    def stage(self, key: RunKey = RUN) -> Staged:
+    def stage(self, key: RunKey = RUN, data_version: str = "") -> Staged:
         rules = ArchiveRules.of(read_settings({}))
         args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.reported.append)
-        return stage(key, self.spec, "vision", *args)
+        return stage(key, self.spec, "vision", *args, data_version=data_version)
 
     def train(self, **files: str) -> None:
         """Do what a program does: `result/model/x="..."` and the like, and a log."""

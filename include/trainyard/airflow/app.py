@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from trainyard.core.maintenance.owners import Owners
     from trainyard.core.maintenance.retention import Housekeeper
     from trainyard.core.quota import Quotas
+    from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
     from trainyard.core.service import Service
     from trainyard.core.starting import Starting
@@ -220,6 +221,13 @@ class App:
         from trainyard.core.starting import Starting
 
         return Starting(self.catalogue, AirflowStartedRuns(), self.service.limits, time.time, self.audit)
+
+    @cached_property
+    def rerunning(self) -> Rerunning:
+        """The use case that runs a run again."""
+        from trainyard.core.rerunning import Rerunning
+
+        return Rerunning(self.service, self.starting)
 
     @cached_property
     def retraining(self) -> Retraining:

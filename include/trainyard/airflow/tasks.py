@@ -73,6 +73,7 @@ def stage(training_id: str, **context: Any) -> None:
             report=log.info,
             terms=Terms.of(app.settings),
             cache_max_bytes=app.settings.dataset_cache_max_bytes,
+            data_version=start.data_version if (start := app.catalogue.start_of(run)) else "",
         )
         undo_if_canceled(context, run, app.workspace)
 

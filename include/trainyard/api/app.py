@@ -51,6 +51,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.owners = parts.owners
     app.state.retraining = parts.retraining
     app.state.starting = parts.starting
+    app.state.rerunning = parts.rerunning
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics

@@ -22,6 +22,7 @@ from trainyard.cli.logs import logs
 from trainyard.cli.metrics import metrics
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.quota import quota
+from trainyard.cli.rerun import rerun
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
@@ -56,6 +57,7 @@ def trainyard(
 
 # In the order in which --help lists them.
 app.command("train", cls=QuickCommand)(train)
+app.command("rerun", cls=RunCommand)(rerun)
 app.command("list", cls=QuickCommand)(list_)
 app.command("show", cls=RunCommand)(show)
 app.command("logs", cls=RunCommand)(logs)

@@ -164,7 +164,9 @@ class Service:
         if training is None:
             return {}
         version = self.version_of(run.key) or ""
-        return {"image": training.plan.image, "data_version": version, "zip_sha256": training.zip_sha256}
+        start = self.catalogue.start_of(run.key)
+        image = (run.outcome.image if run.outcome else "") or (start.image if start else "") or training.plan.image
+        return {"image": image, "data_version": version, "zip_sha256": training.zip_sha256}
 
     def connections(self, run: Run) -> Mapping[str, str | None] | None:
         """Return the connections of the service's that a run's stores name; None where it has keys of its own."""

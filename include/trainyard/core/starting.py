@@ -36,7 +36,7 @@ class Asked:
 
     `values` are hyperparameters, `size` and `command` by name, and take the place of the manifest's. `model_id` is an
     id that was claimed before, empty for a fresh one; the same id again is the same run. `owner` is whom the service
-    starts it for, empty for the caller.
+    starts it for, empty for the caller. `data_version` and `image` are those that it has to have, empty for any.
     """
 
     training_id: str
@@ -47,6 +47,7 @@ class Asked:
     model_id: str = ""
     owner: str = ""
     data_version: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Starting:
             trial=asked.trial,
             origin=key,
             data_version=asked.data_version,
+            image=asked.image,
         )
         known = self.catalogue.starts.get(claimed_id) if claimed_id else None
         if known is None:
