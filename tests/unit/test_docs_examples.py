@@ -71,6 +71,10 @@ _SCENES = {
     "train tf-model.zip job.yaml --experiment learning-rates --set lr=0.1,0.01 --set batch=32,64": lambda door: (
         _accepted(door, ID, LATER, OTHER, "training-Yh2TnR5cd")
     ),
+    f"rerun {ID} --set lr=0.02 --size medium": lambda door: (
+        door.add(ID),
+        _answers(door, "POST", "/rerun", 202, {"model_id": "training-Yh2TnR5cd", "parent": ID}),
+    ),
     "list trained-models": lambda door: door.add(ID),
     f"show {ID}": lambda door: door.add(
         ID, state="running", phase="training", submitted_at="2017-10-26T11:10:37Z", waiting=None, schedule=None
