@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from trainyard.core.notifications import Notifications
     from trainyard.core.notifier import Notifier
     from trainyard.core.quota import Quotas
+    from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
     from trainyard.core.searching import Searching
     from trainyard.core.secrets import Secrets
@@ -326,6 +327,13 @@ class App:
             results_of=self.served_results_store,
         )
         return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit)
+
+    @cached_property
+    def rerunning(self) -> Rerunning:
+        """The use case that runs a run again."""
+        from trainyard.core.rerunning import Rerunning
+
+        return Rerunning(self.service, self.starting)
 
     @cached_property
     def retraining(self) -> Retraining:

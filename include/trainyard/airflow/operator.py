@@ -121,7 +121,12 @@ class TrainOperator(KubernetesPodOperator):
         return run_of(context, self.training.id, current_app().catalogue)
 
     def _of_run(self, run: RunKey, context: Mapping[str, Any]) -> Training:
-        return self.training.of_run(current_app().catalogue.values_of(run, context["dag_run"].conf))
+        catalogue = current_app().catalogue
+        training, start = (
+            self.training.of_run(catalogue.values_of(run, context["dag_run"].conf)),
+            catalogue.start_of(run),
+        )
+        return replace(training, plan=replace(training.plan, image=start.image)) if start and start.image else training
 
     @property
     def _pods(self) -> TrainingPods:

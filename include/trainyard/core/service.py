@@ -176,8 +176,10 @@ class Service:
         if training is None:
             return {}
         version = self.version_of(run.key) or ""
+        start = self.catalogue.start_of(run.key)
+        image = (run.outcome.image if run.outcome else "") or (start.image if start else "") or training.plan.image
         code = training.code.as_answer() if training.code else None
-        known = {"image": training.plan.image, "data_version": version, "zip_sha256": training.zip_sha256}
+        known = {"image": image, "data_version": version, "zip_sha256": training.zip_sha256}
         return {**known, "code": code, "env": dict(training.spec.env), "secrets": list(training.spec.secrets)}
 
     def connections(self, run: Run) -> Mapping[str, str | None] | None:
