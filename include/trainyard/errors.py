@@ -42,6 +42,7 @@ _ROWS = (
     Code("C109", 413, "the submission is too large"),
     Code("C110", 400, "the request is malformed"),
     Code("C111", 409, "a schedule does not allow this"),
+    Code("C112", 409, "a notification did not arrive"),
     Code("C114", 400, "an object store is at an address that is not allowed, or answers beyond the limits"),
     Code("C115", 429, "too many requests of the account wait for its object stores"),
     Code("C116", 400, "a secret that the manifest names is not kept"),

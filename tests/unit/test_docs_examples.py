@@ -53,6 +53,19 @@ def _datasets(front_door):
     _answers(front_door, "GET", "/v3/datasets", 200, {"resources": found, "total": 2})
 
 
+def _addresses(front_door):
+    rows = [
+        ("me", "mailto:****", "", [], True),
+        ("phone", "https://hooks.example.com/****", "", ["failed", "waiting"], False),
+        ("team", "slack://****", "vision", [], False),
+    ]
+    keys = ("name", "address", "account", "on", "every_run")
+    failing = {"id": "5", "event": "ended", "model_id": ID, "to": "phone (https://hooks.example.com/****)"}
+    state = {"tries": 3, "failure": "it answers 503", "next_at": "2027-01-02T02:00:00Z", "dead": False}
+    found = [dict(zip(keys, row, strict=True)) for row in rows]
+    _answers(front_door, "GET", "/v3/notify", 200, {"addresses": found, "undelivered": [{**failing, **state}]})
+
+
 def _audit(front_door):
     event = {"time": "2026-11-30T07:22:39.187Z", "actor": "eve", "remote": "10.1.2.3", "action": "delete", "run": ID}
     reported = {**event, "account": "", "training": "", "result": "refused", "code": "C107", "details": {}}
@@ -135,6 +148,7 @@ _SCENES = {
     f"resume {ID}": _schedules,
     f"unschedule {ID} --yes": _schedules,
     "quota": _quota,
+    "notify list": _addresses,
     "datasets": _datasets,
     "audit --since 1d --result refused": _audit,
     "secret list": _secrets,

@@ -22,6 +22,7 @@ from trainyard.core.audit.recording import Audit, Writer
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import RunKey, data_connection, results_connection
+from trainyard.domain.states import State
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings, limits_files, read_settings
 from trainyard.workspace.layout import RunFolder, Workspace
@@ -38,18 +39,22 @@ if TYPE_CHECKING:
     from trainyard.core.livemetrics import LiveMetrics
     from trainyard.core.maintenance.owners import Owners
     from trainyard.core.maintenance.retention import Housekeeper
+    from trainyard.core.notifications import Notifications
+    from trainyard.core.notifier import Notifier
     from trainyard.core.quota import Quotas
     from trainyard.core.retraining import Retraining
     from trainyard.core.searching import Searching
     from trainyard.core.secrets import Secrets
     from trainyard.core.service import Service
     from trainyard.core.starting import Starting
+    from trainyard.notify.outbox import Outbox
     from trainyard.stores.base import Store
     from trainyard.workspace.datasets import DatasetCache
 
 T = TypeVar("T")
 # In the api-server, where somebody waits.
 _SERVED_PATIENCE_SECONDS = 5.0
+_MAX_GOING = 100_000
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,51 @@ class App:
     def trail(self) -> Trail:
         """What reads the audit log."""
         return Trail(self.audit_folder, self.audit)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """The notifications that are to be delivered; it lies where no program reaches it."""
+        from trainyard.notify.outbox import Outbox
+
+        return Outbox(self.settings.catalogue / "outbox")
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """What writes notifications to the outbox; it asks no database."""
+        from trainyard.airflow.links import run_page
+        from trainyard.core.addressbook import AddressBook
+        from trainyard.core.notifier import Notifier
+
+        return Notifier(self.outbox, AddressBook.beside(self.catalogue), self._notified_names, run_page)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        """The use cases about notifications, over Airflow's connections."""
+        from trainyard.core.addressbook import AddressBook
+        from trainyard.core.notifications import Notifications
+        from trainyard.domain.addresses import AddressPolicy
+
+        return Notifications(
+            book=AddressBook.beside(self.catalogue),
+            vault=self._vault,
+            outbox=self.outbox,
+            limits=self.service.limits,
+            addresses=AddressPolicy.of(self.settings),
+            sends_mail=bool(self.settings.mail_connection),
+            clock=time.time,
+            audit=self.audit,
+            notifier=self.notifier,
+            trainings=self.catalogue.get,
+            going=lambda: self._history.page(None, _MAX_GOING, 0, frozenset({State.PENDING, State.RUNNING}), None)[0],
+            waiting_seconds=self.settings.notify_waiting_seconds,
+        )
+
+    def _notified_names(self, account: str) -> tuple[str, ...]:
+        # Most installations name none, and to read the three files costs a process 0.13 s.
+        if b"notify" not in limits_files(self.settings)[2].read_bytes():
+            return ()
+        found = self.limits().accounts.get(account)
+        return found.notify if found else ()
 
     def data_store(self, training: Training) -> Store:
         """Open a training's data bucket inside a task, with its own credentials or the connection that it names."""
@@ -290,6 +340,7 @@ class App:
             clock=time.time,
             late_seconds=self.settings.schedule_late_seconds,
             audit=self.audit,
+            skipped=self.notifier.skipped,
         )
 
     @cached_property

@@ -16,6 +16,7 @@ from trainyard.airflow.failures import failure_text, success_text
 from trainyard.airflow.outcomes import FINAL, KEY
 from trainyard.airflow.programlog import LOOK_SECONDS, ProgramLog
 from trainyard.domain.names import RunKey
+from trainyard.domain.notification import Event
 from trainyard.domain.outcome import Outcome
 
 T = TypeVar("T")
@@ -139,9 +140,10 @@ class TrainingPodTrigger(BaseTrigger):
 
     async def _show(self, program: ProgramLog | None, over: asyncio.Event) -> None:
         """Log what the program prints until it is `over`, then the end of it."""
-        trouble = ""
+        trouble, told = "", False
         while program:
             ended = over.is_set()
+            told = told or await _aside(self._tell_start)
             try:
                 lines = await _aside(program.look, ended)
                 for number, line in enumerate(lines, 1):
@@ -157,6 +159,17 @@ class TrainingPodTrigger(BaseTrigger):
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), LOOK_SECONDS)
+
+    def _tell_start(self) -> bool:
+        """Notify whoever wants it once the program has started; say whether it has."""
+        from trainyard.airflow.app import current_app
+        from trainyard.airflow.notifying import tell_of
+
+        app, run = current_app(), RunKey.parse(self.of_run)
+        if run is None or not app.workspace.run(run).has_started:
+            return run is None
+        tell_of(app, run, Event.STARTED)
+        return True
 
     async def _last_words(self, program: ProgramLog | None, outcome: Outcome) -> list[str]:
         if program is None or not outcome.exit_code:

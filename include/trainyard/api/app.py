@@ -22,6 +22,7 @@ from trainyard.api import (
     logs,
     metrics,
     models,
+    notify,
     quota,
     results,
     schedules,
@@ -58,6 +59,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.retraining = parts.retraining
     app.state.starting = parts.starting
     app.state.searching = parts.searching
+    app.state.notifications = parts.notifications
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.secrets = parts.secrets
     app.state.trail = parts.trail
@@ -76,6 +78,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(schedules.router)
     app.include_router(searches.router)
     app.include_router(secrets.router)
+    app.include_router(notify.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)
     app.include_router(schemas.router)

@@ -22,6 +22,7 @@ from trainyard.cli.login import login
 from trainyard.cli.logs import logs
 from trainyard.cli.metrics import metrics
 from trainyard.cli.monitor import monitor
+from trainyard.cli.notify import app as notify
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.quota import quota
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
@@ -76,6 +77,7 @@ app.command("schedules", cls=QuickCommand)(schedules)
 app.command("pause", cls=RunCommand)(pause)
 app.command("resume", cls=RunCommand)(resume)
 app.command("unschedule", cls=RunCommand)(unschedule)
+app.add_typer(notify, name="notify")
 app.command("store", cls=QuickCommand)(store)
 app.command("monitor", cls=QuickCommand)(monitor)
 app.command("generate-manifest", cls=QuickCommand)(generate_manifest)

@@ -78,6 +78,29 @@ def quota_table(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
     return columns(tuple(_QUOTA_COLUMNS.values()), rows)
 
 
+def address_table(addresses: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            *(_text(address, key) for key in ("name", "address", "account")),
+            ", ".join(address.get("on") or ()),
+            "yes" if address.get("every_run") else "",
+        )
+        for address in addresses
+    ]
+    return columns(("Name", "Address", "Account", "on", "every run"), rows)
+
+
+def undelivered_table(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            *(_text(each, key) for key in ("event", "model_id", "to", "tries", "failure")),
+            "given up" if each.get("dead") else _text(each, "next_at"),
+        )
+        for each in deliveries
+    ]
+    return columns(("Event", "guid", "to", "tries", "failure", "next-at"), rows)
+
+
 def dataset_table(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         (

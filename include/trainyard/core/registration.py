@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trainyard.core.accounts import Caller, account_for
+from trainyard.core.addressbook import AddressBook
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import NO_AUDIT, Audit
 from trainyard.core.catalogue import Catalogue, Training
@@ -164,7 +165,9 @@ class Registration:
             if known:
                 return known
             check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
-            checked = check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
+            names = AddressBook.beside(self.catalogue).names(caller.name, account.name)
+            rules = Rules.of(self.settings, limits, names=names)
+            checked = check_submission(manifests, zip_path, account, rules, check)
             made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             parts = list(zip(made, checked, strict=True))
             if claim:

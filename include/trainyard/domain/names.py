@@ -97,6 +97,10 @@ def results_connection(training_id: str) -> str:
     return f"{training_id}.results"
 
 
+def notify_connection(training_id: str) -> str:
+    return f"{training_id}.notify"
+
+
 def document_connection(kind: str, document_id: str, side: str) -> str:
     """Name the connection of a stored document's store: `definition-<id>.data`; a side is `data` or `results`."""
     return f"{_DOCUMENT_WORDS[kind]}-{document_id}.{side}"

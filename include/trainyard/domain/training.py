@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trainyard.domain.notification import Address, Recipient
 from trainyard.domain.schedule import Schedule
 from trainyard.domain.search import SearchSpec
 
@@ -95,6 +96,7 @@ class TrainingSpec:
     search: SearchSpec | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    notify: tuple[Recipient, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -113,6 +115,7 @@ class TrainingSpec:
             "results": _read(StoreRef, data["results"]),
             "author": _read(Author, data["author"]) if data.get("author") else None,
             "schedule": Schedule.from_dict(data["schedule"]) if data.get("schedule") else None,
+            "notify": tuple(map(Recipient.from_dict, data.get("notify", ()))),
             "search": SearchSpec.from_dict(data["search"]) if data.get("search") else None,
             "secrets": tuple(data.get("secrets") or ()),
         }
@@ -124,13 +127,15 @@ class TrainingSpec:
 class Submission:
     """A manifest that was read without a fault: the spec, the two stores' credentials, and what to warn of.
 
-    A store that names a connection has no credentials here.
+    A store that names a connection has no credentials here. `addresses` has one for each entry of the spec's `notify`,
+    None for those that name an address that is kept.
     """
 
     spec: TrainingSpec
     data_credentials: Credentials | None
     results_credentials: Credentials | None
     warnings: tuple[str, ...] = ()
+    addresses: tuple[Address | None, ...] = ()
 
 
 def _read(cls: Any, data: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.limits import Account, Limits
+from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.document import Document, Path, join_path, read_document
@@ -20,6 +21,7 @@ from trainyard.manifest.machine import check_machines, gpus_of, read_resources
 from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.metrics import read_metrics
 from trainyard.manifest.neighbours import as_manifest
+from trainyard.manifest.notify import read_notify
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
 from trainyard.manifest.schema import check_shape
@@ -94,10 +96,12 @@ def examine_manifest(
     clock: Callable[[], float] = time.time,
     addresses: AddressPolicy = ANYWHERE,
     account: Account | None = None,
+    notifying: Notifying = ANYBODY,
 ) -> Examination:
     """Read a manifest as far as it can be read, with every problem in the order of the file.
 
-    `account` says which connections the manifest may name; None where that is not known here.
+    `account` says which connections the manifest may name, None where that is not known here; `notifying` whom it may
+    notify.
     """
     try:
         document, notes = as_manifest(read_document(data, max_bytes))
@@ -108,7 +112,7 @@ def examine_manifest(
         return Examination(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
-    values = Values(document, layout, limits, Faults(document), addresses, *named)
+    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying)
     values.warnings.extend(f"line {line}: {sentence}" for line, sentence in notes)
     check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
@@ -136,7 +140,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     search = read_search(values, hyperparameters)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
-    mlflow = read_tracking(values)
+    mlflow, (notify, told) = read_tracking(values), read_notify(values)
     taken = with_defaults(hyperparameters, search)
     env = read_env(values, taken)
     secrets = read_secrets(values, {*taken, *env})
@@ -166,8 +170,9 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         search=search,
         env=env,
         secrets=secrets,
+        notify=notify,
     )
-    submission = Submission(spec, data[1], results[1], tuple(values.warnings))
+    submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)
     return replace(found, read=ManifestRead(submission, document, found.places))
 
 
