@@ -9,7 +9,7 @@ import pytest
 from samples import LIMITS, MODEL_ID, RUN, training
 
 from trainyard.core.accounts import Caller
-from trainyard.core.addressbook import AddressBook, Holder
+from trainyard.core.addressbook import AddressBook, address_connection
 from trainyard.core.audit.recording import NO_AUDIT
 from trainyard.core.catalogue import Catalogue
 from trainyard.core.notifications import Notifications
@@ -19,6 +19,7 @@ from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.notification import Event, Recipient
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase
+from trainyard.domain.variables import Holder
 from trainyard.errors import TrainyardError
 from trainyard.notify.outbox import Outbox
 
@@ -100,10 +101,10 @@ class TestWhoIsTold:
         world.use.set(ROOT, "team", HOOK, account="vision")
         made = notifying(Recipient(name="team"))
         world.notifier.ended(made, RUN, DONE)
-        assert world.told() == [(f"kept:{Holder.account('vision').connection('team')}", "ended")]
+        assert world.told() == [(f"kept:{address_connection(Holder.account('vision'), 'team')}", "ended")]
         world.use.set(ADA, "team", HOOK)
         world.notifier.ended(made, RUN, FAILED)
-        assert (f"kept:{Holder.user('ada').connection('team')}", "ended") in world.told()
+        assert (f"kept:{address_connection(Holder.user('ada'), 'team')}", "ended") in world.told()
 
     def test_every_run_and_the_names_of_quotas_yaml_need_no_manifest(self, world):
         world.use.set(ADA, "me", HOOK, every_run=True)
@@ -112,7 +113,7 @@ class TestWhoIsTold:
         world.use.set(ROOT, "other", HOOK, account="vision")
         world.named["vision"] = ("team",)
         world.notifier.ended(training(), RUN, FAILED)
-        mine, team = Holder.user("ada").connection("me"), Holder.account("vision").connection("team")
+        mine, team = address_connection(Holder.user("ada"), "me"), address_connection(Holder.account("vision"), "team")
         assert world.told() == sorted([(f"kept:{mine}", "ended"), (f"kept:{team}", "failed")])
         assert not world.notifier.hears(training(account="speech", owner="eve"))
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from trainyard.core.notifications import Notifications
     from trainyard.core.notifier import Notifier
     from trainyard.core.quota import Quotas
+    from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
     from trainyard.core.searching import Searching
     from trainyard.core.secrets import Secrets
@@ -212,6 +213,7 @@ class App:
         from trainyard.steps.cleanup import forget
         from trainyard.steps.stage import staged_version
         from trainyard.workspace.transfers import transfer_of
+        from trainyard.workspace.watching import kept
 
         return Service(
             catalogue=self.catalogue,
@@ -227,6 +229,7 @@ class App:
             transfer_of=lambda run: self._of_folder(transfer_of, run),
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
+            alarms_of=lambda run: self._of_folder(kept, run),
             make_run=lambda start: self.starting.make(start),
             is_kept=lambda holder, name: self._secret_keeper.is_kept(holder, name),
         )
@@ -326,6 +329,13 @@ class App:
         return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit)
 
     @cached_property
+    def rerunning(self) -> Rerunning:
+        """The use case that runs a run again."""
+        from trainyard.core.rerunning import Rerunning
+
+        return Rerunning(self.service, self.starting)
+
+    @cached_property
     def retraining(self) -> Retraining:
         """The use case of schedules."""
         from trainyard.airflow.scheduledruns import AirflowScheduledRuns
@@ -358,8 +368,9 @@ class App:
     @cached_property
     def _history(self) -> AirflowHistory:
         from trainyard.airflow.history import AirflowHistory
+        from trainyard.workspace.layout import is_installing
 
-        return AirflowHistory(self.catalogue, self._started)
+        return AirflowHistory(self.catalogue, self._started, lambda run: bool(self._of_folder(is_installing, run)))
 
     @cached_property
     def _leftovers(self) -> AirflowLeftovers:

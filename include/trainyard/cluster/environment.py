@@ -62,6 +62,7 @@ def _variables(run: PodRun) -> dict[str, str]:
         "LOG_DIR": volumes.LOGS,
         "JOB_STATE_DIR": volumes.STATE,
         "CHECKPOINT_DIR": volumes.CHECKPOINTS,
+        **({"RESUME_FROM": f"{volumes.CHECKPOINTS}/{run.resume_from}"} if run.resume_from else {}),
         "TRAINING_ID": run.key.model_id,
         "TRAINING_COMMAND": run.spec.command,
         "GPU_COUNT": str(run.plan.gpus),
@@ -80,6 +81,7 @@ def _variables(run: PodRun) -> dict[str, str]:
         # Else its advert is the last line of a log that ends with a failed installation.
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         **_hidden_gpus(run.plan.gpus),
+        **({"TRAINYARD_ENVIRONMENT": volumes.ENVIRONMENT} if run.environment_subpath else {}),
         # The wrapper masks their values in all that the program writes.
         **({"TRAINYARD_SECRETS": " ".join(run.spec.secrets)} if run.spec.secrets else {}),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from trainyard.core.accounts import Caller, account_for, only_admins
-from trainyard.core.addressbook import AddressBook, AddressVault, Holder, Kept
+from trainyard.core.addressbook import AddressBook, AddressVault, Kept
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import Audit
 from trainyard.core.catalogue import Training
@@ -17,6 +17,7 @@ from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.limits import Limits
 from trainyard.domain.message import Message
 from trainyard.domain.notification import EVENTS, MIN_SECRET, NAME, Address, Event, read_address
+from trainyard.domain.variables import Holder
 from trainyard.errors import TrainyardError
 from trainyard.notify.outbox import Delivery, Outbox, delivery_id
 

@@ -11,6 +11,7 @@ from trainyard.domain.limits import Account, Limits
 from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
+from trainyard.manifest.checkpoint import read_checkpoint
 from trainyard.manifest.document import Document, Path, join_path, read_document
 from trainyard.manifest.family import family_of
 from trainyard.manifest.faults import Faults
@@ -29,6 +30,7 @@ from trainyard.manifest.search import read_search, with_defaults
 from trainyard.manifest.store import check_store_types, read_store, read_tracking
 from trainyard.manifest.values import Values
 from trainyard.manifest.variables import read_env, read_secrets
+from trainyard.manifest.watch import read_watch
 
 MAX_BYTES = 1024 * 1024
 _PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
@@ -141,6 +143,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
     mlflow, (notify, told) = read_tracking(values), read_notify(values)
+    watch, checkpoint = read_watch(values), read_checkpoint(values)
     taken = with_defaults(hyperparameters, search)
     env = read_env(values, taken)
     secrets = read_secrets(values, {*taken, *env})
@@ -170,7 +173,10 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         search=search,
         env=env,
         secrets=secrets,
+        requirements=values.document.value(("requirements",)) is not False,
         notify=notify,
+        checkpoint=checkpoint,
+        watch=watch,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)
     return replace(found, read=ManifestRead(submission, document, found.places))
