@@ -409,6 +409,13 @@ class TestSweeping:
         assert yard.documents.one(Kind.DEFINITION, made.id, ADA) == made
         assert yard.documents.vault.read(Kind.DEFINITION, made.id, "data")
 
+    def test_a_document_whose_record_is_broken_keeps_its_credentials(self, yard):
+        made = define(yard)
+        define(yard)
+        (yard.documents.files.folder / Kind.DEFINITION / f"{made.id}.json").write_text("{")
+        assert yard.documents.sweep(2e9, dry_run=False) == []
+        assert yard.documents.vault.read(Kind.DEFINITION, made.id, "data")
+
     def test_a_run_goes_with_the_last_of_its_trainings(self, yard):
         stored = experiment(yard)
         first, second = yard.runs.start(stored.id, ADA), yard.runs.start(stored.id, ADA)

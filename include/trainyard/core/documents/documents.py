@@ -138,7 +138,7 @@ class Documents:
         """Remove what a death left behind before a moment, or with `dry_run` only say what."""
         unfinished = self.files.unfinished()
         old = [path for path, changed in unfinished.items() if changed < before]
-        kept = {document.id for kind in _ACTIONS for document in self.files.all(kind)}
+        kept = {document_id for kind in _ACTIONS for document_id in self.files.ids(kind)}
         fresh = {path.name.lstrip(".").partition(".")[0] for path in unfinished.keys() - set(old)}
         # Without a single document the folder may be a volume that is not mounted.
         alone = {name: kind for name, kind in self.vault.ids().items() if kept and name not in kept | fresh}

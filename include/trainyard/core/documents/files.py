@@ -122,6 +122,10 @@ class DocumentFiles:
         found = filter(None, map(_read, paths))
         return sorted(found, key=lambda document: (document.created_at, document.id))
 
+    def ids(self, kind: Kind) -> set[str]:
+        """Return the ids of all documents of a kind, also of one whose record is broken."""
+        return {path.stem for path in _entries(self.folder / kind) if path.suffix == ".json" and path.name[0] != "."}
+
     def remove(self, document: Stored) -> None:
         """Remove a document: first its record, then what belongs to it."""
         path = self._path(document.kind, document.id, document.parent)
