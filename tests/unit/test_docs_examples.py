@@ -88,6 +88,23 @@ def _results(front_door):
     front_door.results[ID] = {f"model/{number}": b"x" for number in range(8)} | {"model/weights": b"x" * 48203}
 
 
+EXPERIMENT, RUN = "9e038155-eadd-42f4-9657-45c0c5676486", "c1f6b0f2-6a0e-4c5f-9d0b-7a1c2e3d4f55"
+
+
+def _stored_experiments(front_door):
+    row = {"id": EXPERIMENT, "name": "digits", "created_at": "2018-03-21T09:30:00Z"}
+    _answers(front_door, "GET", "/v3/experiments", 200, {"resources": [row], "total": 1})
+
+
+def _experiment_stored(front_door):
+    Path("experiment.yml").write_text("settings: {}\n", "utf-8")
+    _answers(front_door, "POST", "/v3/experiments", 201, {"id": EXPERIMENT})
+
+
+def _experiment_run(front_door):
+    _answers(front_door, "POST", f"/v3/experiments/{EXPERIMENT}/runs", 202, {"id": RUN, "state": "pending"})
+
+
 def _search(front_door):
     points = ((7, LATER, 0.9731, 0.00312), (3, OTHER, 0.9688, 0.00871))
     trials = [
@@ -115,6 +132,9 @@ _SCENES = {
     "train tf-model.zip job.yaml --experiment learning-rates --set lr=0.1,0.01 --set batch=32,64": lambda door: (
         _accepted(door, ID, LATER, OTHER, "training-Yh2TnR5cd")
     ),
+    "list experiments": _stored_experiments,
+    "store experiments experiment.yml": _experiment_stored,
+    f"experiments run {EXPERIMENT}": _experiment_run,
     "list trained-models": lambda door: door.add(ID),
     f"show {ID}": lambda door: door.add(
         ID, state="running", phase="training", submitted_at="2017-10-26T11:10:37Z", waiting=None, schedule=None

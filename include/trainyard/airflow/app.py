@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from trainyard.airflow.leftovers import AirflowLeftovers
     from trainyard.airflow.secretconnections import ConnectionSecrets
     from trainyard.core.datasets import Datasets
+    from trainyard.core.documents.documents import Documents
+    from trainyard.core.documents.experimentruns import ExperimentRuns
     from trainyard.core.livemetrics import LiveMetrics
     from trainyard.core.maintenance.owners import Owners
     from trainyard.core.maintenance.retention import Housekeeper
@@ -232,6 +234,23 @@ class App:
         )
 
     @cached_property
+    def documents(self) -> Documents:
+        """The use cases about stored training definitions and experiments."""
+        from trainyard.airflow.connections import ConnectionDocumentVault
+        from trainyard.core.documents.documents import Documents
+        from trainyard.core.documents.files import DocumentFiles
+
+        service, files = self.service, DocumentFiles(self.settings.catalogue)
+        return Documents(files, ConnectionDocumentVault(), service.limits, self.settings, service.clock, self.audit)
+
+    @cached_property
+    def experiment_runs(self) -> ExperimentRuns:
+        """The use case about runs of stored experiments."""
+        from trainyard.core.documents.experimentruns import ExperimentRuns
+
+        return ExperimentRuns(self.documents, self.service, self.searching)
+
+    @cached_property
     def secrets(self) -> Secrets:
         """The use case about the secrets that people keep for their programs."""
         from trainyard.core.secrets import Secrets
@@ -269,7 +288,11 @@ class App:
 
         forget_folder = partial(forget_training, workspace=self.workspace)
         evict = self._dataset_cache.evict
-        return Housekeeper(self.service, self._leftovers, self._vault.ids, self.workspace, forget_folder, evict)
+        parts = (self.service, self._leftovers, self._vault.ids, self.workspace, forget_folder, evict)
+        return Housekeeper(*parts, self._sweep_documents)
+
+    def _sweep_documents(self, before: float, dry_run: bool) -> list[str]:
+        return [*self.documents.sweep(before, dry_run), *self.experiment_runs.sweep(before, dry_run)]
 
     @cached_property
     def owners(self) -> Owners:

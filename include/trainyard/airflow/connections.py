@@ -16,7 +16,14 @@ from airflow.models import Connection
 from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 
-from trainyard.domain.names import data_connection, notify_connection, results_connection
+from trainyard.core.documents.files import Kind
+from trainyard.domain.names import (
+    data_connection,
+    document_connection,
+    document_of,
+    notify_connection,
+    results_connection,
+)
 from trainyard.domain.notification import Address
 from trainyard.domain.training import Credentials, StoreRef, Submission
 from trainyard.errors import TrainyardError
@@ -156,3 +163,47 @@ def read_login(name: str) -> Credentials:
 
     connection = BaseHook.get_connection(name)
     return Credentials(connection.login or "", connection.password or "")
+
+
+class ConnectionDocumentVault:
+    """Keep and forget the connections of stored documents, `definition-<id>.data` and `experiment-<id>.results`.
+
+    Its documents' own credentials alone: a store that names a connection of the service's has none here.
+    """
+
+    def keep(self, kind: Kind, document_id: str, stores: Mapping[str, tuple[StoreRef, Credentials]]) -> None:
+        made = [_connection(document_connection(kind, document_id, side), *store) for side, store in stores.items()]
+        with create_session() as session:
+            session.add_all(made)
+
+    def read(self, kind: Kind, document_id: str, side: str) -> Credentials | None:
+        """Return the credentials of one of a document's stores; None if there are none."""
+        name = document_connection(kind, document_id, side)
+        with create_session() as session:
+            found = session.scalars(select(Connection).where(Connection.conn_id == name)).first()
+            return _credentials(found) if found else None
+
+    def forget(self, kind: Kind, document_id: str) -> None:
+        names = [document_connection(kind, document_id, side) for side in _SIDES]
+        with create_session() as session:
+            session.execute(delete(Connection).where(Connection.conn_id.in_(names)))
+
+    def ids(self) -> dict[str, Kind]:
+        """Return the documents that credentials are kept for."""
+        with create_session() as session:
+            names = set(session.scalars(select(Connection.conn_id).where(Connection.conn_id.like("%-%.%"))))
+        return {document_id: Kind(kind) for document_id, kind in filter(None, map(document_of, names))}
+
+
+_SIDES = ("data", "results")
+
+
+def _credentials(connection: Connection) -> Credentials:
+    """Return what is kept in a connection, and let no log show it."""
+    if connection.conn_type == _AWS:
+        extra = connection.extra_dejson
+        found = Credentials(extra["aws_access_key_id"], extra["aws_secret_access_key"])
+    else:
+        found = Credentials(**json.loads(connection.password))
+    _mask(found.secret)
+    return found

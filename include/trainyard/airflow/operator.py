@@ -159,6 +159,7 @@ class TrainOperator(KubernetesPodOperator):
             run_subpath=workspace.subpath(workspace.run(run).root),
             checkpoints_subpath=workspace.subpath(workspace.checkpoints_of(run, training.account, spec)),
             resume_from=self._resume_from(run, training, attempt),
+            trial=start.trial if (start := app.catalogue.starts.get(run.model_id)) else None,
             **pod_options(app.settings, training.account),
         )
 

@@ -20,6 +20,7 @@ from trainyard.api.openapi import answers, refusals
 from trainyard.api.patching import PatchOperation
 from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
+from trainyard.api.uploads import receive
 from trainyard.core.catalogue import Training
 from trainyard.core.livemetrics import LiveMetrics
 from trainyard.core.runs import Filter, Run
@@ -32,7 +33,6 @@ from trainyard.manifest.grid import read_grid
 
 router = APIRouter()
 _submissions = APIRouter(route_class=FormRoute)
-_CHUNK = 1024 * 1024
 _MAX_A_PAGE = 1000
 
 
@@ -68,7 +68,7 @@ async def submit(
     def submitted() -> Sequence[Training]:
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
             zip_path = Path(folder) / "model.zip"
-            _receive(model_definition, zip_path, settings.zip_max_bytes)
+            receive(model_definition, zip_path, settings.zip_max_bytes)
             # One byte more than is allowed is enough to see that a manifest is too large.
             texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
             return _service(request).registration.submit_all(
@@ -220,14 +220,3 @@ def _service(request: Request) -> Service:
 
 def _url(model_id: str) -> str:
     return f"/v3/models/{model_id}"
-
-
-def _receive(upload: UploadFile, target: Path, limit: int) -> None:
-    received = 0
-    with target.open("wb") as file:
-        while chunk := upload.file.read(_CHUNK):
-            received += len(chunk)
-            if received > limit:
-                hint = "Leave data out of the zip: it belongs in the training bucket."
-                raise TrainyardError("C109", f"the zip is larger than {limit} bytes", hint)
-            file.write(chunk)

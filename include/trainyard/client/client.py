@@ -186,6 +186,18 @@ class Client:
         found = self._service.runs({key: value for key, value in wanted.items() if value}, limit)
         return Runs(Run(self._service, run.model_id, run) for run in found)
 
+    def set_secret(self, name: str, value: str, *, account: str | None = None) -> None:
+        """Keep a secret for programs whose manifest names it below `secrets`: your own, or an account's."""
+        self._service.keep_secret(name, value, account)
+
+    def secrets(self) -> list[SecretAnswer]:
+        """Return the secrets that are kept for you and your accounts: `name`, `account`, `changed_at`; no values."""
+        return self._service.secrets()
+
+    def delete_secret(self, name: str, *, account: str | None = None) -> None:
+        """Forget a secret; raise C116 if there is none of this name."""
+        self._service.forget_secret(name, account)
+
     def addresses(self) -> list[AddressAnswer]:
         """Return your addresses for notifications and those of your accounts, without their secrets."""
         return self._service.addresses().addresses
@@ -217,18 +229,6 @@ class Client:
     def undelivered(self) -> list[DeliveryAnswer]:
         """Return the notifications that did not arrive, those last that were given up."""
         return self._service.addresses().undelivered
-
-    def set_secret(self, name: str, value: str, *, account: str | None = None) -> None:
-        """Keep a secret for programs whose manifest names it below `secrets`: your own, or an account's."""
-        self._service.keep_secret(name, value, account)
-
-    def secrets(self) -> list[SecretAnswer]:
-        """Return the secrets that are kept for you and your accounts: `name`, `account`, `changed_at`; no values."""
-        return self._service.secrets()
-
-    def delete_secret(self, name: str, *, account: str | None = None) -> None:
-        """Forget a secret; raise C116 if there is none of this name."""
-        self._service.forget_secret(name, account)
 
     def _submit(self, manifest: tuple[str, bytes], zip_path: Path, fields: dict[str, Any], key: str) -> Submitted:
         pause = pauses(1)

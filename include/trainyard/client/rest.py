@@ -42,6 +42,7 @@ from trainyard.answers.service import (
     SweepReport,
 )
 from trainyard.client.access import Access
+from trainyard.client.documents import DocumentCalls
 from trainyard.client.errors import UnreachableError, WrongUsageError
 from trainyard.client.reading import data_of, error_of
 from trainyard.client.session import Session
@@ -70,6 +71,11 @@ class RestClient:
     ) -> None:
         self.url = access.url
         self._session = Session(access, answer_seconds, on_pause, transport)
+
+    @property
+    def documents(self) -> DocumentCalls:
+        """What is stored for experiments."""
+        return DocumentCalls(self._session, self.url)
 
     def __enter__(self) -> Self:
         return self

@@ -69,8 +69,7 @@ def _variables(run: PodRun) -> dict[str, str]:
         "LEARNER_ID": LEARNER_ID,
         "NUM_LEARNERS": "1",
         "LEARNER_NAME_PREFIX": LEARNER,
-        # The folder of the learner's metrics in LOG_DIR; there is one sub-run, the run itself.
-        "SUBID": f"{LEARNER}-{LEARNER_ID}",
+        "SUBID": _subid(run),
         "LEARNER_PYTHON": run.plan.interpreter,
         "TERMINATION_LOG": TERMINATION_LOG,
         "LEARNER_LOG_BYTES": str(run.log_bytes),
@@ -85,6 +84,11 @@ def _variables(run: PodRun) -> dict[str, str]:
         # The wrapper masks their values in all that the program writes.
         **({"TRAINYARD_SECRETS": " ".join(run.spec.secrets)} if run.spec.secrets else {}),
     }
+
+
+def _subid(run: PodRun) -> str:
+    """Return the folder of the metrics in LOG_DIR: the trial's number, as in 2018; else the run is its own sub-run."""
+    return f"{LEARNER}-{LEARNER_ID}" if run.trial is None else str(run.trial)
 
 
 def _hidden_gpus(gpus: int) -> dict[str, str]:

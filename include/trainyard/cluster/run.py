@@ -44,9 +44,9 @@ class PodRun:
     """One attempt of one run. The subpaths are relative to the volume and exist already.
 
     `user` and `group` are those of the Airflow workers, so that both can write and remove in the workspace. What a run
-    may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. The
-    `priority_class` is the account's, empty where the cluster counts no quotas; `resume_from` the name of the
-    checkpoint to go on from, empty where the program is to begin.
+    may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. `trial` is its
+    number in a search. The `priority_class` is the account's, empty where the cluster counts no quotas; `resume_from`
+    the name of the checkpoint to go on from, empty where the program is to begin.
     """
 
     key: RunKey
@@ -66,6 +66,7 @@ class PodRun:
     read_only_root: bool = True
     priority_class: str = ""
     resume_from: str = ""
+    trial: int | None = None
 
 
 def pod_options(settings: Settings, account: str) -> dict[str, Any]:

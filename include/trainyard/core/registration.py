@@ -139,6 +139,13 @@ class Registration:
                 self.audit.record(caller, Action.SUBMIT, **ids, details={**noted, **again})
         return made
 
+    def check(self, manifests: Sequence[tuple[str, bytes]], zip_path: Path, account_name: str, caller: Caller) -> None:
+        """Raise TrainyardError as `submit_all` would for these manifests, and register nothing."""
+        limits = self.limits()
+        account = account_for(caller, account_name, limits)
+        check = partial(_checked, NO_GRID, partial(self._check_secrets, caller.name, account.name))
+        check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
+
     def _submitted(
         self,
         manifests: Sequence[tuple[str, bytes]],

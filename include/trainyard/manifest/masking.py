@@ -18,12 +18,12 @@ _CREDENTIAL = re.compile(r"key|secret|pass|token|cred|user|login|auth$", re.IGNO
 _USER_IN_URL = re.compile(r"(://)(?:(?:(?!://)[^\s@])*+@)+")
 # The same without a scheme: it takes both, so that a mail address is none.
 _USER_AND_HOST = re.compile(r"(?<!\S)[^\s@/:]++:(?!//)(?:[^\s@]*+@)+")
+# What stands below it is the names of secrets, or the manifest is refused.
+_NAMES = "secrets"
 # Addresses of chats and mail servers are secrets as a whole.
 _NOTIFIED = re.compile(r"\b(slack|discord|tgram|gchat|pover|mailtos?)://[^\s\"'<>]+", re.IGNORECASE)
 # So are those of webhooks, wherever they are meant as such; a misspelt key must not show them either.
 _NOTIFIES = re.compile(r"notif|webhook", re.IGNORECASE)
-# What stands below it is the names of secrets, or the manifest is refused.
-_NAMES = "secrets"
 _MAX_SHOWN = 80
 _MAX_BRIEF = 60
 _MAX_URL = 4096

@@ -12,7 +12,7 @@ from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.checkpoint import read_checkpoint
-from trainyard.manifest.document import Document, join_path, read_document
+from trainyard.manifest.document import Document, Path, join_path, read_document
 from trainyard.manifest.family import family_of
 from trainyard.manifest.faults import Faults
 from trainyard.manifest.framework import read_framework, refuse_image_location, warn_of_mismatches
@@ -114,7 +114,7 @@ def examine_manifest(
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
     values = Values(document, layout, limits, Faults(document), addresses, *named, notifying)
-    _check_placeholders(document, layout, values.faults)
+    check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
     check_machines(values)
     refuse_image_location(values)
@@ -124,8 +124,9 @@ def examine_manifest(
     return _examined(values, clock)
 
 
-def _check_placeholders(document: Document, layout: Layout, faults: Faults) -> None:
-    for path in layout.placeholder_paths:
+def check_placeholders(document: Document, paths: Iterable[Path], faults: Faults) -> None:
+    """Note every value that somebody forgot to fill in."""
+    for path in paths:
         text = document.text(path)
         if text and document.value(path) is not None and is_placeholder(str(path[-1]), text):
             faults.add(path, f"{path[-1]} is not filled in.", "Replace the placeholder by the real value.")

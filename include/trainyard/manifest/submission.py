@@ -73,6 +73,13 @@ def check_submission(
     return made
 
 
+def check_with_zip(problems: Sequence[Problem], command: str | None, zip_path: Path, archive: ArchiveRules) -> None:
+    """Raise TrainyardError with every problem of a document, its zip, and of both together, if there are any."""
+    entries, zip_faults = _zip_entries(zip_path, archive)
+    if found := [*problems, *_program_problems(command, entries), *zip_faults]:
+        raise TrainyardError.refused(found)
+
+
 def _made(
     make: Callable[[ManifestRead, Plan], T],
     manifest: bytes,

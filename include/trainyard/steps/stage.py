@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from trainyard.domain.names import RunKey
 from trainyard.domain.training import TrainingSpec
@@ -150,14 +151,29 @@ def _load_model(run: RunFolder, spec: TrainingSpec, zip_path: Path, rules: Archi
 
 
 def _write_hyperparameters(spec: TrainingSpec, folder: Path) -> str:
-    """Write config.json for the program; one that the zip brings is a person's own and stays. Return what was done."""
+    """Write config.json for the program; one that the zip brings is a person's own and stays. Return what was done.
+
+    Only in a search its values are put into the zip's: each of its runs has others, and may look for them nowhere else.
+    """
     if not spec.hyperparameters:
         return ""
-    if os.path.lexists(folder / CONFIG):
-        return f"\n{CONFIG} of the zip is kept; the hyperparameters are in the environment alone"
-    text = json.dumps(dict(spec.hyperparameters), ensure_ascii=False, indent=2)
-    (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
+    values, file = dict(spec.hyperparameters), folder / CONFIG
+    if os.path.lexists(file):
+        own = _own_config(file) if spec.search else None
+        if own is None:
+            return f"\n{CONFIG} of the zip is kept; the hyperparameters are in the environment alone"
+        values = own | values
+    file.write_text(f"{json.dumps(values, ensure_ascii=False, indent=2)}\n", encoding="utf-8")
     return f"\n{len(spec.hyperparameters)} hyperparameters in {CONFIG}"
+
+
+def _own_config(file: Path) -> dict[str, Any] | None:
+    """Return the map in a zip's config.json; None where it is anything else."""
+    try:
+        found = json.loads(file.read_bytes()) if file.is_file() and not file.is_symlink() else None
+    except (ValueError, RecursionError, OSError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _load_checkpoints(folder: Path, results: Store, threads: int, report: Report, terms: Terms) -> None:
