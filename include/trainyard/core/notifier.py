@@ -83,7 +83,7 @@ class Notifier:
         return Message(event, model_id, **known, reason=reason, at=self.clock(), page=page)
 
     def _put(self, wish: _Wish, training: Training, message: Message, moment: str) -> bool:
-        known = delivery_id(message.event, message.model_id, moment, wish.to)
+        known = delivery_id(training.account, message.event, message.model_id, moment, wish.to)
         if message.event == Event.ENDED and not wants(wish.events, Event.ENDED):
             message = replace(message, event=Event.FAILED)
         who: Any = {"account": training.account, "owner": training.owner}
