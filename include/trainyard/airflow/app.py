@@ -334,7 +334,8 @@ class App:
             grace_seconds=self.settings.grace_seconds,
             results_of=self.served_results_store,
         )
-        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit)
+        ended = self.notifier.search_ended
+        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit, ended)
 
     @cached_property
     def retraining(self) -> Retraining:
