@@ -46,6 +46,7 @@ _ROWS = (
     Code("C114", 400, "an object store is at an address that is not allowed, or answers beyond the limits"),
     Code("C115", 429, "too many requests of the account wait for its object stores"),
     Code("C116", 400, "a secret that the manifest names is not kept"),
+    Code("C117", 409, "what a run would repeat exactly is not there any more"),
     Code("C120", 429, "too many requests"),
     Code("C121", 408, "the request came too slowly"),
     Code("C201", 400, "the training program failed"),

@@ -110,11 +110,11 @@ def _filled(endpoint: str, data: Credentials, results: Credentials) -> Callable[
         manifest["training_data_reference"][0]["connection"] = _connection(endpoint, data)
         manifest["training_data_reference"][0]["source"]["bucket"] = DATA_BUCKET
         manifest["training_results_reference"]["connection"] = _connection(endpoint, results)
+        manifest["secrets"] = ["PLANTED_KEY"]
         manifest["notify"] = [
             {"to": f"{endpoint}/hooks/{HOOK.user}", "on": ["started", "ended"], "secret": HOOK.secret},
             f"mailto://{HOOK.user}:{HOOK.secret}@{endpoint.removeprefix('http://')}?to=ada@example.com",
         ]
-        manifest["secrets"] = ["PLANTED_KEY"]
         return yaml.safe_dump(manifest)
 
     return change

@@ -49,10 +49,10 @@ class Bench:
     def share_checkpoints(self) -> None:
         self.spec = replace(self.spec, checkpoint=Checkpointing(shared=True))
 
-    def stage(self, key: RunKey = RUN, resume_from: str = "") -> Staged:
+    def stage(self, key: RunKey = RUN, data_version: str = "", resume_from: str = "") -> Staged:
         rules = ArchiveRules.of(read_settings({}))
         args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.reported.append)
-        return stage(key, self.spec, "vision", *args, resume_from=resume_from)
+        return stage(key, self.spec, "vision", *args, data_version=data_version, resume_from=resume_from)
 
     def train(self, **files: str) -> None:
         """Do what a program does: `result/model/x="..."` and the like, and a log."""

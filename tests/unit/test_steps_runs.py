@@ -131,6 +131,22 @@ class TestStage:
         assert caught.value.code.code == "C102"
         assert not bench.run.model.exists()
 
+    def test_a_run_that_repeats_another_one_exactly_has_its_data_or_none(self, bench: Bench) -> None:
+        bench.stage()
+        version = staged_version(bench.run)
+        assert version
+        bench.data.contents["labels"] = b"zz"
+        again = RunKey(RUN.training_id, "training-again0000")
+        bench.stage(again, data_version=version)
+        assert staged_version(bench.workspace.run(again)) == version
+        cleanup(RUN, bench.workspace)
+        cleanup(again, bench.workspace)
+        DatasetCache(bench.workspace).evict(0)
+        with pytest.raises(TrainyardError, match=f"{version} is not kept any more") as refused:
+            bench.stage(again, data_version=version)
+        assert refused.value.code.code == "C117"
+        assert DatasetCache(bench.workspace).held(str(again)) is None
+
     def test_what_runs_stored_in_the_same_bucket_is_not_staged(self, bench: Bench) -> None:
         bench.spec = replace(SPEC, results=SPEC.data)
         bench.data.contents |= {f"{ID}/model/weights": b"1", "_wml_checkpoints/step": b"2"}

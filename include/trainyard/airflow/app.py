@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from trainyard.core.notifications import Notifications
     from trainyard.core.notifier import Notifier
     from trainyard.core.quota import Quotas
+    from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
     from trainyard.core.searching import Searching
     from trainyard.core.secrets import Secrets
@@ -53,9 +54,9 @@ if TYPE_CHECKING:
     from trainyard.workspace.datasets import DatasetCache
 
 T = TypeVar("T")
-_MAX_GOING = 100_000
 # In the api-server, where somebody waits.
 _SERVED_PATIENCE_SECONDS = 5.0
+_MAX_GOING = 100_000
 
 
 @dataclass(frozen=True)
@@ -338,6 +339,13 @@ class App:
         return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit, ended)
 
     @cached_property
+    def rerunning(self) -> Rerunning:
+        """The use case that runs a run again."""
+        from trainyard.core.rerunning import Rerunning
+
+        return Rerunning(self.service, self.starting)
+
+    @cached_property
     def retraining(self) -> Retraining:
         """The use case of schedules."""
         from trainyard.airflow.scheduledruns import AirflowScheduledRuns
@@ -370,8 +378,9 @@ class App:
     @cached_property
     def _history(self) -> AirflowHistory:
         from trainyard.airflow.history import AirflowHistory
+        from trainyard.workspace.layout import is_installing
 
-        return AirflowHistory(self.catalogue, self._started)
+        return AirflowHistory(self.catalogue, self._started, lambda run: bool(self._of_folder(is_installing, run)))
 
     @cached_property
     def _leftovers(self) -> AirflowLeftovers:

@@ -20,7 +20,7 @@ FaultText = Annotated[str, Field(json_schema_extra={"enum": [fault.value for fau
 class Submitted(Answer):
     """What a submission became; of several runs `model_ids` has all, and the rest is of the first.
 
-    `manifest` is what is kept of it, without its credentials.
+    `manifest` is what is kept of it, without its credentials; `parent` is the run that it repeats.
     """
 
     model_id: str
@@ -29,6 +29,7 @@ class Submitted(Answer):
     warnings: list[str] = Field(default_factory=list)
     manifest: str = ""
     model_ids: list[str] = Field(default_factory=list)
+    parent: str = ""
 
     @property
     def all_ids(self) -> list[str]:
@@ -38,7 +39,8 @@ class Submitted(Answer):
 class RunOutcome(Whole):
     """How a run ended; after success `code` is null and `message` is what the run warns of. `cure` is the hint.
 
-    `metrics` has the final value and the extremes of each of the run's metrics.
+    `metrics` has the final value and the extremes of each of the run's metrics, `image` is the very image, by its
+    digest.
     """
 
     code: str | None = None
@@ -51,6 +53,7 @@ class RunOutcome(Whole):
     started_at: Moment | None = None
     finished_at: Moment | None = None
     metrics: dict[str, MetricSummary] = Field(default_factory=dict)
+    image: str = ""
 
 
 class LeftOutFile(Whole):

@@ -240,6 +240,7 @@ def _identity_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Say whose a run is and what exactly it was made of, as far as that is known."""
     labels = (
         ("Owner", "owner"),
+        ("Repeats", "parent"),
         ("Experiment", "experiment"),
         ("Image", "image"),
         ("Data_version", "data_version"),

@@ -81,6 +81,7 @@ def _variables(run: PodRun) -> dict[str, str]:
         # Else its advert is the last line of a log that ends with a failed installation.
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         **_hidden_gpus(run.plan.gpus),
+        **({"TRAINYARD_ENVIRONMENT": volumes.ENVIRONMENT} if run.environment_subpath else {}),
         # The wrapper masks their values in all that the program writes.
         **({"TRAINYARD_SECRETS": " ".join(run.spec.secrets)} if run.spec.secrets else {}),
     }

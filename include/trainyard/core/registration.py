@@ -164,9 +164,9 @@ class Registration:
             known = self._known(claim) if claim else []
             if known:
                 return known
+            check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
             names = AddressBook.beside(self.catalogue).names(caller.name, account.name)
             rules = Rules.of(self.settings, limits, names=names)
-            check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
             checked = check_submission(manifests, zip_path, account, rules, check)
             made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             parts = list(zip(made, checked, strict=True))

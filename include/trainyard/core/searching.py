@@ -287,7 +287,7 @@ class Searching:
         """Store the study where results go, when there is news and it is time; a store that refuses stops nothing."""
         count = len(ledger.told)
         done = bool(ledger.over) and all(trial.state.ended for trial in trials)
-        if count == ledger.stored or (not done and now - ledger.stored_at < _STORE_SECONDS):
+        if count in (0, ledger.stored) or (not done and now - ledger.stored_at < _STORE_SECONDS):
             return ledger
         data = {"search": search.as_dict(), "training_id": training.id, **study.study_json(search, trials)}
         try:

@@ -150,6 +150,8 @@ class Service:
 
         A run whose pod was taken from it waits again, for another one.
         """
+        if run.phase is Phase.INSTALLING:
+            return "its requirements.txt is being installed"
         if run.phase is Phase.TRAINING:
             waits = self.pod_waits(run.key)
             return f"its pod was replaced: {waits}" if waits else ""
@@ -174,8 +176,10 @@ class Service:
         if training is None:
             return {}
         version = self.version_of(run.key) or ""
+        start = self.catalogue.start_of(run.key)
+        image = (run.outcome.image if run.outcome else "") or (start.image if start else "") or training.plan.image
         code = training.code.as_answer() if training.code else None
-        known = {"image": training.plan.image, "data_version": version, "zip_sha256": training.zip_sha256}
+        known = {"image": image, "data_version": version, "zip_sha256": training.zip_sha256}
         return {**known, "code": code, "env": dict(training.spec.env), "secrets": list(training.spec.secrets)}
 
     def connections(self, run: Run) -> Mapping[str, str | None] | None:

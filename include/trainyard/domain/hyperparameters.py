@@ -46,6 +46,28 @@ def as_text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def of_text(text: str, kind: type) -> Value:
+    """Read a text as a value of a kind; raise ValueError for one that cannot be."""
+    if kind is bool and text not in ("true", "false"):
+        raise ValueError(text)
+    if kind is bool:
+        return text == "true"
+    if kind is int:
+        return int(text)
+    if kind is float:
+        return _finite(text)
+    if not is_text(text) or len(text) > MAX_TEXT_LENGTH:
+        raise ValueError(text)
+    return text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:  # not for inf and nan, which JSON does not have
+        raise ValueError(text)
+    return number
+
+
 def is_text(value: object) -> bool:
     """Say whether a value is a text that an environment and a file in UTF-8 can hold."""
     return isinstance(value, str) and "\0" not in value and not re.search("[\ud800-\udfff]", value)

@@ -75,7 +75,8 @@ class TrainingSpec:
     `metric_patterns` maps a metric to the regular expression that finds it in the log.
 
     `mlflow` is the connection of the MLflow server that the run is reported to, None where the account says it.
-    `env` are variables of the program, `secrets` the names of those that are kept apart.
+    `env` are variables of the program, `secrets` the names of those that are kept apart. `requirements` says that the
+    zip's requirements.txt is installed before the program starts.
     `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service. With
     a `search` it has a run for each trial, until the best hyperparameters are found.
     """
@@ -96,11 +97,12 @@ class TrainingSpec:
     retries: int | None = None
     mlflow: str | None = None
     search: SearchSpec | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    requirements: bool = True
     notify: tuple[Recipient, ...] = ()
     checkpoint: Checkpointing = OWN_CHECKPOINTS
     watch: Watch = NO_WATCH
-    env: Mapping[str, str] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -21,6 +21,7 @@ from trainyard.manifest.layout import Layout, ffdl_layout, ffdl_warnings, wml_la
 from trainyard.manifest.machine import check_machines, gpus_of, read_resources
 from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.metrics import read_metrics
+from trainyard.manifest.neighbours import as_manifest
 from trainyard.manifest.notify import read_notify
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
@@ -105,7 +106,7 @@ def examine_manifest(
     notify.
     """
     try:
-        document = read_document(data, max_bytes)
+        document, notes = as_manifest(read_document(data, max_bytes))
         family = family_of(document)
     except TrainyardError as error:
         if error.fault is Fault.SERVICE:
@@ -114,6 +115,7 @@ def examine_manifest(
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
     values = Values(document, layout, limits, Faults(document), addresses, *named, notifying)
+    values.warnings.extend(f"line {line}: {sentence}" for line, sentence in notes)
     check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
     check_machines(values)
@@ -169,11 +171,12 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         retries=values.integer(("retries",)),
         mlflow=mlflow,
         search=search,
+        env=env,
+        secrets=secrets,
+        requirements=values.document.value(("requirements",)) is not False,
         notify=notify,
         checkpoint=checkpoint,
         watch=watch,
-        env=env,
-        secrets=secrets,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)
     return replace(found, read=ManifestRead(submission, document, found.places))

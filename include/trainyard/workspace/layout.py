@@ -171,6 +171,10 @@ class Workspace:
         """The checkpoint folder that an account's runs with the same results bucket share, where they ask for it."""
         return self.root / "checkpoints" / f"{account}-{store_key(ref)}"
 
+    def environments(self, account: str) -> Path:
+        """The folder of the Python environments that an account's runs have installed."""
+        return self.root / "environments" / account
+
     def tracker_away(self, connection: str) -> Path:
         """Changed whenever the tracking server behind a connection was away."""
         return self.root / "tracking" / f"{connection}.away"
@@ -199,6 +203,11 @@ def store_key(ref: StoreRef) -> str:
     place = (ref.kind, ref.endpoint, ref.region or "", ref.domain or "", ref.project or "", ref.bucket)
     identity = "\n".join((*place, *named))
     return f"{ref.bucket[:40]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def is_installing(run: RunFolder) -> bool:
+    """Say whether the pod installs the program's requirements."""
+    return os.path.lexists(run.state / "installing")
 
 
 def started_at(run: RunFolder) -> float | None:
