@@ -15,9 +15,11 @@ from trainyard.core.catalogue import Catalogue
 from trainyard.core.notifications import Notifications
 from trainyard.core.notifier import Notifier
 from trainyard.core.runs import Run
+from trainyard.core.search.trials import Trial, TrialState
 from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.notification import Event, Recipient
 from trainyard.domain.outcome import Outcome
+from trainyard.domain.search import Choices, Goal, SearchSpec
 from trainyard.domain.states import Phase
 from trainyard.domain.variables import Holder
 from trainyard.errors import TrainyardError
@@ -28,6 +30,10 @@ ADA, GRACE, EVE, ROOT = Caller("ada"), Caller("grace"), Caller("eve"), Caller("r
 HOOK = "https://hooks.example.com/T0kenThatNobodySees"
 FAILED = Outcome("C201", "the program failed", "read its log", 3, started_at=NOW, finished_at=NOW + 60)
 DONE = Outcome(metrics={"loss": {"last": 0.5}}, started_at=NOW, finished_at=NOW + 60)
+
+
+SEARCH = SearchSpec("acc", Goal.MAXIMIZE, 10, {"x": Choices((1, 2))})
+BEST = Trial(3, {}, TrialState.COMPLETED, model_id="training-best", value=0.25)
 
 
 class Vault(dict):
@@ -96,6 +102,17 @@ class TestWhoIsTold:
         assert (message.name, message.state, message.duration_seconds) == ("tf-mnist", "completed", 60)
         assert message.metrics == {"loss": 0.5}
         assert message.page == f"http://x/trainyard/runs/{MODEL_ID}"
+
+    def test_a_search_tells_of_its_end_and_of_trials_that_failed_alone(self, world):
+        made = notifying(Recipient(shown="x"), Recipient(shown="y", events=("failed",)), search=SEARCH)
+        world.notifier.ended(made, RUN, DONE)
+        assert world.told() == []
+        world.notifier.ended(made, RUN, FAILED)
+        assert world.told() == [(f"training:{MODEL_ID}:1", "failed")]
+        world.notifier.search_ended(made, "all 20 trials have ended", BEST)
+        reasons = {each.to: each.message.reason for each in world.outbox.waiting()}
+        said = "the search has ended: all 20 trials have ended; the best trial is training-best with 0.25"
+        assert reasons[f"training:{MODEL_ID}:0"] == said
 
     def test_a_name_means_the_owners_address_before_the_accounts(self, world):
         world.use.set(ROOT, "team", HOOK, account="vision")

@@ -14,6 +14,8 @@ from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
 from trainyard.domain.training import TrainingSpec
 from trainyard.domain.watchdogs import STOPPED, Alarm, Sight, Then, Watch, alarms
+from trainyard.errors import TrainyardError
+from trainyard.manifest.limits import load_limits
 from trainyard.workspace.layout import RunFolder
 from trainyard.workspace.stopping import as_stopped, mark_stopped, words_of_stop
 from trainyard.workspace.watching import kept, look
@@ -127,3 +129,21 @@ class TestManifest:
     )
     def test_what_cannot_be_meant_is_refused(self, value):
         assert problems(f"{MANIFEST}watch: {value}\n")
+
+
+class TestAccount:
+    ROW = "accounts:\n- {name: vision, gpus: 1, members: [ada], max_hours: 1, watch: %s}\n"
+
+    def _limits(self, tmp_path, watch):
+        file = tmp_path / "quotas.yaml"
+        file.write_text(self.ROW % watch)
+        return load_limits(quotas=file)
+
+    def test_an_account_may_have_watchdogs_for_runs_that_have_none(self, tmp_path):
+        found = self._limits(tmp_path, "{silent: {after: 1h}}").accounts["vision"]
+        assert found.watch == Watch(silent=Then.WARN, silent_seconds=3600)
+
+    @pytest.mark.parametrize("watch", ["{silent: {after: soon}}", "{barks: warn}", "{not_a_number: maybe}"])
+    def test_what_cannot_be_meant_is_told_with_its_place(self, tmp_path, watch):
+        with pytest.raises(TrainyardError, match=r"accounts\[0\]\.watch"):
+            self._limits(tmp_path, watch)

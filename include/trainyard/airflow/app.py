@@ -23,6 +23,7 @@ from trainyard.core.catalogue import Catalogue, Training
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import RunKey, data_connection, results_connection
 from trainyard.domain.states import State
+from trainyard.domain.watchdogs import NO_WATCH, Watch
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings, limits_files, read_settings
 from trainyard.workspace.layout import RunFolder, Workspace
@@ -146,12 +147,20 @@ class App:
             waiting_seconds=self.settings.notify_waiting_seconds,
         )
 
+    def watch_of(self, account: str) -> Watch:
+        """Return the watchdogs of an account's runs whose manifests have none."""
+        found = self._account_with(b"watch", account)
+        return found.watch if found else NO_WATCH
+
     def _notified_names(self, account: str) -> tuple[str, ...]:
-        # Most installations name none, and to read the three files costs a process 0.13 s.
-        if b"notify" not in limits_files(self.settings)[2].read_bytes():
-            return ()
-        found = self.limits().accounts.get(account)
+        found = self._account_with(b"notify", account)
         return found.notify if found else ()
+
+    def _account_with(self, key: bytes, account: str) -> Account | None:
+        # Most installations have none of it, and to read the three files costs a process 0.13 s.
+        if key not in limits_files(self.settings)[2].read_bytes():
+            return None
+        return self.limits().accounts.get(account)
 
     def data_store(self, training: Training) -> Store:
         """Open a training's data bucket inside a task, with its own credentials or the connection that it names."""
@@ -326,7 +335,8 @@ class App:
             grace_seconds=self.settings.grace_seconds,
             results_of=self.served_results_store,
         )
-        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit)
+        ended = self.notifier.search_ended
+        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit, ended)
 
     @cached_property
     def rerunning(self) -> Rerunning:

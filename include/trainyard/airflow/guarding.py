@@ -11,7 +11,7 @@ from trainyard.core.catalogue import Training
 from trainyard.domain.metricrules import rules_of
 from trainyard.domain.names import RunKey
 from trainyard.domain.notification import Event
-from trainyard.domain.watchdogs import STOPPED, Then
+from trainyard.domain.watchdogs import STOPPED, Then, Watch
 from trainyard.workspace.stopping import mark_stopped
 from trainyard.workspace.watching import kept, look
 
@@ -23,13 +23,17 @@ class Guard:
     app: App
     run: RunKey
     training: Training
+    watch: Watch
 
     @classmethod
     def of_run(cls, run: RunKey | None) -> Guard | None:
-        """Return what watches a run; None where its manifest asks for nothing."""
+        """Return what watches a run; None where neither its manifest nor its account asks for anything."""
         app = current_app()
         training = app.catalogue.get(run.training_id) if run else None
-        return cls(app, run, training) if run and training and training.spec.watch.on else None
+        if run is None or training is None:
+            return None
+        watch = training.spec.watch if training.spec.watch.on else app.watch_of(training.account)
+        return cls(app, run, training, watch) if watch.on else None
 
     def look(self) -> str:
         """Look at the run once and tell of what is new; return why it is to be stopped, empty where it is not.
@@ -37,7 +41,7 @@ class Guard:
         It goes on saying so until the run has ended: a triggerer may die before it has stopped anything.
         """
         spec, folder = self.training.spec, self.app.workspace.run(self.run)
-        for alarm in look(folder, spec.watch, rules_of(spec.metrics, spec.metric_patterns)):
+        for alarm in look(folder, self.watch, rules_of(spec.metrics, spec.metric_patterns)):
             log.warning("A watchdog: %s", alarm.reason)
             if alarm.then is Then.WARN:
                 tell_of(self.app, self.run, Event.WARNING, alarm.reason, alarm.kind)

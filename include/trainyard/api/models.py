@@ -44,6 +44,7 @@ class Again(BaseModel):
     size: str | None = None
     command: str | None = None
     exact: bool = False
+    resume: bool = False
 
     @property
     def changes(self) -> dict[str, bool | int | float | str]:
@@ -172,10 +173,11 @@ def rerun(
 ) -> dict[str, Any]:
     """Start a run from the zip and the manifest of another one, with that one's values and what is changed of them.
 
-    An `exact` one takes the version of the data and the image, by its digest, that the other one had.
+    An `exact` one takes the version of the data and the image, by its digest, that the other one had. To `resume` it
+    goes on from that one's newest complete checkpoint.
     """
     rerunning: Rerunning = request.app.state.rerunning
-    start = rerunning.rerun(model_id, asked.changes, asked.exact, caller, idempotency_key)
+    start = rerunning.rerun(model_id, asked.changes, asked.exact, caller, idempotency_key, asked.resume)
     training = _service(request).catalogue.get(start.training_id)
     return {
         "model_id": start.model_id,

@@ -20,6 +20,9 @@ def rerun(
     exact: Annotated[
         bool, typer.Option("--exact", help="On the very data and with the very image that the run had.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="From the newest complete checkpoint that the run has stored.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the run has ended.")] = False,
     url: Url = None,
     output: Output = "text",
@@ -35,8 +38,9 @@ def rerun(
     from trainyard.cli.follow import follow_to_end
     from trainyard.cli.output import Screen
 
-    screen, changes = Screen(output), {"set": _values(settings or []), "size": size, "command": command, "exact": exact}
-    asked: dict[str, Any] = {name: value for name, value in changes.items() if value}
+    screen, changes = Screen(output), {"set": _values(settings or []), "size": size, "command": command}
+    given = {**changes, "exact": exact, "resume": resume}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value}
     with open_service(url) as service:
         screen.say(f"Running '{model_id}' again ...")
         answer = service.rerun(model_id, asked, f"cli-{secrets.token_hex(16)}")

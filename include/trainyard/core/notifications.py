@@ -88,7 +88,7 @@ class Notifications:
         reason = f"{caller.name} asked whether notifications arrive here"
         message = Message(Event.TEST, account=account or "", owner=caller.name, reason=reason, at=now)
         to, queue = f"{KEPT}:{kept.connection}", account or f"user {caller.name}"
-        number = delivery_id(Event.TEST, secrets.token_hex(8), "", to)
+        number = delivery_id(queue, Event.TEST, secrets.token_hex(8), "", to)
         delivery = Delivery(number, queue, to, f"{kept.name} ({kept.shown})", message, now, owner=caller.name)
         self.outbox.put(delivery)
         return delivery

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trainyard.domain.checkpointing import Checkpointing
 from trainyard.manifest.document import Path
 from trainyard.manifest.values import Values
-from trainyard.manifest.watch import read_after
+from trainyard.manifest.watch import seconds_at
 
 CHECKPOINT: Path = ("checkpoint",)
 
@@ -17,7 +17,7 @@ DEFAULT_KEEP = 2
 def read_checkpoint(values: Values) -> Checkpointing:
     """Return what becomes of the checkpoints; what is wrong becomes faults."""
     shared = values.text((*CHECKPOINT, "share")) == "bucket"
-    every = read_after(values, (*CHECKPOINT, "every"))
+    every = seconds_at((*CHECKPOINT, "every"), values.document, values.faults)
     keep = values.integer((*CHECKPOINT, "keep")) or (DEFAULT_KEEP if every else 0)
     if shared and (every or keep):
         values.faults.add((*CHECKPOINT, "share"), *_SHARED)
