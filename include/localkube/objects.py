@@ -32,6 +32,7 @@ KINDS = {
     for kind in (
         Kind("pods", "Pod", True, "po", ("create", "delete", "deletecollection", "patch", *_READ)),
         Kind("services", "Service", True, "svc", ("create", "delete", "deletecollection", *_READ)),
+        Kind("secrets", "Secret", True, "", ("create", "delete", "get")),
         Kind("events", "Event", True, "ev", _READ),
         Kind("namespaces", "Namespace", False, "ns", _READ),
         Kind("nodes", "Node", False, "no", ("patch", *_READ)),

@@ -1,4 +1,4 @@
-"""The verbs on objects: get, list, watch; and on pods create, patch, delete and evict."""
+"""The verbs on objects: get, list, watch; on pods and secrets create and delete; on pods patch and evict."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from localkube.changes import new_pod, patched
 from localkube.kubelet import Kubelet
 from localkube.listing import Test, selection, table
 from localkube.objects import KINDS, Key, Kind, Obj, is_finished, key_of, set_condition
+from localkube.secrets import new_secret
 from localkube.store import Store
 from localkube.validation import checked_pod, checked_service
 from localkube.watch import WatchRequest, watch
@@ -106,6 +107,9 @@ class Resources:
         self._store.get(Key("namespaces", "", namespace))
         if kind.plural == "services":
             return self._create_service(checked_service(await object_body(request), namespace), request)
+        if kind.plural == "secrets":
+            secret = new_secret(await object_body(request), namespace)
+            return JSONResponse(secret if _is_dry_run(request) else self._store.create(kind.plural, secret), 201)
         pod = new_pod(checked_pod(await object_body(request), namespace, named=self._kubelet.names_pods))
         if _is_dry_run(request):
             return JSONResponse(pod, 201)
@@ -135,15 +139,17 @@ class Resources:
             self._delete(kind, pod, request, options)
         return JSONResponse(self._list_of(kind, found))
 
-    def _delete(self, kind: Kind, pod: Obj, request: Request, options: Obj) -> Obj:
-        key = key_of(kind.plural, pod)
-        _check_preconditions(key, pod, options)
+    def _delete(self, kind: Kind, obj: Obj, request: Request, options: Obj) -> Obj:
+        key = key_of(kind.plural, obj)
+        _check_preconditions(key, obj, options)
         if _is_dry_run(request) or options.get("dryRun"):
-            return pod
+            return obj
+        if kind.plural == "secrets":
+            return self._store.remove(key)
         if kind.plural == "services":
             self._store.remove(key)
-            self._kubelet.tell_names(pod)
-            return pod
+            self._kubelet.tell_names(obj)
+            return obj
         grace = number(request, "gracePeriodSeconds")
         return self._kubelet.delete(key, options.get("gracePeriodSeconds") if grace is None else grace)
 

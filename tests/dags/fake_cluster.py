@@ -91,6 +91,7 @@ class FakeCluster:
         self.faults: list[Exception] = []
         self.deleted: list[tuple[str, int]] = []
         self.created: list[str] = []
+        self.secrets: dict[str, dict[str, Any]] = {}
         self.immortal = False
         self.lingers = 0
         self.api_client = SimpleNamespace(sanitize_for_serialization=deepcopy)
@@ -138,6 +139,15 @@ class FakeCluster:
     def delete_namespaced_service(self, name: str, namespace: str) -> None:
         self._answer()
         if self.services.pop(name, None) is None:
+            raise refusal(404, "NotFound")
+
+    def create_namespaced_secret(self, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._answer()
+        return self.secrets.setdefault(body["metadata"]["name"], body)
+
+    def delete_namespaced_secret(self, name: str, namespace: str) -> None:
+        self._answer()
+        if self.secrets.pop(name, None) is None:
             raise refusal(404, "NotFound")
 
     def _let_go(self) -> None:

@@ -19,7 +19,7 @@ from samples import LIMITS
 from unit.pod_samples import SMALL
 
 from trainyard.cluster.learners import RunObjects, run_objects
-from trainyard.cluster.rights import RIGHTS, SERVICE_RIGHTS
+from trainyard.cluster.rights import RIGHTS, SECRET_RIGHTS, SERVICE_RIGHTS
 from trainyard.cluster.spec import WorkspaceVolume, training_pod
 from trainyard.doctor.probe import Probe
 from trainyard.domain.names import pod_name
@@ -129,6 +129,7 @@ def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path)
     body = training(tmp_path, _WRITES_WHERE_IT_MAY)
 
     assert pods().newest(SMALL.key) is None
+    pods().keep_secrets(SMALL.key, {"WANDB_API_KEY": "a value"})
     volume = WorkspaceVolume(folder=str(tmp_path))
     several = replace(SMALL, plan=replace(SMALL.plan, learners=2), namespace="default", volume=volume)
     objects = RunObjects(run_objects(several).service, (body,))
@@ -149,6 +150,7 @@ def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path)
     pods().create(body)
     pods().end_all(SMALL.key, 2)
     pods().remove_all(SMALL.key)
+    pods().drop_secrets(SMALL.key)
     pods().create(body)
     _take_all(tmp_path)
     steps |= recorded.rights
@@ -167,10 +169,11 @@ def test_nothing_else_of_the_service_speaks_to_the_cluster():
 
 def test_what_the_doctor_asks_whether_it_may_is_what_the_roles_allow():
     roles = {process: allowed(f"trainyard-{process}") for process in RIGHTS}
-    assert roles == {
-        process: {("", "pods", verb) for verb in verbs} | {("", "services", verb) for verb in SERVICE_RIGHTS[process]}
-        for process, verbs in RIGHTS.items()
-    }
+    asked = {process: {("", "pods", verb) for verb in verbs} for process, verbs in RIGHTS.items()}
+    for resource, rights in (("secrets", SECRET_RIGHTS), ("services", SERVICE_RIGHTS)):
+        for process, verbs in rights.items():
+            asked[process] |= {("", resource, verb) for verb in verbs}
+    assert roles == asked
 
 
 def test_the_doctor_asks_for_no_more_than_its_optional_roles_allow(recorded, tmp_path):

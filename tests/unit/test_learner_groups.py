@@ -133,7 +133,8 @@ class TestMpi:
     def test_processes_are_started_on_all_learners_and_the_first_has_what_all_print(self, groups, tmp_path):
         group = made(groups, tmp_path, 2, 2, launched=True)
         assert group.run(self.SAYS) == [0, 0], group.log(1)
-        assert sorted(group.log(1).splitlines()) == [
+        # Open MPI warns now and then that it came too late to give a process its group.
+        assert sorted(line for line in group.log(1).splitlines() if "setpgid" not in line) == [
             "rank 0 of 4 on learner 1",
             "rank 1 of 4 on learner 1",
             "rank 2 of 4 on learner 2",
@@ -158,6 +159,7 @@ class TestMpi:
         group.learners[0].until(lambda: group.log(1).count("trains") == 2)
         for process in started:
             process.terminate()
-        assert [process.wait(_LIMIT) for process in started] == [143, 143]
+        # mpirun has an exit code of its own for that.
+        assert [process.wait(_LIMIT) for process in started] == [1, 143]
         listed = subprocess.run(["pgrep", "-f", "sleep 600.25"], capture_output=True, text=True, check=False)
         assert listed.stdout == ""

@@ -13,8 +13,11 @@ from serviceworld import packed as packed  # a fixture
 from serviceworld import world as world  # a fixture
 
 from trainyard.core.accounts import account_for
+from trainyard.core.catalogue import Training
 from trainyard.core.runs import Run
 from trainyard.core.schedules import Entry
+from trainyard.core.starts import Start
+from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
@@ -52,6 +55,13 @@ class TestSubmitting:
         assert SECRET not in world.catalogue.record_path(made.id).read_text("utf-8")
         assert SECRET not in repr(made)
         assert "aws_secret_access_key" in made.manifest
+
+    def test_the_commit_is_kept_without_the_credentials_that_its_diff_shows(self, world, packed):
+        code = CodeVersion("a" * 40, "main", 1, f"-secret: {SECRET}\n-id: AKIA5B1C0FFEE\n+secret: none\n")
+        manifests = [("job.yaml", MANIFEST_TEXT.encode())]
+        (made,) = world.service.registration.submit_all(manifests, packed(), None, ADA, code=code)
+        assert made.code == replace(code, diff="-secret: ****\n-id: ****\n+secret: none\n")
+        assert world.catalogue.get(made.id) == made == Training.from_dict(made.as_dict())
 
     def test_a_schedule_lives_from_the_registration_on(self, world, packed):
         made = _submit(world, packed(), MANIFEST_TEXT + "schedule: {cron: 0 3 * * *, timezone: Europe/Berlin}\n")
@@ -203,6 +213,19 @@ class TestLooking:
         assert world.service.runs(GRACE, 10, 0) == ([going], 1)
         assert world.service.run(MODEL_ID, GRACE) == going
 
+    def test_who_looks_at_a_run_that_was_asked_for_and_not_made_has_it_made(self, world, going):
+        made = []
+        service = replace(world.service, make_run=made.append)
+        start = world.catalogue.starts.add(Start(MODEL_ID, MODEL_ID, "grace", 1.0))
+        with pytest.raises(TrainyardError):
+            service.run(MODEL_ID, MALLORY)
+        assert made == []
+        service.run(MODEL_ID, GRACE)
+        assert made == [start]
+        world.catalogue.starts.settle(MODEL_ID)
+        service.run(MODEL_ID, GRACE)
+        assert made == [start]
+
     @pytest.mark.parametrize("caller", [ADA, MALLORY])
     def test_others_do_not(self, world, going, caller):
         assert world.service.runs(caller, 10, 0) == ([], 0)
@@ -289,6 +312,15 @@ class TestDeleting:
         world.history.runs["training-again0000"] = replace(ended, model_id="training-again0000")
         world.service.delete(MODEL_ID, GRACE)
         assert world.service.schedules.ids() == {MODEL_ID}
+
+    def test_a_run_takes_along_what_was_asked_for_and_the_training_that_of_all_its_runs(self, world, ended):
+        for model_id in ("training-again0000", "training-other0000"):
+            world.catalogue.starts.add(Start(model_id, MODEL_ID, "grace", 1.0))
+        world.history.runs["training-again0000"] = replace(ended, model_id="training-again0000")
+        world.service.delete("training-again0000", GRACE)
+        assert world.catalogue.starts.all().keys() == {"training-other0000"}
+        world.service.delete(MODEL_ID, GRACE)
+        assert world.catalogue.starts.all() == {}
 
     def test_nobody_deletes_a_run_of_others(self, world, ended):
         with pytest.raises(TrainyardError) as refusal:

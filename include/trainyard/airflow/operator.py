@@ -16,6 +16,7 @@ from trainyard.airflow.links import results_place, run_page, whole_log
 from trainyard.airflow.outcomes import end_with, outcome_of_step
 from trainyard.airflow.programlog import ProgramLog
 from trainyard.airflow.runkeys import run_of
+from trainyard.airflow.runsecrets import secrets_of
 from trainyard.airflow.trigger import TrainingPodTrigger
 from trainyard.cluster.diagnosis import diagnose
 from trainyard.cluster.diagnosis.learners import Patience, Verdict, judge
@@ -27,8 +28,12 @@ from trainyard.domain.names import RunKey, pod_name
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
+from trainyard.steps.checkpoints import resumed_from
 from trainyard.steps.stage import staged_path
 from trainyard.workspace.attempts import Attempts
+from trainyard.workspace.checkpoints import newest_complete
+from trainyard.workspace.environments import environment_for
+from trainyard.workspace.stopping import as_stopped, words_of_stop
 
 # Tries that only look for the run's pod again: after a worker's death, after an API that was silent for long.
 _LOOKS = 5
@@ -74,7 +79,8 @@ class TrainOperator(KubernetesPodOperator):
         """Go on after the learners were taken back because the cluster had no room for all of them."""
         self.log.info("The learners are placed again: the cluster had no room for all. %s.", event["missing"])
         with outcome_of_step(context):
-            self._attempts(context, self._run(context), self._of_run(context)).give_back(int(event["attempt"]))
+            run = self._run(context)
+            self._attempts(context, run, self._of_run(run, context)).give_back(int(event["attempt"]))
         self._train(context)
 
     def _train(self, context: Mapping[str, Any]) -> None:
@@ -82,10 +88,14 @@ class TrainOperator(KubernetesPodOperator):
             run = self._run(context)
             self._log_places(run)
             check_not_canceled(context)
-            training = self._of_run(context)
+            training = self._of_run(run, context)
             attempts, found = self._attempts(context, run, training), self._pods.newest_attempt(run)
+            if words_of_stop(folder := current_app().workspace.run(run)):
+                self._pods.end_all(run, current_app().settings.grace_seconds)
+                left = _in_order(self._pods.newest_attempt(run), training.plan)
+                return end_with(context, as_stopped(folder, _last_of(_judged(left, training.plan), training.plan)))
             if found and TrainingPods.attempt(found[0]) > attempts.last:
-                found = self._noted(run, training, attempts, found)
+                found = self._noted(context, run, training, attempts, found)
             pods = _in_order(found, training.plan)
             verdict = _judged(pods, training.plan)
             taken = attempts.last > 0 and _is_taken(pods, verdict)
@@ -94,7 +104,7 @@ class TrainOperator(KubernetesPodOperator):
             if taken:
                 self._pods.end_all(run, current_app().settings.grace_seconds)
             if taken or not found:
-                found = self._new_attempt(run, training, attempts)
+                found = self._new_attempt(context, run, training, attempts)
                 verdict = _judged(_in_order(found, training.plan), training.plan)
             self.pod_names = [pod["metadata"]["name"] for pod in found]
             if verdict.outcome and not verdict.going:
@@ -128,8 +138,13 @@ class TrainOperator(KubernetesPodOperator):
     def _run(self, context: Mapping[str, Any]) -> RunKey:
         return run_of(context, self.training.id, current_app().catalogue)
 
-    def _of_run(self, context: Mapping[str, Any]) -> Training:
-        return self.training.of_run(context["dag_run"].conf)
+    def _of_run(self, run: RunKey, context: Mapping[str, Any]) -> Training:
+        catalogue = current_app().catalogue
+        training, start = (
+            self.training.of_run(catalogue.values_of(run, context["dag_run"].conf)),
+            catalogue.start_of(run),
+        )
+        return replace(training, plan=replace(training.plan, image=start.image)) if start and start.image else training
 
     @property
     def _pods(self) -> TrainingPods:
@@ -140,28 +155,39 @@ class TrainOperator(KubernetesPodOperator):
         return Attempts(folder, context["ti"].max_tries, 1 + _retries(training.spec))
 
     def _noted(
-        self, run: RunKey, training: Training, attempts: Attempts, found: list[dict[str, Any]]
+        self,
+        context: Mapping[str, Any],
+        run: RunKey,
+        training: Training,
+        attempts: Attempts,
+        found: list[dict[str, Any]],
     ) -> list[dict[str, Any]]:
         """Note an attempt that a worker died over; of several learners it may not have created all."""
         number = TrainingPods.attempt(found[0])
         if len(found) < training.plan.learners and not any("deletionTimestamp" in pod["metadata"] for pod in found):
-            return self._create(run, training, attempts, number)
+            return self._create(context, run, training, attempts, number)
         attempts.note(number)
         return found
 
-    def _new_attempt(self, run: RunKey, training: Training, attempts: Attempts) -> list[dict[str, Any]]:
+    def _new_attempt(
+        self, context: Mapping[str, Any], run: RunKey, training: Training, attempts: Attempts
+    ) -> list[dict[str, Any]]:
         """Create the pods of the run's next attempt, once its account has room for them."""
         app, plan = current_app(), training.plan
         if account := app.limits().accounts.get(training.account):
             self._pods.await_room(run, plan, account.gpus, app.settings.grace_seconds)
-        return self._create(run, training, attempts, attempts.last + 1)
+        return self._create(context, run, training, attempts, attempts.last + 1)
 
-    def _create(self, run: RunKey, training: Training, attempts: Attempts, number: int) -> list[dict[str, Any]]:
+    def _create(
+        self, context: Mapping[str, Any], run: RunKey, training: Training, attempts: Attempts, number: int
+    ) -> list[dict[str, Any]]:
         """Create what is not there yet of an attempt, and note it."""
         objects = run_objects(self._pod_run(run, training, number))
         self.pod_names = [body["metadata"]["name"] for body in objects.pods]
         for name in self.pod_names:
             self.log.info("Creating pod %s with %s GPUs.", name, training.plan.gpus)
+        if values := secrets_of(context, training):
+            self._pods.keep_secrets(run, values)
         pods = self._pods.create_all(objects)
         attempts.note(number)
         return pods
@@ -169,6 +195,12 @@ class TrainOperator(KubernetesPodOperator):
     def _pod_run(self, run: RunKey, training: Training, attempt: int) -> PodRun:
         app, spec = current_app(), training.spec
         workspace = app.workspace
+        folder = workspace.run(run)
+        environment = (
+            environment_for(workspace, training.account, folder, training.plan.image, training.zip_sha256)
+            if spec.requirements
+            else None
+        )
         return PodRun(
             key=run,
             attempt=attempt,
@@ -177,10 +209,25 @@ class TrainOperator(KubernetesPodOperator):
             namespace=app.settings.namespace,
             volume=app.volume,
             dataset_subpath=workspace.subpath(staged_path(run, spec, workspace)),
-            run_subpath=workspace.subpath(workspace.run(run).root),
-            checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
+            run_subpath=workspace.subpath(folder.root),
+            environment_subpath=workspace.subpath(environment.path) if environment else "",
+            environment_ready=environment is not None and environment.ready,
+            trial=start.trial if (start := app.catalogue.starts.get(run.model_id)) else None,
+            checkpoints_subpath=workspace.subpath(workspace.checkpoints_of(run, training.account, spec)),
+            resume_from=self._resume_from(run, training, attempt),
             **pod_options(app.settings, training.account),
         )
+
+    def _resume_from(self, run: RunKey, training: Training, attempt: int) -> str:
+        """Return the checkpoint that an attempt goes on from, empty where there is none.
+
+        That is the run's own newest one after its first attempt, else the one of the run that it repeats.
+        """
+        workspace, spec = current_app().workspace, training.spec
+        given = resumed_from(workspace.run(run))
+        if attempt == 1 or not spec.checkpoint.resumes:
+            return given
+        return newest_complete(workspace.checkpoints_of(run, training.account, spec), workspace.run(run)) or given
 
     def _wait(self, run: RunKey, pod_name: str, plan: Plan, last: bool) -> None:
         settings = current_app().settings
@@ -218,6 +265,14 @@ def _judged(pods: Sequence[dict[str, Any] | None], plan: Plan) -> Verdict:
     return judge(pods, plan.gpus, plan.memory, patience, time.time())
 
 
+def _last_of(verdict: Verdict, plan: Plan) -> Outcome:
+    """Return how pods ended that run no more, or that there are none."""
+    lost = verdict.outcome or diagnose(None, plan.gpus, plan.memory)
+    if lost is None:
+        raise AssertionError("a pod that is gone has ended")
+    return lost
+
+
 def _is_taken(pods: Sequence[dict[str, Any] | None], verdict: Verdict) -> bool:
     """Say whether the infrastructure has taken pods that were there: gone, going, or ended by no program."""
     if verdict.outcome:
@@ -227,9 +282,7 @@ def _is_taken(pods: Sequence[dict[str, Any] | None], verdict: Verdict) -> bool:
 
 def _loss(verdict: Verdict, plan: Plan, attempts: Attempts) -> Outcome:
     """Tell how the last attempt ended, and which it was."""
-    lost = verdict.outcome or diagnose(None, plan.gpus, plan.memory)
-    if lost is None:
-        raise AssertionError("a pod that is gone has ended")
+    lost = _last_of(verdict, plan)
     return replace(lost, message=f"{lost.message}; this was attempt {attempts.last}")
 
 

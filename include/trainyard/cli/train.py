@@ -1,8 +1,7 @@
-"""`trainyard train ZIP MANIFEST`."""
+"""`trainyard train FOLDER|ZIP MANIFEST`."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,14 +11,15 @@ from trainyard.cli.options import Output, Url
 if TYPE_CHECKING:
     from trainyard.answers.runs import Submitted
     from trainyard.cli.files import Handed
-    from trainyard.cli.output import Screen
     from trainyard.client.rest import RestClient
 
 _UNSURE = "Whether the run was accepted is not known: look with `trainyard list` before you submit again."
 
 
 def train(
-    zip_file: Annotated[str, typer.Argument(metavar="ZIP", help="The zip with the program.")],
+    program: Annotated[
+        str, typer.Argument(metavar="FOLDER|ZIP", help="The program: its folder, which is packed, or a zip.")
+    ],
     manifests: Annotated[
         list[str], typer.Argument(metavar="MANIFEST", help="The manifest; of several each is a run; - reads stdin.")
     ],
@@ -35,42 +35,37 @@ def train(
         ),
     ] = None,
     account: Annotated[str | None, typer.Option(metavar="NAME", help="Who pays. Default: your first account.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the run has ended.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show the log until the run has ended; of several, what each does.")
+    ] = False,
     url: Url = None,
     output: Output = "text",
 ) -> None:
     """Submit a training and print its model id, or 1 to 100 of them at once.
 
-    Several manifests, and several values to --set, make a run for each combination; all are registered or none.
-    With --follow, which is for one run, the exit code is 1 if the run does not complete.
+    A folder is packed but for what its .trainyardignore names (as .gitignore does) and the manifest itself; MANIFEST
+    FOLDER is understood too. Several manifests, and several values to --set, make a run for each combination; all are
+    registered or none. With --follow the exit code is 1 unless all complete: of one run the log is shown, of several
+    how each goes on.
     """
     from trainyard.cli.client import open_service
-    from trainyard.cli.files import hand_in
+    from trainyard.cli.files import handed_in
+    from trainyard.cli.follow import follow_to_end
     from trainyard.cli.output import Screen
 
     screen = Screen(output)
-    handed = hand_in(zip_file, manifests)
-    if follow:
-        _check_one(handed, settings or [])
-    fields = {"account": account or "", "experiment": experiment or "", "set": settings or []}
-    with open_service(url) as service:
-        screen.say("Starting to train ...")
-        answer = _submit(service, handed, {key: value for key, value in fields.items() if value})
-        screen.warn(answer.warnings)
-        screen.say("OK", *(f"Model-ID is '{model_id}'" for model_id in answer.all_ids))
-        if follow:
-            _follow(service, answer, screen)
-        else:
-            screen.data(answer.as_data())
-
-
-def _check_one(handed: Handed, settings: list[str]) -> None:
-    from trainyard.client.errors import WrongUsageError
-    from trainyard.manifest.grid import read_grid
-
-    if len(handed.manifests) > 1 or read_grid(settings).size > 1:
-        hint = "Leave --follow out, and look with `trainyard list --experiment NAME --watch`."
-        raise WrongUsageError("--follow shows the log of one run, and these are several", hint)
+    with handed_in(program, manifests) as handed:
+        fields = {"account": account or "", "experiment": experiment or "", "set": settings or []}
+        given = {key: value for key, value in fields.items() if value} | handed.program.fields
+        with open_service(url) as service:
+            screen.say("Starting to train ...")
+            answer = _submit(service, handed, given)
+            screen.warn(answer.warnings)
+            screen.say("OK", *(f"Model-ID is '{model_id}'" for model_id in answer.all_ids))
+            if follow:
+                follow_to_end(service, answer, screen)
+            else:
+                screen.data(answer.as_data())
 
 
 def _submit(service: RestClient, handed: Handed, fields: dict[str, Any]) -> Submitted:
@@ -79,33 +74,14 @@ def _submit(service: RestClient, handed: Handed, fields: dict[str, Any]) -> Subm
     from trainyard.cli.waiting import Upload, transfer_bar
     from trainyard.client.errors import UnreachableError
 
-    size = handed.zip.stat().st_size
+    size = handed.program.zip.stat().st_size
     with naming(handed.files), transfer_bar(size, "upload") as bar:
         upload = Upload(size, bar)
         try:
-            return service.submit(handed.manifests, handed.zip, fields, upload)
+            return service.submit(handed.manifests, handed.program.zip, fields, upload)
         except KeyboardInterrupt:
             remark("", _UNSURE if upload.whole else "Nothing was handed in.")
             raise
         except UnreachableError as error:
             unsure = error.sent and upload.whole
             raise UnreachableError(error.message, _UNSURE if unsure else error.hint) from None
-
-
-def _follow(service: RestClient, answer: Submitted, screen: Screen) -> None:
-    from trainyard.cli.follow import final_run, follow_log, whole_lines
-    from trainyard.cli.logtext import write_log
-    from trainyard.cli.output import if_interrupted
-    from trainyard.client.reading import failure_of
-
-    model_id = answer.model_id
-    with if_interrupted(f"The run goes on: `trainyard logs --follow {model_id}`, `trainyard cancel {model_id}`."):
-        write_log(whole_lines(follow_log(service, model_id)), sys.stderr if screen.json else sys.stdout)
-        run = final_run(service, model_id)
-    screen.data({**answer.as_data(), "run": run.as_data()})
-    failure = failure_of(run)
-    if failure and screen.json:
-        raise typer.Exit(1)
-    if failure:
-        raise failure
-    screen.say("OK", f"Run '{model_id}' is completed")

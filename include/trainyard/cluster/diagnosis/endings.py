@@ -230,10 +230,18 @@ ROWS = (
     Row(
         "no-names",
         "the cluster's DNS, or its service for the learners, is not there",
-        wrapper_gave_up(74),
+        wrapper_gave_up(75),
         "S101",
         "a learner did not find the others by their names{f.last_words}",
         _OPERATORS,
+    ),
+    Row(
+        "requirements",
+        "pip found no such package, or could not reach its index",
+        wrapper_gave_up(74),
+        "C102",
+        "requirements.txt could not be installed{f.wrappers_reason}",
+        "Mend requirements.txt, or write `requirements: false` in the manifest and bring what is needed in the image.",
     ),
     Row(
         "not-executable",
