@@ -37,6 +37,9 @@ _GOING = DagRun.state.not_in(ENDED_RUN)
 # When the program of a run started, in seconds since the epoch; None while it has not.
 Started = Callable[[RunKey], float | None]
 
+# Of a text among the hyperparameters, and of a command, that a list shows; one run alone has the whole.
+_MAX_LISTED_TEXT = 200
+
 
 class AirflowHistory:
     """The runs of all trainings in the catalogue. `started` tells when a run's program started."""
@@ -68,9 +71,9 @@ class AirflowHistory:
             those = [place for place in chosen if isinstance(place, int)]
             rows = session.scalars(select(DagRun).where(DagRun.id.in_(those))).all()
             whose = {_key(row): row.id for row in rows}
-            found = {whose[run.key]: run for run in self._runs(session, rows)}
+            found = {whose[run.key]: run for run in self._runs(session, rows, _listed)}
         # A record may have gone in between.
-        page = (found.get(place) if isinstance(place, int) else place for place in chosen)
+        page = (found.get(place) if isinstance(place, int) else self._fresh_run(place) for place in chosen)
         return [run for run in page if run], len(ids) + len(fresh)
 
     def _ordered(self, session: Session, places: list[int | Run], order: Order) -> list[int | Run]:
@@ -145,12 +148,16 @@ class AirflowHistory:
         return True
 
     def _fresh(self, ids: set[str], states: frozenset[State], since: float | None) -> list[Run]:
-        """Return the queued runs of trainings that Airflow does not know yet."""
+        """Return the queued runs of trainings that Airflow does not know yet, without their hyperparameters."""
         if states and State.PENDING not in states:
             return []
-        records = (self._catalogue.get(each) for each in ids if not self._catalogue.has_begun(each))
+        records = (self._catalogue.head(each) for each in ids if not self._catalogue.has_begun(each))
         found = [_queued(record) for record in records if record and (since is None or record.submitted_at >= since)]
         return sorted(found, key=lambda run: (run.submitted_at, run.model_id))
+
+    def _fresh_run(self, fresh: Run) -> Run | None:
+        training = self._catalogue.get(fresh.training_id)
+        return _listed(_queued(training)) if training else None
 
     def _in_states(self, session: Session, runs: Mapping[int, str], states: frozenset[State]) -> list[int]:
         """Keep the runs in one of the states; only of those that are going more than the run's own row is read."""
@@ -173,11 +180,11 @@ class AirflowHistory:
         kept = {run.key for run in self._runs(session, going) if run.state in states}
         return {row.id for row in going if _key(row) in kept}
 
-    def _runs(self, session: Session, rows: Sequence[Any]) -> list[Run]:
+    def _runs(self, session: Session, rows: Sequence[Any], shape: Callable[[Run], Run] = lambda run: run) -> list[Run]:
         steps = _steps(session, rows)
         ends = _outcomes(session, rows)
         records = ((row, self._catalogue.get(row.dag_id)) for row in rows)
-        return [self._run(row, record, steps[_key(row)], ends[_key(row)]) for row, record in records if record]
+        return [shape(self._run(row, record, steps[_key(row)], ends[_key(row)])) for row, record in records if record]
 
     def _run(self, row: Any, training: Training, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Run:
         started = self._started(_key(row))
@@ -199,6 +206,20 @@ class AirflowHistory:
             left_out=read_left_out(ends.get(LEFT_OUT)),
             tracked=read_tracked(ends.get(TRACKED)),
         )
+
+
+def _listed(run: Run) -> Run:
+    """Return a run as lists have it: a thousand of them with texts of any length would be hundreds of megabytes."""
+    return replace(run, hyperparameters=_short(run.hyperparameters), overrides=_short(run.overrides))
+
+
+def _short(values: Mapping[str, Any]) -> dict[str, Any]:
+    cut = {name: f"{value[:_MAX_LISTED_TEXT]}..." for name, value in values.items() if _is_long(value)}
+    return {**values, **cut}
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > _MAX_LISTED_TEXT
 
 
 def _compared(key: Key, training: Training | None) -> tuple[bool, Any]:

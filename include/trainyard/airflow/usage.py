@@ -40,9 +40,9 @@ class AirflowUsage:
             known = set(session.scalars(select(DagRun.dag_id).where(DagRun.dag_id.like("training-%")).distinct()))
         # What the train step says of itself counts, else what upload says of it: both where it was cleared in between.
         ends = {(row.dag_id, row.run_id): row for row in sorted(rows, key=lambda row: row.reported_by == "train")}
-        found = [self._share(row, training) for row in ends.values() if (training := self._catalogue.get(row.dag_id))]
+        found = [self._share(row, training) for row in ends.values() if (training := self._catalogue.head(row.dag_id))]
         return found + [
-            _not_begun(each) for each in map(self._catalogue.get, self._catalogue.unbegun() - known) if each
+            _not_begun(each) for each in map(self._catalogue.head, self._catalogue.unbegun() - known) if each
         ]
 
     def _share(self, row: Any, training: Training) -> Share:
