@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from appasking import created_app
@@ -13,6 +14,7 @@ from trainyard.core.accounts import Caller
 from trainyard.core.retraining import Look, Retrained, ScheduleState, Settled
 from trainyard.core.runs import Filter
 from trainyard.core.schedules import Entry
+from trainyard.core.starts import Start
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
@@ -469,10 +471,49 @@ class _Retraining:
         return "training-c"
 
 
+class _Rerunning:
+    """Notes what it is asked for and answers with one start."""
+
+    def __init__(self):
+        self.asked = []
+
+    def rerun(self, *asked):
+        self.asked.append(asked)
+        return Start("training-again0000", MODEL_ID, "ada", 1.0, parent=MODEL_ID)
+
+
+class TestRerunning:
+    @pytest.fixture
+    def rerunning(self, app, service):
+        app.state.rerunning = _Rerunning()
+        service.catalogue = SimpleNamespace(get=lambda training_id: training(training_id))
+        return app.state.rerunning
+
+    def test_a_run_is_run_again_with_what_is_changed(self, http, rerunning):
+        body = {"set": {"lr": 0.02, "note": "x"}, "size": "large", "exact": True}
+        answer = http.post(f"/models/{MODEL_ID}/rerun", json=body)
+        assert answer.status_code == 202
+        assert answer.json() == {
+            "model_id": "training-again0000",
+            "url": "/v3/models/training-again0000",
+            "account": "vision",
+            "parent": MODEL_ID,
+        }
+        assert rerunning.asked == [(MODEL_ID, {"lr": 0.02, "note": "x", "size": "large"}, True, _ADA, "")]
+
+    @pytest.mark.parametrize(
+        "body", [{"set": {"lr": [1]}}, {"set": {"lr": None}}, {"exact": "perhaps"}, {"owner": "grace"}, {"parent": "x"}]
+    )
+    def test_nothing_else_is_taken(self, http, rerunning, body):
+        assert http.post(f"/models/{MODEL_ID}/rerun", json=body).json()["error"]["code"] == "C110"
+        assert rerunning.asked == []
+
+
 class TestSchedules:
     @pytest.fixture
     def retraining(self, app):
         app.state.retraining = _Retraining()
+        app.state.starting = SimpleNamespace(settle=lambda caller: [f"training-of-{caller.name}"])
         return app.state.retraining
 
     def test_the_list_tells_of_each_when_it_is_due_and_what_ran_last(self, http, retraining):
@@ -525,7 +566,8 @@ class TestSchedules:
 
     def test_the_services_own_task_starts_what_is_due_and_tells_what_it_saw(self, http, retraining):
         due = http.post("/schedules/due").json()
-        assert due == {"started": ["training-a"], "looks": [{"training_id": "training-b", "due": 5.0}]}
+        assert due["started"] == ["training-of-ada", "training-a"]
+        assert due["looks"] == [{"training_id": "training-b", "due": 5.0}]
         found = http.post("/schedules/training-b/looks", json={"due": 5.0, "version": "v2"})
         assert found.json() == {"started": "training-c"}
         assert retraining.asked == [("settle", _ADA), ("looked", "training-b", 5.0, "v2", "", _ADA)]

@@ -20,6 +20,7 @@ from sqlalchemy import select, update
 
 from trainyard.core.catalogue import Catalogue
 from trainyard.core.schedules import Entry, Schedules
+from trainyard.core.starts import Start
 from trainyard.domain.names import RunKey, is_model_id
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.settings import read_settings
@@ -168,9 +169,18 @@ class TestWatcher:
         self._keep(tmp_path, "training-00000lAte", time.time() + 7200)
         trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
         assert self._events(trigger, 1) == [{"due": ["training-0000000aA"]}]
-        assert trigger._due(Schedules(tmp_path)) == []
+        assert trigger._due(Catalogue(tmp_path)) == []
         trigger._reported["training-0000000aA"] -= 31
-        assert trigger._due(Schedules(tmp_path)) == ["training-0000000aA"]
+        assert trigger._due(Catalogue(tmp_path)) == ["training-0000000aA"]
+
+    def test_it_fires_for_a_run_that_was_asked_for_and_not_made(self, tmp_path):
+        catalogue = Catalogue(tmp_path)
+        catalogue.starts.add(Start("training-0000000aB", MODEL_ID, "ada", 1.0))
+        left = tmp_path / "starts" / "pending" / "training-0000000aB.json"
+        trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
+        assert trigger._due(catalogue) == []  # whoever asked is about to make it
+        os.utime(left, (1.0, 1.0))
+        assert trigger._due(catalogue) == ["training-0000000aB"]
 
     def test_schedules_that_cannot_be_read_do_not_end_it(self, tmp_path):
         (tmp_path / "training-0000000aA.schedule").write_text("half a")

@@ -77,7 +77,8 @@ class Yard:
             xcom_push=lambda key, value: self.left.update({("cleanup", key): value}),
             xcom_pull=lambda task_ids, key: self.left.get((task_ids, key)),
         )
-        run = SimpleNamespace(conf=conf, clear_number=0, dag_id=MODEL_ID, run_id=MODEL_ID)
+        ids = {"dag_id": MODEL_ID, "run_id": MODEL_ID}
+        run = SimpleNamespace(conf=conf, clear_number=0, triggering_user_name=None, **ids)
         tasks.cleanup(MODEL_ID, run_id=MODEL_ID, ti=task, dag_run=run)
 
     @property

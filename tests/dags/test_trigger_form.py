@@ -84,7 +84,7 @@ def _slots(given, task_id="train", **changes):
     """Return pool and slots of a task as the scheduler has them for a run that was triggered with these values."""
     task = SimpleNamespace(task_id=task_id, dag_id=MODEL_ID, pool="gpus-vision", pool_slots=1)
     task.task = _kept(_dag(**changes)).get_task(task_id)
-    slots.follow_size(task, SimpleNamespace(conf=given))
+    slots.follow_size(task, SimpleNamespace(run_id=MODEL_ID, conf=given))
     return task.pool, task.pool_slots
 
 

@@ -43,7 +43,7 @@ def test_places_count_lines_and_columns():
 
 
 @pytest.mark.parametrize(
-    "hidden", [ZWSP, NBSP, BOM, "\N{SOFT HYPHEN}", "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{HANGUL FILLER}"]
+    "hidden", [ZWSP, NBSP, BOM, "\ue000", "\N{SOFT HYPHEN}", "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{HANGUL FILLER}"]
 )
 @pytest.mark.parametrize(
     "old", ["sEcReT/1", "AKIAEXAMPLE", "https://s3.example.com", "mnist-data", "1.2-py3", "small", "s3\n"]
@@ -123,6 +123,23 @@ def test_a_hidden_character_in_quotes_or_a_comment_is_warned_of(part):
     )
     (warning,) = read(text).submission.warnings
     assert "NO-BREAK SPACE (U+00A0)" in warning
+
+
+@pytest.mark.parametrize(("part", "name"), [("–lr 1", "EN DASH"), ("“a b”", "LEFT DOUBLE QUOTATION MARK")])
+def test_what_a_word_processor_made_of_a_command_is_warned_of(part, name):
+    (warning,) = read(change(MANIFEST, "--data ${DATA_DIR}", part)).submission.warnings
+    assert f"command holds {name} (U+20" in warning
+    assert read(change(MANIFEST, "--data ${DATA_DIR}", f"'{part}'")).submission.warnings == ()
+
+
+def test_a_text_in_utf_16_is_read_with_and_without_its_mark():
+    wanted = read(MANIFEST).submission.spec
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        assert read(MANIFEST.encode(encoding)).submission.spec == wanted
+
+
+def test_a_zip_in_the_place_of_the_manifest_is_told():
+    assert only_problem(b"PK\x03\x04" + b"\0" * 600).message == "this is a zip archive, not a manifest."
 
 
 def test_comments_may_hold_what_they_like():

@@ -83,12 +83,12 @@ class _Runs:
 class TestOwners:
     def test_each_run_is_told_as_airflow_has_it_and_what_is_registered_counts_as_going(self):
         going, over, new, other = map(RunKey.first_of, ("going", "over", "new", "other"))
-        owners = Owners(_Runs({going: None, over: NOW}), lambda: {"new", "over"})
+        owners = Owners(_Runs({going: None, over: NOW}), lambda: {RunKey.first_of("new"), RunKey.first_of("over")})
         reported = owners.of(ROOT, [new, over, other, going])
         assert [Owner(**owner) for owner in reported] == [Owner(GOING), Owner(OVER, NOW), Owner(UNKNOWN), Owner(GOING)]
 
     def test_a_later_run_of_a_registered_training_that_airflow_has_not_is_unknown(self):
-        owners = Owners(_Runs({RUN: None}), lambda: {MODEL_ID})
+        owners = Owners(_Runs({RUN: None}), lambda: {RUN})
         assert owners.of(ROOT, [RunKey(MODEL_ID, "training-again0000")]) == [{"state": UNKNOWN, "ended_at": None}]
 
     def test_runs_of_two_trainings_with_one_id_are_told_apart(self):

@@ -16,6 +16,7 @@ from trainyard.core.catalogue import Catalogue
 from trainyard.core.maintenance.retention import Housekeeper, expired, orphans
 from trainyard.core.runs import Run
 from trainyard.core.schedules import Entry, Schedules
+from trainyard.core.starts import Start
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
@@ -276,6 +277,26 @@ class TestOrphans:
         yard.folders.of_trainings = {MODEL_ID: 0.0, _OTHER: 0.0, "training-young0000": NOW}
         assert yard.keeper.sweep(ROOT, dry=False).orphans == [f"workspace of {_OTHER}"]
         assert yard.removed_folders == [_OTHER]
+
+    def test_what_runs_were_asked_for_goes_a_day_after_these_were_deleted_in_airflow(self, yard):
+        _registered(yard, _run(MODEL_ID, 1))
+        kept, gone, waiting = (f"training-start000{number}" for number in range(3))
+        for model_id in (kept, gone, waiting):
+            yard.catalogue.starts.add(Start(model_id, MODEL_ID, "ada", NOW))
+            if model_id != waiting:
+                yard.catalogue.starts.settle(model_id)
+                _aged(yard.catalogue.folder / "starts" / f"{model_id}.json", 2)
+        yard.leftovers.known = {RUN, RunKey(MODEL_ID, kept)}
+        assert yard.keeper.sweep(ROOT, dry=False).orphans == [f"start {gone}"]
+        assert yard.catalogue.starts.all().keys() == {kept, waiting}
+
+    def test_a_training_stays_whose_next_run_is_still_to_be_made(self, yard):
+        _registered(yard, _run(MODEL_ID, 1))
+        yard.catalogue.mark_begun(MODEL_ID)
+        yard.catalogue.starts.add(Start(_AGAIN, MODEL_ID, "ada", NOW))
+        yard.leftovers.known = {RunKey(_OTHER, _OTHER)}
+        yard.keeper.sweep(ROOT, dry=False)
+        assert yard.catalogue.ids() == {MODEL_ID}
 
     def test_a_dry_sweep_removes_no_folder(self, yard):
         yard.folders.of_runs, yard.folders.of_trainings = {RUN: 0.0}, {MODEL_ID: 0.0}

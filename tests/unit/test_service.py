@@ -16,6 +16,7 @@ from trainyard.core.accounts import account_for
 from trainyard.core.catalogue import Training
 from trainyard.core.runs import Run
 from trainyard.core.schedules import Entry
+from trainyard.core.starts import Start
 from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
@@ -212,6 +213,19 @@ class TestLooking:
         assert world.service.runs(GRACE, 10, 0) == ([going], 1)
         assert world.service.run(MODEL_ID, GRACE) == going
 
+    def test_who_looks_at_a_run_that_was_asked_for_and_not_made_has_it_made(self, world, going):
+        made = []
+        service = replace(world.service, make_run=made.append)
+        start = world.catalogue.starts.add(Start(MODEL_ID, MODEL_ID, "grace", 1.0))
+        with pytest.raises(TrainyardError):
+            service.run(MODEL_ID, MALLORY)
+        assert made == []
+        service.run(MODEL_ID, GRACE)
+        assert made == [start]
+        world.catalogue.starts.settle(MODEL_ID)
+        service.run(MODEL_ID, GRACE)
+        assert made == [start]
+
     @pytest.mark.parametrize("caller", [ADA, MALLORY])
     def test_others_do_not(self, world, going, caller):
         assert world.service.runs(caller, 10, 0) == ([], 0)
@@ -298,6 +312,15 @@ class TestDeleting:
         world.history.runs["training-again0000"] = replace(ended, model_id="training-again0000")
         world.service.delete(MODEL_ID, GRACE)
         assert world.service.schedules.ids() == {MODEL_ID}
+
+    def test_a_run_takes_along_what_was_asked_for_and_the_training_that_of_all_its_runs(self, world, ended):
+        for model_id in ("training-again0000", "training-other0000"):
+            world.catalogue.starts.add(Start(model_id, MODEL_ID, "grace", 1.0))
+        world.history.runs["training-again0000"] = replace(ended, model_id="training-again0000")
+        world.service.delete("training-again0000", GRACE)
+        assert world.catalogue.starts.all().keys() == {"training-other0000"}
+        world.service.delete(MODEL_ID, GRACE)
+        assert world.catalogue.starts.all() == {}
 
     def test_nobody_deletes_a_run_of_others(self, world, ended):
         with pytest.raises(TrainyardError) as refusal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from trainyard.airflow.leftovers import remove_task_logs
 from trainyard.airflow.outcomes import KEY, LEFT_OUT, METRICS, TRACKED, USED, value_of
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.runs import Key, Order, Run, StepRun
+from trainyard.core.starts import Start
 from trainyard.domain.hyperparameters import SIZE
 from trainyard.domain.leftout import read_left_out
 from trainyard.domain.names import RunKey
@@ -42,11 +43,17 @@ _MAX_LISTED_TEXT = 200
 
 
 class AirflowHistory:
-    """The runs of all trainings in the catalogue. `started` tells when a run's program started."""
+    """The runs of all trainings in the catalogue.
 
-    def __init__(self, catalogue: Catalogue, started: Started) -> None:
+    `started` tells when a run's program started, `installing` whether the pod still installs what that needs.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, started: Started, installing: Callable[[RunKey], bool] = lambda _: False
+    ) -> None:
         self._catalogue = catalogue
         self._started = started
+        self._installing = installing
 
     def page(
         self,
@@ -56,24 +63,29 @@ class AirflowHistory:
         states: frozenset[State] = frozenset(),
         since: float | None = None,
         order: Order = Order(),  # noqa: B008 - a value
+        owner: str = "",
     ) -> tuple[Sequence[Run], int]:
         """Return a page of runs, in the order of their submission or another one, and how many there are in all.
 
-        Only runs in one of the `states` (none given: any) and submitted not before `since` are listed. A training that
-        Airflow does not know yet counts as a queued run: nothing accepted is ever missing.
+        Only runs in one of the `states` (none given: any), submitted not before `since` and started by the `owner`
+        (none given: anybody) are listed. A run that Airflow does not know yet counts as a queued one: nothing accepted
+        is ever missing.
         """
         wanted = self._catalogue.ids() if trainings is None else set(trainings)
         with create_session() as session:
             known, asked = _taken_apart(session.connection().execute(_lines(since)), wanted)
+            if owner:
+                asked = self._owned(session, asked, owner)
             ids = self._in_states(session, asked, states) if states else list(asked)
-            fresh = self._fresh(wanted - known, states, since)
+            fresh = self._fresh(session, wanted, known) if not states or State.PENDING in states else []
+            fresh = [run for run in fresh if run.submitted_at >= (since or 0.0) and owner in ("", run.owner)]
             chosen = self._ordered(session, [*ids, *fresh], order)[offset : offset + limit]
             those = [place for place in chosen if isinstance(place, int)]
             rows = session.scalars(select(DagRun).where(DagRun.id.in_(those))).all()
             whose = {_key(row): row.id for row in rows}
             found = {whose[run.key]: run for run in self._runs(session, rows, _listed)}
         # A record may have gone in between.
-        page = (found.get(place) if isinstance(place, int) else self._fresh_run(place) for place in chosen)
+        page = (found.get(place) if isinstance(place, int) else place for place in chosen)
         return [run for run in page if run], len(ids) + len(fresh)
 
     def _ordered(self, session: Session, places: list[int | Run], order: Order) -> list[int | Run]:
@@ -82,12 +94,16 @@ class AirflowHistory:
             places = places[::-1]  # equal ones the newest first
         if order.key is Key.SUBMITTED:
             return places
-        lines = session.connection().execute(select(DagRun.id, DagRun.dag_id).where(DagRun.dag_id.like(_TRAININGS)))
-        whose = {line[0]: line[1] for line in lines}
+        columns = (DagRun.id, DagRun.dag_id, DagRun.triggering_user_name)
+        lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(_TRAININGS)))
+        whose = {row: (dag_id, owner) for row, dag_id, owner in lines}
         # One listing of the records instead of a look at each: ten thousand looks take 100 ms.
         records = {record.id: record for record in self._catalogue.trainings()}
-        trainings = (whose.get(place, "") if isinstance(place, int) else place.training_id for place in places)
-        keys = [_compared(order.key, records.get(training_id)) for training_id in trainings]
+        found = (
+            whose.get(place, ("", "")) if isinstance(place, int) else (place.training_id, place.owner)
+            for place in places
+        )
+        keys = [_compared(order.key, records.get(training_id), owner) for training_id, owner in found]
         return [places[at] for at in sorted(range(len(places)), key=keys.__getitem__, reverse=order.descending)]
 
     def find(self, model_id: str) -> Run | None:
@@ -95,13 +111,18 @@ class AirflowHistory:
 
         Whoever may start runs in Airflow itself can give one the id of another training's run; that one is older.
         """
-        training = self._catalogue.get(model_id)
+        training, start = self._catalogue.get(model_id), self._catalogue.starts.get(model_id)
         whose = DagRun.dag_id == model_id if training else DagRun.dag_id.like(_TRAININGS)
+        if start and not training:
+            whose = DagRun.dag_id == start.training_id
         with create_session() as session:
             row = session.scalar(select(DagRun).where(DagRun.run_id == model_id, whose).order_by(DagRun.id).limit(1))
             if row is not None:
                 return next(iter(self._runs(session, [row])), None)
-        return _queued(training) if training and not self._catalogue.has_begun(training.id) else None
+        if training:
+            return None if self._catalogue.has_begun(training.id) else _first(training)
+        left = self._catalogue.starts.left(model_id)
+        return self._asked(left) if left else None
 
     def cancel(self, run: Run, caller: str) -> None:
         """Stop a run: its program is ended, teardowns still store what there is; raise C108 if it trains no more."""
@@ -120,7 +141,7 @@ class AirflowHistory:
         """Say whether the training has no other run."""
         with create_session() as session:
             others = select(DagRun.id).where(DagRun.dag_id == run.training_id, DagRun.run_id != run.model_id)
-            return session.scalar(others.limit(1)) is None
+            return session.scalar(others.limit(1)) is None and not self._has_pending(run.training_id)
 
     def forget(self, run: Run) -> bool:
         """Remove a run from the history, with Airflow's logs of its steps; return whether it was its training's last.
@@ -139,7 +160,7 @@ class AirflowHistory:
                 session.flush()
             left = select(DagRun).where(DagRun.dag_id == run.training_id).order_by(DagRun.run_after, DagRun.id)
             heir = session.scalar(left.limit(1))
-            if heir is not None:
+            if heir is not None or self._has_pending(run.training_id):
                 return False
             try:
                 delete_dag(run.training_id, session=session)
@@ -147,17 +168,36 @@ class AirflowHistory:
                 return True
         return True
 
-    def _fresh(self, ids: set[str], states: frozenset[State], since: float | None) -> list[Run]:
-        """Return the queued runs of trainings that Airflow does not know yet, without their hyperparameters."""
-        if states and State.PENDING not in states:
-            return []
-        records = (self._catalogue.head(each) for each in ids if not self._catalogue.has_begun(each))
-        found = [_queued(record) for record in records if record and (since is None or record.submitted_at >= since)]
+    def _fresh(self, session: Session, wanted: set[str], known: set[str]) -> list[Run]:
+        """Return the runs that Airflow does not know yet: first ones, and those that were asked for."""
+        records = (self._catalogue.get(each) for each in wanted - known if not self._catalogue.has_begun(each))
+        found = [_listed(_first(record)) for record in records if record] + self._pending(session, wanted)
         return sorted(found, key=lambda run: (run.submitted_at, run.model_id))
 
-    def _fresh_run(self, fresh: Run) -> Run | None:
-        training = self._catalogue.get(fresh.training_id)
-        return _listed(_queued(training)) if training else None
+    def _pending(self, session: Session, wanted: Container[str]) -> list[Run]:
+        """Return the runs that the service was asked to start and has not made in Airflow yet."""
+        starts = [start for start in map(self._catalogue.starts.get, self._catalogue.starts.pending()) if start]
+        if not starts:
+            return []
+        made = select(DagRun.run_id).where(DagRun.run_id.in_([start.model_id for start in starts]))
+        there = set(session.scalars(made.where(DagRun.dag_id.in_({start.training_id for start in starts}))))
+        asked = (start for start in starts if start.training_id in wanted and start.model_id not in there)
+        return [_listed(run) for run in map(self._asked, asked) if run]
+
+    def _has_pending(self, training_id: str) -> bool:
+        return bool(self._catalogue.starts.pending_of(training_id))
+
+    def _asked(self, start: Start) -> Run | None:
+        training = self._catalogue.get(start.training_id)
+        return _queued(training, start.model_id, start.owner, start.values, start) if training else None
+
+    def _owned(self, session: Session, runs: Mapping[int, str], owner: str) -> dict[int, str]:
+        """Keep the runs that somebody started: in Airflow, through the service, or by submitting the training."""
+        columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.triggering_user_name)
+        lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(_TRAININGS)))
+        theirs = {record.id for record in self._catalogue.trainings() if record.owner == owner}
+        kept = {row for row, dag_id, _, by in lines if (by == owner if by else dag_id in theirs)}
+        return {row: state for row, state in runs.items() if row in kept}
 
     def _in_states(self, session: Session, runs: Mapping[int, str], states: frozenset[State]) -> list[int]:
         """Keep the runs in one of the states; only of those that are going more than the run's own row is read."""
@@ -189,17 +229,16 @@ class AirflowHistory:
     def _run(self, row: Any, training: Training, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Run:
         started = self._started(_key(row))
         phase = phase_of(str(row.state), steps, started is not None)
+        if phase is Phase.TRAINING and self._installing(_key(row)):
+            phase = Phase.INSTALLING
         done = phase is Phase.DONE
         outcome = outcome_of(str(row.state), steps, ends) if done else _early(steps, ends, started is not None)
-        changed = overrides(training.spec, row.conf if isinstance(row.conf, dict) else {})
+        start = self._catalogue.start_of(_key(row))
+        owner = self._catalogue.owner_of(_key(row), training, row.triggering_user_name)
         return replace(
-            _queued(training),
-            model_id=row.run_id,
-            gpus=_gpus(training, changed),
-            overrides=changed,
-            hyperparameters={name: changed.get(name, own) for name, own in training.spec.hyperparameters.items()},
+            _queued(training, row.run_id, owner, self._catalogue.values_of(_key(row), row.conf), start),
             phase=phase,
-            submitted_at=training.submitted_at if row.run_id == training.id else _epoch(row.queued_at) or 0.0,
+            submitted_at=_submitted_at(row, training, start),
             running_at=(outcome.started_at if outcome else None) or started,
             finished_at=_epoch(row.end_date) if phase is Phase.DONE else None,
             outcome=outcome,
@@ -222,9 +261,17 @@ def _is_long(value: Any) -> bool:
     return isinstance(value, str) and len(value) > _MAX_LISTED_TEXT
 
 
-def _compared(key: Key, training: Training | None) -> tuple[bool, Any]:
+def _compared(key: Key, training: Training | None, owner: str | None) -> tuple[bool, Any]:
     """Return what a run is put in its place by; one whose record is gone has a place all the same."""
-    return (training is not None, key.of(training) if training else 0)
+    if training is None:
+        return (False, 0)
+    return (True, owner.casefold() if owner and key is Key.OWNER else key.of(training))
+
+
+def _submitted_at(row: Any, training: Training, start: Start | None) -> float:
+    if start:
+        return start.started_at
+    return training.submitted_at if row.run_id == training.id else _epoch(row.queued_at) or 0.0
 
 
 def _gpus(training: Training, changed: Mapping[str, Any]) -> int:
@@ -265,6 +312,7 @@ def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]
         started_at=trained.started_at,
         finished_at=trained.finished_at,
         metrics=trained.metrics,
+        image=trained.image,
     )
 
 
@@ -286,38 +334,48 @@ def _unsuccessful(steps: Mapping[str, str], ends: Mapping[str, Any]) -> Outcome:
     return Outcome("S500", f"the {failed} step ended without a reason", "Look at its log in Airflow.")
 
 
-def _queued(training: Training) -> Run:
+def _first(training: Training) -> Run:
+    return _queued(training, training.id, training.owner, {}, None)
+
+
+def _queued(training: Training, model_id: str, owner: str, given: Mapping[str, Any], start: Start | None) -> Run:
+    changed = overrides(training.spec, given)
     return Run(
-        model_id=training.id,
+        model_id=model_id,
         training_id=training.id,
         name=training.spec.name,
         account=training.account,
         framework=str(training.spec.framework),
-        gpus=training.plan.gpus,
+        gpus=_gpus(training, changed),
         phase=Phase.QUEUED,
-        submitted_at=training.submitted_at,
+        submitted_at=start.started_at if start else training.submitted_at,
         experiment=training.experiment,
-        owner=training.owner,
-        hyperparameters=training.spec.hyperparameters,
+        overrides=changed,
+        owner=owner,
+        hyperparameters={name: changed.get(name, own) for name, own in training.spec.hyperparameters.items()},
+        parent=start.parent if start else "",
+        trial=start.trial if start else None,
     )
 
 
 def _lines(since: float | None) -> Any:
     """Ask for all runs of trainings as mere lines in the order of the list: ten thousand take some 10 ms."""
     late_enough = literal(True) if since is None else DagRun.run_after >= datetime.fromtimestamp(since, UTC)
-    columns = (DagRun.id, DagRun.dag_id, DagRun.state, late_enough.label("late_enough"))
+    first = (DagRun.run_id == DagRun.dag_id).label("first")
+    columns = (DagRun.id, DagRun.dag_id, DagRun.state, late_enough.label("late_enough"), first)
     return select(*columns).where(DagRun.dag_id.like(_TRAININGS)).order_by(DagRun.run_after, DagRun.id)
 
 
 def _taken_apart(lines: Iterable[Any], wanted: set[str]) -> tuple[set[str], dict[int, str]]:
-    """Return the trainings that have runs, and of the runs asked for their states by row id, in order.
+    """Return the trainings that have their first run, and of the runs asked for their states by row id, in order.
 
     One by one and by position. Ten thousand lines held at once set off the garbage collector, which takes 150 ms where
     as many records are remembered; a look at one column of each by its name takes 3 ms.
     """
     known, asked = set(), {}
-    for row, dag_id, state, late_enough in lines:
-        known.add(dag_id)
+    for row, dag_id, state, late_enough, first in lines:
+        if first:
+            known.add(dag_id)
         if late_enough and dag_id in wanted:
             asked[row] = state
     return known, asked

@@ -7,10 +7,11 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from trainyard.airflow.app import current_app
 from trainyard.core.catalogue import Training
 from trainyard.domain.hyperparameters import COMMAND, MAX_TEXT_LENGTH, SIZE, Value
 from trainyard.domain.limits import Size
-from trainyard.domain.names import is_model_id
+from trainyard.domain.names import RunKey, is_model_id
 from trainyard.domain.overrides import MAX_COMMAND_LENGTH
 from trainyard.domain.plan import amounts
 from trainyard.quantity import cpu_text, memory_text
@@ -35,15 +36,25 @@ def follow_size(task_instance: Any, dag_run: Any) -> None:
     """Set pool and slots of a train task by its run's own size.
 
     Airflow calls this in the scheduler whenever it makes or clears a task instance, in a transaction that must not be
-    disturbed: what is needed is read from the DAG's form alone, and what is not as expected leaves the task as it is.
+    disturbed: what is needed is read from the DAG's form and the run's start, and what is not as expected leaves the
+    task as it is.
     """
-    given = getattr(dag_run, "conf", None)
-    if task_instance.task_id != _TRAIN or not isinstance(given, dict) or not is_model_id(task_instance.dag_id):
+    conf = getattr(dag_run, "conf", None)
+    if task_instance.task_id != _TRAIN or not isinstance(conf, dict) or not is_model_id(task_instance.dag_id):
         return
+    given = _given(RunKey(task_instance.dag_id, dag_run.run_id), conf)
     form = task_instance.task.dag.params
     found = pool_of(form.get_param(SIZE).schema, given.get(SIZE)) if SIZE in form else None
     if found:
         task_instance.pool, task_instance.pool_slots = found
+
+
+def _given(run: RunKey, conf: dict[str, Any]) -> Mapping[str, Any]:
+    try:
+        return current_app().catalogue.values_of(run, conf)
+    except OSError:
+        # A run that the service started has them in its conf too.
+        return conf
 
 
 def pool_of(schema: Mapping[str, Any], size: object) -> tuple[str, int] | None:

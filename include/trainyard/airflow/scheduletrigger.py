@@ -1,4 +1,4 @@
-"""Watches the schedules in the triggerer: no worker is held while nothing is due."""
+"""Watches the schedules, and the runs that were asked for, in the triggerer: no worker is held while nothing is due."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from trainyard.core.catalogue import Catalogue
 from trainyard.core.schedules import Schedules
 
 # Reported again after this while it is still due: a run that waits for the one before it, or a task that was lost.
 _AGAIN_SECONDS = 30.0
+# A run that is asked for is made at once. One that is not there after so long was left behind by a process that died,
+# or is of a training that Airflow did not know yet.
+_LEFT_SECONDS = 3.0
 
 
 class ScheduleTrigger(BaseEventTrigger):
-    """Fire whenever a schedule has something due, with the ids of the trainings.
+    """Fire whenever a schedule has something due, or a run that was asked for is not made, with the ids.
 
     It says only that there is work; the front door looks for itself. So a restart or a second watcher starts nothing
     twice.
@@ -36,10 +40,10 @@ class ScheduleTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look for ever. A trigger that ended would be one that nobody starts again, so no failure ends it."""
-        schedules = Schedules(Path(self.catalogue))
+        catalogue = Catalogue(Path(self.catalogue))
         while True:
             try:
-                due = await asyncio.to_thread(self._due, schedules)
+                due = await asyncio.to_thread(self._due, catalogue)
             except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
                 self._tell(error)
             else:
@@ -48,10 +52,11 @@ class ScheduleTrigger(BaseEventTrigger):
                     yield TriggerEvent({"due": due})
             await asyncio.sleep(self.poll_seconds)
 
-    def _due(self, schedules: Schedules) -> list[str]:
+    def _due(self, catalogue: Catalogue) -> list[str]:
         """Return what is due and was not reported just now."""
         now = time.time()
-        due = [entry.training_id for entry in schedules.all() if entry.is_due(now)]
+        due = [entry.training_id for entry in Schedules(catalogue.folder).all() if entry.is_due(now)]
+        due += [left for left, asked in catalogue.starts.pending().items() if now - asked > _LEFT_SECONDS]
         self._reported = {known: reported for known, reported in self._reported.items() if known in due}
         fresh = [each for each in due if now - self._reported.get(each, 0.0) >= _AGAIN_SECONDS]
         self._reported.update(dict.fromkeys(fresh, now))

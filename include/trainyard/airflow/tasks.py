@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,6 +25,7 @@ from trainyard.airflow.outcomes import (
     xcom_of,
 )
 from trainyard.airflow.runkeys import run_of
+from trainyard.airflow.runsecrets import secrets_of
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
@@ -41,11 +42,12 @@ def validate(training_id: str, **context: Any) -> None:
 
     with outcome_of_step(context), killed_at_once():
         check_not_canceled(context)
-        app, training, _ = _of(training_id, context)
+        app, training, run = _of(training_id, context)
         app.catalogue.mark_begun(training_id)
-        training = training.of_run(context["dag_run"].conf)
+        training = training.of_run(_given(app, run, context))
         limits = app.limits()
         make_plan(training.spec, _account(limits, training), limits)
+        secrets_of(context, training)
         data, results = app.data_store(training), app.results_store(training)
         check(training.spec, data, results, app.catalogue.zip_path(training_id), training.zip_sha256)
 
@@ -59,7 +61,7 @@ def stage(training_id: str, **context: Any) -> None:
     with outcome_of_step(context), killed_at_once():
         check_not_canceled(context)
         app, training, run = _of(training_id, context)
-        training = training.of_run(context["dag_run"].conf)
+        training, start = training.of_run(_given(app, run, context)), app.catalogue.start_of(run)
         bring(
             key=run,
             spec=training.spec,
@@ -73,6 +75,8 @@ def stage(training_id: str, **context: Any) -> None:
             report=log.info,
             terms=Terms.of(app.settings),
             cache_max_bytes=app.settings.dataset_cache_max_bytes,
+            data_version=start.data_version if start else "",
+            resume_from=start.parent if start and start.resume else "",
         )
         undo_if_canceled(context, run, app.workspace)
 
@@ -80,6 +84,7 @@ def stage(training_id: str, **context: Any) -> None:
 def upload(training_id: str, **context: Any) -> None:
     """Store results and logs in the results bucket, however the training ended."""
     from trainyard.domain.leftout import left_out_json
+    from trainyard.domain.overrides import overrides
     from trainyard.manifest.effective import effective_manifest
     from trainyard.steps.cleanup import has_made
     from trainyard.steps.upload import upload as store
@@ -91,7 +96,7 @@ def upload(training_id: str, **context: Any) -> None:
         if ended.code is not None:
             # No program writes results any more while they are stored.
             app.pods().end_all(run, app.settings.grace_seconds)
-            _push_used(context, run, training, app.workspace)
+            _push_used(context, app, run, training)
         save = partial(
             store,
             key=run,
@@ -103,7 +108,7 @@ def upload(training_id: str, **context: Any) -> None:
             threads=app.settings.transfer_threads,
             report=log.info,
             terms=Terms.of(app.settings),
-            manifest=effective_manifest(training.manifest, _overrides(training, context)),
+            manifest=effective_manifest(training.manifest, overrides(training.spec, _given(app, run, context))),
         )
         if has_made(app.workspace.run(run)):
             stored = save(results=app.results_store(training))
@@ -115,12 +120,9 @@ def upload(training_id: str, **context: Any) -> None:
             _save_reason(lambda: save(results=app.results_store(training), patience=0.0))
 
 
-def _overrides(training: Training, context: Any) -> dict[str, Any]:
-    """Return what the run was triggered with in the place of its manifest's values."""
-    from trainyard.domain.overrides import overrides
-
-    given = context["dag_run"].conf
-    return dict(overrides(training.spec, given if isinstance(given, dict) else {}))
+def _given(app: App, run: RunKey, context: Any) -> Mapping[str, Any]:
+    """Return what the run was given in the place of its manifest's values."""
+    return app.catalogue.values_of(run, context["dag_run"].conf)
 
 
 def _save_reason(save: Callable[[], object]) -> None:
@@ -141,6 +143,7 @@ def cleanup(training_id: str, **context: Any) -> None:
 
     Results that could not be stored are kept, and fail the run.
     """
+    from trainyard.airflow.notifying import tell_end
     from trainyard.airflow.tracking import track_run
     from trainyard.steps.cleanup import cleanup as clean
 
@@ -148,8 +151,12 @@ def cleanup(training_id: str, **context: Any) -> None:
         app = current_app()
         run = run_of(context, training_id, app.catalogue)
         removed = app.pods().remove_all(run)
+        training = app.catalogue.get(training_id)
+        if training is None or training.spec.secrets:
+            app.pods().drop_secrets(run)
         sent = track_run(context, app, run, partial(_end_of_run, context, run, app.workspace))
         all_stored = clean(run, app.workspace, keep_metrics=not sent)
+        tell_end(context, app, run, lambda: _end_of_run(context, run, app.workspace))
         log.info("Removed %s pods and the folders of %s.", removed, training_id)
         if not all_stored:
             # For good: the upload step has had its tries.
@@ -199,14 +206,14 @@ def _end_of_training(context: Any) -> Outcome:
     return Outcome("S500", "the run was stopped before its program ended", "Look at the log of its steps in Airflow.")
 
 
-def _push_used(context: Any, run: RunKey, training: Training, workspace: Workspace) -> None:
+def _push_used(context: Any, app: App, run: RunKey, training: Training) -> None:
     """Record what the program used up to here where the train step was stopped before it could."""
     from trainyard.workspace.layout import started_at
 
-    started, now = started_at(workspace.run(run)), time.time()
+    started, now = started_at(app.workspace.run(run)), time.time()
     if started is None or xcom_of(context, "train", KEY) is not None:
         return
-    gpus = training.of_run(context["dag_run"].conf).plan.gpus
+    gpus = training.of_run(_given(app, run, context)).plan.gpus
     used = Outcome(gpu_seconds=gpus * (now - started), started_at=started, finished_at=now)
     context["ti"].xcom_push(key=USED, value=used.as_dict())
 

@@ -45,9 +45,9 @@ def _tracked(context: Any, app: App, run: RunKey, training: Training, connection
     from trainyard.steps.stage import staged_version
     from trainyard.steps.track import track
 
-    folder, training = app.workspace.run(run), _as_run(training, context)
+    folder, training = app.workspace.run(run), _as_run(app, run, training, context)
     about = {
-        "owner": training.owner,
+        "owner": app.catalogue.owner_of(run, training, context["dag_run"].triggering_user_name),
         "account": training.account,
         "experiment": training.experiment,
         "data_version": staged_version(folder) or "",
@@ -67,10 +67,10 @@ def _tracked(context: Any, app: App, run: RunKey, training: Training, connection
     )
 
 
-def _as_run(training: Training, context: Any) -> Training:
+def _as_run(app: App, run: RunKey, training: Training, context: Any) -> Training:
     """Return the training as the run has it; as it is for values that no run can have, which is why it failed."""
     try:
-        return training.of_run(context["dag_run"].conf)
+        return training.of_run(app.catalogue.values_of(run, context["dag_run"].conf))
     except TrainyardError:
         return training
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +11,16 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
 
 from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.outcomes import KEY, USED, value_of
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.quota import Share
+from trainyard.domain.hyperparameters import SIZE
 from trainyard.domain.names import RunKey, account_pool
 from trainyard.domain.outcome import Outcome
+from trainyard.domain.overrides import overrides
 
 # A task that waits deferred for its pod keeps its slots in the account's pool, see pools.py.
 _HOLDING = ("queued", "running", "deferred")
@@ -38,16 +41,28 @@ class AirflowUsage:
         with create_session() as session:
             rows = session.execute(_train_steps(datetime.fromtimestamp(since, UTC))).all()
             known = set(session.scalars(select(DagRun.dag_id).where(DagRun.dag_id.like("training-%")).distinct()))
+            waiting = self._expected(session, known)
         # What the train step says of itself counts, else what upload says of it: both where it was cleared in between.
         ends = {(row.dag_id, row.run_id): row for row in sorted(rows, key=lambda row: row.reported_by == "train")}
         found = [self._share(row, training) for row in ends.values() if (training := self._catalogue.head(row.dag_id))]
-        return found + [
-            _not_begun(each) for each in map(self._catalogue.head, self._catalogue.unbegun() - known) if each
-        ]
+        return found + waiting
+
+    def _expected(self, session: Session, known: Collection[str]) -> list[Share]:
+        """Return the shares of the runs that Airflow does not have yet."""
+        expected = self._catalogue.expected()
+        first = {run for run in expected if run.model_id == run.training_id and run.training_id not in known}
+        asked = {run for run in expected if run.model_id != run.training_id}
+        if asked:
+            made = select(DagRun.dag_id, DagRun.run_id).where(DagRun.run_id.in_([run.model_id for run in asked]))
+            asked -= {RunKey(row.dag_id, row.run_id) for row in session.execute(made)}
+        trainings = ((run, self._catalogue.get(run.training_id)) for run in sorted(first | asked))
+        return [self._not_begun(run, training) for run, training in trainings if training]
 
     def _share(self, row: Any, training: Training) -> Share:
         if row.pool is None:
-            return _not_begun(training) if row.run_state not in ENDED_RUN else Share(training.account, 0)
+            run = RunKey(row.dag_id, row.run_id)
+            begins = row.run_state not in ENDED_RUN
+            return self._not_begun(run, training) if begins else Share(training.account, 0)
         gpus = row.pool_slots if row.pool == account_pool(training.account) else 0
         holding, over = row.state in _HOLDING, row.state in ENDED_STEP or row.run_state in ENDED_RUN
         if over and row.value is not None:
@@ -56,6 +71,12 @@ class AirflowUsage:
         else:
             times = self._so_far(RunKey(row.dag_id, row.run_id), gpus) if holding else (0.0, None, None)
         return Share(training.account, gpus, holding, not over and not holding, *times)
+
+    def _not_begun(self, run: RunKey, training: Training) -> Share:
+        changed = overrides(training.spec, self._catalogue.values_of(run, None))
+        size = training.sizes.get(str(changed.get(SIZE, "")))
+        gpus = size.gpus if size else training.plan.gpus
+        return Share(training.account, gpus, waiting=gpus > 0)
 
     def _most(self, row: Any, training: Training) -> float:
         """Return the GPU seconds that a run can have used at most, by Airflow's times and the training's sizes."""
@@ -84,7 +105,3 @@ def _train_steps(since: datetime) -> Any:
         .outerjoin(xcom, outcome)
         .where(DagRun.dag_id.like("training-%"), or_(DagRun.end_date.is_(None), DagRun.end_date >= since))
     )
-
-
-def _not_begun(training: Training) -> Share:
-    return Share(training.account, training.plan.gpus, waiting=training.plan.gpus > 0)

@@ -20,7 +20,7 @@ FaultText = Annotated[str, Field(json_schema_extra={"enum": [fault.value for fau
 class Submitted(Answer):
     """What a submission became; of several runs `model_ids` has all, and the rest is of the first.
 
-    `manifest` is what is kept of it, without its credentials.
+    `manifest` is what is kept of it, without its credentials; `parent` is the run that it repeats.
     """
 
     model_id: str
@@ -29,6 +29,7 @@ class Submitted(Answer):
     warnings: list[str] = Field(default_factory=list)
     manifest: str = ""
     model_ids: list[str] = Field(default_factory=list)
+    parent: str = ""
 
     @property
     def all_ids(self) -> list[str]:
@@ -38,7 +39,8 @@ class Submitted(Answer):
 class RunOutcome(Whole):
     """How a run ended; after success `code` is null and `message` is what the run warns of. `cure` is the hint.
 
-    `metrics` has the final value and the extremes of each of the run's metrics.
+    `metrics` has the final value and the extremes of each of the run's metrics, `image` is the very image, by its
+    digest.
     """
 
     code: str | None = None
@@ -51,6 +53,7 @@ class RunOutcome(Whole):
     started_at: Moment | None = None
     finished_at: Moment | None = None
     metrics: dict[str, MetricSummary] = Field(default_factory=dict)
+    image: str = ""
 
 
 class LeftOutFile(Whole):
@@ -80,7 +83,8 @@ class RunAnswer(Whole):
     """One run, as the list has it.
 
     `hyperparameters` are those that it trains with, `overrides` what of the manifest was replaced; `metrics` are the
-    final values by name, the newest while it is going.
+    final values by name, the newest while it is going. `parent` is the run that it repeats, `trial` its number in a
+    search.
     """
 
     model_id: str
@@ -105,10 +109,20 @@ class RunAnswer(Whole):
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     progress: ProgressAnswer | None = None
+    parent: str = ""
+    trial: int | None = None
 
     @property
     def ended(self) -> bool:
         return self.state in {state for state in State if state.terminal}
+
+
+class AlarmAnswer(Whole):
+    """What a watchdog of the run has said: its kind, whether it only warns or stops the run, and why."""
+
+    kind: str
+    then: Annotated[str, Field(json_schema_extra={"enum": ["warn", "stop"]})]
+    reason: str = ""
 
 
 class Transfer(Whole):
@@ -158,13 +172,17 @@ class RunDetails(RunAnswer):
     """One run with how far its data has been moved, its training's schedule, and the connections its stores name.
 
     `image`, `data_version` and `zip_sha256` say what exactly it was made of; a version is known once it is staged.
+    `env` are its variables, `secrets` the names of those that nobody is shown.
     """
 
     image: str = ""
     data_version: str = ""
     zip_sha256: str = ""
     code: CodeAnswer | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    secrets: list[str] = Field(default_factory=list)
     transfer: Transfer | None = None
+    alarms: list[AlarmAnswer] = Field(default_factory=list)
     connections: dict[str, str | None] | None = None
     schedule: ScheduleAnswer | None = None
 

@@ -62,10 +62,14 @@ def change(request: Request, caller: CallerDep, training_id: str, patch: list[Pa
 
 @router.post("/schedules/due", summary="Start what is due", **answers(Settled), responses=refusals(403))
 def settle(request: Request, caller: CallerDep) -> dict[str, Any]:
-    """Start every scheduled run that is due, and tell which data has to be looked at. For the service's own user."""
+    """Start every run that is due or was asked for, and tell which data has to be looked at.
+
+    For the service's own user.
+    """
     settled = _retraining(request).settle(caller)
+    asked = request.app.state.starting.settle(caller)
     looks = [{"training_id": look.training_id, "due": look.due} for look in settled.looks]
-    return {"started": list(settled.started), "looks": looks}
+    return {"started": [*asked, *settled.started], "looks": looks}
 
 
 @router.post(

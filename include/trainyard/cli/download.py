@@ -28,9 +28,12 @@ def download(
     from trainyard.cli.output import Screen, if_interrupted
     from trainyard.cli.waiting import transfer_bar
     from trainyard.client.download import Target, check_stored, fetch_all
+    from trainyard.client.naming import model_id_of
 
-    screen, target = Screen(output), Target(Path(folder or model_id))
+    screen = Screen(output)
     with open_service(url) as service:
+        model_id = model_id_of(service, model_id)
+        target = Target(Path(folder or model_id))
         screen.say(f"Downloading the results of '{model_id}' ...")
         check_stored(service, model_id)
         with if_interrupted("The same command goes on from here."):

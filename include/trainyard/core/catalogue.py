@@ -13,13 +13,16 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from trainyard.core.remembered import Remembered
+from trainyard.core.starts import Start, Starts
 from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Size
+from trainyard.domain.names import RunKey
 from trainyard.domain.overrides import overridden
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
@@ -33,7 +36,8 @@ class Training:
 
     `sizes` are those that a run of it may be triggered with, as they were when it was submitted;
     `origin` is the idempotency key that it was submitted with, `settings` are the hyperparameters that were set with
-    it, `code` is the git commit that its program was packed from.
+    it. One that has several runs from the beginning, a grid, has their model ids in order as `runs`, its own first; the
+    point of each is its start. `code` is the git commit that its program was packed from.
     """
 
     id: str
@@ -50,6 +54,12 @@ class Training:
     origin: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
     code: CodeVersion | None = None
+    runs: tuple[str, ...] = ()
+
+    @property
+    def first_runs(self) -> tuple[str, ...]:
+        """The model ids of the runs that it has from the beginning."""
+        return self.runs or (self.id,)
 
     def of_run(self, given: Mapping[str, Any] | None) -> Training:
         """Return the training as a run has it that was triggered with the given values.
@@ -62,7 +72,7 @@ class Training:
     def without_texts(self) -> Training:
         """Return what lists look at, whose size does not depend on what was handed in."""
         spec = replace(self.spec, command="", description="", author=None, metrics={}, metric_patterns={})
-        spec = replace(spec, hyperparameters={}, search=None)
+        spec = replace(spec, hyperparameters={})
         return replace(self, spec=spec, manifest="", warnings=(), settings={}, code=None)
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,6 +86,7 @@ class Training:
             "spec": TrainingSpec.from_dict(data["spec"]),
             "plan": Plan.from_dict(data["plan"]),
             "warnings": tuple(data.get("warnings", ())),
+            "runs": tuple(data.get("runs", ())),
             "sizes": {name: Size.from_dict(size) for name, size in data.get("sizes", {}).items()},
             "code": CodeVersion.from_dict(data["code"]) if data.get("code") else None,
         }
@@ -87,6 +98,32 @@ class Catalogue:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @cached_property
+    def starts(self) -> Starts:
+        """The runs that were asked for beside the trainings' first ones."""
+        # A folder of its own: the bundle looks at the other one whenever that changes.
+        return Starts(self.folder / "starts")
+
+    def values_of(self, run: RunKey, conf: object) -> Mapping[str, Any]:
+        """Return what a run was given in the place of its manifest's values.
+
+        The service's own word of it counts, and `conf`, what it was triggered with in Airflow, only where there is
+        none. Values of other types than the manifest's, and names that it does not have, may be among the latter.
+        """
+        if start := self.start_of(run):
+            return start.values
+        return conf if isinstance(conf, Mapping) else {}
+
+    def start_of(self, run: RunKey) -> Start | None:
+        """Return what the service was asked to start; None for a run that it was not asked for."""
+        start = self.starts.get(run.model_id)
+        return start if start is not None and start.key == run else None
+
+    def owner_of(self, run: RunKey, training: Training, triggered_by: str | None) -> str:
+        """Return who started a run; `triggered_by` is who triggered it in Airflow, None where nobody did."""
+        start = self.start_of(run)
+        return start.owner if start else triggered_by or training.owner
 
     def zip_path(self, training_id: str) -> Path:
         return self.folder / f"{training_id}.zip"
@@ -135,6 +172,11 @@ class Catalogue:
         with contextlib.suppress(FileNotFoundError):
             return self.ids().difference(os.listdir(self._begun))
         return self.ids()
+
+    def expected(self) -> set[RunKey]:
+        """Return the runs that Airflow may not have yet and is going to have."""
+        starts = map(self.starts.get, self.starts.pending())
+        return {RunKey.first_of(each) for each in self.unbegun()} | {start.key for start in starts if start}
 
     @property
     def _begun(self) -> Path:

@@ -21,6 +21,7 @@ class Run:
     `outcome` is there once nothing can change it any more, which may be before the run's last step has ended.
     `left_out` tells which of its files were not stored, None where all are; `tracked` where an MLflow server has it.
     `hyperparameters` are those that it trains with, `overrides` what of them and of the rest is not as in the manifest.
+    `owner` is who started it, `parent` the run that it repeats and `trial` its number in a search.
     """
 
     model_id: str
@@ -40,6 +41,8 @@ class Run:
     tracked: Mapping[str, str] | None = None
     owner: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    parent: str = ""
+    trial: int | None = None
 
     @property
     def key(self) -> RunKey:
@@ -89,14 +92,13 @@ class Filter:
         return (  # ten thousand trainings are asked for every page, so what is not wanted costs nothing
             (not self.experiment or self.experiment == training.experiment)
             and (not self.account or self.account == training.account)
-            and (not self.owner or self.owner == training.owner)
             and (not self.name or self.name.casefold() in spec.name.casefold())
             and (not self.framework or self.framework.casefold() in _names(spec.framework))
         )
 
     @property
     def asks_trainings(self) -> bool:
-        return bool(self.name or self.experiment or self.framework or self.account or self.owner)
+        return bool(self.name or self.experiment or self.framework or self.account)
 
 
 class Key(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from trainyard.domain.hyperparameters import COMMAND, MAX_TEXT_LENGTH, SIZE, Value, is_text
+from trainyard.domain.hyperparameters import COMMAND, MAX_TEXT_LENGTH, SIZE, Value, is_text, of_text
 from trainyard.domain.limits import Size
 from trainyard.domain.plan import Plan, amounts
 from trainyard.domain.training import Resources, TrainingSpec
@@ -46,20 +46,39 @@ def overridden(
     return replace(spec, command=str(changed.get(COMMAND, spec.command)), hyperparameters=values), plan
 
 
+def with_texts_read(spec: TrainingSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read values that are written as texts, as on a command line, in the types of the training's own.
+
+    One that cannot be read stays a text; `fault_of` tells it.
+    """
+    own = fields(spec)
+    return {name: _of_text(value, own.get(name)) for name, value in given.items()}
+
+
+def _of_text(value: Any, own: Value | None) -> Any:
+    if not isinstance(value, str) or own is None:
+        return value
+    try:
+        return of_text(value, type(own))
+    except ValueError:
+        return value
+
+
 def fields(spec: TrainingSpec) -> dict[str, Value | None]:
     """Return what a run may change, with the training's own values; no size stands for explicit amounts."""
     return {SIZE: spec.resources.size, COMMAND: spec.command, **spec.hyperparameters}
 
 
 def _problems(spec: TrainingSpec, sizes: Mapping[str, Size], given: Mapping[str, Any]) -> list[Problem]:
-    own = fields(spec)
-    found = (_problem(name, value, own, sizes) for name, value in given.items() if value is not None)
+    found = (fault_of(spec, sizes, name, value) for name, value in given.items())
     return [Problem(message, hint, code="C110") for message, hint in filter(None, found)]
 
 
-def _problem(
-    name: str, value: Any, own: Mapping[str, Value | None], sizes: Mapping[str, Size]
-) -> tuple[str, str] | None:
+def fault_of(spec: TrainingSpec, sizes: Mapping[str, Size], name: str, value: Any) -> tuple[str, str] | None:
+    """Return what hinders a run from having this value and the hint; None if nothing does."""
+    own = fields(spec)
+    if value is None:
+        return None
     if name not in own:
         return f"there is no field {name[:60]}.", f"Use one of {', '.join(own)}."
     if _read(name, value, own[name]) is None:

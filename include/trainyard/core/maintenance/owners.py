@@ -33,10 +33,10 @@ class RunEnds(Protocol):
 
 @dataclass(frozen=True)
 class Owners:
-    """The use case over Airflow's runs and over what is registered but has not become a run yet."""
+    """The use case over Airflow's runs and over those that it is about to have: of new trainings, and asked for."""
 
     runs: RunEnds
-    registered: Callable[[], Collection[str]]
+    registered: Callable[[], Collection[RunKey]]
     audit: Audit = NO_AUDIT
 
     def of(self, caller: Caller, runs: Sequence[RunKey]) -> list[dict[str, Any]]:
@@ -53,10 +53,8 @@ class Owners:
         return [asdict(_owner(run, ends, registered)) for run in runs]
 
 
-def _owner(run: RunKey, ends: Mapping[RunKey, float | None], registered: Collection[str]) -> Owner:
+def _owner(run: RunKey, ends: Mapping[RunKey, float | None], registered: Collection[RunKey]) -> Owner:
     if run in ends:
         ended_at = ends[run]
         return Owner(GOING) if ended_at is None else Owner(OVER, ended_at)
-    # Airflow starts a training that has a record and had no run yet.
-    first = run == RunKey.first_of(run.training_id)
-    return Owner(GOING if first and run.training_id in registered else UNKNOWN)
+    return Owner(GOING if run in registered else UNKNOWN)

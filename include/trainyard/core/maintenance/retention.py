@@ -10,7 +10,9 @@ from trainyard.core.accounts import Caller, only_admins
 from trainyard.core.audit.event import Action
 from trainyard.core.maintenance.removals import Removals
 from trainyard.core.runs import Run
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.service import Service
+from trainyard.core.starting import forget_start
 from trainyard.domain.names import RunKey
 
 _DAY_SECONDS = 24 * 3600.0
@@ -70,7 +72,7 @@ class Housekeeper:
     """The use case over the service's own ports and over what Airflow and the workspace hold besides.
 
     `forget_folder` removes all that a training has in the workspace; `evict` takes the most bytes and whether it is
-    dry.
+    dry; `sweep_documents` removes what is left of stored documents since before a moment, and takes the same.
     """
 
     service: Service
@@ -79,6 +81,7 @@ class Housekeeper:
     folders: Folders
     forget_folder: Callable[[str], None]
     evict: Callable[[int, bool], Sequence[str]]
+    sweep_documents: Callable[[float, bool], Sequence[str]] = lambda _, __: ()
 
     def sweep(self, caller: Caller, dry: bool) -> Report:
         """Remove what is past its time, or with `dry` only say what; raise C106 for anybody but an admin."""
@@ -133,6 +136,7 @@ class Housekeeper:
         with_runs = {run.training_id for run in self.leftovers.runs()}
         if not with_runs:  # it may be another database
             return set()
+        with_runs |= {run.training_id for run in self.service.catalogue.expected()}
         return {each for each in had_runs - with_runs if not self.service.schedules.lives(each, now)}
 
     def _orphans(self, report: Report, now: float) -> None:
@@ -148,16 +152,34 @@ class Housekeeper:
                 report.do(report.orphans, f"connections {training_id}", _call(self.service.vault.forget, training_id))
             for training_id in sorted(self.service.schedules.ids() - known - fresh):
                 report.do(report.orphans, f"schedule {training_id}", _call(self.service.schedules.remove, training_id))
+            searches = Ledgers(catalogue.folder / SEARCHES)
+            for training_id in sorted(searches.ids() - known - fresh):
+                report.do(report.orphans, f"search {training_id}", _call(searches.remove, training_id))
             for training_id in sorted(old - known):
                 report.do(report.orphans, f"zip {training_id}", _call(catalogue.remove, training_id))
             for training_id in sorted(self._deleted(known, now)):
                 report.do(report.orphans, f"training {training_id}", _call(self.service.forget_training, training_id))
-        runs = self.leftovers.runs() | set(map(RunKey.first_of, known))
+        report.orphans.extend(self.sweep_documents(before, report.dry_run))
+        runs = self.leftovers.runs()
+        if runs:  # else it may be another database
+            self._unmade_starts(report, runs, before)
+        runs |= set(map(RunKey.first_of, known)) | catalogue.expected()
         trainings = orphans(self.folders.trainings(), {run.training_id for run in runs}, before)
         for run in orphans(self.folders.runs(), runs, before):
             report.do(report.orphans, f"workspace {run.model_id}", _call(self.service.forget_files, run))
         for training_id in trainings:
             report.do(report.orphans, f"workspace of {training_id}", _call(self.forget_folder, training_id))
+
+    def _unmade_starts(self, report: Report, runs: Collection[RunKey], before: float) -> None:
+        """Forget what runs were asked for that somebody has deleted in Airflow."""
+        starts = self.service.catalogue.starts
+        pending = starts.pending()
+        for model_id, written in sorted(starts.all().items()):
+            start = starts.get(model_id)
+            if start and model_id not in pending and written < before and start.key not in runs:
+                training = self.service.catalogue.get(start.training_id)
+                action = _call(forget_start, self.service.catalogue, start, training.account if training else "")
+                report.do(report.orphans, f"start {model_id}", action)
 
 
 def expired(runs: Iterable[Run], now: float, days: float, scheduled: Collection[str]) -> list[Run]:
