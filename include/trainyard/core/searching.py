@@ -186,9 +186,10 @@ class Searching:
         found = found or next((one for one in mine if one.id == name), None)
         if found is None and (run := self.runs.find(name)):
             found = next((one for one in mine if one.id == run.training_id), None)
-        if found is None:
+        whole = self.catalogue.get(found.id) if found else None
+        if whole is None:
             raise TrainyardError("C107", f"there is no search {name[:80]}", _NO_SEARCH_HINT)
-        return found
+        return whole
 
     def _settled(self, training: Training, search: SearchSpec) -> float:
         """Settle one search while it is held; return after how many seconds to look again."""

@@ -112,7 +112,7 @@ class Service:
 
     def runs_of(self, caller: Caller, trainings: Iterable[str], limit: int) -> Sequence[Run]:
         """Return the runs of some trainings that the caller may see, the newest `limit` of them."""
-        records = filter(None, map(self.catalogue.get, trainings))
+        records = filter(None, map(self.catalogue.head, trainings))
         those = {record.id for record in filter(self._visibility(caller), records)}
         return self.history.page(those, limit, 0, frozenset(), None, Order(descending=True))[0]
 

@@ -33,6 +33,7 @@ from trainyard.manifest.variables import read_env, read_secrets
 from trainyard.manifest.watch import read_watch
 
 MAX_BYTES = 1024 * 1024
+_MAX_TEXT, _MAX_STORE_TEXT = 10_000, 4096
 _PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
 
 
@@ -121,6 +122,7 @@ def examine_manifest(
     check_machines(values)
     refuse_image_location(values)
     check_shape(document, "manifest" if family == "wml" else family, values.faults)
+    _check_lengths(document, layout, values.faults)
     if family == "wml":
         check_store_types(values)
     return _examined(values, clock)
@@ -132,6 +134,17 @@ def check_placeholders(document: Document, paths: Iterable[Path], faults: Faults
         text = document.text(path)
         if text and document.value(path) is not None and is_placeholder(str(path[-1]), text):
             faults.add(path, f"{path[-1]} is not filled in.", "Replace the placeholder by the real value.")
+
+
+def _check_lengths(document: Document, layout: Layout, faults: Faults) -> None:
+    """Report texts that are too long to be what they stand for; a command has a bound of its own."""
+    stores = {*layout.data.paths, *layout.results.paths}
+    for path, scalar in document.scalars():
+        most = _MAX_STORE_TEXT if path in stores else _MAX_TEXT
+        if len(scalar.text) > most and path != layout.command:
+            faults.add(
+                path, f"the value is over {most} characters long.", "Shorten it, or put it into a file in the zip."
+            )
 
 
 def _examined(values: Values, clock: Callable[[], float]) -> Examination:
