@@ -267,6 +267,7 @@ class App:
             clock=time.time,
             late_seconds=self.settings.schedule_late_seconds,
             audit=self.audit,
+            best_point=self.searching.best_point,
         )
 
     @cached_property

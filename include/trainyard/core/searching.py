@@ -140,6 +140,15 @@ class Searching:
             raise TrainyardError("C111", message, f"`trainyard experiments show {name}` shows how they go.")
         return seen.best.model_id
 
+    def best_point(self, training_id: str) -> Mapping[str, Value] | None:
+        """Return the best point that the search of a training has found; None where it has none yet."""
+        training = self.catalogue.get(training_id)
+        if training is None or training.spec.search is None:
+            return None
+        search, ledger = training.spec.search, self.ledgers.get(training_id) or Ledger()
+        best = best_of(self._trials(training, search, ledger), search.goal)
+        return best.point if best else None
+
     def pause(self, name: str, caller: Caller) -> SearchSeen:
         """Start no trial any more until it is resumed; those that go on are left alone."""
         return self._changed(name, caller, Action.PAUSE_SEARCH, lambda ledger: replace(ledger, paused=True))
