@@ -203,6 +203,17 @@ class Settings:
     tracking_seconds: float = _setting(
         _more_than_zero, "60", "Seconds that the end of a run may be held by its MLflow server."
     )
+    notify_poll_seconds: float = _setting(
+        _more_than_zero, "2", "Seconds between two looks of the triggerer at the notifications to deliver."
+    )
+    notify_waiting_seconds: float = _setting(
+        _from_zero, "3600", "Seconds after which people are notified of a run that still waits; 0 is never."
+    )
+    mail_connection: str = _setting(
+        str,
+        "",
+        "Airflow connection, of the type smtp, of the server for `mailto:` addresses; empty is none.",
+    )
     retention_days: float = _setting(_from_zero, "7", "Days that a finished run stays in the history.")
     audit_log: str = _setting(
         str, "", "Folder of the audit log, `-` for standard output; empty is `.audit` in the catalogue."

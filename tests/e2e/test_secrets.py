@@ -14,7 +14,7 @@ import httpx
 import planted
 import pytest
 import yaml
-from planted import DATA, OF_PROGRAM, RESULTS, STRAY, WRONG
+from planted import DATA, HOOK, OF_PROGRAM, RESULTS, STRAY, WRONG
 from storeservers import stop
 from yard import Yard
 
@@ -111,6 +111,10 @@ def _filled(endpoint: str, data: Credentials, results: Credentials) -> Callable[
         manifest["training_data_reference"][0]["source"]["bucket"] = DATA_BUCKET
         manifest["training_results_reference"]["connection"] = _connection(endpoint, results)
         manifest["secrets"] = ["PLANTED_KEY"]
+        manifest["notify"] = [
+            {"to": f"{endpoint}/hooks/{HOOK.user}", "on": ["started", "ended"], "secret": HOOK.secret},
+            f"mailto://{HOOK.user}:{HOOK.secret}@{endpoint.removeprefix('http://')}?to=ada@example.com",
+        ]
         return yaml.safe_dump(manifest)
 
     return change
@@ -135,6 +139,8 @@ def _astray(endpoint: str) -> Callable[[str], str]:
         results["connection"]["aws_secret_acces_key"] = results["connection"].pop("aws_secret_access_key")
         results["connection"]["password"] = {"value": STRAY}
         manifest["api_token"] = STRAY
+        manifest["notify"] = [f"https://hooks.example.com:x/{STRAY}", {"to": f"slack://{STRAY}?x=1", "on": [STRAY]}]
+        manifest["notifications"] = [f"https://hooks.example.com/{STRAY}"]
         manifest["model_definition"]["framework"]["version"] = f"x://ada:{STRAY}@1.9"
         return yaml.safe_dump(manifest)
 
@@ -197,6 +203,7 @@ _SERVED = (
     "/v3/datasets",
     "/v3/secrets",
     "/v3/schedules",
+    "/v3/notify",
     "/v3/openapi.json",
     "/api/v2/connections?limit=1000",
     "/api/v2/variables",
@@ -219,7 +226,7 @@ def _answers(yard: Yard, runs: list[str]) -> dict[str, str]:
 def _places(model_id: str) -> Iterator[str]:
     yield from (f"/v3/models/{model_id}{end}" for end in ("", "/logs", "/results"))
     yield from (f"/v3/schedules/{model_id}", f"/api/v2/dags/{model_id}/details", f"/api/v2/dagSources/{model_id}")
-    yield from (f"/api/v2/connections/{model_id}.{store}" for store in ("data", "results"))
+    yield from (f"/api/v2/connections/{model_id}.{store}" for store in ("data", "results", "notify"))
     run = f"/api/v2/dags/{model_id}/dagRuns/{model_id}"
     yield from (run, f"{run}/taskInstances")
     for task in ("validate", "stage", "train", "upload", "cleanup"):

@@ -47,12 +47,14 @@ def take_ports(stack: Stack, beyond: int) -> None:
 class Yard:
     """A running stack and the hands of a person who uses it.
 
-    Manifests may name stores on `hostile_port` and `spare_port` of this machine besides the stack's own.
+    Manifests may name stores on `hostile_port` and `spare_port` of this machine besides the stack's own, and notify
+    what listens on `hook_port`.
     """
 
     stack: Stack
     hostile_port: int = 0
     spare_port: int = 0
+    hook_port: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     _tokens: dict[str, str] = field(default_factory=dict)
 

@@ -303,6 +303,12 @@ CASES: list[tuple[str, Json | None, str | None, str]] = [
     ),
     ("no-room", pod("Failed", over(73, message="trainyard: there is no room for temporary files")), "S101", "no room"),
     (
+        "requirements",
+        pod("Failed", over(74, message="trainyard: ERROR: No matching distribution found for no-such-package==9.9")),
+        "C102",
+        "requirements.txt could not be installed: ERROR: No matching distribution found for no-such-package==9.9",
+    ),
+    (
         "not-executable",
         pod("Failed", over(126, message="bash: ./train.sh: Permission denied\ntrainyard: exit code 126: run chmod +x")),
         "C201",

@@ -28,7 +28,7 @@ _ROWS = (
     {"stores"},
     {"workspace"},
     {"cluster"},
-    {"tracking"},
+    {"tracking", "notify"},
     {"steps"},
     {"core"},
     {"airflow"},

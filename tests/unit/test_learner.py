@@ -706,3 +706,102 @@ def test_a_signal_reaches_a_program_with_secrets_and_its_last_lines_are_kept(lea
     process.terminate()
     assert process.wait(_LIMIT) == 7
     assert learner.log.read_bytes() == b"ready\nsaved ****\n"
+
+
+class TestRequirements:
+    """A requirements.txt of the zip, installed from a package that the test makes: no index is asked."""
+
+    @pytest.fixture
+    def place(self, bash_learner: Learner) -> Path:
+        folder = bash_learner.root / "environment"
+        folder.mkdir()
+        source = bash_learner.root / "source"
+        source.mkdir()
+        (source / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+            '[project]\nname = "planted-package"\nversion = "1.5"\n'
+        )
+        (source / "own.py").write_text(_BACKEND)
+        (bash_learner.model / "requirements.txt").write_text(f"planted-package @ {source.as_uri()}\n")
+        python = f"{sys.base_prefix}/bin/python3"
+        bash_learner.environment |= {"LEARNER_PYTHON": python, "PIP_NO_INDEX": "1"}
+        return folder
+
+    def _run(self, learner: Learner, place: Path, command: str, **more: str) -> tuple[int, str]:
+        code, shown = learner.run(command, TRAINYARD_ENVIRONMENT=str(place), TRAINING_ID="training-DOl4q2LkR", **more)
+        return code, shown.decode()
+
+    def test_it_is_installed_once_and_then_found(self, bash_learner: Learner, place: Path) -> None:
+        command = 'python -c "import planted; print(planted.VERSION)" && planted-command'
+        code, shown = self._run(bash_learner, place, command)
+        assert code == 0, shown
+        assert "trainyard: installing requirements.txt" in shown
+        assert shown.endswith("1.5\ncommand 1.5\n")
+        place.chmod(0o555)
+        assert self._run(bash_learner, place, command) == (0, "1.5\ncommand 1.5\n")
+        assert not (bash_learner.state / "installing").exists()
+
+    def test_the_phase_is_seen_while_it_is_installed(self, bash_learner: Learner, place: Path) -> None:
+        (bash_learner.root / "source" / "own.py").write_text("import time\ntime.sleep(1000)\n")
+        process = bash_learner.start("true", TRAINYARD_ENVIRONMENT=str(place), TRAINING_ID="t")
+        bash_learner.until((bash_learner.state / "installing").exists)
+        assert (bash_learner.state / "started").exists()
+        bash_learner.until(lambda: b"installing" in bash_learner.log.read_bytes())
+        process.terminate()
+        assert process.wait(_LIMIT) == 143
+        assert not (place / "ready").exists()
+
+    def test_a_failure_is_pips_own_sentence(self, bash_learner: Learner, place: Path) -> None:
+        (bash_learner.model / "requirements.txt").write_text("no-such-package==9.9\n")
+        code, shown = self._run(bash_learner, place, "echo begun")
+        assert code == 74
+        assert "begun" not in shown
+        sentence = "ERROR: No matching distribution found for no-such-package==9.9"
+        assert shown.endswith(f"trainyard: requirements.txt could not be installed: {sentence}\n")
+        assert bash_learner.reason.read_text() == f"trainyard: {sentence}\n"
+        assert os.listdir(place) == []
+
+    def test_what_a_program_installs_by_itself_is_its_own(self, bash_learner: Learner, place: Path) -> None:
+        other = bash_learner.root / "other"
+        shutil.copytree(bash_learner.root / "source", other)
+        (other / "pyproject.toml").write_text((other / "pyproject.toml").read_text().replace("1.5", "2.0"))
+        (other / "own.py").write_text(_BACKEND.replace("1.5", "2.0"))
+        version = "python -c 'import planted; print(planted.VERSION)'"
+        code, shown = self._run(bash_learner, place, f"pip install -q --no-build-isolation '{other}' && {version}")
+        assert (code, shown.splitlines()[-1]) == (0, "2.0"), shown
+        assert self._run(bash_learner, place, version) == (0, "1.5\n")
+
+    def test_a_half_made_environment_is_no_environment(self, bash_learner: Learner, place: Path) -> None:
+        (place / "ready").write_text("gone")
+        code, shown = self._run(bash_learner, place, "python -c 'import planted'")
+        assert code == 0, shown
+
+    def test_an_image_that_cannot_install_says_so_and_goes_on(self, bash_learner: Learner, place: Path) -> None:
+        empty = bash_learner.root / "nothing"
+        empty.mkdir()
+        (empty / "python").write_text("#!/bin/sh\nexit 1\n")
+        (empty / "python").chmod(0o755)
+        bash_learner.environment["LEARNER_PYTHON"] = str(empty / "python")
+        code, shown = self._run(bash_learner, place, "echo begun")
+        assert (code, "is not installed" in shown, shown.endswith("begun\n")) == (0, True, True)
+
+
+# A build backend that makes its wheel by itself: the tests reach no index for setuptools.
+_BACKEND = """
+import os, zipfile
+
+def build_wheel(folder, settings=None, metadata=None):
+    name = "planted_package-1.5-py3-none-any.whl"
+    about = "planted_package-1.5.dist-info"
+    files = {
+        "planted.py": "VERSION = '1.5'\\ndef main():\\n    print('command', VERSION)\\n",
+        f"{about}/METADATA": "Metadata-Version: 2.1\\nName: planted-package\\nVersion: 1.5\\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\\nGenerator: own\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+        f"{about}/entry_points.txt": "[console_scripts]\\nplanted-command = planted:main\\n",
+    }
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        for file, text in files.items():
+            wheel.writestr(file, text)
+        wheel.writestr(f"{about}/RECORD", "".join(f"{file},,\\n" for file in [*files, f"{about}/RECORD"]))
+    return name
+"""

@@ -40,11 +40,17 @@ Started = Callable[[RunKey], float | None]
 
 
 class AirflowHistory:
-    """The runs of all trainings in the catalogue. `started` tells when a run's program started."""
+    """The runs of all trainings in the catalogue.
 
-    def __init__(self, catalogue: Catalogue, started: Started) -> None:
+    `started` tells when a run's program started, `installing` whether the pod still installs what that needs.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, started: Started, installing: Callable[[RunKey], bool] = lambda _: False
+    ) -> None:
         self._catalogue = catalogue
         self._started = started
+        self._installing = installing
 
     def page(
         self,
@@ -220,10 +226,11 @@ class AirflowHistory:
     def _run(self, row: Any, training: Training, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Run:
         started = self._started(_key(row))
         phase = phase_of(str(row.state), steps, started is not None)
+        if phase is Phase.TRAINING and self._installing(_key(row)):
+            phase = Phase.INSTALLING
         done = phase is Phase.DONE
         outcome = outcome_of(str(row.state), steps, ends) if done else _early(steps, ends, started is not None)
-        start = self._catalogue.starts.get(row.run_id)
-        start = start if start and start.key == _key(row) else None
+        start = self._catalogue.start_of(_key(row))
         owner = self._catalogue.owner_of(_key(row), training, row.triggering_user_name)
         return replace(
             _queued(training, row.run_id, owner, self._catalogue.values_of(_key(row), row.conf), start),
@@ -288,6 +295,7 @@ def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]
         started_at=trained.started_at,
         finished_at=trained.finished_at,
         metrics=trained.metrics,
+        image=trained.image,
     )
 
 

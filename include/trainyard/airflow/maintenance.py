@@ -20,12 +20,14 @@ from trainyard.cluster.podclient import TrainingPods
 from trainyard.core.maintenance.orphans import OrphanReport, Remnant, remove_orphans
 from trainyard.core.maintenance.owners import Owner
 from trainyard.domain.names import RunKey
+from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
 from trainyard.steps.cleanup import cleanup
 from trainyard.workspace.traces import traces
 
 if TYPE_CHECKING:
     from trainyard.answers.service import SweepReport
+    from trainyard.client.rest import RestClient
 
 log = logging.getLogger(__name__)
 _MAX_ASKED = 500
@@ -48,9 +50,19 @@ def sync_quotas() -> list[dict[str, Any]]:
     """Sync the pools with quotas.yaml; return what the accounts own and use."""
     with front_door() as service:
         accounts = [account.as_data() for account in service.sync_quota()]
+        _tell_waiting(service)
     for account in accounts:
         log.info("%(account)s: %(used)s of %(gpus)s GPUs used, %(waiting_gpus)s waited for", account)
     return accounts
+
+
+def _tell_waiting(service: RestClient) -> None:
+    """Notify people of runs that wait for too long; the pools follow the quotas whether that works or not."""
+    try:
+        if told := service.tell_waiting():
+            log.info("%s notifications of runs that wait for too long", told)
+    except TrainyardError as error:
+        log.warning("Nobody is notified of runs that wait: %s", error.message)
 
 
 def _log_sweep(swept: SweepReport) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def stage(training_id: str, **context: Any) -> None:
     with outcome_of_step(context), killed_at_once():
         check_not_canceled(context)
         app, training, run = _of(training_id, context)
-        training = training.of_run(_given(app, run, context))
+        training, start = training.of_run(_given(app, run, context)), app.catalogue.start_of(run)
         bring(
             key=run,
             spec=training.spec,
@@ -75,6 +75,8 @@ def stage(training_id: str, **context: Any) -> None:
             report=log.info,
             terms=Terms.of(app.settings),
             cache_max_bytes=app.settings.dataset_cache_max_bytes,
+            data_version=start.data_version if start else "",
+            resume_from=start.parent if start and start.resume else "",
         )
         undo_if_canceled(context, run, app.workspace)
 
@@ -141,6 +143,7 @@ def cleanup(training_id: str, **context: Any) -> None:
 
     Results that could not be stored are kept, and fail the run.
     """
+    from trainyard.airflow.notifying import tell_end
     from trainyard.airflow.tracking import track_run
     from trainyard.steps.cleanup import cleanup as clean
 
@@ -153,6 +156,7 @@ def cleanup(training_id: str, **context: Any) -> None:
             app.pods().drop_secrets(run)
         sent = track_run(context, app, run, partial(_end_of_run, context, run, app.workspace))
         all_stored = clean(run, app.workspace, keep_metrics=not sent)
+        tell_end(context, app, run, lambda: _end_of_run(context, run, app.workspace))
         log.info("Removed %s pods and the folders of %s.", removed, training_id)
         if not all_stored:
             # For good: the upload step has had its tries.

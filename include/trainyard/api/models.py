@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, File, Form, Header, Query, Request, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.answers.runs import RunAnswer, RunDetails, RunPage, Submitted
 from trainyard.answers.service import Frameworks
@@ -20,19 +21,38 @@ from trainyard.api.openapi import answers, refusals
 from trainyard.api.patching import PatchOperation
 from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
+from trainyard.api.uploads import receive
 from trainyard.core.catalogue import Training
 from trainyard.core.livemetrics import LiveMetrics
+from trainyard.core.rerunning import Rerunning
 from trainyard.core.runs import Filter, Run
 from trainyard.core.service import Service
 from trainyard.domain.codeversion import read_code_version
+from trainyard.domain.hyperparameters import COMMAND, SIZE
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
 from trainyard.errors import TrainyardError
 from trainyard.manifest.grid import read_grid
 
+
+class Again(BaseModel):
+    """What a run has that repeats another one; a text is read as the manifest's own value is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    set: dict[str, bool | int | float | str] = Field(default_factory=dict, max_length=200)
+    size: str | None = None
+    command: str | None = None
+    exact: bool = False
+
+    @property
+    def changes(self) -> dict[str, bool | int | float | str]:
+        fields = {SIZE: self.size, COMMAND: self.command}
+        return {**self.set, **{name: value for name, value in fields.items() if value is not None}}
+
+
 router = APIRouter()
 _submissions = APIRouter(route_class=FormRoute)
-_CHUNK = 1024 * 1024
 _MAX_A_PAGE = 1000
 
 
@@ -68,7 +88,7 @@ async def submit(
     def submitted() -> Sequence[Training]:
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
             zip_path = Path(folder) / "model.zip"
-            _receive(model_definition, zip_path, settings.zip_max_bytes)
+            receive(model_definition, zip_path, settings.zip_max_bytes)
             # One byte more than is allowed is enough to see that a manifest is too large.
             texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
             return _service(request).registration.submit_all(
@@ -129,7 +149,39 @@ def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
         "waiting": service.waiting(run) or None,
         "connections": service.connections(run),
         "transfer": _transfer_json(service.transfer(run)),
+        "alarms": [alarm.as_dict() for alarm in service.alarms(run)],
         "schedule": schedule_json(schedule) if schedule else None,
+    }
+
+
+@router.post(
+    "/models/{model_id}/rerun",
+    status_code=202,
+    summary="Run a run again",
+    **answers(Submitted),
+    responses=refusals(400, 403, 404, 409),
+)
+def rerun(
+    request: Request,
+    caller: CallerDep,
+    model_id: str,
+    asked: Again,
+    idempotency_key: Annotated[
+        str, Header(max_length=200, description="The same key again gets the same answer and starts nothing twice")
+    ] = "",
+) -> dict[str, Any]:
+    """Start a run from the zip and the manifest of another one, with that one's values and what is changed of them.
+
+    An `exact` one takes the version of the data and the image, by its digest, that the other one had.
+    """
+    rerunning: Rerunning = request.app.state.rerunning
+    start = rerunning.rerun(model_id, asked.changes, asked.exact, caller, idempotency_key)
+    training = _service(request).catalogue.get(start.training_id)
+    return {
+        "model_id": start.model_id,
+        "url": _url(start.model_id),
+        "account": training.account if training else "",
+        "parent": start.parent,
     }
 
 
@@ -219,14 +271,3 @@ def _service(request: Request) -> Service:
 
 def _url(model_id: str) -> str:
     return f"/v3/models/{model_id}"
-
-
-def _receive(upload: UploadFile, target: Path, limit: int) -> None:
-    received = 0
-    with target.open("wb") as file:
-        while chunk := upload.file.read(_CHUNK):
-            received += len(chunk)
-            if received > limit:
-                hint = "Leave data out of the zip: it belongs in the training bucket."
-                raise TrainyardError("C109", f"the zip is larger than {limit} bytes", hint)
-            file.write(chunk)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainyard.cli.options import ModelId, Output, Url
+from trainyard.cli.options import ModelIdOrDocument, Output, Url, one_model_id
 
 if TYPE_CHECKING:
     from trainyard.client.rest import RestClient
@@ -15,7 +15,7 @@ _GOING = "C108"
 
 
 def delete(
-    model_id: ModelId,
+    words: ModelIdOrDocument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Stop a run that is still going, without asking.")] = False,
     timeout: Annotated[
         str, typer.Option(metavar="SECONDS", help="How long a run that is stopped may take to store its results.")
@@ -25,12 +25,16 @@ def delete(
 ) -> None:
     """Remove a run from the history. The trained model and the logs in the bucket stay.
 
-    A run that is still going is stopped first, after a question.
+    A run that is still going is stopped first, after a question. With the noun of a stored document that is removed:
+    `delete experiments ID`, `delete training-definitions ID`, `delete experiment-runs EXPERIMENT RUN`.
     """
     from trainyard.cli.client import open_service
+    from trainyard.cli.documents import delete_document, on_document
     from trainyard.cli.output import Screen
 
-    screen, seconds = Screen(output), _seconds(timeout)
+    if on_document(words, delete_document, url, output):
+        return
+    screen, seconds, model_id = Screen(output), _seconds(timeout), one_model_id(words)
     with open_service(url) as service:
         screen.say(f"Deleting the trained model '{model_id}' ...")
         stopped = not _deleted(service, model_id)

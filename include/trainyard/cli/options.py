@@ -8,6 +8,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 NOUNS = ("trained-models", "training-runs")
+DEFINITIONS, EXPERIMENTS, EXPERIMENT_RUNS = "training-definitions", "experiments", "experiment-runs"
+DOCUMENT_NOUNS = (DEFINITIONS, EXPERIMENTS, EXPERIMENT_RUNS)
 
 Url = Annotated[
     str | None,
@@ -17,6 +19,13 @@ Output = Annotated[
     str, typer.Option("--output", "-o", metavar="text|json", help="How the answer is written to stdout.")
 ]
 ModelId = Annotated[str, typer.Argument(metavar="ID", help="The model id, such as training-DOl4q2LkR.")]
+
+ModelIdOrDocument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID", help="The model id; or experiments ID, training-definitions ID, experiment-runs EXPERIMENT RUN."
+    ),
+]
 
 TrainingId = Annotated[
     str, typer.Argument(metavar="ID", help="The id of the training, which is the model id of its first run.")
@@ -32,6 +41,16 @@ def whole_number(option: str, text: str | None) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise WrongUsageError(f"{option} cannot be {text!r}", "Give a whole number, such as 20.")
     return int(text)
+
+
+def one_model_id(words: list[str]) -> str:
+    """Return the model id that is all a command was given; raise WrongUsageError for anything else."""
+    from trainyard.client.errors import WrongUsageError
+
+    if len(words) != 1:
+        hint = f"Give one model id; {', '.join(DOCUMENT_NOUNS)} go before ids of their own."
+        raise WrongUsageError(f"there is an unexpected extra argument {words[1]!r}", hint)
+    return words[0]
 
 
 class _Plain:

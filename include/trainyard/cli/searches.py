@@ -22,7 +22,7 @@ experiments = typer.Typer(
     cls=QuickGroup,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Show searches, and pause, resume, end or extend them.",
+    help="Run stored experiments; show searches, and pause, resume, end or extend them.",
 )
 
 

@@ -1,17 +1,23 @@
-"""`trainyard show [trained-models] ID`."""
+"""`trainyard show [trained-models] ID`, and of stored documents by their nouns."""
 
 from __future__ import annotations
 
-from trainyard.cli.options import ModelId, Output, Url
+from trainyard.cli.options import ModelIdOrDocument, Output, Url, one_model_id
 
 
-def show(model_id: ModelId, url: Url = None, output: Output = "text") -> None:
-    """Show one run; of one that failed, also the reason and the hint. The last line is the address of its page."""
+def show(words: ModelIdOrDocument, url: Url = None, output: Output = "text") -> None:
+    """Show one run; of one that failed, also the reason and the hint. The last line is the address of its page.
+
+    `show experiments ID`, `show training-definitions ID` and `show experiment-runs EXPERIMENT RUN` show what is stored.
+    """
     from trainyard.cli.client import open_service
+    from trainyard.cli.documents import on_document, show_document
     from trainyard.cli.output import Screen, terminal_width
     from trainyard.cli.tables import run_rows
 
-    screen = Screen(output)
+    if on_document(words, show_document, url, output):
+        return
+    screen, model_id = Screen(output), one_model_id(words)
     with open_service(url) as service:
         screen.say(f"Fetching the trained model details with MODEL-ID '{model_id}' ...")
         found = service.run(model_id)

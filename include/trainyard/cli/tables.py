@@ -78,6 +78,29 @@ def quota_table(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
     return columns(tuple(_QUOTA_COLUMNS.values()), rows)
 
 
+def address_table(addresses: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            *(_text(address, key) for key in ("name", "address", "account")),
+            ", ".join(address.get("on") or ()),
+            "yes" if address.get("every_run") else "",
+        )
+        for address in addresses
+    ]
+    return columns(("Name", "Address", "Account", "on", "every run"), rows)
+
+
+def undelivered_table(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            *(_text(each, key) for key in ("event", "model_id", "to", "tries", "failure")),
+            "given up" if each.get("dead") else _text(each, "next_at"),
+        )
+        for each in deliveries
+    ]
+    return columns(("Event", "guid", "to", "tries", "failure", "next-at"), rows)
+
+
 def dataset_table(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         (
@@ -147,6 +170,7 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str, terminal: int | None = 
         *_connection_rows(run.get("connections") or {}),
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
+        *(("Watchdog", f"{_text(alarm, 'then')}: {_text(alarm, 'reason')}") for alarm in run.get("alarms") or ()),
         *_left_out_rows(run.get("left_out")),
         *_tracked_rows(run.get("tracked")),
         *_gpu_rows(run),
@@ -216,6 +240,7 @@ def _identity_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Say whose a run is and what exactly it was made of, as far as that is known."""
     labels = (
         ("Owner", "owner"),
+        ("Repeats", "parent"),
         ("Experiment", "experiment"),
         ("Image", "image"),
         ("Data_version", "data_version"),

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import httpx
 
+from trainyard.answers.notify import AddressAnswer, AddressKept, DeliveryAnswer
 from trainyard.answers.runs import Submitted
 from trainyard.answers.service import SecretAnswer
 from trainyard.client.access import Access, find_access, warnings_of
@@ -196,6 +197,38 @@ class Client:
     def delete_secret(self, name: str, *, account: str | None = None) -> None:
         """Forget a secret; raise C116 if there is none of this name."""
         self._service.forget_secret(name, account)
+
+    def addresses(self) -> list[AddressAnswer]:
+        """Return your addresses for notifications and those of your accounts, without their secrets."""
+        return self._service.addresses().addresses
+
+    def keep_address(
+        self,
+        name: str,
+        address: str,
+        *,
+        on: Sequence[str] = (),
+        every_run: bool = False,
+        secret: str = "",
+        account: str | None = None,
+    ) -> AddressKept:
+        """Keep an address for notifications under a name that manifests can use, in the place of one of that name.
+
+        `on` are the events, `every_run` tells it of all runs. Without a `secret` a webhook gets one, in the answer.
+        """
+        given = {"address": address, "on": list(on), "every_run": every_run, "secret": secret, "account": account}
+        return self._service.keep_address(name, given)
+
+    def remove_address(self, name: str, *, account: str | None = None) -> None:
+        self._service.remove_address(name, account)
+
+    def test_address(self, name: str, *, account: str | None = None) -> str:
+        """Send a test to an address and return the id of the notification."""
+        return self._service.test_address(name, account).id
+
+    def undelivered(self) -> list[DeliveryAnswer]:
+        """Return the notifications that did not arrive, those last that were given up."""
+        return self._service.addresses().undelivered
 
     def _submit(self, manifest: tuple[str, bytes], zip_path: Path, fields: dict[str, Any], key: str) -> Submitted:
         pause = pauses(1)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from trainyard.answers.metrics import MetricsAnswer
+from trainyard.answers.notify import AddressKept, DeliveryState, NotifyAnswer, Told
 from trainyard.answers.runs import (
     RunAnswer,
     RunDetails,
@@ -41,6 +42,7 @@ from trainyard.answers.service import (
     SweepReport,
 )
 from trainyard.client.access import Access
+from trainyard.client.documents import DocumentCalls
 from trainyard.client.errors import UnreachableError, WrongUsageError
 from trainyard.client.reading import data_of, error_of
 from trainyard.client.session import Session
@@ -69,6 +71,11 @@ class RestClient:
     ) -> None:
         self.url = access.url
         self._session = Session(access, answer_seconds, on_pause, transport)
+
+    @property
+    def documents(self) -> DocumentCalls:
+        """What is stored for experiments."""
+        return DocumentCalls(self._session, self.url)
 
     def __enter__(self) -> Self:
         return self
@@ -124,6 +131,11 @@ class RestClient:
 
     def run(self, model_id: str) -> RunDetails:
         return self._session.ask(RunDetails, "GET", _place(model_id))
+
+    def rerun(self, model_id: str, asked: Mapping[str, Any], key: str = "") -> Submitted:
+        """Start a run that repeats another one, with what is changed of it; the same key again starts nothing twice."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return self._session.ask(Submitted, "POST", f"{_place(model_id)}/rerun", json=dict(asked), headers=headers)
 
     def cancel(self, model_id: str) -> RunAnswer:
         change = [{"op": "replace", "path": "/status/state", "value": "canceled"}]
@@ -278,6 +290,36 @@ class RestClient:
         """Return for each run, in their order, whether it is going, is over or is unknown."""
         asked = [{"training_id": run.training_id, "model_id": run.model_id} for run in runs]
         return self._session.ask(Owners, "POST", "/v3/housekeeping/owners", json={"runs": asked}).runs
+
+    def tell_waiting(self) -> int:
+        """Notify people of the runs that wait for too long; return how many notifications that made."""
+        return self._session.ask(Told, "POST", "/v3/notify/waiting").notifications
+
+    def addresses(self) -> NotifyAnswer:
+        """Return the addresses that are kept for the caller, and what did not arrive."""
+        return self._session.ask(NotifyAnswer, "GET", "/v3/notify")
+
+    def keep_address(self, name: str, given: Mapping[str, Any]) -> AddressKept:
+        """Keep an address under a name; what was there is replaced."""
+        return self._session.ask(AddressKept, "PUT", _place(name, "notify"), json=dict(given))
+
+    def remove_address(self, name: str, account: str | None = None) -> None:
+        answer = self._session.send("DELETE", _place(name, "notify"), params={"account": account} if account else {})
+        if not answer.is_success:
+            raise error_of(self.url, answer.status_code, answer.content)
+
+    def test_address(self, name: str, account: str | None = None) -> DeliveryState:
+        """Send a test to an address."""
+        params = {"account": account} if account else {}
+        return self._session.ask(DeliveryState, "POST", f"{_place(name, 'notify')}/test", params=params)
+
+    def delivery(self, number: str) -> DeliveryState:
+        """Return what became of a notification."""
+        return self._session.ask(DeliveryState, "GET", f"/v3/notify/deliveries/{quote(number, safe='')}")
+
+    def retry_notifications(self) -> int:
+        """Let all that was given up be tried again; return how many that are."""
+        return self._session.ask(Told, "POST", "/v3/notify/retry").notifications
 
     def start_due(self) -> Settled:
         """Start every scheduled run that is due; return which, and which data has to be looked at."""

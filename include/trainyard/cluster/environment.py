@@ -62,14 +62,14 @@ def _variables(run: PodRun) -> dict[str, str]:
         "LOG_DIR": volumes.LOGS,
         "JOB_STATE_DIR": volumes.STATE,
         "CHECKPOINT_DIR": volumes.CHECKPOINTS,
+        **({"RESUME_FROM": f"{volumes.CHECKPOINTS}/{run.resume_from}"} if run.resume_from else {}),
         "TRAINING_ID": run.key.model_id,
         "TRAINING_COMMAND": run.spec.command,
         "GPU_COUNT": str(run.plan.gpus),
         "LEARNER_ID": LEARNER_ID,
         "NUM_LEARNERS": "1",
         "LEARNER_NAME_PREFIX": LEARNER,
-        # The folder of the learner's metrics in LOG_DIR; there is one sub-run, the run itself.
-        "SUBID": f"{LEARNER}-{LEARNER_ID}",
+        "SUBID": _subid(run),
         "LEARNER_PYTHON": run.plan.interpreter,
         "TERMINATION_LOG": TERMINATION_LOG,
         "LEARNER_LOG_BYTES": str(run.log_bytes),
@@ -81,9 +81,15 @@ def _variables(run: PodRun) -> dict[str, str]:
         # Else its advert is the last line of a log that ends with a failed installation.
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         **_hidden_gpus(run.plan.gpus),
+        **({"TRAINYARD_ENVIRONMENT": volumes.ENVIRONMENT} if run.environment_subpath else {}),
         # The wrapper masks their values in all that the program writes.
         **({"TRAINYARD_SECRETS": " ".join(run.spec.secrets)} if run.spec.secrets else {}),
     }
+
+
+def _subid(run: PodRun) -> str:
+    """Return the folder of the metrics in LOG_DIR: the trial's number, as in 2018; else the run is its own sub-run."""
+    return f"{LEARNER}-{LEARNER_ID}" if run.trial is None else str(run.trial)
 
 
 def _hidden_gpus(gpus: int) -> dict[str, str]:

@@ -1,5 +1,5 @@
 # Runs the training command as the first process of its container. For bash, dash and busybox.
-# Exits with the command's own exit code; 71 to 73 are the wrapper's own (see give_up).
+# Exits with the command's own exit code; 71 to 74 are the wrapper's own (see give_up).
 # `$1` is `pipefail` where each program of the command's pipelines decides about their exit code.
 # The command gets a session and process group of its own: its `kill 0` ends neither this shell nor `tee`.
 
@@ -291,6 +291,60 @@ mask() {
     esac
 }
 
+# Installs the zip's requirements.txt before the program starts, in the program's place. What is installed is in $1 for
+# all runs that need the same; the run's own environment lies on top of it, so that it alone has what the program
+# installs by itself. Sets $PATH and $VIRTUAL_ENV.
+install_requirements() {
+    place=$1
+    if ! python -c 'import pip, venv' 2>/dev/null; then
+        echo 'trainyard: warning: requirements.txt is not installed: the image has no Python with pip and venv'
+        return 0
+    fi
+    : >"$JOB_STATE_DIR/installing"
+    built=$place/$(cat "$place/ready" 2>/dev/null)
+    if ! "$built/bin/python" -c 'import sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null; then
+        # One that the image's Python does not fit any more cannot be put right where it may only be read.
+        [ -w "$place" ] || place=$HOME/.environments
+        built=$place/$TRAINING_ID-$(date +%s)-$$
+        echo 'trainyard: installing requirements.txt'
+        { build_environment "$built" && echo yes >"$scratch/built"; } 2>&1 | tee "$scratch/pip"
+        if [ ! -e "$scratch/built" ]; then
+            rm -rf "$built"
+            name_refusal >"$scratch/refused"
+            return 1
+        fi
+        printf %s "${built##*/}" >"$scratch/ready"
+        # Whoever comes second keeps its own for this run: both are the same.
+        [ -e "$place/ready" ] || mv "$scratch/ready" "$place/ready" 2>/dev/null
+    fi
+    own=$HOME/.environment
+    rm -rf "$own"
+    python -m venv --system-site-packages --without-pip "$own" || return 1
+    packages=$("$own/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    below=$("$built/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    printf 'import site; site.addsitedir("%s")\n' "$below" >"$packages/trainyard.pth"
+    for name in pip pip3; do
+        printf '#!/bin/sh\nexec "%s/bin/python" -m pip "$@"\n' "$own" >"$own/bin/$name"
+        chmod +x "$own/bin/$name"
+    done
+    PATH=$own/bin:$built/bin:$PATH VIRTUAL_ENV=$own
+    rm -f "$JOB_STATE_DIR/installing"
+}
+
+build_environment() {
+    python -m venv --system-site-packages --without-pip "$1" &&
+        "$1/bin/python" -m pip install --no-input --no-cache-dir --no-warn-script-location --progress-bar off \
+            -r "$MODEL_DIR/requirements.txt"
+}
+
+# pip's own sentence: its last error, and no advert or warning that follows.
+name_refusal() {
+    sentence=$(grep -a '^ *ERROR: ' "$scratch/pip" | tail -n 1)
+    [ -n "$sentence" ] || sentence=$(grep -a '^ *error: ' "$scratch/pip" | tail -n 1)
+    [ -n "$sentence" ] || sentence=$(grep -av -e '^ *$' -e '^\[notice\]' -e '^WARNING: ' "$scratch/pip" | tail -n 1)
+    printf %s "$sentence" | mask
+}
+
 # Kubernetes keeps at most 4096 bytes, and only as UTF-8.
 write_reason() {
     new=$(($(wc -c <"$log") - before))
@@ -342,10 +396,12 @@ mark_start || give_up 73 "the state cannot be written to '$JOB_STATE_DIR'"
 (
     # A signal before the subshell had forgotten our trap was lost on it.
     [ -z "$told" ] && [ ! -e "$scratch/told" ] || exit 143
-    set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option"
+    [ -z "$TRAINYARD_ENVIRONMENT" ] || install_requirements "$TRAINYARD_ENVIRONMENT" || exit 1
+    set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option" "$VIRTUAL_ENV"
     eval "$TRAINYARD_EXPORTS"
     unset OLDPWD TRAINYARD_EXPORTS
     export PATH="$2" PYTHONPATH="$3"
+    [ -z "$7" ] || export VIRTUAL_ENV="$7"
     # shellcheck disable=SC2086
     exec ${4:+"$4"} "$5" $6 -c "$1"
 ) >&5 2>&1 5>&- &
@@ -364,9 +420,18 @@ else
     drain
 fi
 await "$copier"
-rm -rf "$scratch"
+refused=
+[ -n "$told" ] || refused=$(cat "$scratch/refused" 2>/dev/null)
+rm -rf "$scratch" "$JOB_STATE_DIR/installing"
 tell_log_limit
 [ -z "$left" ] || warn "the command ended before $left; what still ran was stopped. End the command with \`wait\` if it is needed"
+
+if [ -n "$refused" ]; then
+    end_last_line
+    printf 'trainyard: requirements.txt could not be installed: %s\n' "$refused" | tee -a "$log"
+    [ ! -w "$reason" ] || printf 'trainyard: %s\n' "$refused" >"$reason"
+    exit 74
+fi
 
 case $status in
 126) explain 'a file of the command is not executable; run chmod +x on it before zipping it' ;;

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trainyard.core.accounts import Caller, account_for
+from trainyard.core.addressbook import AddressBook
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import NO_AUDIT, Audit
 from trainyard.core.catalogue import Catalogue, Training
@@ -138,6 +139,13 @@ class Registration:
                 self.audit.record(caller, Action.SUBMIT, **ids, details={**noted, **again})
         return made
 
+    def check(self, manifests: Sequence[tuple[str, bytes]], zip_path: Path, account_name: str, caller: Caller) -> None:
+        """Raise TrainyardError as `submit_all` would for these manifests, and register nothing."""
+        limits = self.limits()
+        account = account_for(caller, account_name, limits)
+        check = partial(_checked, NO_GRID, partial(self._check_secrets, caller.name, account.name))
+        check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
+
     def _submitted(
         self,
         manifests: Sequence[tuple[str, bytes]],
@@ -157,7 +165,9 @@ class Registration:
             if known:
                 return known
             check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
-            checked = check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
+            names = AddressBook.beside(self.catalogue).names(caller.name, account.name)
+            rules = Rules.of(self.settings, limits, names=names)
+            checked = check_submission(manifests, zip_path, account, rules, check)
             made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             parts = list(zip(made, checked, strict=True))
             if claim:

@@ -53,6 +53,7 @@ def _checks(wishes: Wishes, app: App) -> Iterator[Check]:
     yield _check("pools", lambda: _pools(limits(), app), _DATABASE)
     yield _check("tenants", lambda: judging.tenants(limits(), on_cluster=bool(settings.workspace_volume)))
     yield _check("audit log", lambda: _audit(app))
+    yield _check("notifications", lambda: _notifications(app))
     yield _check("fernet key", lambda: [airflow.fernet_finding("fernet key")], _DATABASE)
     yield _check("cluster", lambda: _greeting(cluster), CONNECTION, _REMOTE)
     yield _check("rights", lambda: _rights(cluster, settings), CONNECTION, _REMOTE)
@@ -80,6 +81,11 @@ def _pools(limits: Limits, app: App) -> list[Finding]:
     wanted = pool_sizes(limits, app.settings)
     slots = {name: (size.slots, size.owns) for name, size in wanted.items()}
     return judging.pools(slots, airflow.pools_there(), unused=not app.catalogue.ids())
+
+
+def _notifications(app: App) -> list[Finding]:
+    dead, waiting = app.outbox.dead(), app.outbox.waiting()
+    return judging.notifications([each.failure for each in dead], sum(1 for each in waiting if each.tries))
 
 
 def _audit(app: App) -> list[Finding]:

@@ -85,6 +85,14 @@ def audit(where: str, written: bool, lost: int, reason: str) -> list[Finding]:
     return [fine("audit log", f"{where} is written")]
 
 
+def notifications(dead: Sequence[str], failing: int) -> list[Finding]:
+    """Judge what notifications were given up, by why, and how many are tried again."""
+    if dead:
+        hint = "Mend what receives them, then `trainyard notify retry`; `trainyard notify list` names them."
+        return [warned("notifications", f"{len(dead)} were given up, the last one because {dead[-1]}", hint)]
+    return [fine("notifications", f"{failing} are tried again" if failing else "all have arrived")]
+
+
 def gpus(limits: Limits, nodes: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """Compare the GPUs of the nodes that take pods with what the accounts own together."""
     having = [count for node in nodes if _takes_pods(node) and (count := _gpus_of(node))]

@@ -45,6 +45,7 @@ class Size:
 class Account:
     """Who pays: a GPU quota, members (Airflow user names; `*` is everybody) and the longest a run may take.
 
+    `notify` are the names of its addresses that are notified of all its runs.
     `connections` are those of the service that its manifests may name, None where only the service knows them; `mlflow`
     is that of the MLflow server which its runs are reported to where their manifests name no other.
     """
@@ -56,6 +57,7 @@ class Account:
     custom_images: bool = False
     connections: tuple[str, ...] | None = ()
     mlflow: str | None = None
+    notify: tuple[str, ...] = ()
 
     @property
     def trackers(self) -> tuple[str, ...] | None:

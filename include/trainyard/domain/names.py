@@ -107,6 +107,26 @@ def results_connection(training_id: str) -> str:
     return f"{training_id}.results"
 
 
+def notify_connection(training_id: str) -> str:
+    return f"{training_id}.notify"
+
+
+def document_connection(kind: str, document_id: str, side: str) -> str:
+    """Name the connection of a stored document's store: `definition-<id>.data`; a side is `data` or `results`."""
+    return f"{_DOCUMENT_WORDS[kind]}-{document_id}.{side}"
+
+
+def document_of(connection: str) -> tuple[str, str] | None:
+    """Return id and kind of the document that a connection is of; None for another's."""
+    found = _OF_DOCUMENT.fullmatch(connection)
+    kinds = {word: kind for kind, word in _DOCUMENT_WORDS.items()}
+    return (found[2], kinds[found[1]]) if found else None
+
+
+_DOCUMENT_WORDS = {"training_definitions": "definition", "experiments": "experiment"}
+_OF_DOCUMENT = re.compile(r"(definition|experiment)-([0-9a-f-]{36})\.(?:data|results)")
+
+
 def label_value(text: str) -> str:
     """Bend any text into a Kubernetes label value: at most 63 of [A-Za-z0-9_.-], alphanumeric at both ends."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:63].strip("-_.")

@@ -15,11 +15,11 @@ _MARKS = ["model_definition", "training_data_reference", "training_results_refer
 _KUBERNETES = ("a Kubernetes object", "Hand in a manifest; the service makes the Kubernetes objects itself.")
 _EXPERIMENT = (
     "an experiment: several trainings that share one results bucket",
-    "Hand in one manifest with a model_definition for each of its training_references.",
+    "Store it with `trainyard store experiments FILE` and run it with `trainyard experiments run ID`.",
 )
 _SEARCH = (
     "the hyperparameter search of an experiment",
-    "Hand in one manifest for each set of values, and pass the values in its command.",
+    "Put it below an entry of training_references in an experiment, or write search in a manifest.",
 )
 _TRAINING_CONFIG = (
     "a training configuration of the Model Asset eXchange, which its own tool turns into a manifest",
@@ -27,11 +27,22 @@ _TRAINING_CONFIG = (
 )
 _DEFINITION = (
     "a training definition, one part of an experiment, and names no results bucket of its own",
-    "Move name, author, description, framework and execution below model_definition and add "
-    "training_results_reference.",
+    "Store it with `trainyard store training-definitions ZIP FILE` for an experiment; or move name, author, "
+    "description, framework and execution below model_definition and add training_results_reference.",
 )
 
-
+_TRAINING = ("the manifest of a training", "")
+_KINDS = {"training-definition": _DEFINITION, "experiment": _EXPERIMENT}
+_WANTED = {
+    "training-definition": (
+        "a training definition",
+        "`trainyard generate-manifest training-definitions` shows one; a manifest is handed in with `trainyard train`.",
+    ),
+    "experiment": (
+        "an experiment",
+        "`trainyard generate-manifest experiments` shows one; a manifest is handed in with `trainyard train`.",
+    ),
+}
 _ANSWER = (
     "an answer of the service, with the manifest inside",
     "Hand in what stands below entity, without definition_href, with source and target for location.",
@@ -103,6 +114,16 @@ def family_of(document: Document) -> str:
     return "ffdl" if is_ffdl or (isinstance(framework, dict) and "command" in framework) else "wml"
 
 
+def check_family(document: Document, kind: str) -> None:
+    """Raise TrainyardError C101 for a file that is surely no `training-definition`, or no `experiment`."""
+    data, (wanted, hint) = document.data, _WANTED[kind]
+    if not isinstance(data, dict):
+        raise _refusal(document, f"the file is {_kind(data)}, not a map with the keys of {wanted}.", hint)
+    found = _neighbour(data) or (_TRAINING if {"model_definition", *_FFDL_MARKS} & data.keys() else None)
+    if found and found is not _KINDS[kind]:
+        raise _refusal(document, f"this is {found[0]}, not {wanted}.", hint)
+
+
 def _neighbour(data: Mapping[str, Any]) -> tuple[str, str] | None:
     if _is_v4(data):
         return _V4
@@ -112,7 +133,7 @@ def _neighbour(data: Mapping[str, Any]) -> tuple[str, str] | None:
         return _ANSWER
     if "resources" in data and {"limit", "first", "total_count", "count"} & data.keys():
         return _LISTING
-    if {"training_references", "settings"} & data.keys():
+    if _is_experiment(data):
         return _EXPERIMENT
     if "hyper_parameters_optimization" in data or "hyper_parameters" in data:
         return _SEARCH
@@ -122,10 +143,18 @@ def _neighbour(data: Mapping[str, Any]) -> tuple[str, str] | None:
         return "a pipeline of GitLab", _ELSEWHERE
     if "model_identifier" in data or {"train", "process"} & data.keys():
         return _TRAINING_CONFIG
-    if "framework" in data and _DEFINITION_MARKS & data.keys() and not _FFDL_MARKS & data.keys():
+    if _is_definition(data):
         return _DEFINITION
     found = next((name for keys, name in _OTHERS if keys <= data.keys()), None)
     return (found, _ELSEWHERE) if found else None
+
+
+def _is_experiment(data: Mapping[str, Any]) -> bool:
+    return bool({"training_references", "settings"} & data.keys())
+
+
+def _is_definition(data: Mapping[str, Any]) -> bool:
+    return bool("framework" in data and _DEFINITION_MARKS & data.keys() and not _FFDL_MARKS & data.keys())
 
 
 def _is_foreign(data: Mapping[str, Any]) -> bool:

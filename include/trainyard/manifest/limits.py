@@ -132,4 +132,5 @@ def _account(row: Any) -> Account:
     members, connections = tuple(row["members"]), tuple(row.get("connections", ()))
     images = row.get("custom_images", False)
     mlflow = (row.get("tracking") or {}).get("mlflow") or None
-    return Account(row["name"], row["gpus"], members, float(row["max_hours"]), images, connections, mlflow)
+    notify = tuple(row.get("notify", ()))
+    return Account(row["name"], row["gpus"], members, float(row["max_hours"]), images, connections, mlflow, notify)

@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 # What tells nobody's business: the description of the interface, and the schemas that editors fetch.
 _OPEN = re.compile(r"/docs(?:/assets/.*)?|/openapi\.json|/schemas(?:/.*)?", re.DOTALL)
 STREAM = re.compile(r"/models/[^/]+/(?:logs|metrics|results/.+)", re.DOTALL)
-SUBMISSION = re.compile(r"/models/?")
+SUBMISSION = re.compile(r"/(?:models|training_definitions|experiments)/?")
+# As good as a submission, without a form.
+_STARTED = re.compile(r"/experiments/[^/]+/runs/?")
 _JSON = Bounds(1024 * 1024)
 # Boundaries, part headers and form fields beside the files of a submission.
 _FORM_BYTES = 1024 * 1024
@@ -75,6 +77,9 @@ class Door:
             body = self._submitting(scope, receive, caller, used)
             return body, closing(send, body)
         _JSON.check_announced(scope)
+        if caller and not caller.admin and scope["method"] == "POST" and _STARTED.fullmatch(path):
+            self._submissions.require(caller.name, 1, "submissions")
+            self._submissions.spend(caller.name, 1)
         if caller and STREAM.fullmatch(path):
             send = self._streaming(send, caller, used)
         if has_body(scope):

@@ -42,6 +42,7 @@ class Facts:
     wanted_gpus: int = 0
     model_id: str = ""
     image: str = ""
+    image_id: str = ""
     custom: bool = False
     deadline: float | None = None
     waiting: str = ""
@@ -92,6 +93,11 @@ class Facts:
     def last_words(self) -> str:
         """The program's last line, led by a colon; nothing if there is none. Rows explain exit codes themselves."""
         return f": {self.last_lines[-1]}" if self.last_lines else ""
+
+    @property
+    def wrappers_reason(self) -> str:
+        """The reason that the wrapper gave up for, led by a colon; nothing if there is none."""
+        return f": {clean(self._ended_lines[0].removeprefix('trainyard: '))}" if self.gave_up else ""
 
     @property
     def last_lines(self) -> list[str]:
@@ -163,6 +169,7 @@ def read_status(pod: Mapping[str, Any] | None, gpus: int = 0, memory: int = 0, n
         unscheduled=lacking.get("PodScheduled", {}).get("message") or "",
         wanted_gpus=_gpus(asked),
         image=asked.get("image") or own.get("image") or "",
+        image_id=own.get("imageID") or "",
         custom=labels.get(FRAMEWORK) == "custom",
         model_id=labels.get(MODEL_ID) or "",
         deadline=spec.get("activeDeadlineSeconds"),
