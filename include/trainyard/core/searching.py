@@ -29,6 +29,8 @@ _STOPPED = "stopped early"
 _STORE_SECONDS = 60.0
 # How soon a look is worth while: trials of seconds have their successors soon, hours may wait.
 _SOON_SECONDS, _LATER_SECONDS, _LONG_SECONDS = 1.0, 5.0, 300.0
+# Where trials are refused, each refusal is an event of the audit log.
+_NOTED_SECONDS = 60.0
 _NO_SEARCH_HINT = "A search is an experiment whose manifest says `search`; `trainyard list` shows the runs there are."
 
 
@@ -214,7 +216,7 @@ class Searching:
         active = not over or not all(trial.state.ended for trial in trials) or ledger.stored != len(ledger.told)
         if ledger != was or not active:
             self.ledgers.keep(training.id, ledger, active=active)
-        return _look_again(trials)
+        return _NOTED_SECONDS if ledger.note else _look_again(trials)
 
     def _asked(self, training: Training, search: SearchSpec, ledger: Ledger, trials: list[Trial]) -> Ledger:
         """Start the trials that are due: points that the infrastructure kept from a run first, then new ones."""
