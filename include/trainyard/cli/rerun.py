@@ -52,9 +52,11 @@ def rerun(
 def _values(settings: list[str]) -> dict[str, str]:
     """Read `NAME=VALUE`; raise TrainyardError C110 with everything that cannot be read, and for several values."""
     from trainyard.client.errors import WrongUsageError
-    from trainyard.manifest.grid import read_grid
+    from trainyard.manifest.grid import Spread, read_grid
 
-    grid = read_grid(settings)
-    if grid.size > 1:
-        raise WrongUsageError("a run that is run again has one value for each name", "Give --set NAME=VALUE.")
-    return {name: texts[0] for name, texts in grid.values.items() if isinstance(texts, tuple)}
+    values: dict[str, str] = {}
+    for name, given in read_grid(settings).values.items():
+        if isinstance(given, Spread) or len(given) > 1:
+            raise WrongUsageError("a run that is run again has one value for each name", "Give --set NAME=VALUE.")
+        (values[name],) = given
+    return values
