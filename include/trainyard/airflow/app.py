@@ -360,6 +360,7 @@ class App:
             clock=time.time,
             late_seconds=self.settings.schedule_late_seconds,
             audit=self.audit,
+            best_point=self.searching.best_point,
             skipped=self.notifier.skipped,
         )
 
