@@ -46,7 +46,7 @@ def validate(training_id: str, **context: Any) -> None:
         app.catalogue.mark_begun(training_id)
         training = training.of_run(_given(app, run, context))
         limits = app.limits()
-        make_plan(training.spec, _account(limits, training), limits)
+        make_plan(training.spec, _account(limits, training), limits, training.owner)
         secrets_of(context, training)
         data, results = app.data_store(training), app.results_store(training)
         check(training.spec, data, results, app.catalogue.zip_path(training_id), training.zip_sha256)

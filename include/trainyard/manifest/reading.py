@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.notification import ANYBODY, Notifying
+from trainyard.domain.ownstores import FindStore
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.document import Document, Path, join_path, read_document
@@ -96,11 +97,12 @@ def examine_manifest(
     addresses: AddressPolicy = ANYWHERE,
     account: Account | None = None,
     notifying: Notifying = ANYBODY,
+    find_store: FindStore = lambda _: None,
 ) -> Examination:
     """Read a manifest as far as it can be read, with every problem in the order of the file.
 
     `account` says which connections the manifest may name, None where that is not known here; `notifying` whom it may
-    notify.
+    notify, `find_store` which stores are the submitter's own.
     """
     try:
         document = read_document(data, max_bytes)
@@ -111,7 +113,7 @@ def examine_manifest(
         return Examination(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
-    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying)
+    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying, find_store)
     check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
     check_machines(values)

@@ -114,6 +114,8 @@ def _named(values: Values, store: StoreLayout) -> tuple[StoreRef, None] | None:
     bucket, name = _bucket(values, store.bucket, S3), values.text(store.connection)
     if name is None:
         return None
+    if own := values.find_store(name):
+        return (StoreRef(S3, bucket, "", connection=own), None) if bucket is not None else None
     if fault := connection_fault(name, values.connections):
         values.faults.add(store.connection, *fault, "C104")
         return None
