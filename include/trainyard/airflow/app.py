@@ -155,10 +155,12 @@ class App:
         return found.notify if found else ()
 
     def data_store(self, training: Training) -> Store:
-        """Open a training's data bucket inside a task, with its own credentials or the connection that it names."""
+        """Open a training's data inside a task, with its own credentials or the connection that it names."""
         from trainyard.airflow.connections import open_kept
+        from trainyard.stores.below import Below
 
-        return open_kept(training.spec.data, data_connection(training.id), self.settings)
+        store = open_kept(training.spec.data, data_connection(training.id), self.settings)
+        return Below(store, training.spec.data.prefix) if training.spec.data.prefix else store
 
     def results_store(self, training: Training) -> Store:
         """Open a training's results bucket inside a task, with its own credentials or the connection that it names."""

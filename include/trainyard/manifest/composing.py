@@ -92,7 +92,7 @@ def _store(ref: StoreRef, side: str, keys: Credentials | None) -> dict[str, Any]
         connection, names = {"auth_url": ref.endpoint, **places}, ("user_name", "password")
     if keys and not ref.connection:
         connection |= dict(zip(names, (keys.user, keys.secret), strict=True))
-    return {"connection": connection, side: {"bucket": ref.bucket}, "type": ref.kind}
+    return {"connection": connection, side: {"bucket": ref.bucket, "prefix": ref.prefix}, "type": ref.kind}
 
 
 def _without_blanks(data: Mapping[str, Any]) -> dict[str, Any]:
