@@ -14,6 +14,7 @@ from trainyard.core.accounts import Caller
 from trainyard.core.retraining import Look, Retrained, ScheduleState, Settled
 from trainyard.core.runs import Filter
 from trainyard.core.schedules import Entry
+from trainyard.core.starts import Start
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
@@ -468,6 +469,44 @@ class _Retraining:
     def looked(self, *found):
         self.asked.append(("looked", *found))
         return "training-c"
+
+
+class _Rerunning:
+    """Notes what it is asked for and answers with one start."""
+
+    def __init__(self):
+        self.asked = []
+
+    def rerun(self, *asked):
+        self.asked.append(asked)
+        return Start("training-again0000", MODEL_ID, "ada", 1.0, parent=MODEL_ID)
+
+
+class TestRerunning:
+    @pytest.fixture
+    def rerunning(self, app, service):
+        app.state.rerunning = _Rerunning()
+        service.catalogue = SimpleNamespace(get=lambda training_id: training(training_id))
+        return app.state.rerunning
+
+    def test_a_run_is_run_again_with_what_is_changed(self, http, rerunning):
+        body = {"set": {"lr": 0.02, "note": "x"}, "size": "large", "exact": True}
+        answer = http.post(f"/models/{MODEL_ID}/rerun", json=body)
+        assert answer.status_code == 202
+        assert answer.json() == {
+            "model_id": "training-again0000",
+            "url": "/v3/models/training-again0000",
+            "account": "vision",
+            "parent": MODEL_ID,
+        }
+        assert rerunning.asked == [(MODEL_ID, {"lr": 0.02, "note": "x", "size": "large"}, True, _ADA, "")]
+
+    @pytest.mark.parametrize(
+        "body", [{"set": {"lr": [1]}}, {"set": {"lr": None}}, {"exact": "perhaps"}, {"owner": "grace"}, {"parent": "x"}]
+    )
+    def test_nothing_else_is_taken(self, http, rerunning, body):
+        assert http.post(f"/models/{MODEL_ID}/rerun", json=body).json()["error"]["code"] == "C110"
+        assert rerunning.asked == []
 
 
 class TestSchedules:

@@ -187,6 +187,22 @@ class TestFindingAgain:
         assert cluster.created == [_SECOND]
         assert task.raised.trigger.pod_name == _SECOND
 
+    def test_an_attempt_after_the_first_is_told_the_newest_complete_checkpoint(self, train, tmp_path):
+        checkpoints = Workspace(tmp_path / "workspace").run(RUN).checkpoints
+        checkpoints.mkdir(parents=True)
+        for name in ("step-1", "step-1.done", "step-2"):
+            (checkpoints / name).touch()
+        cluster = FakeCluster(pod(EVICTED))
+        train(cluster, "TaskDeferred", attempt=2)
+        (container,) = cluster.pods[_SECOND]["spec"]["containers"]
+        assert {"name": "RESUME_FROM", "value": "/job/checkpoints/step-1"} in container["env"]
+
+    def test_a_first_attempt_begins_anew(self, train):
+        cluster = FakeCluster()
+        train(cluster, "TaskDeferred")
+        (container,) = cluster.pods[_FIRST]["spec"]["containers"]
+        assert "RESUME_FROM" not in [row["name"] for row in container["env"]]
+
     def test_an_attempt_whose_node_no_longer_answers_is_followed_by_another(self, train):
         lost = pod(RUNNING)
         lost["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}

@@ -102,3 +102,25 @@ def test_an_address_that_is_kept_is_tested_named_and_told_of_every_run(yard: Yar
         yard.trainyard("notify", "remove", "hook")
     refused = yard.trainyard("notify", "test", "hook", fails=True)
     assert "no address of this name" in refused.stderr
+
+
+def test_a_run_that_a_watchdog_stops_keeps_what_it_made_and_says_why(yard: Yard, receiver: Receiver) -> None:
+    program = """
+import os, pathlib, time
+pathlib.Path(os.environ["RESULT_DIR"], "weights").write_text("as far as it got")
+print("loss: nan", flush=True)
+time.sleep(600)
+"""
+
+    def change(text: str) -> str:
+        recipient = {"to": receiver.url("/watched"), "on": ["failed"]}
+        watched = {"watch": {"not_a_number": "stop"}, "metrics": {"loss": "loss: ([0-9.na]+)"}, "notify": [recipient]}
+        return yaml.safe_dump({**yaml.safe_load(text), **watched})
+
+    model_id = yard.submit("fails-with-3", change=change, program=program)
+    run = yard.finished(model_id)
+    assert (run["state"], run["outcome"]["code"]) == ("error", "C205")
+    assert run["outcome"]["gpu_seconds"] > 0
+    assert yard.stored(model_id, "weights") == "as far as it got"
+    assert [alarm["reason"] for alarm in run["alarms"]] == ["the metric loss is no number any more"]
+    assert _arrived(receiver, "/watched", model_id, "failed")["code"] == "C205"

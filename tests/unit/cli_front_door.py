@@ -182,6 +182,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(Answer(200, {"resources": rows, "total": len(rows)}))
         elif "/results/" in path:
             self._result(self.world.results[run["model_id"]][unquote(path.partition("/results/")[2])])
+        elif path.endswith("/rerun"):
+            self.world.bodies.append(json.loads(body))
+            again = self.world.add(f"{run['model_id'][:-1]}Z", state="completed", phase="done", parent=run["model_id"])
+            self._answer(Answer(202, {key: again[key] for key in ("model_id", "url", "account", "parent")}))
         elif self.command == "PATCH":
             self.world.bodies.append(json.loads(body))
             self._answer(self._cancel(run))

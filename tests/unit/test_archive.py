@@ -199,6 +199,11 @@ def test_a_script_with_windows_line_ends_is_noticed(zip_path, content, windows):
     assert check_archive(pack(zip_path, ("run.sh", content)), RULES)[0].windows_script == windows
 
 
+def test_of_many_scripts_no_more_text_is_kept_than_a_mebibyte(zip_path):
+    found = check_archive(pack(zip_path, *((f"{number}.sh", b"#" * 20_000) for number in range(100))), RULES)
+    assert MIB - 20_000 < sum(len(each.script) for each in found) <= MIB
+
+
 @pytest.mark.parametrize(
     ("name", "content", "kept"),
     [

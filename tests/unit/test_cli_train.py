@@ -109,11 +109,20 @@ class TestSeveralRuns:
         cli("train", *submission, "--set", "lr=0.1,0.01", "--set", "batch=32")
         assert front_door.submissions[0]["sets"] == ["lr=0.1,0.01", "batch=32"]
 
-    @pytest.mark.parametrize("words", [["job.yaml"], ["--set", "lr=1,2"]])
-    def test_following_is_for_one_run(self, cli, submission, front_door, words):
-        done = cli("train", *submission, *words, "--follow")
-        assert (done.code, front_door.asked) == (2, [])
-        assert "--watch" in done.err
+    def test_following_tells_what_each_does_until_all_have_ended(self, cli, submission, front_door):
+        front_door.add("training-00000000b", state="completed", phase="done")
+        done = cli("train", *submission, "--set", "lr=1,2", "--follow")
+        assert done.code == 0
+        assert "training-000000001: completed\n" in done.err
+        assert "training-00000000b: completed\n" in done.err
+        assert done.out.endswith("OK\nAll 2 runs are completed\n")
+
+    def test_one_of_several_that_fails_fails_the_command(self, cli, submission, front_door):
+        failed = {"code": "C201", "message": "the program failed", "hint": "Read its log."}
+        front_door.add("training-00000000b", state="error", phase="done", outcome=failed)
+        done = cli("train", *submission, "--set", "lr=1,2", "--follow")
+        assert done.code == 1
+        assert "the program failed" in done.err
 
     def test_stdin_is_one_manifest(self, cli, submission):
         assert cli("train", submission[0], "-", "-").code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +12,7 @@ from memorystore import MemoryStore
 from storeservers import wait_for
 
 from trainyard.stores.base import Entry, StoreError, Why
+from trainyard.stores.refusals import refusal
 from trainyard.workspace.copies import Copy
 from trainyard.workspace.datasets import DatasetCache, version_of
 from trainyard.workspace.layout import Workspace
@@ -139,3 +141,35 @@ def test_a_version_is_named_after_keys_sizes_and_etags_in_any_order() -> None:
     assert version_of([one, two]) == version_of([two, one])
     changed = [Entry("c", 1, "x"), Entry("a", 3, "x"), Entry("a", 1, "z")]
     assert len({version_of([entry, two]) for entry in [one, *changed]}) == 4
+
+
+def test_a_version_that_is_kept_is_given_whatever_the_bucket_has_now(cache: DatasetCache, store: Bucket) -> None:
+    old = obtain(cache, store)
+    before = files_in(old.path)
+    store.contents["train/3"] = b"new"
+    obtain(cache, store)
+    kept = cache.kept(REF, store, "training-b", old.version)
+    assert kept is not None
+    assert files_in(kept.path) == before
+    held = cache.held("training-b")
+    assert held is not None
+    assert held.version == old.version
+
+
+def test_a_version_that_is_gone_broken_or_none_is_not_given(cache: DatasetCache, store: Bucket) -> None:
+    old = obtain(cache, store)
+    assert cache.kept(REF, store, "training-b", "../../runs") is None
+    assert cache.kept(REF, store, "training-b", "0" * 16) is None
+    (old.path / "labels").unlink()
+    assert cache.kept(REF, store, "training-b", old.version) is None
+    assert cache.held("training-b") is None
+
+
+def test_a_kept_version_is_not_given_to_who_cannot_list_the_bucket(cache: DatasetCache, store: Bucket) -> None:
+    class Closed(Bucket):
+        def list(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
+            raise refusal(Why.FORBIDDEN, self.place, "listed")
+
+    old = obtain(cache, store)
+    with pytest.raises(StoreError):
+        cache.kept(REF, Closed(), "training-b", old.version)

@@ -135,6 +135,10 @@ _SCENES = {
     "list experiments": _stored_experiments,
     "store experiments experiment.yml": _experiment_stored,
     f"experiments run {EXPERIMENT}": _experiment_run,
+    f"rerun {ID} --set lr=0.02 --size medium": lambda door: (
+        door.add(ID),
+        _answers(door, "POST", "/rerun", 202, {"model_id": "training-Yh2TnR5cd", "parent": ID}),
+    ),
     "list trained-models": lambda door: door.add(ID),
     f"show {ID}": lambda door: door.add(
         ID, state="running", phase="training", submitted_at="2017-10-26T11:10:37Z", waiting=None, schedule=None

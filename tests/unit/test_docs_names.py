@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -39,8 +40,13 @@ def page(request):
 
 @cache
 def _options() -> dict[str, set[str]]:
-    commands = get_command(app).commands
-    return {name: {option for each in command.params for option in each.opts} for name, command in commands.items()}
+    return {name: _options_of(command) for name, command in get_command(app).commands.items()}
+
+
+def _options_of(command: Any) -> set[str]:
+    """Return the options of a command, of a group those of all its commands."""
+    own = {option for each in command.params for option in each.opts}
+    return own.union(*map(_options_of, getattr(command, "commands", {}).values()))
 
 
 @cache

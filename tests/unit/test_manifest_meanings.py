@@ -323,17 +323,6 @@ class TestNeighbours:
         assert "a search stands beside" in problem.message
         assert "write search with metric, goal, trials and space" in problem.hint
 
-    def test_the_keys_of_the_rest_interface_are_told_with_those_of_a_manifest(self):
-        text = change(MANIFEST, "  source:", "  location:").replace("  target:", "  location:")
-        text = change(text, "  execution:", "  definition_href: https://ml.example.com/v3/1\n  execution:")
-        assert [problem.hint.split(",")[0] for problem in refusal(text).problems] == [
-            "Remove it", "Write source in its place.", "Write target in its place.",
-        ]  # fmt: skip
-        followed = text.replace("  definition_href: https://ml.example.com/v3/1\n", "").replace(
-            "  location:", "  source:", 1
-        )
-        assert "problems" not in str(read(followed.replace("  location:", "  target:")))
-
     @pytest.mark.parametrize(
         ("data", "words"),
         [

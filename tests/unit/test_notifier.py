@@ -9,16 +9,19 @@ import pytest
 from samples import LIMITS, MODEL_ID, RUN, training
 
 from trainyard.core.accounts import Caller
-from trainyard.core.addressbook import AddressBook, Holder
+from trainyard.core.addressbook import AddressBook, address_connection
 from trainyard.core.audit.recording import NO_AUDIT
 from trainyard.core.catalogue import Catalogue
 from trainyard.core.notifications import Notifications
 from trainyard.core.notifier import Notifier
 from trainyard.core.runs import Run
+from trainyard.core.search.trials import Trial, TrialState
 from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.notification import Event, Recipient
 from trainyard.domain.outcome import Outcome
+from trainyard.domain.search import Choices, Goal, SearchSpec
 from trainyard.domain.states import Phase
+from trainyard.domain.variables import Holder
 from trainyard.errors import TrainyardError
 from trainyard.notify.outbox import Outbox
 
@@ -27,6 +30,10 @@ ADA, GRACE, EVE, ROOT = Caller("ada"), Caller("grace"), Caller("eve"), Caller("r
 HOOK = "https://hooks.example.com/T0kenThatNobodySees"
 FAILED = Outcome("C201", "the program failed", "read its log", 3, started_at=NOW, finished_at=NOW + 60)
 DONE = Outcome(metrics={"loss": {"last": 0.5}}, started_at=NOW, finished_at=NOW + 60)
+
+
+SEARCH = SearchSpec("acc", Goal.MAXIMIZE, 10, {"x": Choices((1, 2))})
+BEST = Trial(3, {}, TrialState.COMPLETED, model_id="training-best", value=0.25)
 
 
 class Vault(dict):
@@ -96,14 +103,25 @@ class TestWhoIsTold:
         assert message.metrics == {"loss": 0.5}
         assert message.page == f"http://x/trainyard/runs/{MODEL_ID}"
 
+    def test_a_search_tells_of_its_end_and_of_trials_that_failed_alone(self, world):
+        made = notifying(Recipient(shown="x"), Recipient(shown="y", events=("failed",)), search=SEARCH)
+        world.notifier.ended(made, RUN, DONE)
+        assert world.told() == []
+        world.notifier.ended(made, RUN, FAILED)
+        assert world.told() == [(f"training:{MODEL_ID}:1", "failed")]
+        world.notifier.search_ended(made, "all 20 trials have ended", BEST)
+        reasons = {each.to: each.message.reason for each in world.outbox.waiting()}
+        said = "the search has ended: all 20 trials have ended; the best trial is training-best with 0.25"
+        assert reasons[f"training:{MODEL_ID}:0"] == said
+
     def test_a_name_means_the_owners_address_before_the_accounts(self, world):
         world.use.set(ROOT, "team", HOOK, account="vision")
         made = notifying(Recipient(name="team"))
         world.notifier.ended(made, RUN, DONE)
-        assert world.told() == [(f"kept:{Holder.account('vision').connection('team')}", "ended")]
+        assert world.told() == [(f"kept:{address_connection(Holder.account('vision'), 'team')}", "ended")]
         world.use.set(ADA, "team", HOOK)
         world.notifier.ended(made, RUN, FAILED)
-        assert (f"kept:{Holder.user('ada').connection('team')}", "ended") in world.told()
+        assert (f"kept:{address_connection(Holder.user('ada'), 'team')}", "ended") in world.told()
 
     def test_every_run_and_the_names_of_quotas_yaml_need_no_manifest(self, world):
         world.use.set(ADA, "me", HOOK, every_run=True)
@@ -112,7 +130,7 @@ class TestWhoIsTold:
         world.use.set(ROOT, "other", HOOK, account="vision")
         world.named["vision"] = ("team",)
         world.notifier.ended(training(), RUN, FAILED)
-        mine, team = Holder.user("ada").connection("me"), Holder.account("vision").connection("team")
+        mine, team = address_connection(Holder.user("ada"), "me"), address_connection(Holder.account("vision"), "team")
         assert world.told() == sorted([(f"kept:{mine}", "ended"), (f"kept:{team}", "failed")])
         assert not world.notifier.hears(training(account="speech", owner="eve"))
 

@@ -17,7 +17,7 @@ NOW = 1_700_000_000.0
 
 def delivery(to="kept:a", run="training-abc", account="vision", made_at=NOW):
     message = Message("ended", run, at=made_at)
-    return Delivery(delivery_id("ended", run, "", to), account, to, to, message, made_at)
+    return Delivery(delivery_id(account, "ended", run, "", to), account, to, to, message, made_at)
 
 
 @pytest.fixture
@@ -168,6 +168,13 @@ def test_a_fault_of_ours_is_a_failure_like_any_other_and_shows_no_text_of_it(out
     asyncio.run(once())
     assert outbox.waiting()[0].failure == "sending it failed with RuntimeError"
     assert "secret" not in "".join(reports)
+
+
+def test_an_account_with_too_many_deliveries_leaves_the_others_theirs(outbox, monkeypatch):
+    monkeypatch.setattr("trainyard.notify.outbox.MAX_WAITING", 3)
+    put = [outbox.put(delivery(run=f"training-{number}")) for number in range(5)]
+    assert put == [True, True, True, False, False]
+    assert outbox.put(delivery(account="speech"))
 
 
 def test_one_of_two_that_deliver_at_the_same_time_has_the_outbox(outbox):

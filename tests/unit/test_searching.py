@@ -93,7 +93,9 @@ class TrialRuns:
 def yard(tmp_path):
     """Searches over a real catalogue and runs in memory, with one that has just been registered."""
     there = SimpleNamespace(now=1000.0, runs=TrialRuns(), catalogue=Catalogue(tmp_path / "catalogue"))
-    there.searching = Searching(there.catalogue, there.runs, lambda: LIMITS, lambda: there.now)
+    there.heard = []
+    heard = lambda one, why, best: there.heard.append((one.id, why, best.model_id if best else ""))  # noqa: E731
+    there.searching = Searching(there.catalogue, there.runs, lambda: LIMITS, lambda: there.now, ended=heard)
 
     def register(search=SEARCH, training_id=MODEL_ID, experiment="tuning", **changes):
         one = training(training_id, search=search, hyperparameters={"lr": 0.5}, experiment=experiment, **changes)
@@ -203,9 +205,11 @@ def test_a_value_that_is_good_enough_ends_it_with_what_still_goes_on(yard):
     assert yard.runs.ended == [(running, "stopped early: acc has reached 0.9")]
     assert {yard.runs.runs[model_id].state for model_id in waiting} == {"canceled"}
     assert len(yard.runs.starts) == 4
+    assert yard.heard == []
     yard.runs.end(running, value=0.1, message="stopped early: acc has reached 0.9")
     yard.settle()
     assert yard.settle() is None
+    assert yard.heard == [(MODEL_ID, "acc has reached 0.9", first)]
 
 
 class TestTelling:

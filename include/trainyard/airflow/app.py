@@ -24,6 +24,7 @@ from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import RunKey, data_connection, results_connection
 from trainyard.domain.states import State
+from trainyard.domain.watchdogs import NO_WATCH, Watch
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings, limits_files, read_settings
 from trainyard.workspace.layout import RunFolder, Workspace
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from trainyard.core.notifier import Notifier
     from trainyard.core.ownstores import OwnStores
     from trainyard.core.quota import Quotas
+    from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
     from trainyard.core.searching import Searching
     from trainyard.core.secrets import Secrets
@@ -147,12 +149,20 @@ class App:
             waiting_seconds=self.settings.notify_waiting_seconds,
         )
 
+    def watch_of(self, account: str) -> Watch:
+        """Return the watchdogs of an account's runs whose manifests have none."""
+        found = self._account_with(b"watch", account)
+        return found.watch if found else NO_WATCH
+
     def _notified_names(self, account: str) -> tuple[str, ...]:
-        # Most installations name none, and to read the three files costs a process 0.13 s.
-        if b"notify" not in limits_files(self.settings)[2].read_bytes():
-            return ()
-        found = self.limits().accounts.get(account)
+        found = self._account_with(b"notify", account)
         return found.notify if found else ()
+
+    def _account_with(self, key: bytes, account: str) -> Account | None:
+        # Most installations have none of it, and to read the three files costs a process 0.13 s.
+        if key not in limits_files(self.settings)[2].read_bytes():
+            return None
+        return self.limits().accounts.get(account)
 
     def data_store(self, training: Training) -> Store:
         """Open a training's data inside a task, with its own credentials or the connection that it names."""
@@ -216,6 +226,7 @@ class App:
         from trainyard.steps.cleanup import forget
         from trainyard.steps.stage import staged_version
         from trainyard.workspace.transfers import transfer_of
+        from trainyard.workspace.watching import kept
 
         return Service(
             catalogue=self.catalogue,
@@ -231,6 +242,7 @@ class App:
             transfer_of=lambda run: self._of_folder(transfer_of, run),
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
+            alarms_of=lambda run: self._of_folder(kept, run),
             make_run=lambda start: self.starting.make(start),
             is_kept=lambda holder, name: self._secret_keeper.is_kept(holder, name),
             find_store=lambda user, account, name: self.stores.find(user, account, name),
@@ -346,7 +358,15 @@ class App:
             grace_seconds=self.settings.grace_seconds,
             results_of=self.served_results_store,
         )
-        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit)
+        ended = self.notifier.search_ended
+        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit, ended)
+
+    @cached_property
+    def rerunning(self) -> Rerunning:
+        """The use case that runs a run again."""
+        from trainyard.core.rerunning import Rerunning
+
+        return Rerunning(self.service, self.starting)
 
     @cached_property
     def retraining(self) -> Retraining:

@@ -119,6 +119,13 @@ def open_served(ref: StoreRef, own: str, settings: Settings) -> Store:
         raise TrainyardError("C107", "the credentials of the run's bucket are not kept any more", hint) from None
 
 
+def open_given(ref: StoreRef, given: Mapping[str, Any], settings: Settings) -> Store:
+    """Open a bucket with a connection that whoever started this process has read, by its fields."""
+    from airflow.sdk import Connection as Given
+
+    return _opened(ref, "", settings, lambda _: Given(**given))
+
+
 def _opened(ref: StoreRef, own: str, settings: Settings, read: Callable[[str], Any]) -> Store:
     connection = _named(ref.connection, read) if ref.connection else read(own)
     if ref.connection or connection.conn_type == _AWS:

@@ -230,8 +230,7 @@ class AirflowHistory:
             phase = Phase.INSTALLING
         done = phase is Phase.DONE
         outcome = outcome_of(str(row.state), steps, ends) if done else _early(steps, ends, started is not None)
-        start = self._catalogue.starts.get(row.run_id)
-        start = start if start and start.key == _key(row) else None
+        start = self._catalogue.start_of(_key(row))
         owner = self._catalogue.owner_of(_key(row), training, row.triggering_user_name)
         return replace(
             _queued(training, row.run_id, owner, self._catalogue.values_of(_key(row), row.conf), start),
@@ -296,6 +295,7 @@ def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]
         started_at=trained.started_at,
         finished_at=trained.finished_at,
         metrics=trained.metrics,
+        image=trained.image,
     )
 
 

@@ -29,16 +29,19 @@ def tell_end(context: Mapping[str, Any], app: App, run: RunKey, ended: Callable[
     _without_harm(app, run, tell)
 
 
-def tell_of(app: App, run: RunKey, event: Event, reason: str = "") -> None:
-    """Tell of something that a run meets once; nothing of it fails whoever tells."""
-    _without_harm(
-        app, run, lambda training: app.notifier.tell(training, app.notifier.about(training, event, run, reason))
-    )
+def tell_of(app: App, run: RunKey, event: Event, reason: str = "", moment: str = "") -> None:
+    """Tell of something that a run meets once for each `moment`; nothing of it fails whoever tells."""
+
+    def tell(training: Training) -> None:
+        app.notifier.tell(training, app.notifier.about(training, event, run, reason), moment)
+
+    _without_harm(app, run, tell)
 
 
 def _without_harm(app: App, run: RunKey, tell: Callable[[Training], object]) -> None:
     try:
         if training := app.catalogue.get(run.training_id):
-            tell(training)
+            start = app.catalogue.starts.get(run.model_id)
+            tell(replace(training, owner=start.owner) if start else training)
     except Exception as error:  # noqa: BLE001 - the run goes on, whether somebody hears of it or not
         log.warning("Nobody is notified of this: %s", type(error).__name__)

@@ -27,8 +27,10 @@ from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
+from trainyard.steps.checkpoints import resumed_from
 from trainyard.steps.stage import staged_path
 from trainyard.workspace.attempts import Attempts
+from trainyard.workspace.checkpoints import newest_complete
 from trainyard.workspace.environments import environment_for
 from trainyard.workspace.stopping import as_stopped, words_of_stop
 
@@ -119,7 +121,12 @@ class TrainOperator(KubernetesPodOperator):
         return run_of(context, self.training.id, current_app().catalogue)
 
     def _of_run(self, run: RunKey, context: Mapping[str, Any]) -> Training:
-        return self.training.of_run(current_app().catalogue.values_of(run, context["dag_run"].conf))
+        catalogue = current_app().catalogue
+        training, start = (
+            self.training.of_run(catalogue.values_of(run, context["dag_run"].conf)),
+            catalogue.start_of(run),
+        )
+        return replace(training, plan=replace(training.plan, image=start.image)) if start and start.image else training
 
     @property
     def _pods(self) -> TrainingPods:
@@ -164,10 +171,22 @@ class TrainOperator(KubernetesPodOperator):
             run_subpath=workspace.subpath(folder.root),
             environment_subpath=workspace.subpath(environment.path) if environment else "",
             environment_ready=environment is not None and environment.ready,
-            checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
             trial=start.trial if (start := app.catalogue.starts.get(run.model_id)) else None,
+            checkpoints_subpath=workspace.subpath(workspace.checkpoints_of(run, training.account, spec)),
+            resume_from=self._resume_from(run, training, attempt),
             **pod_options(app.settings, training.account),
         )
+
+    def _resume_from(self, run: RunKey, training: Training, attempt: int) -> str:
+        """Return the checkpoint that an attempt goes on from, empty where there is none.
+
+        That is the run's own newest one after its first attempt, else the one of the run that it repeats.
+        """
+        workspace, spec = current_app().workspace, training.spec
+        given = resumed_from(workspace.run(run))
+        if attempt == 1 or not spec.checkpoint.resumes:
+            return given
+        return newest_complete(workspace.checkpoints_of(run, training.account, spec), workspace.run(run)) or given
 
     def _wait(self, run: RunKey, pod_name: str, plan: Plan, last: bool) -> None:
         settings = current_app().settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,6 +22,8 @@ from trainyard.notify.outbox import Delivery
 
 # Another triggerer delivers, until it dies.
 _HELD_SECONDS = 15.0
+# After a look it rests for so many times as long as that took, however much lies there.
+_REST = 4
 _MAIL_PORT, _TLS_PORT = 587, 465
 
 
@@ -56,8 +59,9 @@ class OutboxTrigger(BaseEventTrigger):
     async def _deliver(self, courier: Courier) -> None:
         try:
             while True:
+                began = time.monotonic()
                 await courier.look()
-                await asyncio.sleep(self.poll_seconds)
+                await asyncio.sleep(max(self.poll_seconds, _REST * (time.monotonic() - began)))
         finally:
             courier.stop()
 

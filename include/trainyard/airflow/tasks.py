@@ -61,7 +61,7 @@ def stage(training_id: str, **context: Any) -> None:
     with outcome_of_step(context), killed_at_once():
         check_not_canceled(context)
         app, training, run = _of(training_id, context)
-        training = training.of_run(_given(app, run, context))
+        training, start = training.of_run(_given(app, run, context)), app.catalogue.start_of(run)
         bring(
             key=run,
             spec=training.spec,
@@ -75,6 +75,8 @@ def stage(training_id: str, **context: Any) -> None:
             report=log.info,
             terms=Terms.of(app.settings),
             cache_max_bytes=app.settings.dataset_cache_max_bytes,
+            data_version=start.data_version if start else "",
+            resume_from=start.parent if start and start.resume else "",
         )
         undo_if_canceled(context, run, app.workspace)
 

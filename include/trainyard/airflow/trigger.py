@@ -23,6 +23,8 @@ T = TypeVar("T")
 # Lines that are logged before other triggers have their turn, and seconds that the end of a log may take.
 _LINES_AT_ONCE = 50
 _END_SECONDS = 10.0
+# Between two looks of the watchdogs.
+WATCH_SECONDS = 15.0
 
 
 class TrainingPodTrigger(BaseTrigger):
@@ -91,9 +93,9 @@ class TrainingPodTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[BaseTaskEndEvent]:
         program, over = self._program_log(), asyncio.Event()
-        showing = asyncio.create_task(self._show(program, over))
+        showing, copying = asyncio.create_task(self._show(program, over)), asyncio.create_task(self._copy())
         try:
-            outcome = self._as_told(await self._end())
+            outcome = self._as_told(await self._end_or_stop())
             over.set()
             # A volume that hangs does not keep the run from its end.
             await asyncio.wait({showing}, timeout=_END_SECONDS)
@@ -101,11 +103,67 @@ class TrainingPodTrigger(BaseTrigger):
                 self.log.warning("The program's log cannot be shown here: %r", fault)
         finally:
             showing.cancel()
+            # Before the task ends: the next step stores the same files.
+            copying.cancel()
+            await asyncio.wait({copying})
         self._log_end(outcome, await self._last_words(program, outcome))
         ends = TaskFailedEvent if outcome.code else TaskSuccessEvent
         # An API that was silent took no pod: the next try finds it.
         final = {FINAL: True} if self.last and outcome.retried and outcome.code != "S200" else {}
         yield ends(xcoms={KEY: outcome.as_dict(), **final})
+
+    async def _copy(self) -> None:
+        """Copy the newest complete checkpoint to the bucket from time to time, where the manifest asks for it."""
+        from trainyard.airflow.app import current_app
+        from trainyard.airflow.checkpointcopy import copy_in_process
+        from trainyard.errors import TrainyardError
+
+        run, every = RunKey.parse(self.of_run), 0.0
+        with suppress(TrainyardError):  # a triggerer without the service's settings still waits for pods
+            training = await _aside(current_app().catalogue.get, run.training_id) if run else None
+            every = training.spec.checkpoint.every_seconds if training else 0.0
+        while run is not None and every:
+            await asyncio.sleep(every)
+            try:
+                if words := await copy_in_process(run):
+                    self.log.info(words)
+            except Exception as error:  # noqa: BLE001 - the run goes on, and the next copy may work
+                self.log.warning("No checkpoint is copied: %s", type(error).__name__)
+
+    async def _end_or_stop(self) -> Outcome:
+        """Wait for the pod to end by itself, or because a watchdog of the run stops it."""
+        ending, guarding = asyncio.create_task(self._end()), asyncio.create_task(self._guard())
+        try:
+            await asyncio.wait({ending, guarding}, return_when=asyncio.FIRST_COMPLETED)
+            if not ending.done() and guarding.result():
+                async with self._api() as api:
+                    await self._stop(api, self.grace_seconds)
+            return await ending
+        finally:
+            ending.cancel()
+            guarding.cancel()
+
+    async def _guard(self) -> bool:
+        """Tell of alarms until one stops the run; say whether one does, which is no where nothing is watched."""
+        from trainyard.airflow.guarding import Guard
+
+        trouble = ""
+        try:
+            guard = await _aside(Guard.of_run, RunKey.parse(self.of_run))
+        except Exception as error:  # noqa: BLE001 - a triggerer without the service's settings still waits for pods
+            self.log.warning("The run cannot be watched: %s", type(error).__name__)
+            return False
+        while guard is not None:
+            try:
+                if reason := await _aside(guard.look):
+                    self.log.error("A watchdog stops the run: %s", reason)
+                    return True
+            except Exception as error:  # noqa: BLE001 - a watchdog that fails leaves the run alone
+                if str(error) != trouble:
+                    self.log.warning("The run cannot be watched: %s", type(error).__name__)
+                trouble = str(error)
+            await asyncio.sleep(WATCH_SECONDS)
+        return False
 
     async def on_kill(self) -> None:
         """Stop the pod when its run is canceled or its task marked failed or cleared; runs in the triggerer."""

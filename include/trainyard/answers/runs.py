@@ -20,7 +20,7 @@ FaultText = Annotated[str, Field(json_schema_extra={"enum": [fault.value for fau
 class Submitted(Answer):
     """What a submission became; of several runs `model_ids` has all, and the rest is of the first.
 
-    `manifest` is what is kept of it, without its credentials.
+    `manifest` is what is kept of it, without its credentials; `parent` is the run that it repeats.
     """
 
     model_id: str
@@ -29,6 +29,7 @@ class Submitted(Answer):
     warnings: list[str] = Field(default_factory=list)
     manifest: str = ""
     model_ids: list[str] = Field(default_factory=list)
+    parent: str = ""
 
     @property
     def all_ids(self) -> list[str]:
@@ -38,7 +39,8 @@ class Submitted(Answer):
 class RunOutcome(Whole):
     """How a run ended; after success `code` is null and `message` is what the run warns of. `cure` is the hint.
 
-    `metrics` has the final value and the extremes of each of the run's metrics.
+    `metrics` has the final value and the extremes of each of the run's metrics, `image` is the very image, by its
+    digest.
     """
 
     code: str | None = None
@@ -51,6 +53,7 @@ class RunOutcome(Whole):
     started_at: Moment | None = None
     finished_at: Moment | None = None
     metrics: dict[str, MetricSummary] = Field(default_factory=dict)
+    image: str = ""
 
 
 class LeftOutFile(Whole):
@@ -114,6 +117,14 @@ class RunAnswer(Whole):
         return self.state in {state for state in State if state.terminal}
 
 
+class AlarmAnswer(Whole):
+    """What a watchdog of the run has said: its kind, whether it only warns or stops the run, and why."""
+
+    kind: str
+    then: Annotated[str, Field(json_schema_extra={"enum": ["warn", "stop"]})]
+    reason: str = ""
+
+
 class Transfer(Whole):
     """How far the data of a run has been moved; totals grow until it is `listed`, `rate` is bytes a second."""
 
@@ -171,6 +182,7 @@ class RunDetails(RunAnswer):
     env: dict[str, str] = Field(default_factory=dict)
     secrets: list[str] = Field(default_factory=list)
     transfer: Transfer | None = None
+    alarms: list[AlarmAnswer] = Field(default_factory=list)
     connections: dict[str, str | None] | None = None
     schedule: ScheduleAnswer | None = None
 

@@ -61,6 +61,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.starting = parts.starting
     app.state.searching = parts.searching
     app.state.notifications = parts.notifications
+    app.state.rerunning = parts.rerunning
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.secrets = parts.secrets
     app.state.stores = parts.stores

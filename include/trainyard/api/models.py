@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, File, Form, Header, Query, Request, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.answers.runs import RunAnswer, RunDetails, RunPage, Submitted
 from trainyard.answers.service import Frameworks
@@ -23,13 +24,33 @@ from trainyard.api.times import epoch, moment
 from trainyard.api.uploads import receive
 from trainyard.core.catalogue import Training
 from trainyard.core.livemetrics import LiveMetrics
+from trainyard.core.rerunning import Rerunning
 from trainyard.core.runs import Filter, Run
 from trainyard.core.service import Service
 from trainyard.domain.codeversion import read_code_version
+from trainyard.domain.hyperparameters import COMMAND, SIZE
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
 from trainyard.errors import TrainyardError
 from trainyard.manifest.grid import read_grid
+
+
+class Again(BaseModel):
+    """What a run has that repeats another one; a text is read as the manifest's own value is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    set: dict[str, bool | int | float | str] = Field(default_factory=dict, max_length=200)
+    size: str | None = None
+    command: str | None = None
+    exact: bool = False
+    resume: bool = False
+
+    @property
+    def changes(self) -> dict[str, bool | int | float | str]:
+        fields = {SIZE: self.size, COMMAND: self.command}
+        return {**self.set, **{name: value for name, value in fields.items() if value is not None}}
+
 
 router = APIRouter()
 _submissions = APIRouter(route_class=FormRoute)
@@ -129,7 +150,40 @@ def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
         "waiting": service.waiting(run) or None,
         "connections": service.connections(run),
         "transfer": _transfer_json(service.transfer(run)),
+        "alarms": [alarm.as_dict() for alarm in service.alarms(run)],
         "schedule": schedule_json(schedule) if schedule else None,
+    }
+
+
+@router.post(
+    "/models/{model_id}/rerun",
+    status_code=202,
+    summary="Run a run again",
+    **answers(Submitted),
+    responses=refusals(400, 403, 404, 409),
+)
+def rerun(
+    request: Request,
+    caller: CallerDep,
+    model_id: str,
+    asked: Again,
+    idempotency_key: Annotated[
+        str, Header(max_length=200, description="The same key again gets the same answer and starts nothing twice")
+    ] = "",
+) -> dict[str, Any]:
+    """Start a run from the zip and the manifest of another one, with that one's values and what is changed of them.
+
+    An `exact` one takes the version of the data and the image, by its digest, that the other one had. To `resume` it
+    goes on from that one's newest complete checkpoint.
+    """
+    rerunning: Rerunning = request.app.state.rerunning
+    start = rerunning.rerun(model_id, asked.changes, asked.exact, caller, idempotency_key, asked.resume)
+    training = _service(request).catalogue.get(start.training_id)
+    return {
+        "model_id": start.model_id,
+        "url": _url(start.model_id),
+        "account": training.account if training else "",
+        "parent": start.parent,
     }
 
 

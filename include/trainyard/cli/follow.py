@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from trainyard.answers.runs import RunDetails
-from trainyard.cli.output import one_line, remark
+import typer
+
+from trainyard.answers.runs import RunAnswer, RunDetails, Submitted
+from trainyard.cli.logtext import write_log
+from trainyard.cli.output import Screen, if_interrupted, one_line, remark
 from trainyard.cli.waiting import wait_for
 from trainyard.client.following import followed_log
+from trainyard.client.reading import failure_of
 from trainyard.client.rest import RestClient
 from trainyard.client.waiting import patient
 from trainyard.errors import TrainyardError
@@ -52,6 +58,53 @@ def final_run(service: RestClient, model_id: str) -> RunDetails:
     if run is None:
         raise TrainyardError("S500", f"{model_id} does not end", f"Look at it with `trainyard show {model_id}`.")
     return run
+
+
+def follow_to_end(service: RestClient, answer: Submitted, screen: Screen) -> None:
+    """Show a run's log, or of several runs how each goes on, until all have ended.
+
+    Raise the failure of the run, or of the first that failed; with JSON end the command with 1.
+    """
+    shown = _follow_one(service, answer, screen) if len(answer.all_ids) == 1 else _follow_all(service, answer, screen)
+    failures = [failure for failure in map(failure_of, shown) if failure]
+    if failures and screen.json:
+        raise typer.Exit(1)
+    if failures:
+        raise failures[0]
+    names = ", ".join(f"'{run.model_id}'" for run in shown)
+    screen.say("OK", f"Run {names} is completed" if len(shown) == 1 else f"All {len(shown)} runs are completed")
+
+
+def _follow_one(service: RestClient, answer: Submitted, screen: Screen) -> Sequence[RunAnswer]:
+    model_id = answer.model_id
+    with if_interrupted(f"The run goes on: `trainyard logs --follow {model_id}`, `trainyard cancel {model_id}`."):
+        write_log(whole_lines(follow_log(service, model_id)), sys.stderr if screen.json else sys.stdout)
+        run = final_run(service, model_id)
+    screen.data({**answer.as_data(), "run": run.as_data()})
+    return [run]
+
+
+def _follow_all(service: RestClient, answer: Submitted, screen: Screen) -> Sequence[RunAnswer]:
+    """Say on stderr what each run does whenever that changes, until all have ended."""
+    ids, known, asking = answer.all_ids, dict[str, RunAnswer](), _together(service, answer.all_ids)
+    with if_interrupted("The runs go on: `trainyard list --watch`."):
+        looking = patient(asking, answered=True)
+        while not all(known[each].ended for each in ids if each in known) or len(known) < len(ids):
+            for run in looking() or ():
+                before = known.get(run.model_id)
+                if before is None or (before.state, before.phase) != (run.state, run.phase):
+                    remark(f"{run.model_id}: {run.state if run.ended else run.phase}")
+                known[run.model_id] = run
+            time.sleep(_LOOK_SECONDS)
+    shown = [known[each] for each in ids]
+    screen.data({**answer.as_data(), "runs": [run.as_data() for run in shown]})
+    return shown
+
+
+def _together(service: RestClient, ids: Sequence[str]) -> Callable[[], list[RunAnswer]]:
+    """Return what looks at many runs at once: they were submitted together, so that a list has them all."""
+    since = service.run(ids[0]).submitted_at
+    return lambda: [run for run in service.runs({"since": since}) if run.model_id in set(ids)]
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from trainyard.cli.monitor import monitor
 from trainyard.cli.notify import app as notify
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.quota import quota
+from trainyard.cli.rerun import rerun
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
 from trainyard.cli.searches import best, experiments
 from trainyard.cli.secrets import secret
@@ -65,6 +66,7 @@ def trainyard(
 # In the order in which --help lists them.
 app.command("init", cls=QuickCommand)(init)
 app.command("train", cls=QuickCommand)(train)
+app.command("rerun", cls=RunCommand)(rerun)
 app.command("list", cls=QuickCommand)(list_)
 app.command("show", cls=RunCommand)(show)
 app.command("logs", cls=RunCommand)(logs)

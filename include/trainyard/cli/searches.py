@@ -52,33 +52,19 @@ def show_search(
 @experiments.command("pause", cls=QuickCommand)
 def pause_search(name: Name, url: Url = None, output: Output = "text") -> None:
     """Pause a search: no trial is started until it is resumed. Those that go on are left alone."""
-    _told(
-        f"Pausing the search '{name}' ...", "Pause", url, output, lambda service: service.change_search(name, "paused")
-    )
+    _told("Pause", name, url, output, lambda service: service.change_search(name, "paused"))
 
 
 @experiments.command("resume", cls=QuickCommand)
 def resume_search(name: Name, url: Url = None, output: Output = "text") -> None:
     """Go on with a search that was paused."""
-    _told(
-        f"Resuming the search '{name}' ...",
-        "Resume",
-        url,
-        output,
-        lambda service: service.change_search(name, "running"),
-    )
+    _told("Resume", name, url, output, lambda service: service.change_search(name, "running"))
 
 
 @experiments.command("cancel", cls=QuickCommand)
 def cancel_search(name: Name, url: Url = None, output: Output = "text") -> None:
     """End a search: trials that wait are canceled, programs that run are ended, and what they have made is stored."""
-    _told(
-        f"Ending the search '{name}' ...",
-        "Cancel",
-        url,
-        output,
-        lambda service: service.change_search(name, "canceled"),
-    )
+    _told("Cancel", name, url, output, lambda service: service.change_search(name, "canceled"))
 
 
 @experiments.command("extend", cls=QuickCommand)
@@ -92,9 +78,7 @@ def extend_search(
     from trainyard.cli.options import whole_number
 
     count = whole_number("--trials", trials.removeprefix("+")) or 0
-    _told(
-        f"Extending the search '{name}' ...", "Extend", url, output, lambda service: service.extend_search(name, count)
-    )
+    _told("Extend", name, url, output, lambda service: service.extend_search(name, count))
 
 
 def best(name: Name, url: Url = None, output: Output = "text") -> None:

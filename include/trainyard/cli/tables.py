@@ -176,6 +176,7 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str, terminal: int | None = 
         *_connection_rows(run.get("connections") or {}),
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
+        *(("Watchdog", f"{_text(alarm, 'then')}: {_text(alarm, 'reason')}") for alarm in run.get("alarms") or ()),
         *_left_out_rows(run.get("left_out")),
         *_tracked_rows(run.get("tracked")),
         *_gpu_rows(run),
@@ -245,6 +246,7 @@ def _identity_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Say whose a run is and what exactly it was made of, as far as that is known."""
     labels = (
         ("Owner", "owner"),
+        ("Repeats", "parent"),
         ("Experiment", "experiment"),
         ("Image", "image"),
         ("Data_version", "data_version"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +11,6 @@ from trainyard.cli.options import Output, Url
 if TYPE_CHECKING:
     from trainyard.answers.runs import Submitted
     from trainyard.cli.files import Handed
-    from trainyard.cli.output import Screen
     from trainyard.client.rest import RestClient
 
 _UNSURE = "Whether the run was accepted is not known: look with `trainyard list` before you submit again."
@@ -37,7 +35,9 @@ def train(
         ),
     ] = None,
     account: Annotated[str | None, typer.Option(metavar="NAME", help="Who pays. Default: your first account.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the run has ended.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show the log until the run has ended; of several, what each does.")
+    ] = False,
     url: Url = None,
     output: Output = "text",
 ) -> None:
@@ -45,16 +45,16 @@ def train(
 
     A folder is packed but for what its .trainyardignore names (as .gitignore does) and the manifest itself; MANIFEST
     FOLDER is understood too. Several manifests, and several values to --set, make a run for each combination; all are
-    registered or none. With --follow, which is for one run, the exit code is 1 if the run does not complete.
+    registered or none. With --follow the exit code is 1 unless all complete: of one run the log is shown, of several
+    how each goes on.
     """
     from trainyard.cli.client import open_service
     from trainyard.cli.files import handed_in
+    from trainyard.cli.follow import follow_to_end
     from trainyard.cli.output import Screen
 
     screen = Screen(output)
     with handed_in(program, manifests) as handed:
-        if follow:
-            _check_one(handed, settings or [])
         fields = {"account": account or "", "experiment": experiment or "", "set": settings or []}
         given = {key: value for key, value in fields.items() if value} | handed.program.fields
         with open_service(url) as service:
@@ -63,18 +63,9 @@ def train(
             screen.warn(answer.warnings)
             screen.say("OK", *(f"Model-ID is '{model_id}'" for model_id in answer.all_ids))
             if follow:
-                _follow(service, answer, screen)
+                follow_to_end(service, answer, screen)
             else:
                 screen.data(answer.as_data())
-
-
-def _check_one(handed: Handed, settings: list[str]) -> None:
-    from trainyard.client.errors import WrongUsageError
-    from trainyard.manifest.grid import read_grid
-
-    if len(handed.manifests) > 1 or read_grid(settings).size > 1:
-        hint = "Leave --follow out, and look with `trainyard list --experiment NAME --watch`."
-        raise WrongUsageError("--follow shows the log of one run, and these are several", hint)
 
 
 def _submit(service: RestClient, handed: Handed, fields: dict[str, Any]) -> Submitted:
@@ -94,22 +85,3 @@ def _submit(service: RestClient, handed: Handed, fields: dict[str, Any]) -> Subm
         except UnreachableError as error:
             unsure = error.sent and upload.whole
             raise UnreachableError(error.message, _UNSURE if unsure else error.hint) from None
-
-
-def _follow(service: RestClient, answer: Submitted, screen: Screen) -> None:
-    from trainyard.cli.follow import final_run, follow_log, whole_lines
-    from trainyard.cli.logtext import write_log
-    from trainyard.cli.output import if_interrupted
-    from trainyard.client.reading import failure_of
-
-    model_id = answer.model_id
-    with if_interrupted(f"The run goes on: `trainyard logs --follow {model_id}`, `trainyard cancel {model_id}`."):
-        write_log(whole_lines(follow_log(service, model_id)), sys.stderr if screen.json else sys.stdout)
-        run = final_run(service, model_id)
-    screen.data({**answer.as_data(), "run": run.as_data()})
-    failure = failure_of(run)
-    if failure and screen.json:
-        raise typer.Exit(1)
-    if failure:
-        raise failure
-    screen.say("OK", f"Run '{model_id}' is completed")

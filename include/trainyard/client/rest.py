@@ -135,6 +135,11 @@ class RestClient:
     def run(self, model_id: str) -> RunDetails:
         return self._session.ask(RunDetails, "GET", _place(model_id))
 
+    def rerun(self, model_id: str, asked: Mapping[str, Any], key: str = "") -> Submitted:
+        """Start a run that repeats another one, with what is changed of it; the same key again starts nothing twice."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return self._session.ask(Submitted, "POST", f"{_place(model_id)}/rerun", json=dict(asked), headers=headers)
+
     def cancel(self, model_id: str) -> RunAnswer:
         change = [{"op": "replace", "path": "/status/state", "value": "canceled"}]
         return self._session.ask(RunAnswer, "PATCH", _place(model_id), json=change)

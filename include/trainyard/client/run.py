@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,26 @@ class Run:
         check_stored(self._service, self.id)
         fetch_all(self._service, self.id, Target(target), force)
         return target
+
+    def rerun(
+        self,
+        *,
+        set: Mapping[str, Any] | None = None,  # noqa: A002 - as on the command line
+        size: str | None = None,
+        command: str | None = None,
+        exact: bool = False,
+        resume: bool = False,
+    ) -> Run:
+        """Start a run from the same zip and manifest, with this one's values and what is changed of them; return it.
+
+        With `exact` on the version of the data and with the image that this one had; raise C117 if one is not there
+        any more. With `resume` it goes on from the newest complete checkpoint that this one has stored. Raise C110 and
+        C104 with every value that it cannot have.
+        """
+        changes = {"set": dict(set or {}), "size": size, "command": command, "exact": exact, "resume": resume}
+        asked = {name: value for name, value in changes.items() if value}
+        answer = self._service.rerun(self.id, asked, f"python-{secrets.token_hex(16)}")
+        return Run(self._service, answer.model_id)
 
     def cancel(self) -> None:
         """Stop the run; what it has made so far is still stored. Raise C108 if it has ended."""

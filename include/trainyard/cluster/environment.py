@@ -62,6 +62,7 @@ def _variables(run: PodRun) -> dict[str, str]:
         "LOG_DIR": volumes.LOGS,
         "JOB_STATE_DIR": volumes.STATE,
         "CHECKPOINT_DIR": volumes.CHECKPOINTS,
+        **({"RESUME_FROM": f"{volumes.CHECKPOINTS}/{run.resume_from}"} if run.resume_from else {}),
         "TRAINING_ID": run.key.model_id,
         "TRAINING_COMMAND": run.spec.command,
         "GPU_COUNT": str(run.plan.gpus),

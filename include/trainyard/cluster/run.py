@@ -47,8 +47,8 @@ class PodRun:
 
     `user` and `group` are those of the Airflow workers, so that both can write and remove in the workspace. What a run
     may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. `trial` is its
-    number in a search. The
-    `priority_class` is the account's, empty where the cluster counts no quotas.
+    number in a search. The `priority_class` is the account's, empty where the cluster counts no quotas; `resume_from`
+    the name of the checkpoint to go on from, empty where the program is to begin.
     """
 
     key: RunKey
@@ -70,6 +70,7 @@ class PodRun:
     read_only_root: bool = True
     priority_class: str = ""
     trial: int | None = None
+    resume_from: str = ""
 
 
 def pod_options(settings: Settings, account: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from trainyard.core.catalogue import Catalogue
 from trainyard.domain.notification import Address
+from trainyard.domain.variables import Holder
 from trainyard.errors import TrainyardError
 from trainyard.workspace.locks import locked
 
@@ -20,28 +21,14 @@ MAX_KEPT = 50
 _LOCK = ".lock"
 
 
-@dataclass(frozen=True)
-class Holder:
-    """Whose addresses: a user's or an account's."""
+def address_connection(holder: Holder, name: str) -> str:
+    """Name the connection that keeps an address."""
+    return f"notify.{holder.kind}.{_digest(holder)}.{name}"
 
-    kind: str
-    name: str
 
-    @classmethod
-    def user(cls, name: str) -> Holder:
-        return cls("user", name)
-
-    @classmethod
-    def account(cls, name: str) -> Holder:
-        return cls("account", name)
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(f"{self.kind}\0{self.name}".encode()).hexdigest()[:24]
-
-    def connection(self, name: str) -> str:
-        """Name the connection that keeps one of its addresses."""
-        return f"notify.{self.kind}.{self.digest}.{name}"
+def _digest(holder: Holder) -> str:
+    # Names of people may hold anything, and connections and files may not.
+    return hashlib.sha256(f"{holder.kind}\0{holder.name}".encode()).hexdigest()[:24]
 
 
 def holders_of(owner: str, account: str) -> tuple[Holder, Holder]:
@@ -61,7 +48,7 @@ class Kept:
 
     @property
     def connection(self) -> str:
-        return self.holder.connection(self.name)
+        return address_connection(self.holder, self.name)
 
 
 class AddressVault(Protocol):
@@ -111,7 +98,7 @@ class AddressBook:
         return locked(self.folder / _LOCK)
 
     def _path(self, holder: Holder) -> Path:
-        return self.folder / f"{holder.kind}-{holder.digest}.json"
+        return self.folder / f"{holder.kind}-{_digest(holder)}.json"
 
     def _rows(self, holder: Holder) -> list[Mapping[str, Any]]:
         try:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trainyard.core.starts import Starts
+from trainyard.core.starts import Start, Starts
 from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Size
@@ -104,17 +104,19 @@ class Catalogue:
         The service's own word of it counts, and `conf`, what it was triggered with in Airflow, only where there is
         none. Values of other types than the manifest's, and names that it does not have, may be among the latter.
         """
-        start = self.starts.get(run.model_id)
-        if start is not None and start.key == run:
+        if start := self.start_of(run):
             return start.values
         return conf if isinstance(conf, Mapping) else {}
 
+    def start_of(self, run: RunKey) -> Start | None:
+        """Return what the service was asked to start; None for a run that it was not asked for."""
+        start = self.starts.get(run.model_id)
+        return start if start is not None and start.key == run else None
+
     def owner_of(self, run: RunKey, training: Training, triggered_by: str | None) -> str:
         """Return who started a run; `triggered_by` is who triggered it in Airflow, None where nobody did."""
-        start = self.starts.get(run.model_id)
-        if start is not None and start.key == run:
-            return start.owner
-        return triggered_by or training.owner
+        start = self.start_of(run)
+        return start.owner if start else triggered_by or training.owner
 
     def zip_path(self, training_id: str) -> Path:
         return self.folder / f"{training_id}.zip"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from trainyard.core.accounts import Caller, account_for, only_admins
-from trainyard.core.addressbook import AddressBook, AddressVault, Holder, Kept
+from trainyard.core.addressbook import AddressBook, AddressVault, Kept
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import Audit
 from trainyard.core.catalogue import Training
@@ -17,6 +17,7 @@ from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.limits import Limits
 from trainyard.domain.message import Message
 from trainyard.domain.notification import EVENTS, MIN_SECRET, NAME, Address, Event, read_address
+from trainyard.domain.variables import Holder
 from trainyard.errors import TrainyardError
 from trainyard.notify.outbox import Delivery, Outbox, delivery_id
 
@@ -87,7 +88,7 @@ class Notifications:
         reason = f"{caller.name} asked whether notifications arrive here"
         message = Message(Event.TEST, account=account or "", owner=caller.name, reason=reason, at=now)
         to, queue = f"{KEPT}:{kept.connection}", account or f"user {caller.name}"
-        number = delivery_id(Event.TEST, secrets.token_hex(8), "", to)
+        number = delivery_id(queue, Event.TEST, secrets.token_hex(8), "", to)
         delivery = Delivery(number, queue, to, f"{kept.name} ({kept.shown})", message, now, owner=caller.name)
         self.outbox.put(delivery)
         return delivery

@@ -10,6 +10,7 @@ from typing import Any
 
 from trainyard.core.addressbook import AddressBook, Kept, holders_of
 from trainyard.core.catalogue import Training
+from trainyard.core.search.trials import Trial
 from trainyard.domain.message import Message, last_values
 from trainyard.domain.names import RunKey
 from trainyard.domain.notification import Event, Recipient, wants
@@ -55,7 +56,7 @@ class Notifier:
         return any(True for _ in self._of_manifest(training)) or any(True for _ in self._of_holders(training))
 
     def ended(self, training: Training, run: RunKey, outcome: Outcome) -> int:
-        """Tell that a run has ended, and how."""
+        """Tell that a run has ended, and how; a search's trial only where it failed, to who asks for failures."""
         ran = outcome.started_at is not None and outcome.finished_at is not None
         message = replace(
             self.about(training, Event.ENDED, run),
@@ -66,7 +67,20 @@ class Notifier:
             metrics=last_values(outcome.metrics),
             duration_seconds=(outcome.finished_at or 0) - (outcome.started_at or 0) if ran else None,
         )
+        if training.spec.search:
+            if outcome.state is not State.ERROR:
+                return 0
+            message = replace(message, event=Event.FAILED)
         return self.tell(training, message, f"{outcome.code} {outcome.finished_at}")
+
+    def search_ended(self, training: Training, why: str, best: Trial | None) -> None:
+        """Tell that a search has ended, why, and which trial is the best; nothing of it may harm the search."""
+        found = f"; the best trial is {best.model_id} with {best.value:.6g}" if best and best.value is not None else ""
+        message = self.about(training, Event.ENDED, reason=f"the search has ended: {why}{found}")
+        try:
+            self.tell(training, replace(message, state=State.COMPLETED.value), "search")
+        except OSError as error:
+            log.warning("Nobody is notified of the end of a search: %s", error.strerror)
 
     def skipped(self, training: Training, note: str, moment: float) -> None:
         """Tell that a scheduled run was not started; nothing of it may harm the schedules."""
@@ -83,7 +97,7 @@ class Notifier:
         return Message(event, model_id, **known, reason=reason, at=self.clock(), page=page)
 
     def _put(self, wish: _Wish, training: Training, message: Message, moment: str) -> bool:
-        known = delivery_id(message.event, message.model_id, moment, wish.to)
+        known = delivery_id(training.account, message.event, message.model_id, moment, wish.to)
         if message.event == Event.ENDED and not wants(wish.events, Event.ENDED):
             message = replace(message, event=Event.FAILED)
         who: Any = {"account": training.account, "owner": training.owner}

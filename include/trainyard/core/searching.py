@@ -87,13 +87,14 @@ class SearchSeen:
 
 @dataclass(frozen=True)
 class Searching:
-    """The use cases over their ports."""
+    """The use cases over their ports; `ended` hears of each search that has ended, why, and its best trial."""
 
     catalogue: Catalogue
     runs: TrialRuns
     limits: Callable[[], Limits]
     clock: Callable[[], float]
     audit: Audit = NO_AUDIT
+    ended: Callable[[Training, str, Trial | None], object] = lambda *_: None
 
     @property
     def ledgers(self) -> Ledgers:
@@ -203,6 +204,8 @@ class Searching:
             ledger = self._asked(training, search, ledger, trials)
         ledger = self._stored(training, search, ledger, trials, now)
         active = not over or not all(trial.state.ended for trial in trials) or ledger.stored != len(ledger.told)
+        if not active:  # first, since twice is better than never
+            self.ended(training, over, best_of(trials, search.goal))
         if ledger != was or not active:
             self.ledgers.keep(training.id, ledger, active=active)
         return _look_again(trials)
@@ -284,7 +287,7 @@ class Searching:
         """Store the study where results go, when there is news and it is time; a store that refuses stops nothing."""
         count = len(ledger.told)
         done = bool(ledger.over) and all(trial.state.ended for trial in trials)
-        if count == ledger.stored or (not done and now - ledger.stored_at < _STORE_SECONDS):
+        if count in (0, ledger.stored) or (not done and now - ledger.stored_at < _STORE_SECONDS):
             return ledger
         data = {"search": search.as_dict(), "training_id": training.id, **study.study_json(search, trials)}
         try:

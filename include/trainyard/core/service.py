@@ -22,6 +22,7 @@ from trainyard.domain.names import RunKey
 from trainyard.domain.ownstores import shown_connection
 from trainyard.domain.states import Phase, State
 from trainyard.domain.variables import Holder
+from trainyard.domain.watchdogs import Alarm
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
 from trainyard.stores.base import Store
@@ -64,8 +65,9 @@ class Service:
     `forget_files` removes what a deleted run left in the workspace; `results_of` opens a training's results bucket;
     `pod_waits` tells what the pod of a run waits for, empty where nobody knows; `transfer_of` tells how far the data
     of a run has been moved, None where nothing moves; `version_of` tells which version of its data a run has;
-    `make_run` makes a run in Airflow that was asked for; `is_kept` says whether somebody keeps a secret of a name,
-    `find_store` which connection a name of a user's and an account's stores stands for.
+    `alarms_of` what its watchdogs have said; `make_run` makes a run in Airflow that was asked for; `is_kept` says
+    whether somebody keeps a secret of a name, `find_store` which connection a name of a user's and an account's stores
+    stands for.
     """
 
     catalogue: Catalogue
@@ -81,6 +83,7 @@ class Service:
     transfer_of: Callable[[RunKey], Mapping[str, Any] | None]
     audit: Audit = NO_AUDIT
     version_of: Callable[[RunKey], str | None] = lambda _: None
+    alarms_of: Callable[[RunKey], Sequence[Alarm] | None] = lambda _: None
     make_run: Callable[[Start], object] = lambda _: None
     is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
     find_store: Callable[[str, str, str], str | None] = lambda _user, _account, _name: None
@@ -166,14 +169,20 @@ class Service:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""
         return None if run.state.terminal else self.transfer_of(run.key)
 
+    def alarms(self, run: Run) -> Sequence[Alarm]:
+        """Return what the watchdogs of a run have said, the first one first."""
+        return self.alarms_of(run.key) or []
+
     def origin(self, run: Run) -> dict[str, Any]:
         """Say what exactly a run is made of: its image, the version of its data, the digest of its zip, the commit."""
         training = self.catalogue.get(run.training_id)
         if training is None:
             return {}
         version = self.version_of(run.key) or ""
+        start = self.catalogue.start_of(run.key)
+        image = (run.outcome.image if run.outcome else "") or (start.image if start else "") or training.plan.image
         code = training.code.as_answer() if training.code else None
-        known = {"image": training.plan.image, "data_version": version, "zip_sha256": training.zip_sha256}
+        known = {"image": image, "data_version": version, "zip_sha256": training.zip_sha256}
         return {**known, "code": code, "env": dict(training.spec.env), "secrets": list(training.spec.secrets)}
 
     def connections(self, run: Run) -> Mapping[str, str | None] | None:

@@ -37,7 +37,7 @@ class Asked:
 
     `values` are hyperparameters, `size` and `command` by name, and take the place of the manifest's. `model_id` is an
     id that was claimed before, empty for a fresh one; the same id again is the same run. `owner` is whom the service
-    starts it for, empty for the caller.
+    starts it for, empty for the caller. `data_version` and `image` are those that it has to have, empty for any.
     """
 
     training_id: str
@@ -48,6 +48,8 @@ class Asked:
     model_id: str = ""
     owner: str = ""
     data_version: str = ""
+    resume: bool = False
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ class Starting:
             trial=asked.trial,
             origin=key,
             data_version=asked.data_version,
+            resume=asked.resume,
+            image=asked.image,
         )
         known = self.catalogue.starts.get(claimed_id) if claimed_id else None
         if known is None:

@@ -39,7 +39,8 @@ class Start:
 
     `values` are what it has in the place of its manifest's, `parent` is the run that it repeats, `trial` its number in
     a search and `origin` the idempotency key that it was asked for with. With a `data_version` it trains on that and
-    nothing else.
+    nothing else, with an `image` in the place of its training's; to `resume` it goes on from the parent's newest
+    complete checkpoint.
     """
 
     model_id: str
@@ -52,6 +53,8 @@ class Start:
     trial: int | None = None
     origin: str = ""
     data_version: str = ""
+    resume: bool = False
+    image: str = ""
 
     @property
     def key(self) -> RunKey:
@@ -63,7 +66,8 @@ class Start:
 
     @property
     def _wish(self) -> tuple[Any, ...]:
-        return (self.training_id, dict(self.values), self.kind, self.parent, self.trial, self.data_version)
+        kept = (self.training_id, self.kind, self.parent, self.trial, self.data_version, self.image, self.resume)
+        return (*kept, dict(self.values))
 
 
 class Starts:

@@ -17,7 +17,7 @@ _FIELDS = {SIZE, COMMAND}
 # What the pod sets, what a shell, Python, the linker or a GPU driver obeys, and what the shell changes by itself.
 _OURS = re.compile(
     r"""
-    (DATA|MODEL|RESULT|LOG|JOB_STATE|CHECKPOINT)_DIR | TRAINING_(ID|COMMAND) | GPU_COUNT | NUM_LEARNERS
+    (DATA|MODEL|RESULT|LOG|JOB_STATE|CHECKPOINT)_DIR | RESUME_FROM | TRAINING_(ID|COMMAND) | GPU_COUNT | NUM_LEARNERS
     | LEARNER_\w+ | SUBID | TERMINATION_LOG | TRAINYARD_\w+
     | PATH | HOME | USER | LOGNAME | HOSTNAME | SHELL | SHELLOPTS | TERM | TMPDIR | TZ | LANG | LC_\w+ | IFS | ENV
     | CDPATH | PWD | OLDPWD | PS\d | PROMPT_\w+ | OPT(ARG|IND|ERR) | _ | E?UID | PPID | GROUPS | RANDOM | SRANDOM
@@ -44,6 +44,28 @@ def fault_of_name(name: str) -> tuple[str, str] | None:
 def as_text(value: Value) -> str:
     """Write a value as an environment variable has it: `true`, `3`, `0.001`, a text as it is."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def of_text(text: str, kind: type) -> Value:
+    """Read a text as a value of a kind; raise ValueError for one that cannot be."""
+    if kind is bool and text not in ("true", "false"):
+        raise ValueError(text)
+    if kind is bool:
+        return text == "true"
+    if kind is int:
+        return int(text)
+    if kind is float:
+        return _finite(text)
+    if not is_text(text) or len(text) > MAX_TEXT_LENGTH:
+        raise ValueError(text)
+    return text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:  # not for inf and nan, which JSON does not have
+        raise ValueError(text)
+    return number
 
 
 def is_text(value: object) -> bool:

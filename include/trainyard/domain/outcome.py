@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -30,6 +31,16 @@ def _is_moment(value: Any) -> bool:
     return value is None or _is_amount(value)
 
 
+# A name that can be pulled: of an image that is on its node alone, a cluster tells a digest without one.
+_EXACT_IMAGE = re.compile(r"[A-Za-z0-9][\w.:/-]{0,400}@sha256:[0-9a-f]{64}", re.ASCII)
+
+
+def exact_image(image_id: str) -> str:
+    """Return the image that a container really ran, by its digest; empty where the cluster does not tell a name."""
+    name = image_id.partition("://")[2] or image_id
+    return name if _EXACT_IMAGE.fullmatch(name) else ""
+
+
 _FITTING: Mapping[str, Callable[[Any], bool]] = {
     "code": lambda value: isinstance(value, str) and value in CODES,
     "message": _is_text,
@@ -39,6 +50,7 @@ _FITTING: Mapping[str, Callable[[Any], bool]] = {
     "started_at": _is_moment,
     "finished_at": _is_moment,
     "metrics": lambda value: isinstance(value, Mapping),
+    "image": lambda value: isinstance(value, str) and (not value or bool(_EXACT_IMAGE.fullmatch(value))),
 }
 
 
@@ -47,7 +59,8 @@ class Outcome:
     """How a run ended; times are seconds since the epoch.
 
     After success `code` is None and `message` is what the run warns of, most often nothing. `metrics` has the last, the
-    lowest and the highest value of each of its metrics.
+    lowest and the highest value of each of its metrics, and `image` is the very image by its digest, where the cluster
+    tells it.
     """
 
     code: str | None = None
@@ -58,6 +71,7 @@ class Outcome:
     started_at: float | None = None
     finished_at: float | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    image: str = ""
 
     @property
     def fault(self) -> Fault | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from trainyard.domain.hyperparameters import COMMAND, MAX_TEXT_LENGTH, SIZE, Value, is_text
+from trainyard.domain.hyperparameters import COMMAND, MAX_TEXT_LENGTH, SIZE, Value, is_text, of_text
 from trainyard.domain.limits import Size
 from trainyard.domain.plan import Plan, amounts
 from trainyard.domain.training import Resources, TrainingSpec
@@ -44,6 +44,24 @@ def overridden(
         plan = replace(plan, **amounts(plan.account, size))
     values = {name: changed.get(name, value) for name, value in spec.hyperparameters.items()}
     return replace(spec, command=str(changed.get(COMMAND, spec.command)), hyperparameters=values), plan
+
+
+def with_texts_read(spec: TrainingSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read values that are written as texts, as on a command line, in the types of the training's own.
+
+    One that cannot be read stays a text; `fault_of` tells it.
+    """
+    own = fields(spec)
+    return {name: _of_text(value, own.get(name)) for name, value in given.items()}
+
+
+def _of_text(value: Any, own: Value | None) -> Any:
+    if not isinstance(value, str) or own is None:
+        return value
+    try:
+        return of_text(value, type(own))
+    except ValueError:
+        return value
 
 
 def fields(spec: TrainingSpec) -> dict[str, Value | None]:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trainyard.domain.checkpointing import OWN_CHECKPOINTS, Checkpointing
 from trainyard.domain.notification import Address, Recipient
 from trainyard.domain.schedule import Schedule
 from trainyard.domain.search import SearchSpec
+from trainyard.domain.watchdogs import NO_WATCH, Watch
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class TrainingSpec:
     secrets: tuple[str, ...] = ()
     requirements: bool = True
     notify: tuple[Recipient, ...] = ()
+    checkpoint: Checkpointing = OWN_CHECKPOINTS
+    watch: Watch = NO_WATCH
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -119,6 +123,8 @@ class TrainingSpec:
             "results": _read(StoreRef, data["results"]),
             "author": _read(Author, data["author"]) if data.get("author") else None,
             "schedule": Schedule.from_dict(data["schedule"]) if data.get("schedule") else None,
+            "checkpoint": Checkpointing.from_dict(data.get("checkpoint", {"shared": True})),
+            "watch": Watch.from_dict(data.get("watch")),
             "notify": tuple(map(Recipient.from_dict, data.get("notify", ()))),
             "search": SearchSpec.from_dict(data["search"]) if data.get("search") else None,
             "secrets": tuple(data.get("secrets") or ()),

@@ -24,6 +24,7 @@ _CHUNK = _MIB
 _WINDOWS_SCRIPT = re.compile(rb"#![^\r\n]{1,250}\r")
 _SHELL_SCRIPT = re.compile(rb"#![^\n]{0,250}\b(?:ba|da|z|k)?sh\b")
 _MAX_PROBLEMS = 100
+_MAX_SCRIPTS = _MIB
 # An honest log or CSV of zeros packs 1000:1. Below this size it harms nobody, so that the ratio counts only above.
 _RATIO_FLOOR = 16 * _MIB
 # The directory has 46 bytes and the name for each entry; ten times that leaves room for extra fields.
@@ -110,6 +111,7 @@ class _Meter:
         self._rules = rules
         self._most_by_ratio = max(_RATIO_FLOOR, rules.max_ratio * packed)
         self._unpacked = 0
+        self._of_scripts = 0
 
     def count(self, size: int) -> None:
         self._unpacked += size
@@ -118,6 +120,11 @@ class _Meter:
         if self._unpacked > self._most_by_ratio:
             message = f"the files are over {self._rules.max_ratio:g} times as large as the zip."
             raise _refused(_problem(message, "Put data into the bucket, not into the zip."))
+
+    def has_room_for_script(self, size: int) -> bool:
+        """Say whether the text of one more script may be kept: a zip of ten thousand must not fill the memory."""
+        self._of_scripts += size
+        return self._of_scripts <= _MAX_SCRIPTS
 
 
 def _open(path: Path, rules: ArchiveRules) -> zipfile.ZipFile:
@@ -227,6 +234,7 @@ def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meter: _Meter) -> Ar
         meter.count(len(chunk))
         begin = chunk if number == 0 else begin
     is_script = info.file_size <= MAX_COMMAND and (name.endswith(".sh") or _SHELL_SCRIPT.match(begin))
+    is_script = bool(is_script) and meter.has_room_for_script(info.file_size)
     script = begin.decode("utf-8", "replace") if is_script else ""
     return ArchiveEntry(name, info.file_size, _is_program(info), _WINDOWS_SCRIPT.match(begin) is not None, script)
 

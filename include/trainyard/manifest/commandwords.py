@@ -25,6 +25,7 @@ _FILTERS = frozenset(
     split dd pv nl rev tac paste iconv base64 md5sum sha256sum xargs jq mail
     """.split()  # noqa: SIM905 - sixty lines otherwise
 )
+_QUESTIONS = frozenset(("--version", "-V", "--help"))
 _SHELL = re.compile(r"(?:/.*/)?(bash|sh|dash|zsh|ksh)")
 _COMMAND_OPTION = re.compile(r"-[a-z]*c")
 _QUOTED = re.compile(r"'([^']*)'|\"((?:[^\"\\`$]|\\.|\$(?!\())*)\"", re.DOTALL)
@@ -58,7 +59,12 @@ def words_of(words: Sequence[str]) -> list[str]:
 def program_name(words: Sequence[str]) -> str:
     """Return the name of a program whose failure matters; empty for what only prepares, shows or cleans up."""
     own = words_of(words)
-    return own[0] if own and own[0] not in _CHORES | _FILTERS else ""
+    return own[0] if own and own[0] not in _CHORES | _FILTERS and not _QUESTIONS.intersection(own[1:2]) else ""
+
+
+def command_name(words: Sequence[str]) -> str:
+    """Name what a command starts, without its arguments, which may be secrets."""
+    return (words_of(words) or ["what follows"])[0][:_SHOWN]
 
 
 def script_name(words: Sequence[str]) -> str:

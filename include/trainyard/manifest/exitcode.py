@@ -9,13 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from trainyard.domain.pipelines import suits_pipefail
 from trainyard.manifest.commandtree import Compound, Item, List, Pipeline, Simple, command_tree, simple_commands
-from trainyard.manifest.commandwords import inner_text, leaves_behind, program_name, script_name, swallows, words_of
+from trainyard.manifest.commandwords import (
+    command_name,
+    inner_text,
+    leaves_behind,
+    program_name,
+    script_name,
+    swallows,
+    words_of,
+)
+from trainyard.manifest.exitkept import alternatives, exits_behind, may_fail, tells_by_itself
 from trainyard.manifest.shell import UncertainError
 
-_FAILING = {"exit", "false", "return", "[", "test"}
+_PROGRAM = "{}"
 _SEQUENCE = (
     "a failure of {} is not the command's: what follows decides whether the run is completed; "
     "write && for the ; or line end behind it, or begin with `set -e;`"
@@ -73,19 +83,22 @@ def lost_in_script(text: str, options: Sequence[str] = ()) -> list[str]:
 
 
 def _in_list(tree: List, place: _Place) -> Iterator[str]:
+    exits = exits_behind(tree)
     for number, item in enumerate(tree.items):
-        rest = (*tree.items[number + 1 :], *place.after)
         here = tree.items[number + 1 :]
+        rest = (*here, *place.after)
         for words in _plain_words(item):
             place = _with_options(words, place)
         if item.behind == "&":
             yield from _in_background(item, rest, place)
         elif not here:
             yield from _in_item(item, place)
-        elif _brings_back(here):
+        elif exits[number] or tells_by_itself(here):
             yield from _in_item(item, replace(place, lost=None, after=rest))
         elif place.errexit:
-            yield from _in_item(item, replace(place, lost=None, after=rest), _UNSEEN)
+            # Where the shell asks about a list, `||` for instance, it does not end at a failure within.
+            asked = None if place.lost in (None, _SEQUENCE, _LOOP) else place.lost
+            yield from _in_item(item, replace(place, lost=asked, after=rest), _UNSEEN)
         else:
             yield from _in_item(item, replace(place, lost=place.lost or _SEQUENCE, after=rest))
 
@@ -109,65 +122,35 @@ def _plain_words(item: Item) -> Iterator[list[str]]:
 
 
 def _in_background(item: Item, rest: Sequence[Item], place: _Place) -> Iterator[str]:
-    names = [name for each in simple_commands(item) if (name := program_name(each.words))]
+    names = [script_name(each.words) for each in simple_commands(item) if program_name(each.words)]
     if not names or (place.awaited and not rest):
         return
-    later = [each for follower in rest for each in simple_commands(follower)]
-    waits = [each.words for each in later if each.words[:1] == ["wait"]]
-    if any(len(words) > 1 for words in waits) or any(program_name(each.words) for each in later):
-        return
-    yield _BARE_WAIT if waits else _BACKGROUND.format(script_name(next(simple_commands(item)).words))
-
-
-def _brings_back(rest: Sequence[Item]) -> bool:
-    """Say whether what follows may bring a failure back: by `exit $?`, or a test of `$?` at the end."""
-    commands = [each.words for item in rest for each in simple_commands(item)]
-    for number, words in enumerate(commands):
-        if words[:1] in (["exit"], ["return"]) and (words[1:2] not in ([], ["0"]) or (not words[1:] and number == 0)):
-            return True
-    first = [word for each in simple_commands(rest[0]) for word in each.words]
-    return any("$?" in word for word in first) and "||" not in rest[-1].operators and _is_test(rest[-1].pipelines[0])
-
-
-def _is_test(pipeline: Pipeline) -> bool:
-    (member, *more) = pipeline.members
-    if isinstance(member, Simple):
-        return not more and member.words[:1] in (["["], ["test"])
-    return member.kind == "test"
+    waits = False
+    for later in chain.from_iterable(map(simple_commands, rest)):
+        if later.words[:1] == ["wait"] and len(later.words) == 1:
+            waits = True
+        elif later.words[:1] == ["wait"] or program_name(later.words):
+            return
+    yield _BARE_WAIT if waits else _BACKGROUND.replace(_PROGRAM, names[0])
 
 
 def _in_item(item: Item, place: _Place, unless_last: str | None = None) -> Iterator[str]:
     """Judge pipelines between `&&` and `||`; `unless_last` is why a failure before the last one would be lost."""
-    for number, pipeline in enumerate(item.pipelines):
-        other = next(
-            (
-                after
-                for operator, after in zip(item.operators[number:], item.pipelines[number + 1 :], strict=True)
-                if operator == "||"
-            ),
-            None,
-        )
+    for number, (pipeline, other) in enumerate(zip(item.pipelines, alternatives(item), strict=True)):
         lost = place.lost or (unless_last if number + 1 < len(item.pipelines) else None)
         if other is not None and (lost is None or lost is unless_last):
             lost = _lost_to(other)
-        elif other is not None and _may_fail(other):
+        elif other is not None and may_fail(other):
             lost = None
         yield from _in_pipeline(pipeline, replace(place, lost=lost))
 
 
 def _lost_to(other: Pipeline) -> str | None:
     """Return why a failure is lost to what stands behind `||`, None if that may fail itself."""
-    if _may_fail(other):
+    if may_fail(other):
         return None
-    words = next(simple_commands(List([Item([other])])), Simple([""])).words
-    return f"`|| {words[0]}` makes a failure of {{}} count as completed; leave it out, or end it with `exit 1`"
-
-
-def _may_fail(pipeline: Pipeline) -> bool:
-    commands = [each.words for each in simple_commands(List([Item([pipeline])]))]
-    return not commands or any(
-        program_name(words) or (words and words[0] in _FAILING and words[1:2] != ["0"]) for words in commands
-    )
+    name = command_name(next(simple_commands(List([Item([other])])), Simple([])).words)
+    return f"`|| {name}` makes a failure of {_PROGRAM} count as completed; leave it out, or end it with `exit 1`"
 
 
 def _in_pipeline(pipeline: Pipeline, place: _Place) -> Iterator[str]:
@@ -180,10 +163,9 @@ def _in_pipeline(pipeline: Pipeline, place: _Place) -> Iterator[str]:
 
 
 def _piped(reader: Simple | Compound) -> str:
-    words = words_of(reader.words) if isinstance(reader, Simple) else []
-    name = words[0] if words else "what reads it"
+    name = command_name(reader.words) if isinstance(reader, Simple) else "what reads it"
     return (
-        f"the exit code is that of {name}, not of {{}}, so that a failure counts as completed; "
+        f"the exit code is that of {name}, not of {_PROGRAM}, so that a failure counts as completed; "
         "begin the command with `set -o pipefail;`"
     )
 
@@ -216,9 +198,8 @@ def _in_if(member: Compound, place: _Place) -> Iterator[str]:
 
 def _in_simple(words: Sequence[str], place: _Place) -> Iterator[str]:
     own = words_of(words)
-    if own[:1] and (body := place.functions.get(own[0])):
-        others = {name: each for name, each in place.functions.items() if name != own[0]}
-        yield from _in_list(body, replace(place, functions=others))
+    if own[:1] and (body := place.functions.pop(own[0], None)):  # once: functions may call each other in circles
+        yield from _in_list(body, place)
     elif inner := inner_text(own):
         yield from _in_text(inner, own, place)
     elif own[:1] == ["trap"] and re.search(r"\bexit 0\b", " ".join(own[1:2])) and {"EXIT", "0", "ERR"} & {*own[2:]}:
@@ -226,7 +207,7 @@ def _in_simple(words: Sequence[str], place: _Place) -> Iterator[str]:
     elif sentence := leaves_behind(own) or swallows(own):
         yield sentence
     elif place.lost and program_name(words):
-        yield place.lost.format(script_name(words))
+        yield place.lost.replace(_PROGRAM, script_name(words))
 
 
 def _in_text(text: str, words: Sequence[str], place: _Place) -> Iterator[str]:

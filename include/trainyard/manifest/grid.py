@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from trainyard.domain.hyperparameters import MAX_TEXT_LENGTH, Value, as_text, is_text
+from trainyard.domain.hyperparameters import MAX_TEXT_LENGTH, Value, as_text, of_text
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.document import Document, read_document
@@ -190,10 +190,10 @@ def _typed(name: str, text: str, spec: TrainingSpec, faults: list[Problem]) -> V
     if name not in known:
         faults.append(_unknown(name, known))
         return text
-    kind, read = _KINDS[type(known[name])]
+    kind = _KINDS[type(known[name])]
     try:
-        return read(text)
-    except (ValueError, KeyError):
+        return of_text(text, type(known[name]))
+    except ValueError:
         message, hint = f"{name} is {kind} in the manifest.", f"Give {kind}, such as {as_text(known[name])}."
         faults.append(Problem(message, hint, path=f"set.{name}", seen=text))
         return text
@@ -205,22 +205,9 @@ def _unknown(name: str, known: Mapping[str, object]) -> Problem:
     return Problem(message, hint, path=f"set.{name}")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if number - number != 0:  # not for inf and nan, which JSON does not have
-        raise ValueError(text)
-    return number
-
-
-def _storable(text: str) -> str:
-    if not is_text(text) or len(text) > MAX_TEXT_LENGTH:
-        raise ValueError(text)
-    return text
-
-
-_KINDS: dict[type, tuple[str, Callable[[str], Value]]] = {
-    bool: ("true or false", {"true": True, "false": False}.__getitem__),
-    int: ("a whole number", int),
-    float: ("a number", _finite),
-    str: (f"text of at most {MAX_TEXT_LENGTH} characters", _storable),
+_KINDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: f"text of at most {MAX_TEXT_LENGTH} characters",
 }

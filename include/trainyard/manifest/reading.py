@@ -12,6 +12,7 @@ from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.ownstores import FindStore
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
+from trainyard.manifest.checkpoint import read_checkpoint
 from trainyard.manifest.document import Document, Path, join_path, read_document
 from trainyard.manifest.family import family_of
 from trainyard.manifest.faults import Faults
@@ -21,6 +22,7 @@ from trainyard.manifest.layout import Layout, ffdl_layout, ffdl_warnings, wml_la
 from trainyard.manifest.machine import check_machines, gpus_of, read_resources
 from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.metrics import read_metrics
+from trainyard.manifest.neighbours import as_manifest
 from trainyard.manifest.notify import read_notify
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
@@ -29,6 +31,7 @@ from trainyard.manifest.search import read_search, with_defaults
 from trainyard.manifest.store import check_store_types, read_store, read_tracking
 from trainyard.manifest.values import Values
 from trainyard.manifest.variables import read_env, read_secrets
+from trainyard.manifest.watch import read_watch
 
 MAX_BYTES = 1024 * 1024
 _PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
@@ -105,7 +108,7 @@ def examine_manifest(
     notify, `find_store` which stores are the submitter's own.
     """
     try:
-        document = read_document(data, max_bytes)
+        document, notes = as_manifest(read_document(data, max_bytes))
         family = family_of(document)
     except TrainyardError as error:
         if error.fault is Fault.SERVICE:
@@ -114,6 +117,7 @@ def examine_manifest(
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
     values = Values(document, layout, limits, Faults(document), addresses, *named, notifying, find_store)
+    values.warnings.extend(f"line {line}: {sentence}" for line, sentence in notes)
     check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
     check_machines(values)
@@ -141,6 +145,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
     mlflow, (notify, told) = read_tracking(values), read_notify(values)
+    watch, checkpoint = read_watch(values), read_checkpoint(values)
     taken = with_defaults(hyperparameters, search)
     env = read_env(values, taken)
     secrets = read_secrets(values, {*taken, *env})
@@ -172,6 +177,8 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         secrets=secrets,
         requirements=values.document.value(("requirements",)) is not False,
         notify=notify,
+        checkpoint=checkpoint,
+        watch=watch,
     )
     submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)
     return replace(found, read=ManifestRead(submission, document, found.places))

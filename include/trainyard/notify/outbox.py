@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +23,10 @@ from trainyard.workspace.locks import locked_if_free
 _FIRST_PAUSE, _FACTOR, _MAX_PAUSE = 10.0, 3.0, 3600.0
 MAX_AGE_SECONDS = 86400.0
 MAX_DEAD = 1000
+# Of one account: its receivers may be away while it has more runs than anybody wants to hear of.
+MAX_WAITING = 5000
+_ACCOUNT_DIGITS = 8
+log = logging.getLogger(__name__)
 _DONE_SECONDS, _DEAD_SECONDS = 2 * 86400.0, 7 * 86400.0
 _MAX_REASON = 300
 
@@ -73,9 +78,16 @@ class Delivery:
         return self.began_at is not None and now - self.began_at >= MAX_AGE_SECONDS
 
 
-def delivery_id(event: str, run: str, moment: str, to: str) -> str:
-    """Return the same id for the same event, however often it is told; `moment` tells a run's ends apart."""
-    return hashlib.sha256("\0".join((event, run, moment, to)).encode()).hexdigest()[:32]
+def delivery_id(account: str, event: str, run: str, moment: str, to: str) -> str:
+    """Return the same id for the same event, however often it is told; `moment` tells a run's ends apart.
+
+    Those of one account begin alike.
+    """
+    return _digest(account)[:_ACCOUNT_DIGITS] + _digest("\0".join((event, run, moment, to)))[:24]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,9 @@ class Outbox:
     def put(self, delivery: Delivery) -> bool:
         """Write a delivery unless it is there, or has arrived; say whether it was written."""
         if any((place / f"{delivery.id}.json").exists() for place in (self.folder, self._done, self._dead)):
+            return False
+        if self._count(delivery.id[:_ACCOUNT_DIGITS]) >= MAX_WAITING:
+            log.warning("%s is not notified: %s deliveries of the account wait.", delivery.shown, MAX_WAITING)
             return False
         self._write(self.folder, delivery)
         return True
@@ -150,6 +165,12 @@ class Outbox:
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked_if_free(self.folder / ".delivering") as held:
             yield held
+
+    def _count(self, beginning: str) -> int:
+        try:
+            return sum(name.startswith(beginning) for name in os.listdir(self.folder))
+        except FileNotFoundError:
+            return 0
 
     @property
     def _done(self) -> Path:

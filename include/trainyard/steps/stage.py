@@ -16,6 +16,7 @@ from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.manifest.archive import ArchiveRules, unpack_archive
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER, is_training_data
+from trainyard.steps.checkpoints import fetch_newest
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.below import Below
 from trainyard.stores.moving.progress import Report
@@ -54,11 +55,14 @@ def stage(
     report: Report,
     terms: Terms | None = None,
     cache_max_bytes: int | None = None,
+    data_version: str = "",
+    resume_from: str = "",
 ) -> Staged:
     """Prepare everything that the run's pod mounts, and hold the dataset for the run.
 
-    It can be repeated: what is there stays, and of a run whose program has started nothing is touched. Raise
-    StoreError, or TrainyardError C102, S301 or S302.
+    It can be repeated: what is there stays, and of a run whose program has started nothing is touched. With a
+    `data_version` it has to be that one, of the bucket or of the cache. With another run to `resume_from` it brings
+    that one's newest complete checkpoint. Raise StoreError, or TrainyardError C102, C108, C117, S301 or S302.
     """
     run, cache = workspace.run(key), DatasetCache(workspace, cache_max_bytes)
     held = cache.held(str(key))
@@ -71,11 +75,23 @@ def stage(
     with reported(run, terms or Terms()) as terms:
         wanted = partial(is_training_data, spec)
         obtain = partial(cache.obtain, spec.data, data, str(key), threads, report, wanted, terms)
-        dataset = _while_it_changes(obtain, report)
+        dataset = cache.kept(spec.data, data, str(key), data_version) if data_version else None
+        dataset = dataset or _while_it_changes(obtain, report)
+        if data_version not in ("", dataset.version):
+            cache.release(str(key))
+            raise _changed(data.place, data_version, dataset.version)
         _log(run, "load-data.log", _reported(dataset, data.place, time.monotonic() - began), report)
-        _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report, terms)
+        if spec.checkpoint.shared:
+            _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report, terms)
+        elif resume_from:
+            report(f"goes on from {fetch_newest(resume_from, run, results, threads, report, terms)} of {resume_from}")
     write_inside(run.root, run.dataset.name, dataset.version.encode())
     return _staged(workspace, dataset)
+
+
+def _changed(place: str, wanted: str, found: str) -> TrainyardError:
+    message = f"{place} has the data of version {found} now, and {wanted} is not kept any more"
+    return TrainyardError("C117", message, "Run it again without --exact to train on what is there now.")
 
 
 def staged_version(run: RunFolder) -> str | None:
@@ -119,7 +135,7 @@ def _staged(workspace: Workspace, dataset: Dataset) -> Staged:
 
 
 def _make_folders(run: RunFolder) -> None:
-    for folder in (run.result, run.logs / LEARNER, run.state):
+    for folder in (run.result, run.logs / LEARNER, run.state, run.checkpoints):
         folder.mkdir(parents=True, exist_ok=True)
         _open_to_pods(folder)
     _open_to_pods(run.logs)

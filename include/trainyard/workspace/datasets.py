@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -17,12 +18,14 @@ from trainyard.stores.moving.values import Terms
 from trainyard.stores.refusals import refusal
 from trainyard.stores.sampling import check_readable
 from trainyard.stores.transfer import Transferred, check_keys, download
-from trainyard.stores.tree import open_folders
+from trainyard.stores.tree import open_folders, scan
 from trainyard.workspace.copies import Copy, Counts, copies_in, link_known
 from trainyard.workspace.eviction import Eviction
 from trainyard.workspace.holds import Holds
 from trainyard.workspace.layout import Workspace
 from trainyard.workspace.locks import locked
+
+VERSION = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,23 @@ class DatasetCache:
             still_locked()
             self._publish(copy, asked)
         return _dataset(copy, asked.counts, moved.moved_bytes, hit=False)
+
+    def kept(self, ref: StoreRef, store: Store, user: str, version: str) -> Dataset | None:
+        """Return a version of a bucket, held for the user, whatever the bucket has now; None where it is not kept.
+
+        It is given only to a store that lets itself be listed. Raise StoreError.
+        """
+        copy = Copy(self._workspace.dataset(ref), version)
+        if not VERSION.fullmatch(version) or not copy.path.is_dir():
+            return None
+        next(iter(store.list()), None)
+        with locked(self._guard):
+            counts = copy.counts()
+            sizes = scan(copy.path).files.values() if copy.path.is_dir() else ()
+            if (len(sizes), sum(sizes)) != (counts.files, counts.bytes):
+                return None
+            self._holds.set(user, copy.path)
+        return _dataset(copy, counts)
 
     def hold(self, path: Path, model_id: str) -> None:
         """Keep the version at this path from being evicted until the run releases it; a run holds one version."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainyard.domain.names import RunKey, is_model_id
-from trainyard.domain.training import StoreRef
+from trainyard.domain.training import StoreRef, TrainingSpec
 from trainyard.errors import TrainyardError
 
 
@@ -34,6 +34,20 @@ class RunFolder:
     @property
     def state(self) -> Path:
         return self.root / "state"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def copied(self) -> Path:
+        """The checkpoints that are in the bucket while it trains; it lies where no program reaches it."""
+        return self.root / "copied.json"
+
+    @property
+    def resume(self) -> Path:
+        """The checkpoint of another run that it goes on from; it lies where no program reaches it."""
+        return self.root / "resume"
 
     @property
     def training_log(self) -> Path:
@@ -91,6 +105,11 @@ class RunFolder:
         return self.root / "metrics.json"
 
     @property
+    def alarms(self) -> Path:
+        """What its watchdogs have said; it lies where no program reaches it."""
+        return self.root / "alarms.json"
+
+    @property
     def metrics_lock(self) -> Path:
         return self.root / "metrics.lock"
 
@@ -144,8 +163,12 @@ class Workspace:
         """The folder of all versions of a bucket's dataset."""
         return self.root / "datasets" / store_key(ref)
 
+    def checkpoints_of(self, run: RunKey, account: str, spec: TrainingSpec) -> Path:
+        """The folder that a run has as CHECKPOINT_DIR: its own, or the one that it shares."""
+        return self.checkpoints(account, spec.results) if spec.checkpoint.shared else self.run(run).checkpoints
+
     def checkpoints(self, account: str, ref: StoreRef) -> Path:
-        """The checkpoint folder that an account's runs with the same results bucket share."""
+        """The checkpoint folder that an account's runs with the same results bucket share, where they ask for it."""
         return self.root / "checkpoints" / f"{account}-{store_key(ref)}"
 
     def environments(self, account: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from trainyard.cluster.diagnosis.endings import find_row
 from trainyard.cluster.diagnosis.signs import is_pulling, never_pulls
 from trainyard.cluster.diagnosis.status import clean, read_status
-from trainyard.domain.outcome import Outcome
+from trainyard.domain.outcome import Outcome, exact_image
 
 
 def diagnose(pod: Mapping[str, Any] | None, gpus: int, memory: int, now: float | None = None) -> Outcome | None:
@@ -30,6 +30,7 @@ def diagnose(pod: Mapping[str, Any] | None, gpus: int, memory: int, now: float |
         gpu_seconds=facts.gpu_seconds,
         started_at=facts.started_at,
         finished_at=facts.finished_at,
+        image=exact_image(facts.image_id),
     )
 
 

@@ -42,6 +42,7 @@ class Facts:
     wanted_gpus: int = 0
     model_id: str = ""
     image: str = ""
+    image_id: str = ""
     custom: bool = False
     deadline: float | None = None
     waiting: str = ""
@@ -168,6 +169,7 @@ def read_status(pod: Mapping[str, Any] | None, gpus: int = 0, memory: int = 0, n
         unscheduled=lacking.get("PodScheduled", {}).get("message") or "",
         wanted_gpus=_gpus(asked),
         image=asked.get("image") or own.get("image") or "",
+        image_id=own.get("imageID") or "",
         custom=labels.get(FRAMEWORK) == "custom",
         model_id=labels.get(MODEL_ID) or "",
         deadline=spec.get("activeDeadlineSeconds"),
