@@ -99,7 +99,7 @@ class TestRuns:
         )
 
     def _given(self, run_id=MODEL_ID, by=None, names=("WANDB_API_KEY", "HF_TOKEN")):
-        context = {"dag_run": SimpleNamespace(run_id=run_id, triggering_user_name=by)}
+        context = {"run_id": run_id, "dag_run": SimpleNamespace(triggering_user_name=by)}
         return given.secrets_of(context, training(owner="ada", secrets=names))
 
     def test_the_first_run_and_those_of_a_schedule_have_the_owners(self):

@@ -49,7 +49,7 @@ class Plan:
 def make_plan(spec: TrainingSpec, account: Account, limits: Limits, owner: str | None = None) -> Plan:
     """Decide how the training runs for this account; refuse with every problem at once.
 
-    `owner` is whose the training is, None at the door, where the manifest's names stand for what its submitter has.
+    `owner` is who started the run, None at the door, where the manifest's names stand for what its submitter has.
 
     Raise TrainyardError C101 (framework) or C104 (resources, connections): what can never run is refused at the door.
     """
