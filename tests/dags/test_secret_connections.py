@@ -25,7 +25,7 @@ VALUE, OTHER = "5b1c0ffee5b1c0ffee", "5b1c0ffee-of-the-account"
 _VALUES = {"WANDB_API_KEY": VALUE}
 
 
-def _columns_with(session_of, needle):
+def columns_with(session_of, needle):
     """Return the columns of Airflow's database that hold a text, as `table.column`."""
     from airflow.models.base import Base
     from sqlalchemy import text
@@ -62,7 +62,7 @@ class TestFrontDoor:
     def test_it_is_encrypted_in_every_column_of_the_database(self, yard):
         _put(yard.client("ada"), "WANDB_API_KEY", VALUE)
         assert keeping.ConnectionSecrets().is_kept(Holder.user("ada"), "WANDB_API_KEY")
-        assert _columns_with(yard.session, VALUE) == set()
+        assert columns_with(yard.session, VALUE) == set()
 
     def test_a_value_is_replaced_and_one_that_is_forgotten_is_gone(self, yard):
         ada = yard.client("ada")
@@ -99,7 +99,7 @@ class TestRuns:
         )
 
     def _given(self, run_id=MODEL_ID, by=None, names=("WANDB_API_KEY", "HF_TOKEN")):
-        context = {"dag_run": SimpleNamespace(run_id=run_id, triggering_user_name=by)}
+        context = {"run_id": run_id, "dag_run": SimpleNamespace(triggering_user_name=by)}
         return given.secrets_of(context, training(owner="ada", secrets=names))
 
     def test_the_first_run_and_those_of_a_schedule_have_the_owners(self):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.notification import ANYBODY, Notifying
+from trainyard.domain.ownstores import FindStore
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.checkpoint import read_checkpoint
@@ -100,11 +101,12 @@ def examine_manifest(
     addresses: AddressPolicy = ANYWHERE,
     account: Account | None = None,
     notifying: Notifying = ANYBODY,
+    find_store: FindStore = lambda _: None,
 ) -> Examination:
     """Read a manifest as far as it can be read, with every problem in the order of the file.
 
     `account` says which connections the manifest may name, None where that is not known here; `notifying` whom it may
-    notify.
+    notify, `find_store` which stores are the submitter's own.
     """
     try:
         document, notes = as_manifest(read_document(data, max_bytes))
@@ -115,7 +117,7 @@ def examine_manifest(
         return Examination(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
-    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying)
+    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying, find_store)
     values.warnings.extend(f"line {line}: {sentence}" for line, sentence in notes)
     check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
