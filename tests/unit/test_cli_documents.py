@@ -152,6 +152,12 @@ class TestMonitor:
         ]
         assert "C201" in done.err
 
+    def test_a_run_whose_trainings_are_gone_is_not_waited_for(self, cli, front_door):
+        body = {"id": RUN, "state": "pending", "trainings": []}
+        force(front_door, "GET", f"/v3/experiments/{ID}/runs/{RUN}", 200, body)
+        done = cli("monitor", "experiments", ID, RUN)
+        assert (done.code, "no trainings any more" in done.err) == (1, True)
+
     def test_metrics_are_followed_too(self, cli, front_door):
         experiment_run(front_door, "completed", "completed")
         curve = {"name": "accuracy", "points": [[1, None, 0.5]], "last": [1, None, 0.5], "count": 1}

@@ -115,6 +115,11 @@ def experiment(yard, text=EXPERIMENT, account="vision", caller=ADA, key=""):
     return yard.documents.store_experiment(text.encode(), account, caller, key)
 
 
+def runs_of(yard, stored):
+    """Return the runs of an experiment."""
+    return yard.runs.all(stored.id, ADA, 10, 0)[0]
+
+
 def started(yard, run):
     """Let the trainings of an experiment's run be runs, as Airflow does within moments."""
     for record in yard.catalogue.trainings():
@@ -159,7 +164,8 @@ class TestStoring:
 
     def test_an_experiment_is_kept_with_its_definitions_looked_up(self, yard):
         made = experiment(yard)
-        assert yard.documents.all(Kind.EXPERIMENT, ADA) == [made]
+        assert [each.id for each in yard.documents.all(Kind.EXPERIMENT, ADA)] == [made.id]
+        assert yard.documents.one(Kind.EXPERIMENT, made.id, ADA) == made
         assert not [data for data in everything(yard) if SECRET.encode() in data]
 
     def test_an_experiment_with_an_unknown_definition_is_refused_where_it_names_it(self, yard):
@@ -191,10 +197,19 @@ class TestStoring:
         found = [(problem.message.partition(":")[0], problem.line) for problem in caught.value.problems]
         assert found == [("command is missing", 4), ("compute_configuration is missing", 7)]
 
+    def test_a_list_reads_nothing_of_what_documents_say(self, yard):
+        made = define(yard)
+        for path in yard.documents.files.folder.rglob("*.details"):
+            path.write_text("{")
+        (found,) = yard.documents.all(Kind.DEFINITION, ADA)
+        assert (found.id, found.name, found.text, found.content) == (made.id, "tf-mnist", "", {})
+        with pytest.raises(TrainyardError, match="there is no"):
+            yard.documents.one(Kind.DEFINITION, made.id, ADA)
+
     def test_broken_records_hide_no_others(self, yard):
         made = define(yard)
         (yard.documents.files.folder / Kind.DEFINITION / "broken.json").write_text("{")
-        assert yard.documents.all(Kind.DEFINITION, ADA) == [made]
+        assert [each.id for each in yard.documents.all(Kind.DEFINITION, ADA)] == [made.id]
 
 
 class TestAccounts:
@@ -205,7 +220,7 @@ class TestAccounts:
             lambda: yard.documents.delete(Kind.DEFINITION, made.id, MALLORY),
             lambda: yard.documents.delete(Kind.EXPERIMENT, stored.id, MALLORY),
             lambda: yard.runs.start(stored.id, MALLORY),
-            lambda: yard.runs.all(stored.id, MALLORY),
+            lambda: yard.runs.all(stored.id, MALLORY, 10, 0),
             lambda: yard.documents.one(Kind.DEFINITION, stored.id, ADA),
             lambda: yard.documents.one(Kind.DEFINITION, "../experiments/" + stored.id, ADA),
         ]
@@ -245,11 +260,16 @@ class TestRunning:
         assert all(yard.vault.kept[each.id][0].secret == SECRET for each in made)
         assert not [data for data in everything(yard) if SECRET.encode() in data]
 
+    def test_trainings_of_one_definition_share_its_zip(self, yard):
+        yard.runs.start(experiment(yard).id, ADA)
+        inodes = {yard.catalogue.zip_path(each.id).stat().st_ino for each in yard.catalogue.trainings()}
+        assert len(inodes) == 1
+
     def test_a_second_run_is_another_experiment(self, yard):
         stored = experiment(yard)
         names = {yard.runs.start(stored.id, ADA).experiment for _ in range(2)}
         assert len(names) == 2
-        assert {run.experiment for run in yard.runs.all(stored.id, ADA)} == names
+        assert {run.experiment for run in runs_of(yard, stored)} == names
 
     def test_the_same_key_runs_it_once(self, yard):
         stored = experiment(yard)
@@ -265,7 +285,7 @@ class TestRunning:
         yard.vault.broken = False
         run = yard.runs.start(stored.id, ADA, "once")
         assert len(yard.catalogue.trainings()) == 2
-        assert [each.record for each in yard.runs.all(stored.id, ADA)] == [run.record]
+        assert [each.record for each in runs_of(yard, stored)] == [run.record]
 
     def test_a_definition_that_was_deleted_hinders_a_run_and_leaves_nothing(self, yard):
         stored = experiment(yard)
@@ -274,7 +294,7 @@ class TestRunning:
         with pytest.raises(TrainyardError, match="any more"):
             yard.runs.start(stored.id, ADA)
         assert yard.catalogue.trainings() == []
-        assert yard.runs.all(stored.id, ADA) == []
+        assert runs_of(yard, stored) == []
         assert not [key for key in yard.documents.vault.kept if key[1] == definition.id]
 
     def test_its_state_is_that_of_its_trainings(self, yard):
@@ -304,7 +324,7 @@ class TestRunning:
             yard.runs.delete(stored.id, run.record.id, ADA)
         assert yard.runs.cancel(stored.id, run.record.id, ADA).state is State.CANCELED
         yard.runs.delete(stored.id, run.record.id, ADA)
-        assert yard.runs.all(stored.id, ADA) == []
+        assert runs_of(yard, stored) == []
         assert yard.catalogue.trainings() == []
 
     def test_deleting_an_experiment_leaves_its_trainings(self, yard):
@@ -379,9 +399,21 @@ class TestSweeping:
         assert yard.documents.sweep(now - 1, dry_run=False) == []
         found = yard.documents.sweep(now + 1, dry_run=True)
         assert found == yard.documents.sweep(now + 1, dry_run=False)
-        assert sorted(found) == [f"connections {dead.id}", f"document .{dead.id}.json", f"document {dead.id}.zip"]
+        assert sorted(found) == [
+            f"connections {dead.id}",
+            f"document .{dead.id}.details",
+            f"document .{dead.id}.json",
+            f"document {dead.id}.zip",
+        ]
         assert yard.documents.sweep(now + 1, dry_run=False) == []
         assert yard.documents.one(Kind.DEFINITION, made.id, ADA) == made
+        assert yard.documents.vault.read(Kind.DEFINITION, made.id, "data")
+
+    def test_a_document_whose_record_is_broken_keeps_its_credentials(self, yard):
+        made = define(yard)
+        define(yard)
+        (yard.documents.files.folder / Kind.DEFINITION / f"{made.id}.json").write_text("{")
+        assert yard.documents.sweep(2e9, dry_run=False) == []
         assert yard.documents.vault.read(Kind.DEFINITION, made.id, "data")
 
     def test_a_run_goes_with_the_last_of_its_trainings(self, yard):
@@ -391,7 +423,7 @@ class TestSweeping:
             if training.experiment == first.experiment:
                 yard.catalogue.remove(training.id)
         assert yard.runs.sweep(2e9, dry_run=False) == [f"experiment run {first.record.id}"]
-        assert [run.record for run in yard.runs.all(stored.id, ADA)] == [second.record]
+        assert [run.record for run in runs_of(yard, stored)] == [second.record]
 
 
 def test_the_runs_of_an_experiment_are_those_of_its_account(yard):

@@ -129,9 +129,9 @@ def runs(
     offset: Annotated[int, Query(ge=0, le=2**62)] = 0,
 ) -> dict[str, Any]:
     """List the runs of an experiment, the oldest first."""
-    found = _runs(request).all(experiment_id, caller)
-    page = [experiment_run_json(each) for each in found[offset : offset + limit]]
-    return {"resources": page, "total": len(found), "limit": limit, "offset": offset}
+    found, total = _runs(request).all(experiment_id, caller, limit, offset)
+    page = [experiment_run_json(each) for each in found]
+    return {"resources": page, "total": total, "limit": limit, "offset": offset}
 
 
 @router.get(

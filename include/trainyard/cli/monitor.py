@@ -41,6 +41,7 @@ def monitor(
     from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
     from trainyard.client.errors import WrongUsageError
+    from trainyard.errors import TrainyardError
 
     stream = words[-1] if words[-1] in _STREAMS else _STREAMS[0]
     ids = words[:-1] if words[-1] in _STREAMS else words
@@ -56,9 +57,9 @@ def monitor(
         screen.say(f"Monitoring the experiment-run '{ids[1]}' ...")
         run = _follow(service, screen, ids, stream)
     screen.data(run.as_data())
+    if not run.trainings:
+        raise TrainyardError("C107", f"the experiment-run {ids[1]} has no trainings any more", "Run it again.")
     if run.state != "completed":
-        from trainyard.errors import TrainyardError
-
         screen.say(f"Experiment-run '{run.id}' has ended as {run.state}")
         hint = f"`trainyard list {NOUNS[1]} {' '.join(ids)}` shows its trainings, `trainyard show ID` a reason."
         raise TrainyardError("C201", f"not all trainings of the experiment-run completed: {run.state}", hint)
@@ -90,7 +91,7 @@ def _follow(service: RestClient, screen: Screen, ids: Sequence[str], stream: str
                     one = followed.setdefault(training.model_id, kind(training))
                     for line in one.news(service, training):
                         _write(screen, f"[{one.name}] {line}")
-                if run.ended:
+                if run.ended or not run.trainings:
                     return run
             time.sleep(_LOOK_SECONDS)
 

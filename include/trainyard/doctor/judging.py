@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from trainyard.domain.limits import Limits
 from trainyard.quantity import quantity
 
 SKEW_SECONDS = 5.0
+_FRACTION = re.compile(r"(?<=:\d\d)\.\d+")
 # As Airflow's health page names them -> as people start them.
 PARTS = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "dag-processor"}
 _APPLY_RIGHTS = "Apply deploy/kubernetes/trainings, and look at the subjects in its rights.yaml."
@@ -28,7 +30,7 @@ def parts(health: Mapping[str, Any]) -> list[Finding]:
 
 def _part(key: str, stated: Mapping[str, Any]) -> Finding:
     name, beat = PARTS[key], stated.get(f"latest_{key}_heartbeat")
-    last = f"last heartbeat {beat}" if beat else "never seen"
+    last = f"last heartbeat {_FRACTION.sub('', str(beat))}" if beat else "never seen"
     if stated.get("status") == "healthy":
         return fine(name, f"alive, {last}")
     hint = f"Start it, or look at its log: until then {_MEANWHILE[key]}."

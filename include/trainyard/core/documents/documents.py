@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from trainyard.core.accounts import Caller, account_for, may_see
 from trainyard.core.audit.event import Action
@@ -29,6 +29,11 @@ _ACTIONS = {
     Kind.DEFINITION: (Action.STORE_DEFINITION, Action.DELETE_DEFINITION),
     Kind.EXPERIMENT: (Action.STORE_EXPERIMENT, Action.DELETE_EXPERIMENT),
 }
+
+
+# A training of an experiment by its number there, the manifest that says it, and its zip.
+Part: TypeAlias = "tuple[int, bytes, Path]"
+Placed: TypeAlias = "tuple[int, Problem]"
 
 
 class DocumentVault(Protocol):
@@ -133,7 +138,7 @@ class Documents:
         """Remove what a death left behind before a moment, or with `dry_run` only say what."""
         unfinished = self.files.unfinished()
         old = [path for path, changed in unfinished.items() if changed < before]
-        kept = {document.id for kind in _ACTIONS for document in self.files.all(kind)}
+        kept = {document_id for kind in _ACTIONS for document_id in self.files.ids(kind)}
         fresh = {path.name.lstrip(".").partition(".")[0] for path in unfinished.keys() - set(old)}
         # Without a single document the folder may be a volume that is not mounted.
         alone = {name: kind for name, kind in self.vault.ids().items() if kept and name not in kept | fresh}
@@ -189,31 +194,19 @@ class Documents:
 
     def _check_trainings(self, read: ExperimentRead, account: Account, rules: Rules) -> None:
         """Raise TrainyardError with everything that hinders a training of the experiment from being run."""
-        problems: list[Problem] = []
+        problems: list[tuple[int, Problem]] = []
+        parts: list[tuple[int, bytes, Path]] = []
         for index, reference in enumerate(read.experiment.references):
-            found = self._problems(read, reference, account, rules)
-            problems += [located(each, read.document, index) for each in found]
+            found = self.definition(reference, account.name)
+            if missing := _missing(read.experiment, reference, found, account.name):
+                problems += [(index, problem) for problem in missing]
+            elif found:
+                parts.append((index, *self._composed(read.experiment, reference, found, read.data, read.results)))
+        for same in by_zip(parts):
+            problems += problems_of(same, lambda named, path: check_submission(named, path, account, rules, _nothing))
         if problems:
-            unique = {(each.path, each.message): each for each in problems}
-            raise TrainyardError.refused(sorted(unique.values(), key=lambda each: (each.line or 0, each.column or 0)))
-
-    def _problems(
-        self, read: ExperimentRead, reference: Reference, account: Account, rules: Rules
-    ) -> Sequence[Problem]:
-        found = self.definition(reference, account.name)
-        if found is None:
-            message = f"account {account.name} has no training definition {reference.definition_id}."
-            return [Problem(message, "`trainyard list training-definitions` shows those there are.")]
-        if missing := _missing(read.experiment, reference, Definition.from_dict(found.content)):
-            return missing
-        manifest, zip_path = self._composed(read.experiment, reference, found, read.data, read.results)
-        try:
-            check_submission([("", manifest)], zip_path, account, rules, lambda _, plan: plan)
-        except TrainyardError as error:
-            if not error.problems:
-                raise
-            return error.problems
-        return []
+            placed = {(each.path, each.message): each for each in (located(p, read.document, at) for at, p in problems)}
+            raise TrainyardError.refused(sorted(placed.values(), key=lambda each: (each.line or 0, each.column or 0)))
 
     def _composed(
         self,
@@ -240,8 +233,35 @@ def _check_kept(ref: StoreRef | None, keys: Credentials | None) -> None:
         raise TrainyardError("C107", message, "Store the training definition and the experiment again.")
 
 
-def _missing(experiment: Experiment, reference: Reference, definition: Definition) -> list[Problem]:
-    """Return what a training needs and neither it nor its definition gives."""
+def by_zip(parts: Sequence[Part]) -> list[list[Part]]:
+    """Group trainings by their zip, so that each zip is looked at, and kept, once."""
+    found: dict[Path, list[Part]] = {}
+    for part in parts:
+        found.setdefault(part[2], []).append(part)
+    return list(found.values())
+
+
+def problems_of(same: Sequence[Part], check: Callable[[list[tuple[str, bytes]], Path], object]) -> list[Placed]:
+    """Return what a check of trainings on one zip refuses, each problem with the number of its training."""
+    try:
+        check([(str(index), manifest) for index, manifest, _ in same], same[0][2])
+    except TrainyardError as error:
+        if not error.problems:
+            raise
+        return [(int(problem.file or same[0][0]), replace(problem, file="")) for problem in error.problems]
+    return []
+
+
+def _nothing(*_: object) -> bool:
+    return True
+
+
+def _missing(experiment: Experiment, reference: Reference, found: Stored | None, account: str) -> list[Problem]:
+    """Return what a training needs and is not there: its definition, or what neither of the two gives."""
+    if found is None:
+        message = f"account {account} has no training definition {reference.definition_id}."
+        return [Problem(message, "`trainyard list training-definitions` shows those there are.")]
+    definition = Definition.from_dict(found.content)
     needed = {
         "command": reference.command or definition.command,
         "compute_configuration": reference.compute or definition.compute,

@@ -5,29 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TypeAlias
 
 from trainyard.core.accounts import Caller
 from trainyard.core.audit.event import Action
 from trainyard.core.catalogue import Training
-from trainyard.core.documents.documents import Documents
+from trainyard.core.documents.documents import Documents, Part, by_zip, problems_of
 from trainyard.core.documents.files import Kind, Stored
-from trainyard.core.runs import Filter, Run
+from trainyard.core.runs import Run
 from trainyard.core.searching import Searching
 from trainyard.core.service import Service
 from trainyard.domain.documents import Experiment, Reference, new_document_id
 from trainyard.domain.states import Phase, State
-from trainyard.errors import Problem, TrainyardError
+from trainyard.errors import TrainyardError
 
 _MAX_RUNS = 1000
 # Of a name so much is in that of the experiment that its runs belong to, which has 80 characters.
 _MAX_NAME = 68
 _ORIGIN = "experiment-run"
-
-
-# A training of an experiment with the manifest that says it, and its zip.
-_Part: TypeAlias = "tuple[Reference, bytes, Path]"
 
 
 @dataclass(frozen=True)
@@ -88,17 +82,19 @@ class ExperimentRuns:
             known.update(account=stored.account, details={"id": stored.id, "run": run_id})
             files = self.documents.files
             record = files.get(Kind.RUN, run_id, stored.id)
-            parts = [(each, *self.documents.manifest(stored, each)) for each in _references(stored)]
+            references = Experiment.from_dict(stored.content).references
+            parts = by_zip([(at, *self.documents.manifest(stored, each)) for at, each in enumerate(references)])
             if record is None:
-                self._check(parts, stored, caller)
+                self._check(parts, references, stored, caller)
             began = record or self._record(stored, run_id, caller)
             self._register(began, parts, caller, first=record is None)
             return self._seen(began, caller)
 
-    def all(self, experiment_id: str, caller: Caller) -> list[ExperimentRun]:
-        """Return the runs of an experiment that the caller may see, the oldest first."""
+    def all(self, experiment_id: str, caller: Caller, limit: int, offset: int) -> tuple[list[ExperimentRun], int]:
+        """Return a page of an experiment's runs, the oldest first, and how many there are in all."""
         stored = self.documents.one(Kind.EXPERIMENT, experiment_id, caller)
-        return [self._seen(record, caller) for record in self.documents.files.all(Kind.RUN, stored.id)]
+        records = self.documents.files.all(Kind.RUN, stored.id)
+        return self._all_seen(records[offset : offset + limit], caller), len(records)
 
     def one(self, experiment_id: str, run_id: str, caller: Caller) -> ExperimentRun:
         """Return one run of an experiment; raise TrainyardError C107 if there is none that the caller may see."""
@@ -150,17 +146,17 @@ class ExperimentRuns:
             raise TrainyardError("C107", f"the experiment has no run {run_id}", hint)
         return record
 
-    def _check(self, parts: Sequence[_Part], stored: Stored, caller: Caller) -> None:
-        problems: list[Problem] = []
-        for reference, manifest, zip_path in parts:
-            try:
-                self.service.registration.check([(reference.name, manifest)], zip_path, stored.account, caller)
-            except TrainyardError as error:
-                if not error.problems:
-                    raise
-                problems += [_of(reference, problem) for problem in error.problems]
-        if problems:
-            raise TrainyardError.refused(problems)
+    def _check(
+        self, parts: Sequence[Sequence[Part]], references: Sequence[Reference], stored: Stored, caller: Caller
+    ) -> None:
+        check = self.service.registration.check
+        found = [
+            replace(problem, file=references[index].name, line=None, column=None)  # lines of a manifest nobody has seen
+            for same in parts
+            for index, problem in problems_of(same, lambda named, path: check(named, path, stored.account, caller))
+        ]
+        if found:
+            raise TrainyardError.refused(found)
 
     def _record(self, stored: Stored, run_id: str, caller: Caller) -> Stored:
         name = f"{_printable(stored.name)[:_MAX_NAME].strip()} ({run_id[:8]})"
@@ -169,18 +165,18 @@ class ExperimentRuns:
         self.documents.files.add(made)
         return made
 
-    def _register(self, record: Stored, parts: Sequence[_Part], caller: Caller, *, first: bool) -> None:
+    def _register(self, record: Stored, parts: Sequence[Sequence[Part]], caller: Caller, *, first: bool) -> None:
         """Register every training; what was registered before somebody died is not registered again.
 
         A first attempt that fails leaves nothing. Another one does: what the first registered may be training.
         """
         made: list[Training] = []
         try:
-            for index, (reference, manifest, zip_path) in enumerate(parts):
-                origin = f"{_ORIGIN}/{record.id}/{index}"
-                named = [(reference.name, manifest)]
+            for same in parts:
+                named = [(str(index), manifest) for index, manifest, _ in same]
+                origin = f"{_ORIGIN}/{record.id}/{same[0][0]}"
                 made += self.service.registration.submit_all(
-                    named, zip_path, record.account, caller, record.name, origin=origin
+                    named, same[0][2], record.account, caller, record.name, origin=origin
                 )
         except TrainyardError:
             if first:
@@ -190,23 +186,24 @@ class ExperimentRuns:
             raise
 
     def _seen(self, record: Stored, caller: Caller) -> ExperimentRun:
-        wanted = Filter(experiment=record.name, account=record.account)
-        runs, _ = self.service.runs(caller, _MAX_RUNS, 0, wanted)
-        found = {run.training_id for run in runs}
-        records = filter(None, map(self.service.catalogue.get, found))
-        searches, active = {each.id for each in records if each.spec.search}, self.searching.ledgers.active()
-        return ExperimentRun(record, record.name, tuple(runs), {each: each in active for each in searches})
+        (seen,) = self._all_seen([record], caller)
+        return seen
 
+    def _all_seen(self, records: Sequence[Stored], caller: Caller) -> list[ExperimentRun]:
+        """Return runs with their trainings, for which the catalogue is looked through once."""
+        found: dict[tuple[str, str], list[Training]] = {(each.name, each.account): [] for each in records}
+        for training in self.service.catalogue.trainings() if records else ():
+            if (key := (training.experiment, training.account)) in found:
+                found[key].append(training)
+        active = self.searching.ledgers.active()
+        return [self._run(record, found[record.name, record.account], active, caller) for record in records]
 
-def _references(stored: Stored) -> tuple[Reference, ...]:
-    return Experiment.from_dict(stored.content).references
+    def _run(self, record: Stored, trainings: Sequence[Training], active: set[str], caller: Caller) -> ExperimentRun:
+        runs = self.service.runs_of(caller, (each.id for each in trainings), _MAX_RUNS)
+        searches = {each.id: each.id in active for each in trainings if each.spec.search}
+        return ExperimentRun(record, record.name, tuple(reversed(runs)), searches)
 
 
 def _printable(name: str) -> str:
     """Return a name as an experiment can have it; those of documents may hold anything."""
     return "".join(each if each.isprintable() else " " for each in name)
-
-
-def _of(reference: Reference, problem: Problem) -> Problem:
-    """Say which training a problem is of: its line is one of the manifest that was made for it."""
-    return replace(problem, file=reference.name, line=None, column=None)

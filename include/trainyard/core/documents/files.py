@@ -1,6 +1,7 @@
 """The stored documents in a folder of the catalogue's: `<kind>/<id>.json`, and a definition's zip beside its record.
 
-A document is there the moment its record appears; a zip is written before it. Records never change. The records of an
+A document is there the moment its record appears; the rest is written before it. Records never change. What a document
+says is in `<id>.details`, so that a list of all of them reads little of each. The records of an
 experiment's runs are in a folder of that experiment, so that they are found and go with it.
 """
 
@@ -13,7 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from trainyard.workspace.locks import locked
 
 log = logging.getLogger(__name__)
 _FOLDER = "documents"
+_DETAILS, _DETAILS_SUFFIX = ("content", "text", "warnings"), ".details"
 
 
 class Kind(StrEnum):
@@ -40,6 +42,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True)
 class Stored:
     """One stored document; `text` is masked YAML for people, `content` what it says, as data without credentials.
+
+    A list has neither of them.
 
     `created_at` is in seconds since the epoch. `parent` is the experiment of an experiment's run. `version_id` and
     `zip_sha256` are a definition's.
@@ -84,14 +88,17 @@ class DocumentFiles:
 
     def prepare(self, document: Stored) -> None:
         """Write a document's record, which nobody sees yet: what can fail has failed by then."""
-        path = self._path(document.kind, document.id, document.parent)
+        path, data = self._path(document.kind, document.id, document.parent), asdict(document)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _aside(path).write_text(json.dumps(asdict(document), ensure_ascii=False, sort_keys=True), encoding="utf-8")
+        details = {name: data.pop(name) for name in _DETAILS}
+        _aside(path).write_text(_text(data), encoding="utf-8")
+        _aside(_details(path)).write_text(_text(details), encoding="utf-8")
 
     def add(self, document: Stored) -> None:
         """Make a prepared document known to everybody who looks."""
         path = self._path(document.kind, document.id, document.parent)
-        _aside(path).replace(path)
+        for each in (_details(path), path):
+            _aside(each).replace(each)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -105,18 +112,25 @@ class DocumentFiles:
         wanted = [document_id, *([parent] if parent or kind is Kind.RUN else [])]
         if not all(map(is_document_id, wanted)):  # whoever asks may write anything, also the path of another file
             return None
-        return _read(self._path(kind, document_id, parent))
+        path = self._path(kind, document_id, parent)
+        found, details = _read(path), _loaded(_details(path))
+        return replace(found, **{**details, "warnings": tuple(details["warnings"])}) if found and details else None
 
     def all(self, kind: Kind, parent: str = "") -> list[Stored]:
-        """Return all documents of a kind, of runs those of one experiment, the oldest first."""
+        """Return all documents of a kind without what they say, of runs those of one experiment, the oldest first."""
         paths = (path for path in _entries(self._folder(kind, parent)) if path.suffix == ".json")
         found = filter(None, map(_read, paths))
         return sorted(found, key=lambda document: (document.created_at, document.id))
 
+    def ids(self, kind: Kind) -> set[str]:
+        """Return the ids of all documents of a kind, also of one whose record is broken."""
+        return {path.stem for path in _entries(self.folder / kind) if path.suffix == ".json" and path.name[0] != "."}
+
     def remove(self, document: Stored) -> None:
         """Remove a document: first its record, then what belongs to it."""
         path = self._path(document.kind, document.id, document.parent)
-        for each in (path, *([self.zip_path(document.id)] if document.kind is Kind.DEFINITION else [])):
+        zips = [self.zip_path(document.id)] if document.kind is Kind.DEFINITION else []
+        for each in (path, _details(path), *zips):
             each.unlink(missing_ok=True)
             _aside(each).unlink(missing_ok=True)
         if document.kind is Kind.EXPERIMENT:
@@ -130,10 +144,11 @@ class DocumentFiles:
         folders = [self.folder / kind for kind in Kind]
         folders += [path for path in _entries(self.folder / Kind.RUN) if path.is_dir()]
         files = [path for folder in folders for path in _entries(folder) if path.is_file()]
-        return {path: _changed(path) for path in files if path.name[0] == "." or self._is_zip_alone(path)}
+        return {path: _changed(path) for path in files if path.name[0] == "." or self._is_alone(path)}
 
-    def _is_zip_alone(self, path: Path) -> bool:
-        return path.suffix == ".zip" and not path.with_suffix(".json").exists()
+    def _is_alone(self, path: Path) -> bool:
+        """Say whether a file has no record that it belongs to."""
+        return path.suffix in (".zip", _DETAILS_SUFFIX) and not path.with_suffix(".json").exists()
 
     def _folder(self, kind: Kind, parent: str) -> Path:
         return self.folder / kind / parent if parent else self.folder / kind
@@ -158,14 +173,30 @@ def _changed(path: Path) -> float:
         return float("inf")
 
 
+def _details(path: Path) -> Path:
+    return path.with_suffix(_DETAILS_SUFFIX)
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, sort_keys=True)
+
+
 def _read(path: Path) -> Stored | None:
-    if path.name.startswith("."):
-        return None
+    data = _loaded(path) if path.name[0] != "." else None
     try:
-        return Stored.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
+        return Stored.from_dict(data) if data else None
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        # One broken record must not take the list of all others with it.
         log.error("the record %s cannot be read and is passed over: %r", path, error)  # noqa: TRY400
         return None
+
+
+def _loaded(path: Path) -> dict[str, Any] | None:
+    """Read a file of JSON; None if it is not there or broken, which is logged: one must not take all others with it."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        log.error("the record %s cannot be read and is passed over: %r", path, error)  # noqa: TRY400
+        return None
+    return data if isinstance(data, dict) else None
