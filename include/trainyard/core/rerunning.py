@@ -36,8 +36,8 @@ class Rerunning:
         """Start a run that has what another one had, with changes; texts are read as the training's own values are.
 
         An `exact` one takes the version of the data and the image, by its digest, that the other one had. To `resume`
-        it goes on from the other one's newest complete checkpoint. Raise TrainyardError: C107 where there is no such run,
-        C108 where its checkpoints are no run's own, C117 with everything that is not there any more, and as
+        it goes on from the other one's newest complete checkpoint. Raise TrainyardError: C107 where there is no such
+        run, C108 where its checkpoints are no run's own, C117 with everything that is not there any more, and as
         `Starting.start` does.
         """
         run = self.service.run(model_id, caller)
