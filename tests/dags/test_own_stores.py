@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 from accountsyard import yard as yard  # a fixture
+from databasesearch import columns_with
 from historyworld import world as world  # a fixture
 from late import Late
 from samples import LIMITS, SPEC
-from test_secret_connections import columns_with
 
 from trainyard.domain.ownstores import is_own_store, shown_connection, store_connection
 from trainyard.domain.plan import connection_problems

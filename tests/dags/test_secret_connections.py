@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from accountsyard import yard as yard  # a fixture
+from databasesearch import columns_with
 from fake_cluster import FakeCluster, refusal
 from historyworld import world as world  # a fixture
 from late import Late
@@ -23,23 +24,6 @@ given = Late("trainyard.airflow.runsecrets")
 
 VALUE, OTHER = "5b1c0ffee5b1c0ffee", "5b1c0ffee-of-the-account"
 _VALUES = {"WANDB_API_KEY": VALUE}
-
-
-def columns_with(session_of, needle):
-    """Return the columns of Airflow's database that hold a text, as `table.column`."""
-    from airflow.models.base import Base
-    from sqlalchemy import text
-
-    with session_of() as session:
-        tables = [table.name for table in Base.metadata.sorted_tables]
-        rows = {name: session.execute(text(f'SELECT * FROM "{name}"')).mappings().all() for name in tables}
-    return {
-        f"{name}.{column}"
-        for name, all_rows in rows.items()
-        for row in all_rows
-        for column in row
-        if needle in str(row[column])
-    }
 
 
 def _put(client, name, value, **params):
