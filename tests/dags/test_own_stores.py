@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from accountsyard import columns_with
 from accountsyard import yard as yard  # a fixture
+from databasesearch import columns_with
 from historyworld import world as world  # a fixture
 from late import Late
 from samples import LIMITS, SPEC

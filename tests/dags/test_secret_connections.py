@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from accountsyard import columns_with
 from accountsyard import yard as yard  # a fixture
+from databasesearch import columns_with
 from fake_cluster import FakeCluster, refusal
 from historyworld import world as world  # a fixture
 from late import Late
