@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from accountsyard import columns_with
 from accountsyard import yard as yard  # a fixture
 from databasesearch import columns_with
 from historyworld import world as world  # a fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from accountsyard import columns_with
 from accountsyard import yard as yard  # a fixture
 from databasesearch import columns_with
 from fake_cluster import FakeCluster, refusal

@@ -11,81 +11,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from wrapperyard import LIMIT_SECONDS, Learner
 
 from trainyard.cluster.environment import LAUNCHER, learner_text
 
 _TOOLS = "cat chmod date env iconv ls mkdir mkfifo mktemp mv rm sed seq setsid sleep tail tee touch tr wc"
-_LIMIT = 120
-
-
-class Learner:
-    """The wrapper with the folders of one run, as a pod has them."""
-
-    def __init__(self, root: Path, shell: list[str], path: str) -> None:
-        self.shell = shell
-        self.root = root
-        self.model, self.logs, self.state = (root / name for name in ("model", "logs", "state"))
-        for folder in (self.model, self.logs, self.state):
-            folder.mkdir(parents=True)
-        self.log = self.logs / "learner-1" / "training-log.txt"
-        self.reason = root / "termination-log"
-        self.reason.touch()
-        self.environment = {
-            "PATH": path,
-            "HOME": str(root),
-            "TMPDIR": str(root),
-            "MODEL_DIR": str(self.model),
-            "LOG_DIR": str(self.logs),
-            "JOB_STATE_DIR": str(self.state),
-            "LEARNER_ID": "1",
-            "LEARNER_PYTHON": "python3",
-            "TERMINATION_LOG": str(self.reason),
-        }
-        self.started: list[subprocess.Popen[bytes]] = []
-
-    def start(self, command: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [*self.shell, "-c", learner_text(), "learner", *options],
-            env={**self.environment, "TRAINING_COMMAND": command, **environment},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
-
-    def run(self, command: str, *options: str, **environment: str) -> tuple[int, bytes]:
-        process = self.start(command, *options, **environment)
-        shown, _ = process.communicate(timeout=_LIMIT * 2)
-        return process.returncode, shown
-
-    def python(self, source: str) -> str:
-        """Put a program into the model folder; return the command that runs it."""
-        (self.model / "program.py").write_text(source)
-        return f"'{sys.executable}' -u program.py"
-
-    def until(self, seen: Callable[[], bool]) -> None:
-        end = time.monotonic() + _LIMIT
-        while not seen():
-            assert time.monotonic() < end, self.log.read_bytes() if self.log.exists() else "no log"
-            time.sleep(0.005)
-
-    def until_logged(self, text: bytes) -> None:
-        self.until(lambda: self.log.exists() and text in self.log.read_bytes())
-
-    def stop(self) -> None:
-        for process in self.started:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
 
 
 @pytest.fixture(params=["bash", "dash", "dash-alone", "busybox"])
@@ -300,7 +236,7 @@ def test_sigterm_reaches_a_program_that_saves_its_state(learner: Learner) -> Non
     process = learner.start(f"exec {command}")
     learner.until_logged(b"ready\n")
     process.terminate()
-    shown, _ = process.communicate(timeout=_LIMIT)
+    shown, _ = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 7
     assert shown == learner.log.read_bytes() == b"ready\nsaving\nsaved\n"
 
@@ -314,7 +250,7 @@ def test_sigterm_ends_a_list_of_commands_and_waits_for_what_still_saves(learner:
     process = learner.start(f"echo a && {command} && echo never; echo neither")
     learner.until_logged(b"ready\n")
     process.terminate()
-    process.communicate(timeout=_LIMIT)
+    process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 143
     assert learner.log.read_bytes() == b"a\nready\nsaved\n"
 
@@ -327,7 +263,7 @@ def test_an_interrupted_program_that_ends_well_is_not_a_success(learner: Learner
     process = learner.start(f"exec {command}")
     learner.until_logged(b"ready\n")
     process.terminate()
-    process.communicate(timeout=_LIMIT)
+    process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 143
 
 
@@ -341,7 +277,7 @@ def test_sigterm_is_delivered_once(learner: Learner) -> None:
     process = learner.start(command)
     learner.until_logged(b"ready\n")
     process.terminate()
-    process.communicate(timeout=_LIMIT)
+    process.communicate(timeout=LIMIT_SECONDS)
     assert learner.log.read_bytes().count(b"told") == 1
 
 
@@ -360,7 +296,7 @@ def test_sigterm_is_heard_at_any_moment_of_the_start(learner: Learner) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=step * 0.004)
         process.terminate()
-        process.communicate(timeout=_LIMIT)
+        process.communicate(timeout=LIMIT_SECONDS)
         # Killed by it before the shell has read its first line; a container's first process would not be.
         assert process.returncode in (143, -signal.SIGTERM)
 
@@ -438,7 +374,12 @@ def _alone(learner: Learner, shell: str, command: str) -> int:
     alone = ["setsid", "-w", shell, "-c", command]
     # Without pipes, which what stays behind in the background would keep open.
     code = subprocess.run(
-        alone, cwd=learner.model, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_LIMIT, check=False
+        alone,
+        cwd=learner.model,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=LIMIT_SECONDS,
+        check=False,
     ).returncode
     return code if code >= 0 else 128 - code
 
@@ -452,7 +393,7 @@ def test_sigterm_reaches_what_left_the_programs_group_and_session(learner: Learn
     ready = learner.model / "ready"
     learner.until(lambda: ready.exists() and len(ready.read_text().split()) == 3)
     process.terminate()
-    process.communicate(timeout=_LIMIT)
+    process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 143
     assert sorted((learner.model / "saved").read_text().split()) == ["saved-below", "saved-far", "saved-near"]
 
@@ -464,7 +405,7 @@ def test_a_signal_waits_for_what_still_saves_in_the_background(learner: Learner)
     process = learner.start("sh worker.sh >/dev/null 2>&1 & sleep 60")
     learner.until(lambda: (learner.model / "ready").exists())
     process.terminate()
-    process.communicate(timeout=_LIMIT)
+    process.communicate(timeout=LIMIT_SECONDS)
     assert (learner.model / "saved").exists()
 
 
@@ -572,8 +513,12 @@ def test_a_log_below_its_limit_is_whole_and_the_programs_own_files_are_not_bound
 
 def test_the_launcher_takes_bash_where_there_is_one_and_sh_elsewhere(learner: Learner) -> None:
     command = [learner.shell[0], "-c", LAUNCHER, "-", 'echo "$0 ${BASH_VERSION:+bash}"', "learner"]
-    shown = subprocess.run(command, env=learner.environment, capture_output=True, check=True, timeout=_LIMIT).stdout
-    assert shown.strip() == (b"learner bash" if shutil.which("bash", path=learner.environment["PATH"]) else b"learner")
+    shown = subprocess.run(
+        command, env=learner.environment, capture_output=True, check=True, timeout=LIMIT_SECONDS
+    ).stdout
+    assert done.stdout.strip() == (
+        b"learner bash" if shutil.which("bash", path=learner.environment["PATH"]) else b"learner"
+    )
 
 
 def test_the_wrapper_costs_less_than_50_milliseconds(learner: Learner) -> None:
@@ -654,7 +599,7 @@ def test_output_that_is_no_secret_is_unchanged_and_shown_at_once(learner: Learne
     process = learner.start(f"(sleep 1000) | {learner.python(source)}", **_SECRETS)
     learner.until_logged(b"0\r1\r2\r")
     process.terminate()
-    process.wait(_LIMIT)
+    process.wait(LIMIT_SECONDS)
     data = bytes(range(256)) * 1000
     (learner.model / "data").write_bytes(data)
     learner.log.write_bytes(b"")
@@ -704,7 +649,7 @@ def test_a_signal_reaches_a_program_with_secrets_and_its_last_lines_are_kept(lea
     process = learner.start(f"exec {learner.python(source)}", **_SECRETS)
     learner.until_logged(b"ready")
     process.terminate()
-    assert process.wait(_LIMIT) == 7
+    assert process.wait(LIMIT_SECONDS) == 7
     assert learner.log.read_bytes() == b"ready\nsaved ****\n"
 
 
@@ -748,7 +693,7 @@ class TestRequirements:
         assert (bash_learner.state / "started").exists()
         bash_learner.until(lambda: b"installing" in bash_learner.log.read_bytes())
         process.terminate()
-        assert process.wait(_LIMIT) == 143
+        assert process.wait(LIMIT_SECONDS) == 143
         assert not (place / "ready").exists()
 
     def test_a_failure_is_pips_own_sentence(self, bash_learner: Learner, place: Path) -> None:

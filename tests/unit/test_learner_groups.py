@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_learner import Learner
+from wrapperyard import Learner
 
 _LIMIT = 120
 HAS_MPI = shutil.which("mpirun") is not None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from pod_samples import FFDL, GIB, SMALL, expanded
+from pod_samples import FFDL, GIB, SMALL, expanded, shown
 
 from trainyard.cluster.environment import LAUNCHER, escaped, learner_text
 from trainyard.cluster.labels import MODEL_ID, TRAINING_ID, run_of, run_selector
@@ -23,13 +21,6 @@ from trainyard.errors import TrainyardError
 from trainyard.settings import read_settings
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-
-
-def shown(pod: dict[str, Any]) -> dict[str, Any]:
-    """Return the pod with a word in place of the wrapper's text, which has tests of its own."""
-    copied = copy.deepcopy(pod)
-    copied["spec"]["containers"][0]["command"][4] = "(learner.sh)"
-    return copied
 
 
 @pytest.mark.parametrize(("name", "run"), [("small-gpu-claim", SMALL), ("ffdl-cpu-folder", FFDL)])

@@ -11,10 +11,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from pod_samples import FFDL, SMALL
+from pod_samples import FFDL, SMALL, shown
 from pod_standard import violations
 from podfaults import VERSIONS, faults
-from test_pod_spec import shown
 
 from trainyard.cluster.labels import run_selector
 from trainyard.cluster.learners import RunObjects, run_objects
