@@ -49,6 +49,8 @@ async def copy_in_process(run: RunKey) -> str:
             process.kill()
             await process.wait()
     lines = said.decode(errors="replace").strip().splitlines()
+    if not lines and process.returncode:
+        return f"No checkpoint is copied: the process that copies ended with {process.returncode}"
     return lines[-1][:_MAX_WORD] if lines else ""
 
 
