@@ -25,12 +25,15 @@ def download(
     from pathlib import Path
 
     from trainyard.cli.client import open_service
+    from trainyard.cli.naming import run_named
     from trainyard.cli.output import Screen, if_interrupted
     from trainyard.cli.waiting import transfer_bar
     from trainyard.client.download import Target, check_stored, fetch_all
 
-    screen, target = Screen(output), Target(Path(folder or model_id))
+    screen = Screen(output)
     with open_service(url) as service:
+        model_id = run_named(service, model_id)
+        target = Target(Path(folder or model_id))
         screen.say(f"Downloading the results of '{model_id}' ...")
         check_stored(service, model_id)
         with if_interrupted("The same command goes on from here."):

@@ -16,7 +16,9 @@ Url = Annotated[
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="text|json", help="How the answer is written to stdout.")
 ]
-ModelId = Annotated[str, typer.Argument(metavar="ID", help="The model id, such as training-DOl4q2LkR.")]
+NAMES = "The model id or a part of it, a name, @last or EXPERIMENT@best."
+ModelId = Annotated[str, typer.Argument(metavar="ID", help=NAMES)]
+ModelIds = Annotated[list[str], typer.Argument(metavar="ID", help=NAMES)]
 
 TrainingId = Annotated[
     str, typer.Argument(metavar="ID", help="The id of the training, which is the model id of its first run.")

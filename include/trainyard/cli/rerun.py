@@ -33,11 +33,13 @@ def rerun(
 
     from trainyard.cli.client import open_service
     from trainyard.cli.follow import follow_to_end
+    from trainyard.cli.naming import run_named
     from trainyard.cli.output import Screen
 
     screen, changes = Screen(output), {"set": _values(settings or []), "size": size, "command": command, "exact": exact}
     asked: dict[str, Any] = {name: value for name, value in changes.items() if value}
     with open_service(url) as service:
+        model_id = run_named(service, model_id)
         screen.say(f"Running '{model_id}' again ...")
         answer = service.rerun(model_id, asked, f"cli-{secrets.token_hex(16)}")
         screen.say("OK", f"Model-ID is '{answer.model_id}'")
