@@ -7,7 +7,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wheel tools demo up down status test fuzz test-cluster test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
+.PHONY: help setup wheel tools demo up down status test pictures fuzz test-cluster test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,11 @@ lint: setup ## Check style, types, formatting and known advisories; mends nothin
 ADVISORIES = $(MAKE) --no-print-directory .venv/advisories/ready >/dev/null 2>&1; $(BIN)/python scripts/advisories/check.py $(1)
 audit-dependencies: setup ## Compare the locked dependencies with the known advisories; fails where those cannot be had
 	@$(call ADVISORIES)
+
+pictures: docs/pictures/architecture.svg ## Draw the pictures of the docs from their text
+docs/pictures/%.svg: docs/pictures/%.dot
+	@command -v dot >/dev/null || scripts/debian-packages graphviz
+	@dot -Tsvg $< > $@.part && mv $@.part $@
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

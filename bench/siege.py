@@ -29,15 +29,18 @@ from trainyard.local.ready import wait_for
 from trainyard.local.stack import Stack
 from trainyard.workspace.layout import Workspace
 
-# SUBMISSIONS=300 ZIP_MB=300 LOG_GB=1 SLOW=300 takes two minutes.
+# SUBMISSIONS=300 ZIP_MB=300 LOG_GB=1 SLOW=300 REQUESTS=500 takes two minutes.
 SUBMISSIONS = int(os.environ.get("SUBMISSIONS", "10000"))
 ZIP_MB = int(os.environ.get("ZIP_MB", "2048"))
 LOG_GB = int(os.environ.get("LOG_GB", "10"))
 SLOW = int(os.environ.get("SLOW", "2000"))
+REQUESTS = int(os.environ.get("REQUESTS", "3000"))
 # ATTACKS="large zip,keys" does these alone.
 ATTACKS = os.environ.get("ATTACKS", "")
 _KEYS = _FILES = 100_000
 _ATTACKERS = 8
+# As many connections as one member has here for ordinary requests, and how many of them take no answer.
+_CONNECTIONS, _SILENT = 100, 50
 _GOAL_MB, _GOAL_SECONDS = 600, 1.0
 _LIMIT_MB = 1200
 _MEMBER = "ada"
@@ -167,8 +170,8 @@ def _beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
         done.result()
 
 
-def _at_once(attack: Callable[[int], None], times: int) -> None:
-    with ThreadPoolExecutor(_ATTACKERS) as pool:
+def _at_once(attack: Callable[[int], None], times: int, attackers: int = _ATTACKERS) -> None:
+    with ThreadPoolExecutor(attackers) as pool:
         for _ in pool.map(attack, range(times)):
             pass
 
@@ -241,6 +244,27 @@ def _large_log(besieged: Besieged) -> None:
     log.unlink()
 
 
+def _requests(besieged: Besieged) -> None:
+    """Ask for lists and pages over many connections at once, and over some more without taking the answers."""
+    places = ("/v3/models?limit=1000", "/trainyard/", "/trainyard/experiments", "/api/v2/dags?limit=100", "/ui/dags")
+    host, _, port = besieged.url.removeprefix("http://").partition(":")
+    silent = [socket.create_connection((host, int(port)), 5) for _ in range(_SILENT)]
+    for each in silent:
+        token = besieged.member["Authorization"]
+        each.sendall(f"GET /v3/openapi.json HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode() * 20)
+
+    def ask(number: int) -> None:
+        with besieged.client(**besieged.member) as client:
+            for _ in range(REQUESTS // _CONNECTIONS):
+                besieged.note("requests", client.get(places[number % len(places)]).status_code)
+
+    try:
+        _at_once(ask, _CONNECTIONS, _CONNECTIONS)
+    finally:
+        for each in silent:
+            each.close()
+
+
 def _slow_headers(besieged: Besieged) -> None:
     """Open connections that never say what they want, and some whose headers never end."""
     host, _, port = besieged.url.removeprefix("http://").partition(":")
@@ -271,5 +295,6 @@ _ATTACKS: dict[str, Callable[[Besieged], None]] = {
     "keys": _keys,
     "files": _files,
     "slow headers": _slow_headers,
+    "requests": _requests,
     "submissions": _submissions,
 }

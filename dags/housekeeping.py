@@ -25,7 +25,7 @@ such as a folder of another user; all else is gone, and the next sweep tries aga
 
 Resizes the accounts' pools where quotas.yaml has changed, so that a raised quota starts waiting runs although
 nobody submits or lists anything. A lowered quota ends no run: what is running finishes, and the next one starts
-when it fits.
+when it fits. Then whoever asked for it is notified of the runs that wait for too long.
 
 ## janitor, every five minutes
 

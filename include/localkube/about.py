@@ -75,7 +75,7 @@ def _resource(kind: Kind) -> Obj:
         "singularName": kind.name.lower(),
         "namespaced": kind.namespaced,
         "kind": kind.name,
-        "shortNames": [kind.short],
+        **({"shortNames": [kind.short]} if kind.short else {}),
         "verbs": sorted(kind.verbs),
     }
 

@@ -19,11 +19,16 @@ _BEFORE = r"(?<![\w/.-])"
 _AFTER = r"(?=[/\s\"':;,)}\]&|<>=]|$)"
 
 
-def container_spec(pod: Obj, container: Obj, volumes: Mapping[str, Path], config: Config) -> Obj:
-    """Return the record that a shim runs a container by. Raise NotReadyError where a mount cannot be made."""
+def container_spec(
+    pod: Obj, container: Obj, volumes: Mapping[str, Path], config: Config, secrets: Mapping[str, str]
+) -> Obj:
+    """Return the record that a shim runs a container by; `secrets` are the variables that secrets are behind.
+
+    Raise NotReadyError where a mount cannot be made.
+    """
     folder = config.pod(pod["metadata"]["uid"]).container(container["name"])
     python = make_environment(folder, config.python)
-    declared = declared_environment(container)
+    declared = declared_environment(container, secrets)
     env = {
         **config.environment,
         "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"],
@@ -62,11 +67,16 @@ def expand(text: str, env: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda match: env.get(match[1], match[0]) if match[1] else "$", text)
 
 
-def declared_environment(container: Obj) -> dict[str, str]:
-    """Return what the pod says; a value may name variables that stand before it."""
-    env: dict[str, str] = {}
+def declared_environment(container: Obj, secrets: Mapping[str, str]) -> dict[str, str]:
+    """Return what the pod says; a value may name variables that stand before it, those of `envFrom` first of all."""
+    named = {variable["name"] for variable in container.get("env") or []}
+    env = {name: value for name, value in secrets.items() if name not in named}
     for variable in container.get("env") or []:
-        env[variable["name"]] = expand(variable.get("value", ""), env)
+        name = variable["name"]
+        if "valueFrom" not in variable:
+            env[name] = expand(variable.get("value", ""), env)
+        elif name in secrets:
+            env[name] = secrets[name]
     return env
 
 

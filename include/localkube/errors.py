@@ -19,6 +19,10 @@ class NotReadyError(LocalkubeError):
     """A volume cannot be made yet: the container waits, and it is tried again."""
 
 
+class NoSecretError(LocalkubeError):
+    """A secret that a container names is not there: the container waits, and it is tried again."""
+
+
 class Cause(NamedTuple):
     """One fault of an object: the field, what is wrong, and the API's word for it."""
 

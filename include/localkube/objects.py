@@ -29,6 +29,7 @@ KINDS = {
     kind.plural: kind
     for kind in (
         Kind("pods", "Pod", True, "po", ("create", "delete", "deletecollection", "patch", *_READ)),
+        Kind("secrets", "Secret", True, "", ("create", "delete", "get")),
         Kind("events", "Event", True, "ev", _READ),
         Kind("namespaces", "Namespace", False, "ns", _READ),
         Kind("nodes", "Node", False, "no", ("patch", *_READ)),

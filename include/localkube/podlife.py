@@ -9,11 +9,12 @@ import time
 from localkube import records, runtime
 from localkube.config import Config
 from localkube.containerspec import container_spec
-from localkube.errors import NotReadyError
+from localkube.errors import NoSecretError, NotReadyError
 from localkube.events import Events
 from localkube.images import problem_of
 from localkube.objects import Key, Obj, is_finished
 from localkube.podstatus import ContainerRecord, Waiting, container_record, final_phase, update_status
+from localkube.secrets import secret_environment
 from localkube.store import Store
 from localkube.values import parse_time, seconds
 from localkube.volumes import make_volumes
@@ -163,8 +164,14 @@ class PodLife:
         while True:
             pod = self._store.get(self._key)
             try:
+                secrets = secret_environment(container, self._key.namespace, self._store)
                 volumes = await asyncio.to_thread(make_volumes, self._config, pod)
-                return container_spec(pod, container, volumes, self._config)
+                return container_spec(pod, container, volumes, self._config, secrets)
+            except NoSecretError as error:
+                self._warn("Failed", f"Error: {error}", container)
+                self._wait_for(container, Waiting("CreateContainerConfigError", str(error)))
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
             except NotReadyError as error:
                 message = str(error)
             except OSError as error:

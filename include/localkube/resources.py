@@ -1,4 +1,4 @@
-"""The verbs on objects: get, list, watch; and on pods create, patch, delete and evict."""
+"""The verbs on objects: get, list, watch; on pods and secrets create and delete; on pods patch and evict."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from localkube.changes import new_pod, patched
 from localkube.kubelet import Kubelet
 from localkube.listing import Test, selection, table
 from localkube.objects import KINDS, Key, Kind, Obj, is_finished, key_of, set_condition
+from localkube.secrets import new_secret
 from localkube.store import Store
 from localkube.validation import checked_pod
 from localkube.watch import WatchRequest, watch
@@ -48,7 +49,7 @@ class Resources:
             return JSONResponse(self._shown(kind, request)(obj))
         if request.method == "DELETE":
             _allow(kind, "delete")
-            return JSONResponse(self._delete(obj, request, await _options(request)))
+            return JSONResponse(self._delete(kind, obj, request, await _options(request)))
         _allow(kind, "patch" if request.method == "PATCH" else "update")
         return await self._patch(key, request)
 
@@ -104,6 +105,9 @@ class Resources:
         _allow(kind, "create")
         namespace = request.path_params["namespace"]
         self._store.get(Key("namespaces", "", namespace))
+        if kind.plural == "secrets":
+            secret = new_secret(await object_body(request), namespace)
+            return JSONResponse(secret if _is_dry_run(request) else self._store.create(kind.plural, secret), 201)
         pod = new_pod(checked_pod(await object_body(request), namespace))
         if _is_dry_run(request):
             return JSONResponse(pod, 201)
@@ -123,14 +127,16 @@ class Resources:
         options = await _options(request)
         found = self._selected(kind, request)
         for pod in found:
-            self._delete(pod, request, options)
+            self._delete(kind, pod, request, options)
         return JSONResponse(self._list_of(kind, found))
 
-    def _delete(self, pod: Obj, request: Request, options: Obj) -> Obj:
-        key = key_of("pods", pod)
-        _check_preconditions(key, pod, options)
+    def _delete(self, kind: Kind, obj: Obj, request: Request, options: Obj) -> Obj:
+        key = key_of(kind.plural, obj)
+        _check_preconditions(key, obj, options)
         if _is_dry_run(request) or options.get("dryRun"):
-            return pod
+            return obj
+        if kind.plural == "secrets":
+            return self._store.remove(key)
         grace = number(request, "gracePeriodSeconds")
         return self._kubelet.delete(key, options.get("gracePeriodSeconds") if grace is None else grace)
 

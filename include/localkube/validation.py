@@ -14,12 +14,14 @@ from localkube.objects import GPU, Obj
 from localkube.values import quantity
 
 _ANY, _TEXT, _NUMBER, _BOOL, _TEXTS, _MAP = object, str, int, bool, {"*": str}, {"*": object}
+_REFERENCE: Obj = {"name": _TEXT, "optional": _BOOL}
 _CONTAINER: Obj = {
     **dict.fromkeys(("name", "image", "imagePullPolicy", "workingDir"), _TEXT),
     **dict.fromkeys(("terminationMessagePath", "terminationMessagePolicy"), _TEXT),
     "command": [_TEXT],
     "args": [_TEXT],
-    "env": [{"name": _TEXT, "value": _TEXT}],
+    "env": [{"name": _TEXT, "value": _TEXT, "valueFrom": {"secretKeyRef": {**_REFERENCE, "key": _TEXT}}}],
+    "envFrom": [{"prefix": _TEXT, "secretRef": _REFERENCE}],
     "resources": {"limits": _MAP, "requests": _MAP},
     "volumeMounts": [{**dict.fromkeys(("name", "mountPath", "subPath"), _TEXT), "readOnly": _BOOL}],
 }
@@ -43,7 +45,7 @@ _WORDS = {str: "string", int: "number", bool: "bool", dict: "object", list: "arr
 
 # What would be left out in silence: a pod that needs it is better refused.
 _NOT_HONOURED_BY_POD = ("initContainers", "ephemeralContainers")
-_NOT_HONOURED_BY_CONTAINER = ("envFrom", "volumeDevices")
+_NOT_HONOURED_BY_CONTAINER = ("volumeDevices",)
 VOLUME_SOURCES = {"emptyDir": "", "hostPath": "path", "persistentVolumeClaim": "claimName"}
 _HOST_PATHS = ("", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice")
 
@@ -122,15 +124,30 @@ def _container(field: str, container: Obj, volumes: set[Any]) -> Iterator[Cause]
     if not [*container.get("command", ()), *container.get("args", ())]:
         yield Cause(f"{field}.command", "Required value: localkube has no images that bring one", "FieldValueRequired")
     for index, variable in enumerate(container.get("env", ())):
-        yield from _not_honoured(f"{field}.env[{index}]", variable, ("valueFrom",))
+        yield from _source(f"{field}.env[{index}].valueFrom", variable.get("valueFrom"), "secretKeyRef", "key")
         if not _VARIABLE.fullmatch(variable.get("name", "")):
             yield _invalid(f"{field}.env[{index}].name", variable.get("name", ""), "must be the name of a variable")
+    for index, source in enumerate(container.get("envFrom", ())):
+        named = {name: value for name, value in source.items() if name != "prefix"}
+        yield from _source(f"{field}.envFrom[{index}]", named, "secretRef")
     for kind, amounts in container.get("resources", {}).items():
         for name, value in amounts.items() if kind in ("limits", "requests") else ():
             yield from _amount(f"{field}.resources.{kind}[{name}]", name, str(value))
     paths: set[str] = set()
     for index, mount in enumerate(container.get("volumeMounts", ())):
         yield from _mount(f"{field}.volumeMounts[{index}]", mount, volumes, paths)
+
+
+def _source(field: str, source: Obj | None, kind: str, *more: str) -> Iterator[Cause]:
+    """Yield the faults of where a variable comes from, which is a secret or nothing that is honoured."""
+    if source is None:
+        return
+    if set(source) != {kind}:
+        yield _forbidden(field, f"localkube has {kind} alone")
+        return
+    for name in ("name", *more):
+        if not source[kind].get(name):
+            yield _required(f"{field}.{kind}.{name}")
 
 
 def _amount(field: str, name: str, text: str) -> Iterator[Cause]:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trainyard.client.client import Client
     from trainyard.client.errors import UnreachableError, WrongUsageError
+    from trainyard.client.experiment import Experiment
     from trainyard.client.run import Run
     from trainyard.errors import TrainyardError
 
-__all__ = ["Client", "Run", "TrainyardError", "UnreachableError", "WrongUsageError"]
+__all__ = ["Client", "Experiment", "Run", "TrainyardError", "UnreachableError", "WrongUsageError"]
 
 # Imported when they are asked for: every process of the service imports this package.
 _PLACES = {
     "Client": "trainyard.client.client",
+    "Experiment": "trainyard.client.experiment",
     "Run": "trainyard.client.run",
     "TrainyardError": "trainyard.errors",
     "UnreachableError": "trainyard.client.errors",

@@ -118,7 +118,12 @@ class Settings:
         memory_bytes, "16KiB", "Bytes a second that a submission has to arrive with on average."
     )
     member_submissions_per_minute: int = _setting(_count, "60", "Submissions a minute of one member; 0 is no limit.")
-    member_streams: int = _setting(_count, "8", "Submissions, downloads and logs of one member at once; 0 is no limit.")
+    member_streams: int = _setting(
+        _count, "8", "Submissions, downloads, logs and metrics of one member at once; 0 is no limit."
+    )
+    member_requests: int = _setting(
+        _count, "6", "Other requests of one member that are answered at once, the next wait; 0 is no limit."
+    )
     member_bytes_per_minute: int = _setting(
         _bytes_or_none, "4GiB", "Bytes a minute of one member, both ways; 0 is no limit."
     )
@@ -197,6 +202,17 @@ class Settings:
     )
     tracking_seconds: float = _setting(
         _more_than_zero, "60", "Seconds that the end of a run may be held by its MLflow server."
+    )
+    notify_poll_seconds: float = _setting(
+        _more_than_zero, "2", "Seconds between two looks of the triggerer at the notifications to deliver."
+    )
+    notify_waiting_seconds: float = _setting(
+        _from_zero, "3600", "Seconds after which people are notified of a run that still waits; 0 is never."
+    )
+    mail_connection: str = _setting(
+        str,
+        "",
+        "Airflow connection, of the type smtp, of the server for `mailto:` addresses; empty is none.",
     )
     retention_days: float = _setting(_from_zero, "7", "Days that a finished run stays in the history.")
     audit_log: str = _setting(

@@ -14,6 +14,7 @@ from yardhands import Hands
 
 from trainyard.cluster.labels import ACCOUNT, MODEL_ID
 from trainyard.core.catalogue import Training
+from trainyard.domain.checkpointing import Checkpointing
 from trainyard.domain.limits import Account, FrameworkImage, Limits, Size
 from trainyard.domain.names import RunKey, new_model_id
 from trainyard.domain.outcome import Outcome
@@ -75,7 +76,10 @@ class ClusterYard:
             accounts={self.account: Account(self.account, MAX_GPUS, ("ada",), 1, custom_images=True)},
         )
         framework = Framework("custom", custom) if custom else Framework("suite", "1")
-        spec = TrainingSpec("suite", framework, command, Resources(size="wanted"), self._store, self._store)
+        stores = (self._store, self._store)
+        # Tests reach into a run by the folder that all of them have in common.
+        shared = Checkpointing(shared=True)
+        spec = TrainingSpec("suite", framework, command, Resources(size="wanted"), *stores, checkpoint=shared)
         plan = make_plan(spec, limits.accounts[self.account], limits)
         return Training(new_model_id(), self.account, "ada", time.time(), spec, plan, "0" * 64)
 

@@ -85,6 +85,7 @@ class FakeCluster:
         self.faults: list[Exception] = []
         self.deleted: list[tuple[str, int]] = []
         self.created: list[str] = []
+        self.secrets: dict[str, dict[str, Any]] = {}
         self.immortal = False
         self.lingers = 0
         self.api_client = SimpleNamespace(sanitize_for_serialization=deepcopy)
@@ -115,6 +116,15 @@ class FakeCluster:
         self.deleted.append((name, grace_period_seconds))
         if not self.lingers:
             self._let_go()
+
+    def create_namespaced_secret(self, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._answer()
+        return self.secrets.setdefault(body["metadata"]["name"], body)
+
+    def delete_namespaced_secret(self, name: str, namespace: str) -> None:
+        self._answer()
+        if self.secrets.pop(name, None) is None:
+            raise refusal(404, "NotFound")
 
     def _let_go(self) -> None:
         """Let the deleted pods go once they have lingered long enough."""

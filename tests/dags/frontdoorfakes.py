@@ -95,15 +95,16 @@ class FakeService:
 
 
 class Http:
-    """Asks the app as a client over HTTP would, without a port."""
+    """Asks the app as a client over HTTP would, without a port; `raises` what the app raises, not as servers do."""
 
-    def __init__(self, app, headers=None):
+    def __init__(self, app, headers=None, raises=True):
         self._app = app
         self._headers = headers or {}
+        self._raises = raises
 
     def ask(self, verb, path, **options):
         async def once():
-            transport = httpx.ASGITransport(app=self._app)
+            transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=self._raises)
             async with httpx.AsyncClient(transport=transport, base_url="http://front.door") as client:
                 return await client.request(verb, path, headers=self._headers, **options)
 

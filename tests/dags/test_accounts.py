@@ -59,6 +59,18 @@ class TestMembers:
         there = {(verb.upper(), path) for path, verbs in described.items() for verb in verbs if "{model_id}" in path}
         assert {each for each in there if each[1].count("{") == 1} <= asked
 
+    def test_without_a_token_nothing_answers_that_is_anybodys_business(self, yard):
+        described = yard.client("ada").get("/openapi.json").json()["paths"]
+        nobody = Http(yard.client("ada")._app)
+        asked = {
+            (verb, path): nobody.ask(verb, path.replace("{model_id}", MODEL_ID)).status_code
+            for path, verbs in described.items()
+            for verb in map(str.upper, verbs)
+        }
+        open_ones = {path for (_, path), status in asked.items() if status != 401}
+        assert open_ones == {"/schemas", "/schemas/{name}"}
+        assert len(asked) > 20
+
     @pytest.mark.parametrize(
         ("name", "role", "seen"),
         [("ada", "user", [MODEL_ID]), ("grace", "user", [OTHER_RUN]), ("mallory", "user", []),

@@ -47,6 +47,22 @@ def test_what_a_member_does_is_read_by_an_admin_with_where_it_came_from(yard, lo
     assert _seen(log(action="delete", run=MODEL_ID), "actor") == [("ada",)]
 
 
+@pytest.mark.parametrize(
+    ("place", "action", "name"),
+    [
+        (f"models/{MODEL_ID}/results", "results.list", None),
+        (f"models/{MODEL_ID}/results/model/a", "results.read", "model/a"),
+        (f"models/{MODEL_ID}/metrics", "results.read", "metrics.jsonl"),
+        (f"models/{MODEL_ID}/metrics?follow=true", "results.read", "metrics.jsonl"),
+    ],
+)
+def test_whatever_opens_a_runs_bucket_for_a_member_is_recorded(yard, log, place, action, name):
+    yard.ada.get(f"/{place}")
+    (event,) = log(actor="ada")["resources"]
+    assert (event["action"], event["run"], event["account"]) == (action, MODEL_ID, "vision")
+    assert event["details"].get("name") == name
+
+
 def test_members_do_not_read_it_and_who_tried_any_admins_route_is_in_it(yard, log):
     answers = [
         yard.ada.get("/audit"),

@@ -18,7 +18,7 @@ from recordingapi import recording_api, right
 from samples import LIMITS
 from unit.pod_samples import SMALL
 
-from trainyard.cluster.rights import RIGHTS
+from trainyard.cluster.rights import RIGHTS, SECRET_RIGHTS
 from trainyard.cluster.spec import WorkspaceVolume, training_pod
 from trainyard.doctor.probe import Probe
 from trainyard.domain.names import pod_name
@@ -126,6 +126,7 @@ def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path)
     body = training(tmp_path, _WRITES_WHERE_IT_MAY)
 
     assert pods().newest(SMALL.key) is None
+    pods().keep_secrets(SMALL.key, {"WANDB_API_KEY": "a value"})
     created = [pods().create(body) for _ in range(2)]  # the second one finds the first
     assert created[0]["metadata"]["uid"] == created[1]["metadata"]["uid"]
     steps, recorded.rights = recorded.rights, set()
@@ -142,6 +143,7 @@ def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path)
     pods().create(body)
     pods().end_all(SMALL.key, 2)
     pods().remove_all(SMALL.key)
+    pods().drop_secrets(SMALL.key)
     pods().create(body)
     _take_all(tmp_path)
     steps |= recorded.rights
@@ -160,7 +162,10 @@ def test_nothing_else_of_the_service_speaks_to_the_cluster():
 
 def test_what_the_doctor_asks_whether_it_may_is_what_the_roles_allow():
     roles = {process: allowed(f"trainyard-{process}") for process in RIGHTS}
-    assert roles == {process: {("", "pods", verb) for verb in verbs} for process, verbs in RIGHTS.items()}
+    asked = {process: {("", "pods", verb) for verb in verbs} for process, verbs in RIGHTS.items()}
+    for process, verbs in SECRET_RIGHTS.items():
+        asked[process] |= {("", "secrets", verb) for verb in verbs}
+    assert roles == asked
 
 
 def test_the_doctor_asks_for_no_more_than_its_optional_roles_allow(recorded, tmp_path):

@@ -65,6 +65,10 @@ class TestSubmitting:
         }
         assert service.asked == [("submit", b"name: x", b"PK", "vision", _ADA)]
 
+    def test_a_commit_that_is_none_is_refused(self, http, service):
+        answer = http.post("/models", files=FILES, data={"code": '{"commit": "main"}'})
+        assert (answer.status_code, answer.json()["error"]["code"], service.asked) == (400, "C110", [])
+
     def test_several_runs_are_answered_with_all_model_ids(self, http, service):
         parts = [("manifest", ("a.yaml", b"name: a")), ("manifest", ("b.yaml", b"name: b")), ("zip", FILES["zip"])]
         answer = http.post("/models", files=parts, data={"experiment": "rates", "set": ["lr=0.1,0.01", "batch=32"]})

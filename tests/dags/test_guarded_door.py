@@ -15,6 +15,7 @@ from rawhttp import Raw, served
 from samples import MODEL_ID
 
 from trainyard.core.accounts import Caller
+from trainyard.errors import TrainyardError
 
 pytestmark = [
     pytest.mark.xdist_group("airflow"),
@@ -56,6 +57,16 @@ def app(service, caller, monkeypatch, tmp_path):
     monkeypatch.setattr("trainyard.api.auth.get_auth_manager", lambda: _Manager(caller))
     made.state.service = service
     return made
+
+
+class _NothingThere:
+    """Finds nothing, whatever is asked."""
+
+    def __getattr__(self, name):
+        def asked(*_):
+            raise TrainyardError("C107", "there is no such thing")
+
+        return asked
 
 
 class _Manager:
@@ -196,6 +207,17 @@ class TestLimitsOfAMember:
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
         caller["is"] = Caller("grace")
         assert http.post("/models", files=FILES).status_code == 202
+
+    def test_storing_and_running_experiments_count_as_submissions_too(self, http, app):
+        app.state.documents = app.state.experiment_runs = _NothingThere()
+        answers = [http.post(f"/experiments/{name}/runs") for name in ("one", "two")]
+        assert 429 not in [answer.status_code for answer in answers]
+        assert http.post("/training_definitions", files=FILES).status_code != 429
+        assert [http.post("/experiments", files=FILES).status_code, http.post("/models", files=FILES).status_code] == [
+            429,
+            429,
+        ]
+        assert http.post("/experiments/three/runs").status_code == 429
 
     def test_an_admin_is_not_limited(self, http, caller):
         caller["is"] = Caller("root", True)

@@ -91,6 +91,6 @@ def test_what_could_not_be_removed_fails_the_task_and_is_named_in_its_log(door, 
 def test_pools_follow_the_quotas_by_asking_for_them(door):
     asked, answers = door
     account = {"account": "vision", "gpus": 4, "used": 1, "waiting_gpus": 0}
-    answers.append({"resources": [account]})
+    answers += [{"resources": [account]}, {"notifications": 1}]
     assert housekeeping.sync_quotas() == [account]
-    assert asked == [("POST", "/v3/quota")]
+    assert asked == [("POST", "/v3/quota"), ("POST", "/v3/notify/waiting")]

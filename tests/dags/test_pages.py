@@ -93,6 +93,67 @@ class TestWhoSeesWhat:
         assert pages("mallory").get(f"/runs/{MODEL_ID}").status_code == 404
 
 
+_SECURE = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class TestEveryPage:
+    """The pages that there are, so that one which is added is tried too."""
+
+    @pytest.fixture
+    def there(self, pages):
+        """Every verb and path but those of the front door and of script and style, of the run of another account."""
+        named = {"model_id": OTHER_RUN, "dag_id": OTHER_RUN, "name": "model/a"}
+        found = [
+            (verb, re.sub(r"{(\w+)(:path)?}", lambda name: named[name[1]], route.path))
+            for route in pages()._app.routes
+            for verb in getattr(route, "methods", None) or ()
+            if not route.path.startswith("/assets/")
+        ]
+        assert len(found) > 12
+        return found
+
+    def test_of_anothers_run_it_tells_a_member_nothing(self, pages, there):
+        ada = pages("ada", **_HERE)
+        of_runs = [(verb, place) for verb, place in there if f"/runs/{OTHER_RUN}" in place]
+        assert len(of_runs) >= 7
+        assert {ada.ask(verb, place).status_code for verb, place in of_runs} == {404}
+        others = [ada.ask(verb, place, json={}) for verb, place in there if (verb, place) not in of_runs]
+        assert not [answer.request.url for answer in others if "speech" in answer.text or answer.status_code >= 500]
+
+    def test_nobody_gets_any(self, pages, there):
+        answers = {(verb, place): pages().ask(verb, place) for verb, place in there}
+        expected = {asked: 302 if asked[0] == "GET" else 401 for asked in answers}
+        assert {asked: answer.status_code for asked, answer in answers.items()} == expected
+
+    def test_no_change_is_made_for_another_site(self, pages, there):
+        changes = [(verb, place) for verb, place in there if verb != "GET"]
+        assert changes
+        assert {pages("root", "admin").ask(verb, place).status_code for verb, place in changes} == {403}
+
+    def test_each_answer_has_its_security_headers(self, pages, there):
+        browsers = [pages(), pages("ada"), pages("ada", **_HERE), pages("root", "admin")]
+        places = [*there, ("GET", "/nothing"), ("GET", "/?page=x"), ("GET", f"/runs/{MODEL_ID}"), ("PUT", "/")]
+        for answer in [browser.ask(verb, place) for browser in browsers for verb, place in places]:
+            missing = _SECURE.items() - dict(answer.headers).items()
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            # What the guard of all pages refuses is no page, and says where it came from to nobody at all.
+            assert {name for name, _ in missing} <= {"referrer-policy"}
+            assert answer.headers["referrer-policy"] in ("same-origin", "no-referrer")
+
+    def test_so_has_one_that_nobody_foresaw(self, pages):
+        ada = pages("ada")
+        ada._app.state.usage = None
+        answer = Http(ada._app, ada._headers, raises=False).get("/quota")
+        assert (answer.status_code, "The service failed" in answer.text) == (500, True)
+        assert _SECURE.items() <= dict(answer.headers).items()
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
 class TestChanges:
     def test_a_change_that_another_site_asked_for_is_refused(self, pages, yard):
         form = {"do": "delete", "id": MODEL_ID, "meant": "1"}

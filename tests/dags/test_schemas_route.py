@@ -43,7 +43,7 @@ def test_a_schema_is_answered_at_the_address_that_it_names_itself(get, name):
 
 def test_the_list_has_an_address_for_each(get):
     listed = get("/v3/schemas").json()
-    assert listed["total"] == 5
+    assert listed["total"] == 7
     for each in listed["resources"]:
         assert get(each["url"]).json()["title"] == each["title"]
 

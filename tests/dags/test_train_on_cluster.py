@@ -66,7 +66,7 @@ class _Yard:
         """Run one try of the task; return the trigger that it leaves, or its task instance when it ended or failed."""
         wanted = training(command=command, resources=Resources(size="small" if gpus else "tiny"))
         wanted = replace(wanted, plan=replace(wanted.plan, memory=256 * _MIB, cpu_millis=100, **plan))
-        checkpoints = self.workspace.checkpoints(wanted.account, wanted.spec.results)
+        checkpoints = self.workspace.checkpoints_of(RUN, wanted.account, wanted.spec)
         hold_data(self.workspace)
         for folder in (*self.run.folders, self.run.logs / "learner-1", checkpoints):
             folder.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from trainyard.domain.names import RunKey, pod_name
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import Resources
 from trainyard.workspace.layout import Workspace
+from trainyard.workspace.stopping import mark_stopped
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -53,7 +54,7 @@ def train(monkeypatch, tmp_path):
         operator = operators.TrainOperator(training=wanted, task_id="train")
         monkeypatch.setattr(operators.TrainOperator, "client", cluster)
         task = WorkerTask(attempt, round_)
-        context = {"run_id": run_id, "ti": task, "dag_run": SimpleNamespace(conf=conf)}
+        context = {"run_id": run_id, "ti": task, "dag_run": SimpleNamespace(conf=conf, run_id=run_id)}
         if raises is None:
             operator.execute(context)
             return task
@@ -131,6 +132,27 @@ class TestStarting:
         assert _outcome(train(cluster, _FOR_NOW)).code == "S101"
 
 
+class TestSecrets:
+    def test_they_are_on_the_cluster_before_the_pod_and_a_missing_one_ends_the_run(self, train, monkeypatch):
+        kept = {"WANDB_API_KEY": "5b1c0ffee5b1c0ffee"}
+        monkeypatch.setattr("trainyard.airflow.secretconnections.read_secret", lambda holder, name: kept.get(name))
+        cluster = FakeCluster()
+        train(cluster, "TaskDeferred", secrets=("WANDB_API_KEY",))
+        (secret,) = cluster.secrets.values()
+        assert secret["stringData"] == kept
+        (container,) = cluster.pods[_FIRST]["spec"]["containers"]
+        references = [one["valueFrom"]["secretKeyRef"] for one in container["env"] if "valueFrom" in one]
+        assert references == [{"name": secret["metadata"]["name"], "key": "WANDB_API_KEY"}]
+        assert "5b1c0ffee" not in str(cluster.pods)
+
+    def test_a_secret_that_is_gone_ends_the_run_for_good_and_makes_no_pod(self, train, monkeypatch):
+        monkeypatch.setattr("trainyard.airflow.secretconnections.read_secret", lambda holder, name: None)
+        cluster = FakeCluster()
+        task = train(cluster, _FOR_GOOD, secrets=("WANDB_API_KEY",))
+        assert (_outcome(task).code, cluster.created, cluster.secrets) == ("C116", [], {})
+        assert "trainyard secret set WANDB_API_KEY" in _outcome(task).hint
+
+
 def _refusing(error):
     def refuse(*arguments, **options):
         raise error
@@ -164,6 +186,22 @@ class TestFindingAgain:
         task = train(cluster, "TaskDeferred", attempt=2)
         assert cluster.created == [_SECOND]
         assert task.raised.trigger.pod_name == _SECOND
+
+    def test_an_attempt_after_the_first_is_told_the_newest_complete_checkpoint(self, train, tmp_path):
+        checkpoints = Workspace(tmp_path / "workspace").run(RUN).checkpoints
+        checkpoints.mkdir(parents=True)
+        for name in ("step-1", "step-1.done", "step-2"):
+            (checkpoints / name).touch()
+        cluster = FakeCluster(pod(EVICTED))
+        train(cluster, "TaskDeferred", attempt=2)
+        (container,) = cluster.pods[_SECOND]["spec"]["containers"]
+        assert {"name": "RESUME_FROM", "value": "/job/checkpoints/step-1"} in container["env"]
+
+    def test_a_first_attempt_begins_anew(self, train):
+        cluster = FakeCluster()
+        train(cluster, "TaskDeferred")
+        (container,) = cluster.pods[_FIRST]["spec"]["containers"]
+        assert "RESUME_FROM" not in [row["name"] for row in container["env"]]
 
     def test_an_attempt_whose_node_no_longer_answers_is_followed_by_another(self, train):
         lost = pod(RUNNING)
@@ -224,6 +262,26 @@ class TestFindingAgain:
         train(cluster, "TaskDeferred", attempt=3)
         assert [name for name, _ in cluster.deleted] == [_FIRST]
         assert cluster.created == [pod_name(RUN, 3)]
+
+
+class TestStoppedEarly:
+    @pytest.mark.parametrize("there", [[], [pod(exited(143))], [pod(EVICTED)], [pod(RUNNING)]])
+    def test_a_run_that_the_service_ended_early_is_completed_whatever_became_of_its_pod(self, train, tmp_path, there):
+        mark_stopped(_folder(tmp_path), "stopped early at step 12")
+        cluster = FakeCluster(*there)
+        outcome = _outcome(train(cluster, None, attempt=2))
+        assert (outcome.code, outcome.message) == (None, "stopped early at step 12")
+        assert cluster.created == []
+
+    def test_a_program_that_ended_well_before_it_was_stopped_has_its_own_outcome(self, train, tmp_path):
+        mark_stopped(_folder(tmp_path), "stopped early at step 12")
+        assert _outcome(train(FakeCluster(pod(exited(0))), None)).message == ""
+
+
+def _folder(tmp_path):
+    folder = Workspace(tmp_path / "workspace").run(RUN)
+    folder.root.mkdir(parents=True)
+    return folder
 
 
 class TestKilling:

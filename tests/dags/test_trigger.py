@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
 
 import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, exited, pod
 from late import Late
 from podtrigger import ARGUMENTS, FakeApi, api_refusal, event_of, pod_trigger, waiting_trigger
+from samples import RUN, training
 
 from trainyard.cluster.diagnosis import diagnose
 from trainyard.cluster.labels import FRAMEWORK
+from trainyard.core.catalogue import Catalogue
+from trainyard.domain.notification import Recipient
 from trainyard.domain.outcome import Outcome
+from trainyard.domain.watchdogs import Then, Watch
+from trainyard.notify.outbox import Outbox
+from trainyard.workspace.layout import Workspace
+from trainyard.workspace.stopping import mark_stopped
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -88,6 +96,80 @@ class TestEnds:
     def test_a_pod_that_is_gone_is_told(self):
         api = FakeApi(pod(RUNNING), api_refusal(404))
         assert _outcome_of(waiting_trigger(api)).code == "S102"
+
+
+class TestStoppedEarly:
+    @pytest.fixture
+    def stopped(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path))
+        folder = Workspace(tmp_path).run(RUN)
+        folder.root.mkdir(parents=True)
+        mark_stopped(folder, "stopped early at step 12")
+        return {"run": str(RUN)}
+
+    @pytest.mark.parametrize("status", [exited(143), exited(1), EVICTED])
+    def test_a_run_that_the_service_ended_early_is_completed_and_says_so(self, stopped, status):
+        outcome = _outcome_of(waiting_trigger(FakeApi(pod(status)), **stopped))
+        assert (outcome.code, outcome.message, outcome.hint) == (None, "stopped early at step 12", "")
+        assert outcome.gpu_seconds == diagnose(pod(status), 2, 1024**3).gpu_seconds
+
+    def test_of_a_cluster_that_says_nothing_nobody_knows_whether_it_has_ended(self, stopped):
+        waiting = waiting_trigger(FakeApi(api_refusal(503)), **stopped, outage_seconds=0.01)
+        assert _outcome_of(waiting).code == "S200"
+
+
+class _UntilDeleted(FakeApi):
+    """A pod that runs until it is deleted, and is then gone."""
+
+    async def read_namespaced_pod(self, name, namespace):
+        if self.deleted:
+            raise api_refusal(404)
+        return pod(RUNNING)
+
+
+class TestWatched:
+    @pytest.fixture
+    def watched(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path / "workspace"))
+        monkeypatch.setenv("TRAINYARD_CATALOGUE", str(tmp_path / "catalogue"))
+
+        def watching(watch, age):
+            Catalogue(tmp_path / "catalogue").add(training(watch=watch, notify=(Recipient(shown="x"),)))
+            folder = Workspace(tmp_path / "workspace").run(RUN)
+            folder.state.mkdir(parents=True)
+            folder.started.touch()
+            began = folder.started.stat().st_mtime - age
+            os.utime(folder.started, (began, began))
+            return Outbox(tmp_path / "catalogue" / "outbox")
+
+        return watching
+
+    def test_a_run_that_a_watchdog_stops_ends_with_a_code_of_its_own(self, watched):
+        watched(Watch(longer=Then.STOP, longer_seconds=60), age=100)
+        api = _UntilDeleted()
+        outcome = _outcome_of(waiting_trigger(api, run=str(RUN)))
+        assert outcome.code == "C205"
+        assert outcome.message.startswith("stopped by a watchdog: the program runs for 100 seconds")
+        assert len(api.deleted) == 1
+
+    def test_a_triggerer_that_died_before_it_had_stopped_the_run_stops_it_in_its_next_life(self, watched):
+        watched(Watch(longer=Then.STOP, longer_seconds=60), age=100)
+        for _ in range(2):
+            api = _UntilDeleted()
+            assert _outcome_of(waiting_trigger(api, run=str(RUN))).code == "C205"
+            assert len(api.deleted) == 1
+
+    def test_a_watchdog_that_warns_tells_of_it_and_leaves_the_run_alone(self, watched):
+        outbox = watched(Watch(longer=Then.WARN, longer_seconds=60), age=100)
+        api = FakeApi(*[pod(RUNNING)] * 50, pod(exited(0)))
+        assert _outcome_of(waiting_trigger(api, run=str(RUN))).code is None
+        told = {each.message.event: each.message.reason for each in outbox.waiting()}
+        assert told["warning"].startswith("the program runs for 100 seconds")
+        assert api.deleted == []
+
+    def test_a_run_that_has_ended_by_itself_is_not_waited_for(self, watched):
+        watched(Watch(longer=Then.STOP, longer_seconds=6000), age=100)
+        assert _outcome_of(waiting_trigger(FakeApi(pod(exited(0))), run=str(RUN))).code is None
 
 
 class TestOutages:

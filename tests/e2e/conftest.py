@@ -40,20 +40,20 @@ def _quotas(folder: Path) -> Path:
 def yard(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Yard]:
     stack = Stack(tmp_path_factory.mktemp("yard") / ".trainyard")
     take_ports(stack, 11_000)
-    hostile_port, spare_port = (pick_port(first + os.getpid() % 1000) for first in (20_500, 21_500))
+    ports = [pick_port(first + os.getpid() % 1000) for first in (20_500, 21_500, 22_500)]
     environment = {
         USERS: "ada,grace",
         "TRAINYARD_QUOTAS_FILE": str(_quotas(stack.folder)),
         GPUS: "9",  # as many as these accounts own together
         **of_airflow(stack.folder / "objects"),
         "TRAINYARD_GRACE_SECONDS": "5",
-        STORES: ",".join([*(f"127.0.0.1:{port}" for port in (hostile_port, spare_port)), *_swifts(request.session)]),
+        STORES: ",".join([*(f"127.0.0.1:{port}" for port in ports), *_swifts(request.session)]),
         # Runs whose stores drip end within a test; honest stores on this machine answer in no time.
         "TRAINYARD_STORE_CALL_SECONDS": "5",
         # Whenever it comes, the janitor has to leave alone what the other tests do.
         "TRAINYARD_JANITOR_GRACE_SECONDS": "1",
     }
-    yard = Yard(stack, hostile_port, spare_port, environment)
+    yard = Yard(stack, *ports, environment)
     try:
         yard.up(print)
         put_data(stack.folder / "objects")

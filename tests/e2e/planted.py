@@ -22,7 +22,9 @@ def credentials(place: str) -> Credentials:
     return Credentials(f"{USER}Of{place}", f"{SECRET}Of{place}")
 
 
-DATA, RESULTS, INBOX, WRONG = map(credentials, ("Data", "Results", "Inbox", "Wrong"))
+DATA, RESULTS, INBOX, WRONG, HOOK = map(credentials, ("Data", "Results", "Inbox", "Wrong", "Hook"))
+# Kept for programs, which print all that they are told.
+OF_PROGRAM = f"plantedForProgram{os.getpid():07d}"
 # Handed in where no secret belongs.
 STRAY = f"{SECRET}Astray"
 

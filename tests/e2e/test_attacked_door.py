@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +137,40 @@ def test_a_connection_that_never_asks_and_headers_that_never_end_are_closed(url:
 
 
 def test_every_answer_has_its_security_headers(url: str, tokens: dict[str | None, str]) -> None:
+    # The last three are refused by the guards of the whole server, in front of Airflow and of the pages.
+    places = [("GET", "/v3/models"), ("GET", "/trainyard/"), ("GET", "/trainyard/health"), ("GET", "/trainyard/none"),
+              ("POST", "/trainyard/%00"), ("PATCH", "/api/v2/%00"), ("POST", "/auth/token/%ff")]  # fmt: skip
     for caller in _CALLERS:
-        answer = httpx.get(f"{url}/v3/models", headers=_headers(tokens, caller))
-        assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
+        for verb, place in places:
+            answer = httpx.request(verb, url + place, headers=_headers(tokens, caller))
+            assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == (
+                "nosniff",
+                "no-store",
+            )
+            assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+
+
+def test_a_member_who_asks_a_hundred_times_at_once_keeps_nobody_waiting(
+    url: str, tokens: dict[str | None, str]
+) -> None:
+    places = ["/v3/models?limit=1000", "/trainyard/", "/api/v2/dags", "/trainyard/experiments"]
+    over = threading.Event()
+
+    def ask(number: int) -> set[int]:
+        statuses = set()
+        with httpx.Client(base_url=url, headers=_headers(tokens, "ada"), timeout=120) as client:
+            while not over.is_set():
+                statuses.add(client.get(places[number % len(places)]).status_code)
+        return statuses
+
+    waits = []
+    with ThreadPoolExecutor(100) as pool:
+        asked = [pool.submit(ask, number) for number in range(100)]
+        with httpx.Client(base_url=url, headers=_headers(tokens, "admin"), timeout=120) as client:
+            for _ in range(20):
+                begun = time.monotonic()
+                assert client.get("/v3/models?limit=20").status_code == 200
+                waits.append(time.monotonic() - begun)
+        over.set()
+    assert set().union(*(each.result() for each in asked)) == {200}
+    assert sorted(waits)[10] < 2

@@ -74,8 +74,63 @@ def custom(yard: Yard) -> str:
     return yard.submit("fails-with-3", change=change)
 
 
+# A package that builds itself, so that no index is asked.
+PROJECT_FILE = """
+[build-system]
+requires = []
+build-backend = "own"
+backend-path = ["."]
+[project]
+name = "planted-package"
+version = "1.5"
+"""
+BACKEND = """
+import os, zipfile
+def build_wheel(folder, settings=None, metadata=None):
+    about = "planted_package-1.5.dist-info"
+    files = {
+        "planted.py": "VERSION = '1.5'",
+        f"{about}/METADATA": "Metadata-Version: 2.1\\nName: planted-package\\nVersion: 1.5\\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\\nGenerator: own\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+        f"{about}/RECORD": "",
+    }
+    with zipfile.ZipFile(os.path.join(folder, "planted_package-1.5-py3-none-any.whl"), "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    return "planted_package-1.5-py3-none-any.whl"
+"""
+USES = "import planted, sklearn; print('planted', planted.VERSION)"
+
+
+def _from_folder(yard: Yard, requirements: str) -> str:
+    """Submit a folder in the place of a zip, with requirements of its own and the manifest inside it."""
+    manifest, _ = yard.files(
+        "fails-with-3", lambda text: text.replace(COMMAND, f'python -c "{USES}"') + "env: {PIP_NO_INDEX: 1}\n"
+    )
+    folder = manifest.parent / "work"
+    (folder / "package").mkdir(parents=True)
+    (folder / "package" / "pyproject.toml").write_text(PROJECT_FILE)
+    (folder / "package" / "own.py").write_text(BACKEND)
+    (folder / "requirements.txt").write_text(requirements)
+    inside = manifest.rename(folder / "manifest.yml")
+    model_id: str = yard.data("train", str(inside), str(folder))["model_id"]
+    return model_id
+
+
+@pytest.fixture(scope="module")
+def requiring(yard: Yard) -> str:
+    return _from_folder(yard, "./package\nscikit-learn\n")
+
+
+@pytest.fixture(scope="module")
+def missing(yard: Yard) -> str:
+    return _from_folder(yard, "no-such-package==9.9\n")
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _all_at_once(installing: str, killing: str, removing: str, leaving: str, custom: str) -> None:
+def _all_at_once(
+    installing: str, killing: str, removing: str, leaving: str, custom: str, requiring: str, missing: str
+) -> None:
     """Let them run side by side: each test waits for its own."""
 
 
@@ -114,3 +169,20 @@ def test_an_image_that_one_machine_does_not_run_is_named_by_the_run(yard: Yard, 
     assert run["state"] == "completed"
     assert "the image example.com/team/net:3 was not run" in run["outcome"]["message"]
     assert "example.com/team/net:3" in yard.trainyard("logs", custom).stdout
+
+
+def test_the_requirements_of_a_folder_are_installed_before_its_program_starts(yard: Yard, requiring: str) -> None:
+    run = yard.finished(requiring)
+    log = yard.trainyard("logs", requiring).stdout
+    assert (run["state"], log.splitlines()[-1]) == ("completed", "planted 1.5"), log
+    assert "trainyard: installing requirements.txt" in log
+    assert "manifest.yml" not in yard.trainyard("download", requiring).stdout
+    assert list((yard.folder / "workspace" / "environments" / run["account"]).glob("*/ready"))
+
+
+def test_requirements_that_cannot_be_installed_end_the_run_with_pips_own_sentence(yard: Yard, missing: str) -> None:
+    outcome = yard.finished(missing)["outcome"]
+    assert (outcome["code"], outcome["exit_code"]) == ("C102", 74)
+    sentence = "ERROR: No matching distribution found for no-such-package==9.9"
+    assert outcome["message"].endswith(f"requirements.txt could not be installed: {sentence}")
+    assert "requirements: false" in outcome["hint"]

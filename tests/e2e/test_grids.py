@@ -36,9 +36,11 @@ def grid(yard: Yard) -> list[str]:
 
 def test_a_grid_trains_each_run_with_its_own_value_and_lists_them_together(yard: Yard, grid: list[str]) -> None:
     for model_id, rate in zip(grid, ("0.1", "0.01"), strict=True):
-        assert yard.finished(model_id)["state"] == "completed"
+        run = yard.finished(model_id)
+        assert (run["state"], run["training_id"]) == ("completed", grid[0])
+        assert run["overrides"] == {"lr": float(rate)}
         assert json.loads(yard.stored(model_id, "model/lr.json")) == rate
-        assert f"# lr: {rate}" in yard.airflow(f"/api/v2/dags/{model_id}/details").json()["doc_md"]
+    assert "2 runs" in yard.airflow(f"/api/v2/dags/{grid[0]}/details").json()["dag_display_name"]
     found = yard.data("list", "--experiment", "rates", "--state", "completed")
     assert [run["model_id"] for run in found["resources"]] == grid
     assert yard.data("list", "--experiment", "rates", "--state", "error")["total"] == 0

@@ -29,7 +29,7 @@ def test_another_user_reads_and_writes_nothing_of_a_stack_with_a_finished_run(ya
     # Pytest closes its folders; the one that the stack's is in is open here, as a person's may be.
     yard.folder.parent.chmod(0o755)
     paths = kept(yard)
-    assert {".trainyard/airflow/airflow.db", ".trainyard/workspace/checkpoints"} <= set(paths)
+    assert {".trainyard/airflow/airflow.db", ".trainyard/workspace/runs"} <= set(paths)
     done = subprocess.run(
         [*_NOBODY, "sh", "-c", _TRY], input="\n".join(paths), cwd=yard.folder.parent, capture_output=True, text=True
     )

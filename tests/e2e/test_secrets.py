@@ -14,7 +14,7 @@ import httpx
 import planted
 import pytest
 import yaml
-from planted import DATA, RESULTS, STRAY, WRONG
+from planted import DATA, HOOK, OF_PROGRAM, RESULTS, STRAY, WRONG
 from storeservers import stop
 from yard import Yard
 
@@ -31,14 +31,16 @@ LIMIT_SECONDS = 300
 DATA_BUCKET, ACCOUNT = "planted-training-data", "free"
 # The program of a stranger who prints whatever a process is told.
 TELLS = """
-import os, pathlib, sys, time
+import base64, os, pathlib, sys, time
+told = os.environ["PLANTED_KEY"]
+print(len(told), told, base64.b64encode(f"user:{told}".encode()).decode(), file=sys.stderr, flush=True)
 print(dict(os.environ), sys.argv, flush=True)
 for file in ("/proc/self/environ", "/proc/self/cmdline"):
     print(pathlib.Path(file).read_bytes(), flush=True)
 print("training", flush=True)
 """
 ENDS = f"{TELLS}sys.exit(0)\n"
-FAILS = f"{TELLS}sys.exit(3)\n"
+FAILS = f"{TELLS}raise SystemExit(f'refused: {{told}}')\n"
 WAITS = f"{TELLS}time.sleep(600)\n"
 # Where the stack keeps its own, and what people wrote their secrets into: filled-in manifests, and drops that were
 # refused or still wait and are kept untouched for their owners.
@@ -81,6 +83,8 @@ def store(yard: Yard) -> Iterator[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def story(yard: Yard, store: tuple[str, int]) -> Story:
     endpoint, pid = store
+    yard.trainyard("secret", "set", "PLANTED_KEY", "--account", ACCOUNT, stdin=OF_PROGRAM)
+    yard.trainyard("secret", "set", "PLANTED_KEY", stdin=OF_PROGRAM)
     honest = _filled(endpoint, DATA, RESULTS)
     runs = {
         "canceled": yard.submit("fails-with-3", change=honest, program=WAITS),
@@ -106,6 +110,11 @@ def _filled(endpoint: str, data: Credentials, results: Credentials) -> Callable[
         manifest["training_data_reference"][0]["connection"] = _connection(endpoint, data)
         manifest["training_data_reference"][0]["source"]["bucket"] = DATA_BUCKET
         manifest["training_results_reference"]["connection"] = _connection(endpoint, results)
+        manifest["secrets"] = ["PLANTED_KEY"]
+        manifest["notify"] = [
+            {"to": f"{endpoint}/hooks/{HOOK.user}", "on": ["started", "ended"], "secret": HOOK.secret},
+            f"mailto://{HOOK.user}:{HOOK.secret}@{endpoint.removeprefix('http://')}?to=ada@example.com",
+        ]
         return yaml.safe_dump(manifest)
 
     return change
@@ -130,6 +139,8 @@ def _astray(endpoint: str) -> Callable[[str], str]:
         results["connection"]["aws_secret_acces_key"] = results["connection"].pop("aws_secret_access_key")
         results["connection"]["password"] = {"value": STRAY}
         manifest["api_token"] = STRAY
+        manifest["notify"] = [f"https://hooks.example.com:x/{STRAY}", {"to": f"slack://{STRAY}?x=1", "on": [STRAY]}]
+        manifest["notifications"] = [f"https://hooks.example.com/{STRAY}"]
         manifest["model_definition"]["framework"]["version"] = f"x://ada:{STRAY}@1.9"
         return yaml.safe_dump(manifest)
 
@@ -190,7 +201,9 @@ _SERVED = (
     "/v3/frameworks",
     "/v3/quota",
     "/v3/datasets",
+    "/v3/secrets",
     "/v3/schedules",
+    "/v3/notify",
     "/v3/openapi.json",
     "/api/v2/connections?limit=1000",
     "/api/v2/variables",
@@ -213,7 +226,7 @@ def _answers(yard: Yard, runs: list[str]) -> dict[str, str]:
 def _places(model_id: str) -> Iterator[str]:
     yield from (f"/v3/models/{model_id}{end}" for end in ("", "/logs", "/results"))
     yield from (f"/v3/schedules/{model_id}", f"/api/v2/dags/{model_id}/details", f"/api/v2/dagSources/{model_id}")
-    yield from (f"/api/v2/connections/{model_id}.{store}" for store in ("data", "results"))
+    yield from (f"/api/v2/connections/{model_id}.{store}" for store in ("data", "results", "notify"))
     run = f"/api/v2/dags/{model_id}/dagRuns/{model_id}"
     yield from (run, f"{run}/taskInstances")
     for task in ("validate", "stage", "train", "upload", "cleanup"):
@@ -226,6 +239,7 @@ def _needles(yard: Yard) -> dict[str, list[bytes]]:
     own = yard.secrets
     return {
         "planted": planted.marks(),
+        "program": planted.forms(OF_PROGRAM),
         "object store": planted.forms(own.secret_key),
         "front door": planted.forms(own.password),
         "fernet": planted.forms(own.fernet_key),
@@ -256,6 +270,7 @@ def test_a_planted_secret_is_found_nowhere(yard: Yard, story: Story) -> None:
     handed_in = {file for file in found["planted"] if _is_handed_in(file)}
     assert any(file.startswith(_REFUSED) for file in handed_in), "the refused drop is not as it was handed in"
     assert found["planted"] - handed_in == set()
+    assert found["program"] == set()
     assert {file for file in found["object store"] if not _is_handed_in(file)} <= {"secrets.json"}
     assert found["front door"] <= _PASSWORDS
     assert found["fernet"] | found["tokens"] <= {"secrets.json"}
@@ -288,9 +303,9 @@ def test_a_refusal_repeats_no_secret_to_whoever_sent_it_astray(story: Story) -> 
     assert [text for text in story.refusals if planted.holds(text.encode(), planted.marks())] == []
 
 
-def test_no_process_is_told_a_stores_credentials_and_no_training_any_secret(yard: Yard, story: Story) -> None:
+def test_no_process_is_told_a_stores_credentials_and_a_training_its_own_secrets_alone(yard: Yard, story: Story) -> None:
     assert story.training, "no training was seen"
-    assert {name for name, pids in story.holders.items() if pids & story.training} == set()
+    assert {name for name, pids in story.holders.items() if pids & story.training} == {"program"}
     assert story.holders["object store"] <= {yard.stack.status()["object store"]["pid"]}
     of_stores = [form for pair in (DATA, RESULTS, WRONG) for form in planted.forms(pair.secret)]
     assert planted.processes_with(of_stores) == {story.store}
@@ -304,6 +319,21 @@ def test_what_a_training_prints_of_its_environment_has_no_secret_and_no_address_
         log = (yard.folder / "objects" / RESULTS_BUCKET / story.runs[name] / "learner-1/training-log.txt").read_text()
         assert "TRAINING_COMMAND" in log
         assert [word for word in (*_OF_AIRFLOW, airflow) if word in log] == []
+        # It was told its own secret and has printed it, which nobody sees.
+        assert log.startswith(f"{len(OF_PROGRAM)} **** ")
+
+
+def test_a_secret_of_the_account_serves_its_members_and_a_missing_one_is_refused_at_the_door(yard: Yard) -> None:
+    yard.ask("ada", "PUT", "/v3/secrets/SHARED_KEY?account=vision", json={"value": OF_PROGRAM}).raise_for_status()
+    names = lambda text: f"{text}secrets: [SHARED_KEY]\n"  # noqa: E731
+    refused = yard.ask("grace", "GET", "/v3/secrets").json()["resources"]
+    assert "SHARED_KEY" not in {secret["name"] for secret in refused}
+    manifest, model = yard.files("fails-with-3", names, ENDS)
+    files = {"manifest": manifest.read_bytes(), "zip": ("model.zip", model.read_bytes())}
+    answer = yard.ask("grace", "POST", "/v3/models", files=files, data={"account": "speech"})
+    assert answer.status_code == 400
+    (problem,) = answer.json()["error"]["problems"]
+    assert (problem["code"], "trainyard secret set SHARED_KEY" in problem["hint"]) == ("C116", True)
 
 
 # What the local cluster tells a container of itself, LOCALKUBE_CONTAINER, is none of these.

@@ -47,12 +47,14 @@ def take_ports(stack: Stack, beyond: int) -> None:
 class Yard:
     """A running stack and the hands of a person who uses it.
 
-    Manifests may name stores on `hostile_port` and `spare_port` of this machine besides the stack's own.
+    Manifests may name stores on `hostile_port` and `spare_port` of this machine besides the stack's own, and notify
+    what listens on `hook_port`.
     """
 
     stack: Stack
     hostile_port: int = 0
     spare_port: int = 0
+    hook_port: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     _tokens: dict[str, str] = field(default_factory=dict)
 
@@ -76,7 +78,7 @@ class Yard:
         ports = json.loads((self.folder / "ports.json").read_text())
         return f"http://127.0.0.1:{ports[OBJECT_STORE]}"
 
-    def trainyard(self, *words: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
+    def trainyard(self, *words: str, fails: bool = False, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run the command line; it has to end with 0, or with something else where `fails`."""
         done = subprocess.run(
             [sys.executable, "-m", "trainyard.cli.main", *words],
@@ -84,7 +86,7 @@ class Yard:
             env={key: value for key, value in os.environ.items() if not key.startswith("TRAINYARD_")},
             capture_output=True,
             text=True,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             timeout=RUN_LIMIT_SECONDS,
             check=False,
         )

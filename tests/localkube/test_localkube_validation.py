@@ -67,7 +67,17 @@ def test_a_sound_pod_has_no_faults():
             "Duplicate value",
         ),
         (changed(*CONTAINER, "command", to=[]), "spec.containers[0].command", "no images"),
-        (changed(*CONTAINER, "envFrom", to=[{}]), "spec.containers[0].envFrom", "Forbidden"),
+        (changed(*CONTAINER, "envFrom", to=[{}]), "spec.containers[0].envFrom[0]", "Forbidden"),
+        (
+            changed(*CONTAINER, "envFrom", to=[{"configMapRef": {"name": "a"}}]),
+            "spec.containers[0].envFrom[0]",
+            "alone",
+        ),
+        (
+            changed(*CONTAINER, "env", to=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s"}}}]),
+            "spec.containers[0].env[0].valueFrom.secretKeyRef.key",
+            "Required value",
+        ),
         (changed(*CONTAINER, "image", to=""), "spec.containers[0].image", "Required value"),
         (changed(*CONTAINER, "env", to=[{"name": "A=B"}]), "spec.containers[0].env[0].name", "name of a variable"),
         (

@@ -59,6 +59,8 @@ class World:
     forced: list[tuple[str, str, Answer]] = field(default_factory=list)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    received: list[bytes] = field(default_factory=list)
+    """Every body, as it came."""
     submissions: list[dict[str, Any]] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
     reached: threading.Event = field(default_factory=threading.Event)
@@ -125,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_DELETE = do_PATCH = do_GET  # noqa: N815 - http.server gives the names
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815 - http.server gives the names
 
     def _serve(self) -> None:
         parts = urlsplit(self.path)
@@ -137,6 +139,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        world.received.append(body)
         if world.lose and re.search(world.lose, f"{self.command} {self.path}"):
             self.close_connection = True
             return

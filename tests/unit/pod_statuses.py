@@ -168,6 +168,21 @@ CASES: list[tuple[str, Json | None, str | None, str]] = [
     # containerd after a reboot of the node.
     ("node-lost", pod("Failed", over(255, "Unknown")), "S102", "was started again"),
     ("node-lost", pod("Running", over(255, "Unknown"), deleting=True), "S102", "was started again"),
+    # CRI-O after a reboot, or where it never learned a code; the last message is the log's end.
+    ("node-lost", pod("Failed", over(-1)), "S102", "was started again"),
+    ("node-lost", pod("Failed", over(-1, message="container not running")), "S102", "was started again"),
+    ("node-lost", pod("Failed", over(255)), "S102", "was started again"),
+    ("node-lost", pod("Failed", over(255, message="epoch 3\nepoch 4\n")), "S102", "was started again"),
+    *(
+        ("not-admitted", pod("Failed", reason=reason, message="Pod was rejected: x"), "S100", "Pod was rejected: x")
+        for reason in (
+            "VolumeAttachmentLimitExceeded",
+            "SysctlForbidden",
+            "OutOfnvidia.com/gpu",
+            "PodFeatureUnsupported",
+        )
+    ),
+    ("not-started", pod("Pending", waits("PreStartHookError", "no such device")), "S101", "started: no such device"),
     (
         "not-admitted",
         pod(
@@ -288,6 +303,12 @@ CASES: list[tuple[str, Json | None, str | None, str]] = [
     ),
     ("no-room", pod("Failed", over(73, message="trainyard: there is no room for temporary files")), "S101", "no room"),
     (
+        "requirements",
+        pod("Failed", over(74, message="trainyard: ERROR: No matching distribution found for no-such-package==9.9")),
+        "C102",
+        "requirements.txt could not be installed: ERROR: No matching distribution found for no-such-package==9.9",
+    ),
+    (
         "not-executable",
         pod("Failed", over(126, message="bash: ./train.sh: Permission denied\ntrainyard: exit code 126: run chmod +x")),
         "C201",
@@ -358,7 +379,13 @@ CASES: list[tuple[str, Json | None, str | None, str]] = [
         "ended with exit code 3: ValueError: größer",
     ),
     ("exit-code", pod("Failed", over(71, message="a program's own 71")), "C201", "exit code 71: a program's own 71"),
-    ("exit-code", pod("Failed", over(255)), "C201", "exit code 255"),
+    ("exit-code", pod("Failed", over(255, message="trainyard: exit code 255\n")), "C201", "ended with exit code 255"),
+    (
+        "exit-code",
+        pod("Failed", over(255, message="trainyard: exit code 255\nno such host\n")),
+        "C201",
+        "ended with exit code 255: no such host",
+    ),
     (
         "exit-code",
         pod(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from memorystore import MemoryStore
 from samples import RUN, SPEC
 
+from trainyard.domain.checkpointing import Checkpointing
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.manifest.archive import ArchiveRules
@@ -42,12 +44,15 @@ class Bench:
 
     @property
     def checkpoints(self) -> Path:
-        return self.workspace.checkpoints("vision", self.spec.results)
+        return self.workspace.checkpoints_of(RUN, "vision", self.spec)
 
-    def stage(self, key: RunKey = RUN, data_version: str = "") -> Staged:
+    def share_checkpoints(self) -> None:
+        self.spec = replace(self.spec, checkpoint=Checkpointing(shared=True))
+
+    def stage(self, key: RunKey = RUN, data_version: str = "", resume_from: str = "") -> Staged:
         rules = ArchiveRules.of(read_settings({}))
         args = (self.data, self.results, self.workspace, self.zip_path, rules, 2, self.reported.append)
-        return stage(key, self.spec, "vision", *args, data_version=data_version)
+        return stage(key, self.spec, "vision", *args, data_version=data_version, resume_from=resume_from)
 
     def train(self, **files: str) -> None:
         """Do what a program does: `result/model/x="..."` and the like, and a log."""

@@ -199,6 +199,27 @@ def test_a_script_with_windows_line_ends_is_noticed(zip_path, content, windows):
     assert check_archive(pack(zip_path, ("run.sh", content)), RULES)[0].windows_script == windows
 
 
+def test_of_many_scripts_no_more_text_is_kept_than_a_mebibyte(zip_path):
+    found = check_archive(pack(zip_path, *((f"{number}.sh", b"#" * 20_000) for number in range(100))), RULES)
+    assert MIB - 20_000 < sum(len(each.script) for each in found) <= MIB
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kept"),
+    [
+        ("run.sh", b"cd x\n", True),
+        ("run", b"#!/usr/bin/env bash\ncd x\n", True),
+        ("run", b"#!/bin/sh -e\ncd x\n", True),
+        ("run.py", b"#!/usr/bin/python3\n", False),
+        ("fish", b"text\n", False),
+        ("run.sh", b"#" * 30_000, False),
+    ],
+)
+def test_the_text_of_a_short_shell_script_is_kept(zip_path, name, content, kept):
+    (found,) = check_archive(pack(zip_path, (name, content)), RULES)
+    assert found.script == (content.decode() if kept else "")
+
+
 def tar_bytes(**kwargs: object) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", **kwargs) as archive:

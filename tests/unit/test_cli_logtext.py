@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainyard.cli.logtext import harmless
+from trainyard.cli.output import escaped, printable
+from trainyard.domain.characters import NOT_SHOWN
 
 pytest_plugins = ["cli_front_door"]
 
@@ -26,6 +29,7 @@ _STEERING = {
     "an escape of eight bits": ("\x9b2J", "\\x9b2J"),
     "a string of eight bits": ("\x9d0;owned\x9c", "\\x9d0;owned\\x9c"),
     "text written backwards": ("\u202egnp.exe\u202c\u2066x\u2069", "\\u202egnp.exe\\u202c\\u2066x\\u2069"),
+    "letters that nobody sees": ("vis\u200bion\ufeff \xad\U000e0041", "vis\\u200bion\\ufeff \\xad\\U000e0041"),
     "bells and deletions": ("\x07\x08\x7f\x0b\x0c\x00", "\\x07\\x08\\x7f\\x0b\\x0c\\x00"),
 }
 
@@ -37,6 +41,18 @@ def shown(*chunks: bytes, colours: bool = True) -> str:
 @pytest.mark.parametrize(("sent", "seen"), _STEERING.values(), ids=_STEERING.keys())
 def test_what_steers_a_terminal_is_shown_as_text(sent, seen):
     assert shown(f"before\n{sent}after\n".encode()) == f"before\n{seen}after\n"
+
+
+def test_a_json_text_says_the_same_with_all_of_it_escaped():
+    text = "".join(sent for sent, _ in _STEERING.values())
+    shown = escaped(json.dumps(text, ensure_ascii=False))
+    assert json.loads(shown) == text
+    assert not NOT_SHOWN.search(shown)
+
+
+@pytest.mark.parametrize("text", ["größe", "模型", "👩\u200d🔬❤\ufe0f", "1\u202f000", "नमस्\u200dते"])
+def test_what_languages_and_emoji_need_stays(text):
+    assert printable(text) == text
 
 
 def test_colours_tabs_lines_and_progress_bars_are_kept_and_the_colour_ends_with_the_log():

@@ -189,6 +189,16 @@ class TestList:
         assert rows["Metrics"] == "loss=0.5"
         assert rows["Progress"] == "step 3 of 12, 25 %, about 1m left"
 
+    def test_show_says_which_commit_it_was_packed_from(self, cli, front_door):
+        front_door.add(ID, code={"commit": "ab12", "branch": "main", "changed": 2, "dirty": True, "diff": "-a"})
+        assert any(" ".join(line.split()) == "Commit ab12 (main), 2 files changed since" for line in _lines(cli))
+        front_door.add(ID, code={"commit": "ab12", "branch": "", "changed": 0, "dirty": False, "diff": ""})
+        assert any(line.split() == ["Commit", "ab12"] for line in _lines(cli))
+
+
+def _lines(cli):
+    return cli("show", ID).out.splitlines()
+
 
 def _service(answer):
     return RestClient(Access("http://front.door", token="t"), transport=httpx.MockTransport(answer))

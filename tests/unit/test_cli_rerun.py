@@ -18,8 +18,9 @@ def test_the_new_id_is_printed(cli, front_door):
 
 def test_what_is_changed_goes_with_it(cli, front_door):
     front_door.add(ID)
-    cli("rerun", ID, "--set", "lr=0.02", "--set", 'note="a,b"', "--size", "medium", "--exact")
-    assert front_door.bodies == [{"set": {"lr": "0.02", "note": "a,b"}, "size": "medium", "exact": True}]
+    cli("rerun", ID, "--set", "lr=0.02", "--set", 'note="a,b"', "--size", "medium", "--exact", "--resume")
+    given = {"set": {"lr": "0.02", "note": "a,b"}, "size": "medium", "exact": True, "resume": True}
+    assert front_door.bodies == [given]
 
 
 def test_a_grid_is_no_run(cli, front_door):

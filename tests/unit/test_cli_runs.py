@@ -112,7 +112,7 @@ class TestList:
         assert cli("list", "frameworks", "-o", "json").data["resources"][0]["name"] == "torch"
 
     def test_another_word_is_wrong_usage_that_names_the_good_ones(self, cli):
-        done = cli("list", "experiments")
+        done = cli("list", "experts")
         assert done.code == 2
         assert "trained-models, training-runs, frameworks" in done.err
 

@@ -94,6 +94,10 @@ ARGUMENTS = {
     "manifest": "MANIFEST",
     "manifests": "MANIFEST",
     "folder": "DIR",
+    "words": "ID",
+    "noun": "experiments",
+    "ids": "ID",
+    "files": "FILE",
 }
 
 

@@ -61,6 +61,21 @@ class TestColours:
         assert "\x1b[31merror C107:\x1b[0m there is no such run" in shown.text
 
 
+class TestSentences:
+    def test_a_reason_is_wrapped_to_the_terminal_in_its_column_and_whole_in_a_pipe(self, cli, front_door, terminal):
+        reason = "the training program ended with exit code 3: " + "a very long word " * 12 + "/job/data/" + "x" * 90
+        outcome = {"code": "C201", "fault": "client", "message": reason, "hint": "Mend it.", "gpu_seconds": 0.0}
+        front_door.add(ID, state="error", phase="done", outcome=outcome)
+        shown = terminal("show", ID)
+        assert shown.end() == 0
+        first, *rest = plain(shown.text).partition("Reason")[2].partition("\nHint")[0].split("\n")
+        assert rest
+        assert all(line.startswith(" " * 15 + line.strip()[:1]) for line in rest)
+        assert all(len(line) <= 80 for line in rest if "/job" not in line)
+        assert " ".join([first.strip(), *(line.strip() for line in rest)]) == f"{reason} (C201)"
+        assert f"Reason         {reason} (C201)\n" in cli("show", ID).out
+
+
 class TestQuestion:
     def test_yes_stops_and_deletes_a_going_run(self, terminal, front_door):
         front_door.add(ID, state="running")

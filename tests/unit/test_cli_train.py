@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
 import zipfile
+
+import pytest
 
 pytest_plugins = ["cli_front_door"]
 
@@ -47,11 +51,33 @@ def test_a_missing_file_is_wrong_usage_and_nothing_is_sent(cli, submission, fron
     assert front_door.asked == []
 
 
-def test_a_folder_in_place_of_the_zip_is_told_to_be_packed(cli, submission, home):
+@pytest.mark.parametrize("words", [("model", "job.yaml"), ("job.yaml", "model"), ("model/own.yaml", "model")])
+def test_a_folder_is_packed_in_either_order_without_the_manifest(cli, submission, front_door, home, words):
+    (home / "model").mkdir()
+    for name in ("train.py", "own.yaml"):
+        (home / "model" / name).write_text("secret")
+    done = cli("train", *words)
+    assert (done.code, done.err) == (0, "")
+    names = zipfile.ZipFile(io.BytesIO(front_door.submissions[0]["zip"])).namelist()
+    assert names == ["train.py"] if "model/own.yaml" in words else ["own.yaml", "train.py"]
+
+
+def test_the_commit_of_a_folder_goes_with_it(cli, submission, front_door, home, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    (home / "model").mkdir()
+    (home / "model" / "train.py").write_text("print()")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "--no-gpg-sign", "-m", "first"]):
+        git = ["git", "-c", "user.name=Ada", "-c", "user.email=a@b", "-C", "model", *words]
+        subprocess.run(git, check=True, cwd=home)
+    assert cli("train", "model", "job.yaml").code == 0
+    assert json.loads(front_door.submissions[0]["code"])["changed"] == 0
+
+
+def test_an_empty_folder_is_wrong_usage(cli, submission, front_door, home):
     (home / "model").mkdir()
     done = cli("train", "model", "job.yaml")
-    assert done.code == 2
-    assert "Pack the program's files into a .zip" in done.err
+    assert (done.code, front_door.asked) == (2, [])
+    assert "has no file" in done.err
 
 
 def test_warnings_of_the_service_are_shown_beside_the_answer(cli, submission, home):

@@ -38,6 +38,10 @@ def shown(block: str) -> str:
         (">\n      show a # all of it\n        show b\n", "[a]\n[b]\n"),
         ('"show a\\r\\nshow b\\r\\n"\n', "[a]\n[b]\n"),
         ("show a\n      --x 1\n", "[a][--x][1]\n"),
+        ("|\n      show a\n        | cat\n", "[a]\n"),
+        ("|\n      show a\n        && show b\n", "[a]\n[b]\n"),
+        ("|\n      show a \\ \n        b \\  \n        --c\n", "[a][b][--c]\n"),
+        ("|\n      show a ^\n        --b\n", "[a][--b]\n"),
     ],
 )  # fmt: skip
 def test_a_command_runs_as_its_writer_meant_it(block, wanted):

@@ -53,6 +53,19 @@ def _datasets(front_door):
     _answers(front_door, "GET", "/v3/datasets", 200, {"resources": found, "total": 2})
 
 
+def _addresses(front_door):
+    rows = [
+        ("me", "mailto:****", "", [], True),
+        ("phone", "https://hooks.example.com/****", "", ["failed", "waiting"], False),
+        ("team", "slack://****", "vision", [], False),
+    ]
+    keys = ("name", "address", "account", "on", "every_run")
+    failing = {"id": "5", "event": "ended", "model_id": ID, "to": "phone (https://hooks.example.com/****)"}
+    state = {"tries": 3, "failure": "it answers 503", "next_at": "2027-01-02T02:00:00Z", "dead": False}
+    found = [dict(zip(keys, row, strict=True)) for row in rows]
+    _answers(front_door, "GET", "/v3/notify", 200, {"addresses": found, "undelivered": [{**failing, **state}]})
+
+
 def _audit(front_door):
     event = {"time": "2026-11-30T07:22:39.187Z", "actor": "eve", "remote": "10.1.2.3", "action": "delete", "run": ID}
     reported = {**event, "account": "", "training": "", "result": "refused", "code": "C107", "details": {}}
@@ -60,9 +73,57 @@ def _audit(front_door):
     _answers(front_door, "GET", "/v3/audit", 200, page)
 
 
+def _secrets(front_door):
+    keys = ("name", "account", "changed_at", "changed_by")
+    rows = [
+        ("WANDB_API_KEY", None, "2027-01-02T01:30:00Z", "ada"),
+        ("HF_TOKEN", "vision", "2026-12-28T09:12:44Z", "grace"),
+    ]
+    found = [dict(zip(keys, row, strict=True)) for row in rows]
+    _answers(front_door, "GET", "/v3/secrets", 200, {"resources": found, "total": 2})
+
+
 def _results(front_door):
     front_door.add(ID, state="completed", phase="done")
     front_door.results[ID] = {f"model/{number}": b"x" for number in range(8)} | {"model/weights": b"x" * 48203}
+
+
+EXPERIMENT, RUN = "9e038155-eadd-42f4-9657-45c0c5676486", "c1f6b0f2-6a0e-4c5f-9d0b-7a1c2e3d4f55"
+
+
+def _stored_experiments(front_door):
+    row = {"id": EXPERIMENT, "name": "digits", "created_at": "2018-03-21T09:30:00Z"}
+    _answers(front_door, "GET", "/v3/experiments", 200, {"resources": [row], "total": 1})
+
+
+def _experiment_stored(front_door):
+    Path("experiment.yml").write_text("settings: {}\n", "utf-8")
+    _answers(front_door, "POST", "/v3/experiments", 201, {"id": EXPERIMENT})
+
+
+def _experiment_run(front_door):
+    _answers(front_door, "POST", f"/v3/experiments/{EXPERIMENT}/runs", 202, {"id": RUN, "state": "pending"})
+
+
+def _search(front_door):
+    points = ((7, LATER, 0.9731, 0.00312), (3, OTHER, 0.9688, 0.00871))
+    trials = [
+        {
+            "number": number,
+            "model_id": model_id,
+            "state": "completed",
+            "value": value,
+            "point": {"lr": lr, "opt": "adam"},
+        }
+        for number, model_id, value, lr in points
+    ]
+    rest = [{"number": 20 + number, "model_id": ID, "state": "running"} for number in range(10)]
+    found = {
+        **{"training_id": ID, "experiment": "tuning", "state": "running", "metric": "val/acc", "goal": "maximize"},
+        **{"total": 40, "counts": {"completed": 8, "running": 4}, "best": trials[0], "trials": [*trials, *rest]},
+        **{"importances": {"lr": 0.81, "opt": 0.19}, "gpu_hours": 3.2, "seconds_left": 2100.0},
+    }
+    _answers(front_door, "GET", "/v3/searches/tuning", 200, found)
 
 
 # What the service has when the command of an example is run.
@@ -71,6 +132,9 @@ _SCENES = {
     "train tf-model.zip job.yaml --experiment learning-rates --set lr=0.1,0.01 --set batch=32,64": lambda door: (
         _accepted(door, ID, LATER, OTHER, "training-Yh2TnR5cd")
     ),
+    "list experiments": _stored_experiments,
+    "store experiments experiment.yml": _experiment_stored,
+    f"experiments run {EXPERIMENT}": _experiment_run,
     f"rerun {ID} --set lr=0.02 --size medium": lambda door: (
         door.add(ID),
         _answers(door, "POST", "/rerun", 202, {"model_id": "training-Yh2TnR5cd", "parent": ID}),
@@ -82,17 +146,21 @@ _SCENES = {
     f"download {ID}": _results,
     f"cancel {ID}": lambda door: door.add(ID, state="running", phase="training"),
     f"delete {ID}": lambda door: door.add(ID, state="completed", phase="done"),
+    "experiments show tuning": _search,
     "schedules": _schedules,
     f"pause {ID}": _schedules,
     f"resume {ID}": _schedules,
     f"unschedule {ID} --yes": _schedules,
     "quota": _quota,
+    "notify list": _addresses,
     "datasets": _datasets,
     "audit --since 1d --result refused": _audit,
+    "secret list": _secrets,
 }
-# The one asks for a password, the other reads real files.
+# Two ask for what nobody may see, another reads real files.
 _SHOWN_ELSEWHERE = {
     "login --url https://train.example.org --username ada",
+    "secret set WANDB_API_KEY",
     "validate job.yaml tf-model.zip",
 }
 

@@ -11,23 +11,28 @@ import pytest
 from pod_samples import SMALL
 from typer.main import get_command
 
+from trainyard.airflow import programlog
 from trainyard.cli.main import app
 from trainyard.cluster import spec
 from trainyard.cluster.environment import environment
 from trainyard.core import registration
 from trainyard.core.audit import event, files
 from trainyard.core.maintenance import retention
-from trainyard.domain import hyperparameters, plan
+from trainyard.doctor import judging, probepod
+from trainyard.domain import hyperparameters, metricrules, plan
 from trainyard.domain.states import Phase, State
 from trainyard.inbox import drops
 from trainyard.local import parts
-from trainyard.manifest import archive, compose, grid, limits, schedule
+from trainyard.manifest import archive, compose, exitcode, grid, limits, schedule, shell
 from trainyard.stores import digest, listing, sampling
 from trainyard.stores.moving import parts as pieces
 from trainyard.stores.moving import retrying
 from trainyard.stores.network import limits as network
 from trainyard.stores.s3 import endpoint
+from trainyard.tracking import record
 from trainyard.workspace import leases
+from trainyard.workspace.metrics import curves, stored
+from trainyard.workspace.metrics import files as metricfiles
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _DOCS = _PROJECT / "docs"
@@ -79,6 +84,18 @@ _FACTS = [
     ("pod", f"the limit is {_WORDS[spec._CPU_BURST]} times the request"),
     ("doctor", f"{1 + 4 * len(_SHIPPED.accounts)} pools are as quotas.yaml and the settings say"),
     ("doctor", f"the accounts own {_OWNED}"),
+    ("doctor", f"within {judging.SKEW_SECONDS:g} seconds"),
+    ("doctor", f"its image included: 1 to {probepod.MAX_SECONDS:g}, by default"),
+    ("mlflow", f"up to {record.MAX_POINTS:,} points, of all {record.MAX_ALL_POINTS:,}"),
+    ("manifest", f"Of a run {curves.MAX_CURVES:,} metrics are kept, with names of {curves.MAX_NAME_LENGTH} characters"),
+    ("manifest", f"and {curves.MAX_ALL_POINTS:,} points"),
+    ("manifest", f"There may be {metricrules.MAX_PATTERNS} of {metricrules.MAX_PATTERN_LENGTH:,} characters each"),
+    ("manifest", f"A line over {metricfiles.MAX_LINE // 1024} KiB"),
+    ("manifest", f"(up to {shell.MAX_COMMAND:,} characters; their warnings begin"),
+    ("stores", f"`at`, its place among all points; {stored.MAX_BYTES // _MIB} MiB at most"),
+    ("pages", f"{programlog.MAX_LOOK // 1024} KiB at a look, {programlog.MAX_BURST // 1024} KiB in a burst"),
+    ("pages", f"{programlog.BYTES_PER_SECOND} bytes a second for long and {programlog.MAX_LIVE // _MIB} MiB in all"),
+    ("pages", f"and the last {programlog.MAX_END // _MIB} MiB when it ends"),
 ]
 
 
@@ -111,6 +128,22 @@ def test_every_variable_of_a_pod_is_documented_with_its_value():
     of_the_run = {"TRAINING_ID", "TRAINING_COMMAND", "GPU_COUNT", "LEARNER_PYTHON", *SMALL.spec.hyperparameters}
     fixed = found.keys() - of_the_run
     assert {name: reported[name] for name in fixed} == {name: found[name] for name in fixed}
+
+
+def _lost_and_kept() -> list[tuple[str, str]]:
+    """Return the rows of the table of commands that lose an exit code: the command, and what to write instead."""
+    section = (
+        (_DOCS / "manifest.md").read_text("utf-8").partition("| command | why | instead |")[2].partition("\n\n")[0]
+    )
+    rows = [re.split(r" (?<!\\)\| ", row.strip("| ")) for row in section.splitlines()[2:]]
+    cells = [[each.replace("\\|", "|") for each in re.findall(r"`([^`]+)`", f"{row[0]} {row[-1]}")] for row in rows]
+    return [(each[0], kept) for each in cells for kept in each[1:]]
+
+
+@pytest.mark.parametrize(("lost", "kept"), _lost_and_kept())
+def test_the_commands_that_the_manual_warns_of_are_warned_of_and_those_to_write_instead_are_not(lost, kept):
+    assert exitcode.lost_exit_codes(lost) != []
+    assert exitcode.lost_exit_codes(kept) == []
 
 
 def _defaults() -> list[tuple[str, str, str]]:

@@ -86,7 +86,7 @@ class TestParts:
     def test_a_part_that_is_not_alive_is_told_with_its_last_heartbeat_and_what_it_means(self):
         beat = "2026-01-01T00:00:00+00:00"
         health = {
-            "scheduler": {"status": "healthy", "latest_scheduler_heartbeat": beat},
+            "scheduler": {"status": "healthy", "latest_scheduler_heartbeat": "2026-01-01T00:00:00.669816+00:00"},
             "triggerer": {"status": "unhealthy", "latest_triggerer_heartbeat": beat},
             "dag_processor": {"status": None, "latest_dag_processor_heartbeat": None},
         }

@@ -12,7 +12,7 @@ from manifest_samples import MANIFEST, change, read
 
 from trainyard.cluster.environment import learner_text
 from trainyard.domain.pipelines import suits_pipefail
-from trainyard.manifest.exitcode import lost_exit_codes
+from trainyard.manifest.exitcode import lost_exit_codes, lost_in_script
 
 # Each command runs ./fail.py, which ends with 3; `ok` and the chores are there.
 LOST = [
@@ -29,6 +29,34 @@ LOST = [
     "./fail.py || echo failed",
     "./fail.py || true",
     "set -o pipefail; ./fail.py | tee log; ./ok.sh",
+    "(./fail.py; echo done)",
+    "{ ./fail.py; echo done; }",
+    "(./fail.py &)",
+    "! ./fail.py",
+    "if ./fail.py; then echo good; else echo bad; fi",
+    "for i in 1 2; do ./fail.py; echo $i; done",
+    "for i in 1 2; do ./fail.py & done; wait",
+    "case x in x) ./fail.py;; esac; echo done",
+    "bash -c './fail.py; echo done'",
+    'sh -c "./fail.py | tee \\"a log\\""',
+    "eval './fail.py; true'",
+    "f() { ./fail.py; echo done; }; f",
+    "./fail.py && echo good || echo bad",
+    "./fail.py || { echo failed; }",
+    "./fail.py || exit 0",
+    "./fail.py; exit 0",
+    "./fail.py; echo $?",
+    "./fail.py; code=$?; echo $code",
+    "./fail.py; if [ $? -ne 0 ]; then echo bad; fi",
+    "set -e; set +e; ./fail.py; echo done",
+    "set -e; ./fail.py && echo good; echo done",
+    "(set -e; ./fail.py; echo done) || true",
+    "trap 'exit 0' EXIT; ./fail.py",
+    "./fail.py & disown",
+    "setsid ./fail.py",
+    "coproc ./fail.py",
+    "find . -name ok.sh -exec ./fail.py {} \\;",
+    "./fail.py | python3 -c 'pass'",
 ]
 KEPT = [
     "./fail.py & ",
@@ -61,7 +89,21 @@ KEPT = [
     "cat > x <<END\n./ok.sh &\n./ok.sh; ./ok.sh\nEND\n./fail.py",
     "./fail.py # then; more &",
     "echo y | ./fail.py",
-    "(./ok.sh; ./ok.sh) && ./fail.py",
+    "(./ok.sh && ./ok.sh) && ./fail.py",
+    "(./fail.py)",
+    "(cd . && ./fail.py)",
+    "./fail.py | gzip > log.gz",
+    "if ! ./fail.py; then exit 1; fi",
+    "if [ -f ok.sh ]; then ./fail.py; fi",
+    "[ -f ok.sh ] && ./fail.py",
+    "bash -c './fail.py'",
+    "bash -ec './fail.py; echo done'",
+    "f() { ./fail.py; }; f",
+    "for i in 1 2; do ./fail.py || exit 1; done",
+    "set -e; for i in 1 2; do ./fail.py; done",
+    "./fail.py || { echo failed; exit 1; }",
+    "./fail.py; [ $? -eq 0 ]",
+    "setsid --wait ./fail.py",
     "if true; then ./fail.py; fi",
     "for i in 1 2; do echo $i; done; ./fail.py",
     "while read line; do echo $line; done < ok.sh; ./fail.py",
@@ -129,13 +171,50 @@ def test_the_hint_brings_the_programs_exit_code_back(command, followed, folder):
         "if a; then b &",
         "( a",
         "a; fi",
-        "case x in x) a;; esac; b",
         "$(",
-        "{ a; b; } | c",
+        "a() b",
+        "x() " * 900,
+        "{ a; }; }",
     ],
 )
 def test_what_is_not_understood_is_passed_over(command):
     assert lost_exit_codes(command) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "lost"),
+    [
+        ("./prepare.py\n./fail.py\n", [], 1),
+        ("#!/bin/bash -e\n./prepare.py\n./fail.py\n", [], 0),
+        ("#!/bin/bash\nset -euo pipefail\n./prepare.py\n./fail.py | tee log\n", [], 0),
+        ("./prepare.py\n./fail.py\n", ["-e"], 0),
+        ("./fail.py | tee log\n", [], 1),
+        ("./fail.py &\n", [], 1),
+        ("./fail.py\n", [], 0),
+    ],
+)
+def test_a_script_has_to_bring_the_exit_code_by_itself(text, options, lost):
+    assert len(lost_in_script(text, options)) == lost
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "./a || X=${Y}",
+        "./a || TOKEN=sEcReT",
+        "./a | {b} | tee c",
+        "./{a} & echo",
+        "./a; ./{0.x}; echo",
+    ],
+)
+def test_no_text_of_a_command_is_taken_for_a_place_in_a_sentence_and_no_value_is_shown(command):
+    reported = lost_exit_codes(command)
+    assert reported
+    assert not any("sEcReT" in sentence for sentence in reported)
+
+
+def test_a_command_that_only_asks_a_program_for_its_version_loses_nothing():
+    assert lost_exit_codes("python --version; nvcc -V; ./fail.py") == []
 
 
 def test_a_submission_is_warned_with_the_line_and_without_arguments():
@@ -143,6 +222,18 @@ def test_a_submission_is_warned_with_the_line_and_without_arguments():
     (warning,) = read(text).submission.warnings
     assert warning.startswith("line 11: the exit code is that of head, not of train.py")
     assert "sEcReT" not in warning
+
+
+# Each function calls all others twice.
+CIRCLES = "".join(f"f{one}() {{ {''.join(f'f{other};f{other};' for other in range(25))} }};" for one in range(25))
+
+
+@pytest.mark.parametrize("command", [f"{CIRCLES}f0", "$(" * 9_000, "{ " * 9_000, f"{'{ ' + 'a& ' * 90 + '};'}" * 70])
+def test_what_is_nested_or_calls_itself_takes_no_time(command):
+    begun = time.process_time()
+    lost_exit_codes(command)
+    lost_in_script(command)
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize("command", ["a; " * 6_000, "a | " * 5_000, "a & " * 5_000, "(" * 19_000, "a || " * 4_000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from types import SimpleNamespace
 
@@ -14,7 +15,9 @@ from serviceworld import MANIFEST_TEXT
 from trainyard.core.accounts import Caller
 from trainyard.core.catalogue import Catalogue
 from trainyard.core.runs import Filter
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.service import Service
+from trainyard.domain.names import RunKey
 from trainyard.domain.training import Framework
 from trainyard.errors import TrainyardError
 from trainyard.manifest.grid import Grid, annotated, read_grid, spec_with
@@ -99,6 +102,41 @@ class TestGrids:
         assert grid.size == len(values)
         assert [point["net"] for point in grid.points(spec_with(SPEC, {"net": "64,32"}))] == list(values)
 
+    @pytest.mark.parametrize(
+        ("field", "values"),
+        [
+            ("net=[mlp, cnn]", ["mlp", "cnn"]),
+            ('net=["128,64", 256]', ["128,64", "256"]),
+            ('net="[mlp, cnn]"', ["[mlp, cnn]"]),
+            ("net=[mlp", ["[mlp"]),
+            ("batch=1..4", [1, 2, 3, 4]),
+            ("batch=32..1024:log:6", [32, 64, 128, 256, 512, 1024]),
+            ("batch=1..4:log:6", [1, 2, 3, 4]),
+            ("lr=0.001..0.1:log:3", [0.001, 0.01, 0.1]),
+            ("lr=0..1:5", [0.0, 0.25, 0.5, 0.75, 1.0]),
+            ('net="1..4"', ["1..4"]),
+        ],
+    )
+    def test_lists_and_ranges_are_the_values_that_they_stand_for(self, field, values):
+        points = read_grid([field]).points(spec_with(SPEC, _KNOWN))
+        assert [next(iter(point.values())) for point in points] == values
+
+    @pytest.mark.parametrize(
+        ("field", "hint"),
+        [
+            ("lr=0.001..0.1:log", "Write 0.001..0.1:log:5 for five values, or a search in the manifest."),
+            ("lr=0.001..0.1", "Write 0.001..0.1:5 for five values, or a search in the manifest."),
+            ("lr=1..2:many", "Write 1..2:5 or 1..2:log:5."),
+            ("lr=1..2:1", "Write a number from 2 to 100."),
+            ("lr=2..1", "Write it as 0.001..0.1:log:5, for five values."),
+            ("lr=0..1:log:5", "Write it as 0.001..0.1:log:5, for five values."),
+        ],
+    )
+    def test_a_range_without_its_values_is_refused_with_what_to_write(self, field, hint):
+        with pytest.raises(TrainyardError) as refusal:
+            read_grid([field])
+        assert refusal.value.problems[0].hint == hint
+
     @pytest.mark.parametrize("field", ['net="128,64', 'net=1,"2', 'net=""', 'net="a","a"'])
     def test_quotes_that_make_no_values_are_refused_with_the_form(self, field):
         with pytest.raises(TrainyardError) as refusal:
@@ -114,17 +152,90 @@ class TestGrids:
 
 
 class TestSubmittingSeveral:
-    def test_a_grid_is_registered_as_runs_of_one_experiment_that_keep_the_name(self, world):
-        made = _submit(world, _TUNED, experiment="rates", grid=read_grid(["lr=0.1,0.01", "batch=32"]))
-        kept = [world.catalogue.get(one.id) for one in made]
-        assert [one.spec.hyperparameters["lr"] for one in kept] == [0.1, 0.01]
-        assert {one.spec.hyperparameters["batch"] for one in kept} == {32}
-        assert {(one.experiment, one.spec.name) for one in kept} == {("rates", "tf-mnist")}
-        assert kept[0].submitted_at < kept[1].submitted_at
-        assert "# lr: 0.01" in kept[1].manifest
-        assert {world.catalogue.zip_path(one.id).read_bytes() for one in made} == {world.zip.read_bytes()}
-        assert set(world.vault.kept) == {one.id for one in made}
+    def test_a_grid_is_one_training_with_a_run_for_each_point(self, world):
+        (made,) = _submit(world, _TUNED, experiment="rates", grid=read_grid(["lr=0.1,0.01", "batch=32"]))
+        kept = world.catalogue.get(made.id)
+        assert kept == made
+        assert (kept.experiment, kept.spec.name) == ("rates", "tf-mnist")
+        assert (kept.runs[0], len(kept.runs)) == (made.id, 2)
+        assert (world.catalogue.ids(), set(world.vault.kept)) == ({made.id}, {made.id})
+        given = [world.catalogue.values_of(RunKey(made.id, run), None) for run in kept.runs]
+        assert given == [{"lr": 0.1, "batch": 32}, {"lr": 0.01, "batch": 32}]
+        assert [kept.of_run(values).spec.hyperparameters["lr"] for values in given] == [0.1, 0.01]
+        starts = [world.catalogue.starts.get(run) for run in kept.runs]
+        assert starts[0].started_at < starts[1].started_at
+        assert {start.owner for start in starts} == {"ada"}
 
+    def test_airflow_makes_the_first_run_of_a_grid_and_the_service_the_others(self, world):
+        (made,) = _submit(world, _TUNED, grid=read_grid(["lr=1,2,3"]))
+        assert set(world.catalogue.starts.pending()) == set(made.runs[1:])
+        assert world.catalogue.expected() == {RunKey(made.id, run) for run in made.runs}
+
+    def test_one_value_is_set_in_the_training_itself(self, world):
+        (made,) = _submit(world, _TUNED, grid=read_grid(["lr=0.1"]))
+        assert (made.first_runs, made.spec.hyperparameters["lr"]) == ((made.id,), 0.1)
+        assert "# lr: 0.1" in made.manifest
+        assert world.catalogue.starts.all() == {}
+
+    def test_several_manifests_are_several_trainings_in_their_order(self, world):
+        made = _submit(world, _TUNED, _TUNED, grid=read_grid(["lr=1,2"]))
+        assert [len(one.runs) for one in made] == [2, 2]
+        starts = [world.catalogue.starts.get(run) for one in made for run in one.runs]
+        assert sorted(starts, key=lambda start: start.started_at) == starts
+        assert {world.catalogue.zip_path(one.id).read_bytes() for one in made} == {world.zip.read_bytes()}
+
+    def test_a_hundred_runs_are_registered_in_a_second(self, world):
+        began = time.monotonic()
+        (made,) = _submit(world, _TUNED, grid=read_grid(["lr=0.001..1:log:10", "batch=1..10"]))
+        assert len(made.runs) == 100
+        assert time.monotonic() - began < 1
+
+    def test_the_same_key_again_is_the_same_runs(self, world):
+        def submit():
+            named = [("", _TUNED.encode())]
+            grid = read_grid(["lr=1,2"])
+            return world.service.registration.submit_all(named, world.zip, "vision", ADA, "", grid, origin="key")
+
+        assert submit() == submit()
+        assert len(world.catalogue.ids()) == 1
+
+
+class TestSubmittingASearch:
+    _SEARCH = (
+        _TUNED
+        + "search:\n  metric: acc\n  goal: maximize\n  trials: 9\n  space: {lr: {low: 0.1, high: 1.0}, deep: [1, 2]}\n"
+    )
+
+    def test_it_is_one_training_whose_first_trial_has_its_point(self, world):
+        (made,) = _submit(world, self._SEARCH, experiment="tuning")
+        start = world.catalogue.starts.get(made.id)
+        assert (start.trial, start.key) == (0, RunKey.first_of(made.id))
+        assert 0.1 <= start.values["lr"] <= 1.0
+        assert made.spec.hyperparameters == {"lr": 0.5, "batch": 16, "net": "cnn", "deep": 1}
+        ledgers = Ledgers(world.catalogue.folder / SEARCHES)
+        assert ledgers.active() == {made.id}
+        assert ledgers.get(made.id).asked == 1
+
+    def test_with_its_training_everything_of_it_goes(self, world):
+        (made,) = _submit(world, self._SEARCH)
+        world.service.forget_training(made.id)
+        ledgers = Ledgers(world.catalogue.folder / SEARCHES)
+        assert (ledgers.ids(), ledgers.active(), world.catalogue.starts.all()) == (set(), set(), {})
+
+    @pytest.mark.parametrize(
+        ("text", "grid", "message"),
+        [
+            (_SEARCH, ["batch=1,2"], "a search and several values to set are both given."),
+            (_SEARCH + "  sampler: gp\n", [], "the sampler gp needs the package torch"),
+        ],
+    )
+    def test_what_cannot_be_searched_is_refused(self, world, text, grid, message):
+        with pytest.raises(TrainyardError) as refusal:
+            _submit(world, text, grid=read_grid(grid))
+        assert refusal.value.problems[0].message.startswith(message)
+
+
+class TestSubmittingTogether:
     def test_every_fault_of_every_manifest_is_told_with_its_name(self, world):
         large = MANIFEST_TEXT.replace("resource: small", "resource: gigantic")
         with pytest.raises(TrainyardError) as refusal:
@@ -143,8 +254,8 @@ class TestSubmittingSeveral:
 
         monkeypatch.setattr(world.vault, "keep", sometimes)
         with pytest.raises(OSError, match="full"):
-            _submit(world, _TUNED, grid=read_grid(["lr=1,2,3,4"]))
-        assert list(world.catalogue.folder.iterdir()) == []
+            _submit(world, *[_TUNED] * 4, grid=read_grid(["lr=1,2"]))
+        assert [path for path in world.catalogue.folder.rglob("*") if path.is_file()] == []
         assert world.vault.kept == {}
 
     @pytest.mark.parametrize("manifests", [0, 101])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from manifest_samples import FFDL, MANIFEST, change, only_problem, problems, read, refusal
 
-from trainyard.manifest.characters import character_name, hidden_characters
+from trainyard.domain.characters import NOT_SHOWN
+from trainyard.manifest.characters import HIDDEN, character_name, hidden_characters
 
 ZWSP, NBSP, BOM = "\N{ZERO WIDTH SPACE}", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH NO-BREAK SPACE}"
 CONNECTION = "training_data_reference[0].connection"
@@ -30,13 +32,18 @@ def test_a_character_is_called_by_its_unicode_name(character, name):
     assert character_name(character) == name
 
 
+def test_whatever_is_never_shown_as_it_is_is_hidden_in_a_manifest():
+    everywhere = map(chr, range(sys.maxunicode + 1))
+    assert [each for each in everywhere if NOT_SHOWN.match(each) and not HIDDEN.match(each)] == ["\r"]
+
+
 def test_places_count_lines_and_columns():
     found = [(each.line, each.column) for each in hidden_characters(f"a{ZWSP}\n\n  {NBSP}{ZWSP}b", 5, 3)]
     assert found == [(5, 4), (7, 3), (7, 4)]
 
 
 @pytest.mark.parametrize(
-    "hidden", [ZWSP, NBSP, BOM, "\N{SOFT HYPHEN}", "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{HANGUL FILLER}"]
+    "hidden", [ZWSP, NBSP, BOM, "\ue000", "\N{SOFT HYPHEN}", "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{HANGUL FILLER}"]
 )
 @pytest.mark.parametrize(
     "old", ["sEcReT/1", "AKIAEXAMPLE", "https://s3.example.com", "mnist-data", "1.2-py3", "small", "s3\n"]
@@ -116,6 +123,23 @@ def test_a_hidden_character_in_quotes_or_a_comment_is_warned_of(part):
     )
     (warning,) = read(text).submission.warnings
     assert "NO-BREAK SPACE (U+00A0)" in warning
+
+
+@pytest.mark.parametrize(("part", "name"), [("–lr 1", "EN DASH"), ("“a b”", "LEFT DOUBLE QUOTATION MARK")])
+def test_what_a_word_processor_made_of_a_command_is_warned_of(part, name):
+    (warning,) = read(change(MANIFEST, "--data ${DATA_DIR}", part)).submission.warnings
+    assert f"command holds {name} (U+20" in warning
+    assert read(change(MANIFEST, "--data ${DATA_DIR}", f"'{part}'")).submission.warnings == ()
+
+
+def test_a_text_in_utf_16_is_read_with_and_without_its_mark():
+    wanted = read(MANIFEST).submission.spec
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        assert read(MANIFEST.encode(encoding)).submission.spec == wanted
+
+
+def test_a_zip_in_the_place_of_the_manifest_is_told():
+    assert only_problem(b"PK\x03\x04" + b"\0" * 600).message == "this is a zip archive, not a manifest."
 
 
 def test_comments_may_hold_what_they_like():

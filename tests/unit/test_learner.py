@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import shutil
@@ -12,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -240,6 +243,11 @@ def test_a_failure_without_output_leaves_the_reason_empty(learner: Learner) -> N
     learner.run("echo earlier; exit 1")
     assert learner.run("exit 9")[0] == 9
     assert learner.reason.read_bytes() == b""
+
+
+def test_an_exit_code_of_255_is_vouched_for_as_the_programs_own(learner: Learner) -> None:
+    assert learner.run("echo no such host; exit 255")[0] == 255
+    assert learner.reason.read_text() == "trainyard: exit code 255\nno such host\n"
 
 
 def test_progress_bars_give_their_last_state_as_reason(learner: Learner) -> None:
@@ -577,3 +585,223 @@ def test_the_wrapper_costs_less_than_50_milliseconds(learner: Learner) -> None:
 
     # Of the processor, because other programs of a busy machine do not count into it.
     assert min(processor_seconds() for _ in range(5)) < 0.05
+
+
+_TOKEN = 'k3y"with $(signs) & <all>'
+_LINES = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA7\nq0lZ9\n-----END KEY-----\n"
+_SECRETS = {"TRAINYARD_SECRETS": "TOKEN KEY", "TOKEN": _TOKEN, "KEY": _LINES}
+
+
+def _without_python(learner: Learner) -> Learner:
+    """Leave the wrapper an awk alone, where its tools can be chosen."""
+    tools = learner.root.parent / "bin"
+    if not tools.exists():
+        pytest.skip("this shell finds the tools of the machine")
+    (tools / "python3").unlink()
+    (tools / "awk").symlink_to(shutil.which("busybox" if "busybox" in str(learner.shell) else "awk") or "")
+    return learner
+
+
+@pytest.mark.parametrize(
+    "writing",
+    [
+        "print(value)",
+        "print(repr(os.environ))",
+        "print(json.dumps({'key': value}))",
+        "print(quote(value, safe=''))",
+        "print(base64.b64encode(value.encode()).decode())",
+        "print(base64.b64encode(b'user:' + value.encode()).decode())",
+        "print(value, file=sys.stderr)",
+        "[(os.write(1, bytes([each])), time.sleep(0.0005)) for each in value.encode()]",
+        "os.write(1, b'x' * (65536 - 5) + value.encode())",
+        "raise SystemExit(f'refused: {value}')",
+        "print(KEY.split()[2])",
+    ],
+)
+def test_a_secret_is_in_no_line_whatever_way_it_is_written(learner: Learner, writing: str) -> None:
+    source = f"""
+import base64, json, os, sys, time
+from urllib.parse import quote
+value, KEY = os.environ["TOKEN"], os.environ["KEY"]
+print("before", flush=True)
+{writing}
+"""
+    _, shown = learner.run(learner.python(source), **_SECRETS)
+    assert shown.startswith(b"before\n")
+    assert b"****" in shown
+    assert shown == learner.log.read_bytes()
+    whole = shown + learner.reason.read_bytes()
+    hidden = [_TOKEN, quote(_TOKEN, safe=""), json.dumps(_TOKEN)[1:-1], "MIIEowIBAAKCAQEA7"]
+    hidden += [base64.b64encode(before + _TOKEN.encode()).decode()[8:24] for before in (b"", b"user:")]
+    assert [text for text in hidden if text.encode() in whole] == []
+
+
+def test_the_program_itself_gets_its_secrets_unchanged(learner: Learner) -> None:
+    code, _ = learner.run(f'test "$TOKEN" = \'{_TOKEN}\' && test -z "$masker_text$mask_with"', **_SECRETS)
+    assert code == 0
+
+
+def test_secrets_that_overlap_or_stand_in_each_other_are_masked_whole(learner: Learner) -> None:
+    secrets = {"TRAINYARD_SECRETS": "A B C", "A": "abcdefgh", "B": "abcdefghijkl", "C": "ghijklmnop"}
+    code, shown = learner.run(
+        "echo abcdefgh; echo abcdefghijklmnop; echo -abcdefghijkl-; printf abcdefghijk", **secrets
+    )
+    assert (code, shown) == (0, b"****\n****\n-****-\n****ijk")
+
+
+def test_output_that_is_no_secret_is_unchanged_and_shown_at_once(learner: Learner) -> None:
+    source = "import sys, time\nfor i in range(3):\n print(i, end='\\r', flush=True)\nsys.stdin.read()\n"
+    process = learner.start(f"(sleep 1000) | {learner.python(source)}", **_SECRETS)
+    learner.until_logged(b"0\r1\r2\r")
+    process.terminate()
+    process.wait(_LIMIT)
+    data = bytes(range(256)) * 1000
+    (learner.model / "data").write_bytes(data)
+    learner.log.write_bytes(b"")
+    assert learner.run("cat data", **_SECRETS)[1] == data
+
+
+def test_what_is_left_running_is_named_without_the_secret_in_its_arguments(learner: Learner) -> None:
+    code, shown = learner.run(
+        'sh -c "sleep 1000; : $TOKEN" & sleep 0.1; exec 1>&2; kill -0 $! && exit 0',
+        TOKEN="tok12345",
+        TRAINYARD_SECRETS="TOKEN",
+    )
+    assert b"what still ran was stopped" in shown
+    assert b"tok12345" not in shown + learner.reason.read_bytes()
+    assert code == 0
+
+
+def test_an_image_without_python_masks_with_awk_line_by_line(learner: Learner) -> None:
+    _without_python(learner)
+    code, shown = learner.run('echo "it is $TOKEN!"; echo "$KEY"; exit 3', **_SECRETS)
+    assert (code, shown) == (3, b"it is ****!\n****\n****\nq0lZ9\n****\n\n")
+    assert learner.reason.read_bytes().startswith(b"it is ****!")
+
+
+def test_an_image_that_cannot_mask_runs_no_program_with_secrets(learner: Learner) -> None:
+    _without_python(learner)
+    (learner.root.parent / "bin" / "awk").unlink()
+    code, shown = learner.run("echo begun", **_SECRETS)
+    assert code == 73
+    assert b"neither Python nor awk" in shown
+    assert learner.run("echo begun")[1] == b"begun\n"
+
+
+def test_a_module_of_the_zip_does_not_take_the_place_of_one_that_masks(learner: Learner) -> None:
+    for name in ("base64.py", "json.py", "os.py"):
+        (learner.model / name).write_text("raise SystemExit('shadowed')")
+    code, shown = learner.run('echo "$TOKEN"', PYTHONPATH=str(learner.model), **_SECRETS)
+    assert (code, shown) == (0, b"****\n")
+
+
+def test_a_signal_reaches_a_program_with_secrets_and_its_last_lines_are_kept(learner: Learner) -> None:
+    source = (
+        "import os, signal, sys, time\n"
+        "def save(*_):\n    time.sleep(0.3); print('saved', os.environ['TOKEN']); sys.exit(7)\n"
+        "signal.signal(signal.SIGTERM, save)\nprint('ready', flush=True)\ntime.sleep(1000)\n"
+    )
+    process = learner.start(f"exec {learner.python(source)}", **_SECRETS)
+    learner.until_logged(b"ready")
+    process.terminate()
+    assert process.wait(_LIMIT) == 7
+    assert learner.log.read_bytes() == b"ready\nsaved ****\n"
+
+
+class TestRequirements:
+    """A requirements.txt of the zip, installed from a package that the test makes: no index is asked."""
+
+    @pytest.fixture
+    def place(self, bash_learner: Learner) -> Path:
+        folder = bash_learner.root / "environment"
+        folder.mkdir()
+        source = bash_learner.root / "source"
+        source.mkdir()
+        (source / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+            '[project]\nname = "planted-package"\nversion = "1.5"\n'
+        )
+        (source / "own.py").write_text(_BACKEND)
+        (bash_learner.model / "requirements.txt").write_text(f"planted-package @ {source.as_uri()}\n")
+        python = f"{sys.base_prefix}/bin/python3"
+        bash_learner.environment |= {"LEARNER_PYTHON": python, "PIP_NO_INDEX": "1"}
+        return folder
+
+    def _run(self, learner: Learner, place: Path, command: str, **more: str) -> tuple[int, str]:
+        code, shown = learner.run(command, TRAINYARD_ENVIRONMENT=str(place), TRAINING_ID="training-DOl4q2LkR", **more)
+        return code, shown.decode()
+
+    def test_it_is_installed_once_and_then_found(self, bash_learner: Learner, place: Path) -> None:
+        command = 'python -c "import planted; print(planted.VERSION)" && planted-command'
+        code, shown = self._run(bash_learner, place, command)
+        assert code == 0, shown
+        assert "trainyard: installing requirements.txt" in shown
+        assert shown.endswith("1.5\ncommand 1.5\n")
+        place.chmod(0o555)
+        assert self._run(bash_learner, place, command) == (0, "1.5\ncommand 1.5\n")
+        assert not (bash_learner.state / "installing").exists()
+
+    def test_the_phase_is_seen_while_it_is_installed(self, bash_learner: Learner, place: Path) -> None:
+        (bash_learner.root / "source" / "own.py").write_text("import time\ntime.sleep(1000)\n")
+        process = bash_learner.start("true", TRAINYARD_ENVIRONMENT=str(place), TRAINING_ID="t")
+        bash_learner.until((bash_learner.state / "installing").exists)
+        assert (bash_learner.state / "started").exists()
+        bash_learner.until(lambda: b"installing" in bash_learner.log.read_bytes())
+        process.terminate()
+        assert process.wait(_LIMIT) == 143
+        assert not (place / "ready").exists()
+
+    def test_a_failure_is_pips_own_sentence(self, bash_learner: Learner, place: Path) -> None:
+        (bash_learner.model / "requirements.txt").write_text("no-such-package==9.9\n")
+        code, shown = self._run(bash_learner, place, "echo begun")
+        assert code == 74
+        assert "begun" not in shown
+        sentence = "ERROR: No matching distribution found for no-such-package==9.9"
+        assert shown.endswith(f"trainyard: requirements.txt could not be installed: {sentence}\n")
+        assert bash_learner.reason.read_text() == f"trainyard: {sentence}\n"
+        assert os.listdir(place) == []
+
+    def test_what_a_program_installs_by_itself_is_its_own(self, bash_learner: Learner, place: Path) -> None:
+        other = bash_learner.root / "other"
+        shutil.copytree(bash_learner.root / "source", other)
+        (other / "pyproject.toml").write_text((other / "pyproject.toml").read_text().replace("1.5", "2.0"))
+        (other / "own.py").write_text(_BACKEND.replace("1.5", "2.0"))
+        version = "python -c 'import planted; print(planted.VERSION)'"
+        code, shown = self._run(bash_learner, place, f"pip install -q --no-build-isolation '{other}' && {version}")
+        assert (code, shown.splitlines()[-1]) == (0, "2.0"), shown
+        assert self._run(bash_learner, place, version) == (0, "1.5\n")
+
+    def test_a_half_made_environment_is_no_environment(self, bash_learner: Learner, place: Path) -> None:
+        (place / "ready").write_text("gone")
+        code, shown = self._run(bash_learner, place, "python -c 'import planted'")
+        assert code == 0, shown
+
+    def test_an_image_that_cannot_install_says_so_and_goes_on(self, bash_learner: Learner, place: Path) -> None:
+        empty = bash_learner.root / "nothing"
+        empty.mkdir()
+        (empty / "python").write_text("#!/bin/sh\nexit 1\n")
+        (empty / "python").chmod(0o755)
+        bash_learner.environment["LEARNER_PYTHON"] = str(empty / "python")
+        code, shown = self._run(bash_learner, place, "echo begun")
+        assert (code, "is not installed" in shown, shown.endswith("begun\n")) == (0, True, True)
+
+
+# A build backend that makes its wheel by itself: the tests reach no index for setuptools.
+_BACKEND = """
+import os, zipfile
+
+def build_wheel(folder, settings=None, metadata=None):
+    name = "planted_package-1.5-py3-none-any.whl"
+    about = "planted_package-1.5.dist-info"
+    files = {
+        "planted.py": "VERSION = '1.5'\\ndef main():\\n    print('command', VERSION)\\n",
+        f"{about}/METADATA": "Metadata-Version: 2.1\\nName: planted-package\\nVersion: 1.5\\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\\nGenerator: own\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+        f"{about}/entry_points.txt": "[console_scripts]\\nplanted-command = planted:main\\n",
+    }
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        for file, text in files.items():
+            wheel.writestr(file, text)
+        wheel.writestr(f"{about}/RECORD", "".join(f"{file},,\\n" for file in [*files, f"{about}/RECORD"]))
+    return name
+"""

@@ -328,9 +328,15 @@ def test_a_file_that_is_something_else_is_told_what_it_is(text, words):
     assert problem.hint
 
 
-def test_a_map_of_nothing_known_is_told_what_is_missing():
-    found = problems("foo: 1\n")
-    assert sorted(found) == ["foo", "model_definition", "training_data_reference", "training_results_reference"]
+def test_a_map_of_nothing_known_is_told_in_one_sentence_what_a_manifest_has():
+    problem = only_problem("foo: 1\nservice: x\n")
+    assert "this is no manifest" in problem.message
+    assert all(key in problem.hint for key in ("model_definition", "training_data_reference", "docs/manifest.md"))
+
+
+@pytest.mark.parametrize("key", ["model-definition", "training_data", "frame work", "data_store", "gpu"])
+def test_one_part_of_a_manifest_or_nearly_one_is_enough_to_be_read_as_one(key):
+    assert "no manifest" not in str(refusal(f"{key}: 1\nfoo: 2\n"))
 
 
 def test_a_misspelt_family_is_still_recognised():

@@ -79,6 +79,12 @@ def test_a_line_that_goes_on_with_a_value_is_indented_deeper_or_becomes_a_key():
     assert accepted(text.replace("    --epochs", "      --epochs"))
 
 
+@pytest.mark.parametrize("fence", ["```yaml", "```"])
+def test_the_marks_of_markdown_around_a_manifest_are_removed(fence):
+    problem = only_problem(f"{fence}\n{MANIFEST}```\n")
+    assert (problem.line, problem.hint) == (1, "Remove the lines with ```.")
+
+
 @pytest.mark.parametrize("marker", ["{{.name}}", "{{ name }}", "{{name}}-2", "{% if x %}", "@name@", "%NAME%", "%%n%%"])
 def test_a_marker_of_a_template_is_filled_in(marker):
     text = change(MANIFEST, "  name: tf-mnist", f"  name: {marker}")

@@ -53,6 +53,8 @@ class TestFrameworks:
         [
             ("tensorflow", "v1.5", "1.5-py3"),
             ("tensorflow", "1.2-py4", "1.2-py"),
+            ("tensorflow", "1.5.0-py3.6", "1.5-py3?"),
+            ("pytorch", "v1.0.0", "1.0?"),
             ("pytorch", "2.8.9+cu12", "2.8"),
             ("torch", "2.8", "pytorch 2.8"),
         ],
@@ -164,6 +166,16 @@ class TestFrameworks:
         assert read(followed).submission.spec.framework.version == "registry.example.com/ns/mine:1"
 
 
+class TestStrangers:
+    @pytest.mark.parametrize("name", ["catboost", "cntk", "julia", "spark"])
+    def test_a_framework_that_there_is_not_is_no_misspelt_one(self, name):
+        assert only_problem(with_framework(name, "1.0")).hint.startswith("Use one of ")
+
+    @pytest.mark.parametrize("key", ["services", "recipe", "do_train", "resources"])
+    def test_a_key_that_only_shares_letters_with_one_is_no_misspelt_one(self, key):
+        assert only_problem(f"{MANIFEST}{key}: 1\n").hint.startswith("Known here: ")
+
+
 class TestMachines:
     @pytest.mark.parametrize(
         ("text", "meant"),
@@ -174,6 +186,8 @@ class TestMachines:
             ("p100x4", None),
             ("Medum", "medium"),
             ("mitel", "medium"),
+            ("2xk80", "k80x2"),
+            ("4 x k80", "k80x4"),
         ],
     )
     def test_a_misspelt_size_is_answered_with_one_that_has_as_many_gpus(self, text, meant):
@@ -243,6 +257,32 @@ class TestStores:
         assert reported == ["is not filled in."] * 3
 
     @pytest.mark.parametrize(
+        "address",
+        [
+            "https://<host>",
+            "https://s3.{region}.example.com",
+            "{{ url }}/x",
+            "https://$HOST",
+            "s3-endpoint-url",
+            "%URL%:9",
+        ],
+    )
+    def test_a_template_inside_an_address_is_told(self, address):
+        text = MANIFEST.replace("https://s3.example.com", f"'{address}'", 1)
+        assert problems(text)[f"{CONNECTION}.endpoint_url"].message == "endpoint_url is not filled in."
+
+    def test_characters_that_look_like_others_are_named(self):
+        cyrillic = "\N{CYRILLIC SMALL LETTER IE}"
+        text = MANIFEST.replace("s3.example.com", f"s3.exampl{cyrillic}.com", 1).replace("mnist-data", "“mnist”", 1)
+        text = text.replace("AKIAEXAMPLE", "\N{FULLWIDTH LATIN CAPITAL LETTER A}KIAEXAMPLE", 1)
+        found = problems(text)
+        assert "CYRILLIC SMALL LETTER IE (U+0435)" in found[f"{CONNECTION}.endpoint_url"].message
+        assert "LEFT DOUBLE QUOTATION MARK (U+201C)" in found["training_data_reference[0].source.bucket"].message
+        key_id = found[f"{CONNECTION}.aws_access_key_id"]
+        assert "FULLWIDTH LATIN CAPITAL LETTER A (U+FF21)" in key_id.message
+        assert key_id.seen == "****"
+
+    @pytest.mark.parametrize(
         "host", ["my_store.example.com", "a..b", "-a.example.com", "a-.example.com", "a" * 64 + ".com", "_"]
     )
     def test_a_host_that_no_s3_client_takes_is_refused(self, host):
@@ -280,19 +320,8 @@ class TestNeighbours:
         at = "    resource: small" if sample is MANIFEST else "  name: tensorflow"
         indent = at[: len(at) - len(at.lstrip())]
         problem = only_problem(change(sample, at, f"{indent}{key}: {{method: {{name: random}}}}\n{at}"))
-        assert problem.message == "searches for hyperparameters are not run."
-        assert "--set NAME=1,2,3" in problem.hint
-
-    def test_the_keys_of_the_rest_interface_are_told_with_those_of_a_manifest(self):
-        text = change(MANIFEST, "  source:", "  location:").replace("  target:", "  location:")
-        text = change(text, "  execution:", "  definition_href: https://ml.example.com/v3/1\n  execution:")
-        assert [problem.hint.split(",")[0] for problem in refusal(text).problems] == [
-            "Remove it", "Write source in its place.", "Write target in its place.",
-        ]  # fmt: skip
-        followed = text.replace("  definition_href: https://ml.example.com/v3/1\n", "").replace(
-            "  location:", "  source:", 1
-        )
-        assert "problems" not in str(read(followed.replace("  location:", "  target:")))
+        assert "a search stands beside" in problem.message
+        assert "write search with metric, goal, trials and space" in problem.hint
 
     @pytest.mark.parametrize(
         ("data", "words"),
@@ -306,6 +335,12 @@ class TestNeighbours:
             ({"name": "x", "channels": [], "dependencies": []}, "an environment of conda"),
             ({"on": "push", "jobs": {}}, "a workflow of GitHub"),
             ({"TrainingJobName": "x", "AlgorithmSpecification": {}}, "SageMaker"),
+            ({"image": "x", "stages": ["train"], "train": {"script": ["x"]}}, "GitLab"),
+            ({"stages": {"train": {"cmd": "x"}}}, "DVC"),
+            ({"cells": [], "metadata": {}, "nbformat": 4}, "a notebook"),
+            ({"type": "command", "command": "x", "environment": "y", "compute": "z"}, "Azure"),
+            ({"entrypoint": "x", "runtime_env": {}}, "Ray"),
+            ({"replicaCount": 1, "image": {}}, "this is no manifest"),
         ],
     )
     def test_another_format_is_told_in_one_sentence_with_what_to_write(self, data, words):

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainyard.workspace.metrics.curves import MAX_ALL_POINTS, MAX_CURVES, Curve, Curves, Point, Seen, named, thinned
+from trainyard.workspace.metrics.curves import (
+    MAX_ALL_POINTS,
+    MAX_CURVES,
+    MAX_NAME_LENGTH,
+    Curve,
+    Curves,
+    Point,
+    Seen,
+    named,
+    thinned,
+)
+from trainyard.workspace.metrics.state import MAX_WARNINGS, MetricsState
+from trainyard.workspace.metrics.stored import from_file, to_lines
+
+_HEAD = next(to_lines(MetricsState()))
 
 
 def _filled(values, room=64):
@@ -88,3 +104,24 @@ def test_a_point_without_a_step_has_its_number():
 def test_names_are_bounded_and_can_be_written_everywhere():
     assert len(named("x" * 1000)) == 200
     assert named("a", "", "b\ud800") == "a/b?"
+
+
+@pytest.mark.parametrize("before", [b"", _HEAD], ids=["the first line", "a later one"])
+def test_a_stored_line_that_is_none_of_ours_takes_little_memory(before):
+    """A parser would make ten times as much of it."""
+    file = io.BytesIO(before + b"[" + b"[]," * 2_000_000 + b"0]\n")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="no line of a run's metrics"):
+            from_file(file)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_longest_lines_that_are_written_are_read_back():
+    state = MetricsState(warnings=["\U0001f600" * 500] * MAX_WARNINGS)
+    state.curves.add("\U0001f600" * 1000, Seen("\U0001f600" * MAX_NAME_LENGTH, 1.0, None, 2.0))
+    found = from_file(io.BytesIO(b"".join(to_lines(state))))
+    assert found.warnings == state.warnings
+    assert found.curves.by_key.keys() == state.curves.by_key.keys()

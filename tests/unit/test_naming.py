@@ -30,6 +30,8 @@ def service():
     """A service with three runs that knows of no filter, as one of an earlier version; it notes what it is asked."""
 
     def respond(request):
+        if "/searches/" in request.url.path:
+            return httpx.Response(404, json={"error": {"code": "C107", "message": "there is no search", "hint": ""}})
         asked.append(dict(request.url.params))
         runs = [{**run, "submitted_at": f"2026-01-0{at}T00:00:00Z"} for at, run in enumerate(_RUNS, 1)]
         start, most = int(request.url.params["offset"]), int(request.url.params["limit"])

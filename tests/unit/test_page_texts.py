@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -164,6 +165,11 @@ class TestPhases:
         assert (part.name, part.going, part.width) == ("queued", True, 100.0)
 
 
+def _counted(step):
+    """Return lines of which each has dozens of twins, where a comparison takes longest."""
+    return "\n".join(str(line * step % 120) for line in range(3999))
+
+
 class TestCodeOfTwoRuns:
     @staticmethod
     def _zip(path, **files):
@@ -188,6 +194,28 @@ class TestCodeOfTwoRuns:
         (file,) = differences(first, second)
         assert (file.what, file.lines) == ("changed", ())
 
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            (
+                "\n".join(str(line % 120) for line in range(3999)),
+                "\n".join(str(line * 7 % 120) for line in range(3999)),
+            ),
+            ("\x80" * 60_000, "\x81" * 60_000),
+        ],
+        ids=["much to compare", "much to show"],
+    )
+    def test_however_many_files_there_are_they_take_a_bounded_time_and_room(self, tmp_path, old, new):
+        names = [f"f{number}" for number in range(50)]
+        first = self._zip(tmp_path / "a.zip", **dict.fromkeys(names, old))
+        second = self._zip(tmp_path / "b.zip", **dict.fromkeys(names, new))
+        began = time.process_time()
+        found = differences(first, second)
+        assert time.process_time() - began < 8
+        assert [file.what for file in found] == ["changed"] * 50
+        assert sum(len(line) for file in found for line in file.lines) < 2**20
+        assert found[-1].lines == ()
+
     def test_a_zip_that_is_no_more_has_no_difference(self, tmp_path):
         assert differences(tmp_path / "none.zip", self._zip(tmp_path / "b.zip", w="1")) is None
 
@@ -198,6 +226,10 @@ class TestPreviews:
         assert preview_of("a.png", b"<svg onload=alert(1)>", 21).kind == "text"
         assert preview_of("a.bin", b"\0\1", 2).kind == "nothing"
         assert preview_of("a.json", b'{"b":1}', 7).text == '{\n  "b": 1\n}'
+
+    def test_json_that_its_indents_would_multiply_is_shown_as_it_is(self):
+        deep = b"[" * 200 + b"0," * 100_000 + b"0" + b"]" * 200
+        assert preview_of("a.json", deep, len(deep)).text == deep.decode()
         assert preview_of("a.json", b'{"b":', 5).text == '{"b":'
         assert preview_of("a.txt", b"abc", 300_000).cut
 

@@ -20,6 +20,7 @@ from trainyard.domain.pipelines import suits_pipefail
         "LR=0.1 nohup ./train.sh --sep '|' | tee log; python eval.py",
         'python train.py --name "a|b" --out "it\'s $HOME|" | tail -n 5 | tee log',
         "python train.py | grep -v Warning",
+        "python train.py | gzip > $RESULT_DIR/log.gz",
         "(cd src && python train.py) | tee log",
         "pip install -r requirements.txt | tail -n 1 && python train.py | tee log",
         "mpirun -np 4 python train.py 2>&1 | sed 's/x/y/' | awk '{print $1}'",

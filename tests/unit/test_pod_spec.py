@@ -72,6 +72,14 @@ def test_a_program_learns_a_user_name_although_no_image_knows_the_pods_user() ->
     assert shown == "trainyard\n"
 
 
+def test_a_trial_finds_its_number_as_the_sub_run_that_it_is() -> None:
+    subids = [
+        {each["name"]: each["value"] for each in training_pod(run)["spec"]["containers"][0]["env"]}["SUBID"]
+        for run in (SMALL, replace(SMALL, trial=0), replace(SMALL, trial=12))
+    ]
+    assert subids == ["learner-1", "0", "12"]
+
+
 def test_a_second_attempt_has_a_name_of_its_own_and_is_found_with_the_first() -> None:
     first, second = training_pod(SMALL), training_pod(replace(SMALL, attempt=2))
     assert first["metadata"]["name"] != second["metadata"]["name"]

@@ -108,6 +108,20 @@ def test_such_a_script_that_is_given_to_a_shell_is_warned_of_and_no_other_is_tol
         assert script_warnings(command, WINDOWS) == []
 
 
+@pytest.mark.parametrize("command", ["bash run.sh", "sh -x ./run.sh", "source run.sh && ./train", ". ./run.sh"])
+def test_a_script_without_an_interpreter_line_is_warned_of_its_windows_line_ends_too(command):
+    entries = [ArchiveEntry("run.sh", 1, False, script="cd x\r\n./train\r\n")]
+    assert any("Windows line ends" in warning for warning in script_warnings(command, entries))
+    assert script_warnings(command, [ArchiveEntry("run.sh", 1, False, script="cd x\n./train\n")]) == []
+
+
+@pytest.mark.parametrize("command", ["bash run.sh", "./run.sh", "echo; bash -x run.sh --lr 1", ". ./run.sh"])
+def test_a_script_in_which_a_failure_is_lost_is_warned_of_with_its_name(command):
+    (warning,) = script_warnings(command, [ArchiveEntry("run.sh", 1, True, script="./train\necho done\n")])
+    assert warning.startswith("run.sh: a failure of ./train is not the command's")
+    assert script_warnings("./other.sh", [ArchiveEntry("run.sh", 1, True, script="./train\necho done\n")]) == []
+
+
 def test_a_program_whose_name_holds_a_hidden_character_is_found_nevertheless():
     (problem,) = missing_program("python3 train.py", ["tra\u200bin.py"])
     assert "Did you mean tra\\u200bin.py?" in problem.hint

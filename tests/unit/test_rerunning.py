@@ -12,6 +12,7 @@ from serviceworld import world as world  # a fixture
 from trainyard.core.rerunning import Rerunning
 from trainyard.core.runs import Run
 from trainyard.core.starting import Starting
+from trainyard.domain.checkpointing import Checkpointing
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import sizes_for
 from trainyard.domain.states import Phase
@@ -37,8 +38,8 @@ def again(world):
     service = replace(world.service, version_of=lambda key: world.versions.get(key.model_id))
     rerunning = Rerunning(service, Starting(world.catalogue, _Runs(), lambda: LIMITS, lambda: 1.0))
 
-    def rerun(model_id=MODEL_ID, exact=False, caller=ADA, key="", **changes):
-        return rerunning.rerun(model_id, changes, exact, caller, key)
+    def rerun(model_id=MODEL_ID, exact=False, caller=ADA, key="", resume=False, **changes):
+        return rerunning.rerun(model_id, changes, exact, caller, key, resume)
 
     return rerun
 
@@ -48,6 +49,21 @@ def test_it_has_what_the_run_had_and_tells_which_one_it_repeats(again, world):
     start = again()
     assert (start.values, start.parent) == ({"lr": 0.5, "size": "large"}, MODEL_ID)
     assert (start.data_version, start.image) == ("", "")
+
+
+def test_one_that_resumes_goes_on_from_the_run_that_it_repeats(again):
+    start = again(resume=True)
+    assert (start.parent, start.resume) == (MODEL_ID, True)
+    assert not again().resume
+
+
+def test_of_checkpoints_that_are_shared_nobody_goes_on_from_a_runs_own(again, world):
+    shared = training(checkpoint=Checkpointing(shared=True))
+    world.catalogue.remove(MODEL_ID)
+    world.catalogue.add(shared)
+    with pytest.raises(TrainyardError, match="shares its checkpoints") as refusal:
+        again(resume=True)
+    assert refusal.value.code.code == "C108"
 
 
 def test_changes_stand_in_the_place_of_what_it_had(again, world):
@@ -87,7 +103,7 @@ class TestExactly:
         world.catalogue.zip_path(MODEL_ID).unlink()
         with pytest.raises(TrainyardError) as refused:
             again(exact=True)
-        assert refused.value.code.code == "C116"
+        assert refused.value.code.code == "C117"
         assert [problem.message for problem in refused.value.problems] == [
             f"{MODEL_ID} never had its data, or it is not known.",
             "the zip is not kept any more.",

@@ -234,3 +234,19 @@ class TestSeeing:
             with pytest.raises(TrainyardError) as refused:
                 ask()
             assert refused.value.code.code == "C106"
+
+
+class TestSkipped:
+    def test_whoever_listens_hears_once_of_each_run_that_is_not_started(self, yard):
+        heard = []
+        yard.retraining = replace(yard.retraining, skipped=lambda training, note, _: heard.append((training.id, note)))
+        yard.schedule(HOURLY)
+        yard.runs.busy.add(MODEL_ID)
+        yard.now = MIDNIGHT + HOUR
+        yard.due()
+        yard.due()
+        assert heard == [(MODEL_ID, "skipped: the scheduled run before it was still going")]
+        yard.runs.busy.clear()
+        yard.now += HOUR
+        yard.due()
+        assert len(heard) == 1

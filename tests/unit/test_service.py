@@ -13,9 +13,11 @@ from serviceworld import packed as packed  # a fixture
 from serviceworld import world as world  # a fixture
 
 from trainyard.core.accounts import account_for
+from trainyard.core.catalogue import Training
 from trainyard.core.runs import Run
 from trainyard.core.schedules import Entry
 from trainyard.core.starts import Start
+from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
@@ -53,6 +55,13 @@ class TestSubmitting:
         assert SECRET not in world.catalogue.record_path(made.id).read_text("utf-8")
         assert SECRET not in repr(made)
         assert "aws_secret_access_key" in made.manifest
+
+    def test_the_commit_is_kept_without_the_credentials_that_its_diff_shows(self, world, packed):
+        code = CodeVersion("a" * 40, "main", 1, f"-secret: {SECRET}\n-id: AKIA5B1C0FFEE\n+secret: none\n")
+        manifests = [("job.yaml", MANIFEST_TEXT.encode())]
+        (made,) = world.service.registration.submit_all(manifests, packed(), None, ADA, code=code)
+        assert made.code == replace(code, diff="-secret: ****\n-id: ****\n+secret: none\n")
+        assert world.catalogue.get(made.id) == made == Training.from_dict(made.as_dict())
 
     def test_a_schedule_lives_from_the_registration_on(self, world, packed):
         made = _submit(world, packed(), MANIFEST_TEXT + "schedule: {cron: 0 3 * * *, timezone: Europe/Berlin}\n")

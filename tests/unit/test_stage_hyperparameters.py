@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from stepsbench import Bench
 
+from trainyard.domain.search import Choices, Goal, SearchSpec
+
 VALUES = {"lr": 0.001, "epochs": 3, "nesterov": True, "note": "größer $(x)"}
 
 
@@ -38,6 +40,26 @@ def test_a_file_of_the_zip_is_kept_and_the_log_says_so(bench: Bench) -> None:
         archive.writestr("config.json", '{"own": 1}')
     bench.stage()
     assert (bench.run.model / "config.json").read_text() == '{"own": 1}'
+    assert "config.json of the zip is kept" in _log(bench)
+
+
+def _searched(bench: Bench, text: str) -> str:
+    """Stage a run of a search whose zip brings a config.json; return what its program finds there."""
+    bench.spec = replace(bench.spec, search=SearchSpec("loss", Goal.MINIMIZE, 4, {"lr": Choices((0.001, 0.01))}))
+    with zipfile.ZipFile(bench.zip_path, "a") as archive:
+        archive.writestr("config.json", text)
+    bench.stage()
+    return (bench.run.model / "config.json").read_text("utf-8")
+
+
+def test_a_search_puts_the_values_of_each_run_into_the_map_that_the_zip_brings(bench: Bench) -> None:
+    assert json.loads(_searched(bench, '{"own": 1, "lr": 9}')) == {"own": 1, **VALUES}
+    assert "4 hyperparameters in config.json" in _log(bench)
+
+
+@pytest.mark.parametrize("text", ["[1]", "lr = 9", '{"a":' * 100_000])
+def test_a_search_keeps_a_file_of_the_zip_that_is_no_map(bench: Bench, text: str) -> None:
+    assert _searched(bench, text) == text
     assert "config.json of the zip is kept" in _log(bench)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -165,6 +166,9 @@ class TestOnce:
         world.start()
         world.catalogue.remove(MODEL_ID)
         assert world.starting.settle(SERVICE) == []
+        assert len(world.catalogue.starts.all()) == 1  # it may just be being registered
+        later = replace(world.starting, clock=lambda: world.starting.clock() + 2 * 24 * 3600)
+        assert later.settle(SERVICE) == []
         assert world.catalogue.starts.all() == {}
 
     def test_only_the_service_settles_what_is_left(self, world):

@@ -18,6 +18,7 @@ _STATE_OF = {
     Phase.VALIDATING: State.PENDING,
     Phase.STAGING: State.PENDING,
     Phase.WAITING_FOR_GPU: State.PENDING,
+    Phase.INSTALLING: State.RUNNING,
     Phase.TRAINING: State.RUNNING,
     Phase.STORING: State.RUNNING,
     Phase.DONE: None,

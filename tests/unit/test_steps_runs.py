@@ -81,7 +81,8 @@ class TestStage:
         assert "5 bytes downloaded in " in data.read_text()
         assert model.read_text().startswith("2 files, 24 bytes of the model definition in ")
 
-    def test_checkpoints_of_the_bucket_come_where_missing(self, bench: Bench) -> None:
+    def test_checkpoints_that_are_shared_come_from_the_bucket_where_missing(self, bench: Bench) -> None:
+        bench.share_checkpoints()
         bench.results.contents = {"_wml_checkpoints/a/1": b"old", "_wml_checkpoints/a/2": b"two"}
         (bench.checkpoints / "a").mkdir(parents=True)
         (bench.checkpoints / "a/1").write_bytes(b"newer here")
@@ -89,6 +90,12 @@ class TestStage:
         assert (bench.checkpoints / "a/1").read_bytes() == b"newer here"
         assert (bench.checkpoints / "a/2").read_bytes() == b"two"
         assert (bench.checkpoints / "a/2").stat().st_mode & 0o666 == 0o666
+
+    def test_a_run_begins_without_the_checkpoints_of_a_stranger(self, bench: Bench) -> None:
+        bench.results.contents = {"_wml_checkpoints/a/1": b"a stranger's"}
+        bench.stage()
+        assert list(bench.checkpoints.iterdir()) == []
+        assert bench.checkpoints.parent == bench.run.root
 
     def test_a_second_attempt_moves_nothing_again(self, bench: Bench) -> None:
         bench.stage()
@@ -137,7 +144,7 @@ class TestStage:
         DatasetCache(bench.workspace).evict(0)
         with pytest.raises(TrainyardError, match=f"{version} is not kept any more") as refused:
             bench.stage(again, data_version=version)
-        assert refused.value.code.code == "C116"
+        assert refused.value.code.code == "C117"
         assert DatasetCache(bench.workspace).held(str(again)) is None
 
     def test_what_runs_stored_in_the_same_bucket_is_not_staged(self, bench: Bench) -> None:
@@ -167,9 +174,29 @@ class TestUpload:
             "learner-1/extra.txt": "e",
             "learner-1/outcome.txt": "completed\n",
             "logs/tb/train/events": "tb",
+            "_wml_checkpoints/step-1": "weights",
         }
+        assert "_wml_checkpoints/before" not in bench.results.sent
+
+    def test_checkpoints_that_are_shared_go_to_the_root_of_the_bucket(self, bench: Bench) -> None:
+        bench.share_checkpoints()
+        bench.results.contents["_wml_checkpoints/before"] = b"0"
+        bench.stage()
+        bench.train()
+        (bench.checkpoints / "step-1").write_text("weights")
+        bench.upload()
         assert bench.results.contents["_wml_checkpoints/step-1"] == b"weights"
         assert "_wml_checkpoints/before" not in bench.results.sent
+        assert cleanup(RUN, bench.workspace)
+        assert (bench.checkpoints / "step-1").exists(), "the next run goes on from it"
+
+    def test_checkpoints_of_a_run_go_with_it(self, bench: Bench) -> None:
+        bench.stage()
+        bench.train()
+        (bench.checkpoints / "step-1").write_text("weights")
+        bench.upload()
+        assert cleanup(RUN, bench.workspace)
+        assert not bench.checkpoints.exists()
 
     def test_a_failed_run_says_why_beside_its_own_log(self, bench: Bench) -> None:
         bench.stage()
@@ -243,7 +270,7 @@ class TestUpload:
         (bench.run.result / "hf/snapshots/1/model.safetensors").symlink_to("../../blobs/aa")
         (bench.run.result / "last.ckpt").symlink_to("/job/result/epoch=1.ckpt")
         (bench.run.result / "summaries").symlink_to("../state/tb")
-        checkpoints = bench.workspace.checkpoints("vision", bench.spec.results)
+        checkpoints = bench.checkpoints
         (checkpoints / "step-1").write_text("s")
         (checkpoints / "last").symlink_to("/job/checkpoints/step-1")
         stored = bench.upload()
@@ -251,15 +278,16 @@ class TestUpload:
         assert found["hf/snapshots/1/model.safetensors"] == "weights"
         assert found["last.ckpt"] == "c"
         assert found["summaries/events"] == "e"
-        assert bench.results.contents["_wml_checkpoints/last"] == b"s"
+        assert found["_wml_checkpoints/last"] == "s"
         assert stored.left_out == ()
         assert "learner-1/store-results.log" not in found
 
     def test_a_checkpoint_below_what_has_become_a_link_does_not_keep_the_next_run_from_being_staged(
         self, bench: Bench, tmp_path: Path
     ) -> None:
+        bench.share_checkpoints()
         bench.results.contents["_wml_checkpoints/last/weights"] = b"old"
-        checkpoints = bench.workspace.checkpoints("vision", bench.spec.results)
+        checkpoints = bench.checkpoints
         checkpoints.mkdir(parents=True)
         (checkpoints / "last").symlink_to(tmp_path)
         bench.stage()
@@ -268,7 +296,7 @@ class TestUpload:
     def test_a_name_that_stores_do_not_keep_is_stored_escaped_and_costs_no_other(self, bench: Bench) -> None:
         bench.stage()
         bench.train(**{"result/confusion\tmatrix.csv": "1", "result/model.bin": "m"})
-        checkpoints = bench.workspace.checkpoints("vision", bench.spec.results)
+        checkpoints = bench.checkpoints
         (checkpoints / "a\nb").write_text("x")
         stored = bench.upload()
         assert bench.stored()["confusion%09matrix.csv"] == "1"

@@ -23,6 +23,7 @@ _SERVICE = (
     "doctor",
     "inbox",
     "local",
+    "notify",
     "steps",
     "stores",
     "tracking",

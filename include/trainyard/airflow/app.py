@@ -22,6 +22,8 @@ from trainyard.core.audit.recording import Audit, Writer
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import RunKey, data_connection, results_connection
+from trainyard.domain.states import State
+from trainyard.domain.watchdogs import NO_WATCH, Watch
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings, limits_files, read_settings
 from trainyard.workspace.layout import RunFolder, Workspace
@@ -31,19 +33,30 @@ if TYPE_CHECKING:
     from trainyard.airflow.connections import ConnectionVault
     from trainyard.airflow.history import AirflowHistory
     from trainyard.airflow.leftovers import AirflowLeftovers
+    from trainyard.airflow.secretconnections import ConnectionSecrets
     from trainyard.core.datasets import Datasets
+    from trainyard.core.documents.documents import Documents
+    from trainyard.core.documents.experimentruns import ExperimentRuns
     from trainyard.core.livemetrics import LiveMetrics
     from trainyard.core.maintenance.owners import Owners
     from trainyard.core.maintenance.retention import Housekeeper
+    from trainyard.core.notifications import Notifications
+    from trainyard.core.notifier import Notifier
     from trainyard.core.quota import Quotas
     from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
+    from trainyard.core.searching import Searching
+    from trainyard.core.secrets import Secrets
     from trainyard.core.service import Service
     from trainyard.core.starting import Starting
+    from trainyard.notify.outbox import Outbox
     from trainyard.stores.base import Store
     from trainyard.workspace.datasets import DatasetCache
 
 T = TypeVar("T")
+# In the api-server, where somebody waits.
+_SERVED_PATIENCE_SECONDS = 5.0
+_MAX_GOING = 100_000
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,59 @@ class App:
     def trail(self) -> Trail:
         """What reads the audit log."""
         return Trail(self.audit_folder, self.audit)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """The notifications that are to be delivered; it lies where no program reaches it."""
+        from trainyard.notify.outbox import Outbox
+
+        return Outbox(self.settings.catalogue / "outbox")
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """What writes notifications to the outbox; it asks no database."""
+        from trainyard.airflow.links import run_page
+        from trainyard.core.addressbook import AddressBook
+        from trainyard.core.notifier import Notifier
+
+        return Notifier(self.outbox, AddressBook.beside(self.catalogue), self._notified_names, run_page)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        """The use cases about notifications, over Airflow's connections."""
+        from trainyard.core.addressbook import AddressBook
+        from trainyard.core.notifications import Notifications
+        from trainyard.domain.addresses import AddressPolicy
+
+        return Notifications(
+            book=AddressBook.beside(self.catalogue),
+            vault=self._vault,
+            outbox=self.outbox,
+            limits=self.service.limits,
+            addresses=AddressPolicy.of(self.settings),
+            sends_mail=bool(self.settings.mail_connection),
+            clock=time.time,
+            audit=self.audit,
+            notifier=self.notifier,
+            trainings=self.catalogue.get,
+            going=lambda: self._history.page(None, _MAX_GOING, 0, frozenset({State.PENDING, State.RUNNING}), None)[0],
+            waiting_seconds=self.settings.notify_waiting_seconds,
+        )
+
+    def watch_of(self, account: str) -> Watch:
+        """Return the watchdogs of an account's runs whose manifests have none."""
+        found = self._account_with(b"watch", account)
+        return found.watch if found else NO_WATCH
+
+    def _notified_names(self, account: str) -> tuple[str, ...]:
+        found = self._account_with(b"notify", account)
+        return found.notify if found else ()
+
+    def _account_with(self, key: bytes, account: str) -> Account | None:
+        # Most installations have none of it, and to read the three files costs a process 0.13 s.
+        if key not in limits_files(self.settings)[2].read_bytes():
+            return None
+        return self.limits().accounts.get(account)
 
     def data_store(self, training: Training) -> Store:
         """Open a training's data bucket inside a task, with its own credentials or the connection that it names."""
@@ -156,6 +222,7 @@ class App:
         from trainyard.steps.cleanup import forget
         from trainyard.steps.stage import staged_version
         from trainyard.workspace.transfers import transfer_of
+        from trainyard.workspace.watching import kept
 
         return Service(
             catalogue=self.catalogue,
@@ -171,8 +238,34 @@ class App:
             transfer_of=lambda run: self._of_folder(transfer_of, run),
             audit=self.audit,
             version_of=lambda run: self._of_folder(staged_version, run),
+            alarms_of=lambda run: self._of_folder(kept, run),
             make_run=lambda start: self.starting.make(start),
+            is_kept=lambda holder, name: self._secret_keeper.is_kept(holder, name),
         )
+
+    @cached_property
+    def documents(self) -> Documents:
+        """The use cases about stored training definitions and experiments."""
+        from trainyard.airflow.connections import ConnectionDocumentVault
+        from trainyard.core.documents.documents import Documents
+        from trainyard.core.documents.files import DocumentFiles
+
+        service, files = self.service, DocumentFiles(self.settings.catalogue)
+        return Documents(files, ConnectionDocumentVault(), service.limits, self.settings, service.clock, self.audit)
+
+    @cached_property
+    def experiment_runs(self) -> ExperimentRuns:
+        """The use case about runs of stored experiments."""
+        from trainyard.core.documents.experimentruns import ExperimentRuns
+
+        return ExperimentRuns(self.documents, self.service, self.searching)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The use case about the secrets that people keep for their programs."""
+        from trainyard.core.secrets import Secrets
+
+        return Secrets(self._secret_keeper, self.limits, time.time, self.audit)
 
     @cached_property
     def live_metrics(self) -> LiveMetrics:
@@ -205,7 +298,11 @@ class App:
 
         forget_folder = partial(forget_training, workspace=self.workspace)
         evict = self._dataset_cache.evict
-        return Housekeeper(self.service, self._leftovers, self._vault.ids, self.workspace, forget_folder, evict)
+        parts = (self.service, self._leftovers, self._vault.ids, self.workspace, forget_folder, evict)
+        return Housekeeper(*parts, self._sweep_documents)
+
+    def _sweep_documents(self, before: float, dry_run: bool) -> list[str]:
+        return [*self.documents.sweep(before, dry_run), *self.experiment_runs.sweep(before, dry_run)]
 
     @cached_property
     def owners(self) -> Owners:
@@ -221,6 +318,25 @@ class App:
         from trainyard.core.starting import Starting
 
         return Starting(self.catalogue, AirflowStartedRuns(), self.service.limits, time.time, self.audit)
+
+    @cached_property
+    def searching(self) -> Searching:
+        """The use case of searches."""
+        from trainyard.airflow.trialruns import ServedTrialRuns
+        from trainyard.core.searching import Searching
+
+        runs = ServedTrialRuns(
+            catalogue=self.catalogue,
+            history=self._history,
+            starting=self.starting,
+            metrics=self.live_metrics,
+            folder_of=lambda run: self.workspace.run(run) if run.valid else None,
+            pods=partial(self.pods, _SERVED_PATIENCE_SECONDS),
+            grace_seconds=self.settings.grace_seconds,
+            results_of=self.served_results_store,
+        )
+        ended = self.notifier.search_ended
+        return Searching(self.catalogue, runs, self.service.limits, time.time, self.audit, ended)
 
     @cached_property
     def rerunning(self) -> Rerunning:
@@ -244,6 +360,7 @@ class App:
             clock=time.time,
             late_seconds=self.settings.schedule_late_seconds,
             audit=self.audit,
+            skipped=self.notifier.skipped,
         )
 
     @cached_property
@@ -253,10 +370,17 @@ class App:
         return ConnectionVault()
 
     @cached_property
+    def _secret_keeper(self) -> ConnectionSecrets:
+        from trainyard.airflow.secretconnections import ConnectionSecrets
+
+        return ConnectionSecrets()
+
+    @cached_property
     def _history(self) -> AirflowHistory:
         from trainyard.airflow.history import AirflowHistory
+        from trainyard.workspace.layout import is_installing
 
-        return AirflowHistory(self.catalogue, self._started)
+        return AirflowHistory(self.catalogue, self._started, lambda run: bool(self._of_folder(is_installing, run)))
 
     @cached_property
     def _leftovers(self) -> AirflowLeftovers:

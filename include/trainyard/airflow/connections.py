@@ -8,7 +8,7 @@ folders are JSON in `password`. Those of S3 were, too, before 0.2: they are read
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +16,15 @@ from airflow.models import Connection
 from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 
-from trainyard.domain.names import data_connection, results_connection
+from trainyard.core.documents.files import Kind
+from trainyard.domain.names import (
+    data_connection,
+    document_connection,
+    document_of,
+    notify_connection,
+    results_connection,
+)
+from trainyard.domain.notification import Address
 from trainyard.domain.training import Credentials, StoreRef, Submission
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
@@ -26,7 +34,7 @@ _AWS = "aws"
 
 
 class ConnectionVault:
-    """Keep and forget the connections `<training id>.data` and `<training id>.results`.
+    """Keep and forget the connections `<training id>.data`, `<training id>.results` and `<training id>.notify`.
 
     A store that names a connection of the service's has none of its own, and that one is never touched.
     """
@@ -39,18 +47,39 @@ class ConnectionVault:
         )
         with create_session() as session:
             session.add_all(_connection(name, ref, found) for name, ref, found in kept if found is not None)
+            if any(submission.addresses):
+                session.add(_of_addresses(notify_connection(training_id), submission.addresses))
+
+    def keep_address(self, connection: str, address: Address) -> None:
+        """Keep an address under a name of its own, in the place of what was kept there."""
+        with create_session() as session:
+            session.execute(delete(Connection).where(Connection.conn_id == connection))
+            session.add(_of_addresses(connection, [address]))
+
+    def forget_address(self, connection: str) -> None:
+        with create_session() as session:
+            session.execute(delete(Connection).where(Connection.conn_id == connection))
 
     def ids(self) -> set[str]:
         """Return the trainings that credentials are kept for."""
         with create_session() as session:
             names = set(session.scalars(select(Connection.conn_id).where(Connection.conn_id.like("training-%"))))
         ids = {name.rpartition(".")[0] for name in names}
-        return {each for each in ids if names & {data_connection(each), results_connection(each)}}
+        return {each for each in ids if names & set(_names(each))}
 
     def forget(self, training_id: str) -> None:
-        names = (data_connection(training_id), results_connection(training_id))
         with create_session() as session:
-            session.execute(delete(Connection).where(Connection.conn_id.in_(names)))
+            session.execute(delete(Connection).where(Connection.conn_id.in_(_names(training_id))))
+
+
+def _names(training_id: str) -> tuple[str, ...]:
+    return data_connection(training_id), results_connection(training_id), notify_connection(training_id)
+
+
+def _of_addresses(name: str, addresses: Sequence[Address | None]) -> Connection:
+    rows = [asdict(address) if address else None for address in addresses]
+    shown = ", ".join(address.shown for address in addresses if address)[:500]
+    return Connection(conn_id=name, conn_type="generic", description=shown, password=json.dumps(rows))
 
 
 def _connection(name: str, ref: StoreRef, credentials: Credentials) -> Connection:
@@ -87,6 +116,13 @@ def open_served(ref: StoreRef, own: str, settings: Settings) -> Store:
     except AirflowNotFoundException:
         hint = "What the run has stored is still in its bucket."
         raise TrainyardError("C107", "the credentials of the run's bucket are not kept any more", hint) from None
+
+
+def open_given(ref: StoreRef, given: Mapping[str, Any], settings: Settings) -> Store:
+    """Open a bucket with a connection that whoever started this process has read, by its fields."""
+    from airflow.sdk import Connection as Given
+
+    return _opened(ref, "", settings, lambda _: Given(**given))
 
 
 def _opened(ref: StoreRef, own: str, settings: Settings, read: Callable[[str], Any]) -> Store:
@@ -127,3 +163,47 @@ def read_login(name: str) -> Credentials:
 
     connection = BaseHook.get_connection(name)
     return Credentials(connection.login or "", connection.password or "")
+
+
+class ConnectionDocumentVault:
+    """Keep and forget the connections of stored documents, `definition-<id>.data` and `experiment-<id>.results`.
+
+    Its documents' own credentials alone: a store that names a connection of the service's has none here.
+    """
+
+    def keep(self, kind: Kind, document_id: str, stores: Mapping[str, tuple[StoreRef, Credentials]]) -> None:
+        made = [_connection(document_connection(kind, document_id, side), *store) for side, store in stores.items()]
+        with create_session() as session:
+            session.add_all(made)
+
+    def read(self, kind: Kind, document_id: str, side: str) -> Credentials | None:
+        """Return the credentials of one of a document's stores; None if there are none."""
+        name = document_connection(kind, document_id, side)
+        with create_session() as session:
+            found = session.scalars(select(Connection).where(Connection.conn_id == name)).first()
+            return _credentials(found) if found else None
+
+    def forget(self, kind: Kind, document_id: str) -> None:
+        names = [document_connection(kind, document_id, side) for side in _SIDES]
+        with create_session() as session:
+            session.execute(delete(Connection).where(Connection.conn_id.in_(names)))
+
+    def ids(self) -> dict[str, Kind]:
+        """Return the documents that credentials are kept for."""
+        with create_session() as session:
+            names = set(session.scalars(select(Connection.conn_id).where(Connection.conn_id.like("%-%.%"))))
+        return {document_id: Kind(kind) for document_id, kind in filter(None, map(document_of, names))}
+
+
+_SIDES = ("data", "results")
+
+
+def _credentials(connection: Connection) -> Credentials:
+    """Return what is kept in a connection, and let no log show it."""
+    if connection.conn_type == _AWS:
+        extra = connection.extra_dejson
+        found = Credentials(extra["aws_access_key_id"], extra["aws_secret_access_key"])
+    else:
+        found = Credentials(**json.loads(connection.password))
+    _mask(found.secret)
+    return found

@@ -16,6 +16,7 @@ from trainyard.airflow.runparameters import form_of
 from trainyard.airflow.timetable import TrainingTimetable
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import checks_pool, cleanups_pool, transfers_pool
+from trainyard.domain.search import MAX_TRIALS
 
 # Trainings start at their submission; any fixed day before that will do, and a fixed one keeps the DAG's hash still.
 _START = datetime(2017, 11, 1, tzinfo=UTC)
@@ -61,6 +62,7 @@ def _dag_of(training: Training) -> DAG:
         start_date=_START,
         catchup=False,
         is_paused_upon_creation=False,
+        max_active_runs=_runs_at_once(training),
         default_args={**_RETRIES, "weight_rule": "absolute"},
         tags=_tags(training),
         doc_md=documentation(training),
@@ -76,6 +78,14 @@ def _dag_of(training: Training) -> DAG:
     # After the tasks: each takes a copy of what is there before it, and none of them looks at it.
     dag.params.update(form_of(training))
     return dag
+
+
+def _runs_at_once(training: Training) -> int:
+    """Return how many runs go on at once: of a search as many as it says, the others wait in Airflow's queue.
+
+    Of any other training all may: its account's pools decide.
+    """
+    return training.spec.search.parallel if training.spec.search else MAX_TRIALS
 
 
 def _step(function: Any, training: Training, **options: Any) -> Any:

@@ -22,9 +22,13 @@ _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 
 def display_name(training: Training) -> str:
-    """Return the name of a training with what was set for it, which tells the runs of a grid apart."""
+    """Return the name of a training with what was set for it, or how many runs it has from the beginning."""
     point = ", ".join(f"{name}={_cut(as_text(value), _MAX_VALUE)}" for name, value in training.settings.items())
     name = visible(training.spec.name) or training.id
+    if training.spec.search:
+        point = f"search of {training.spec.search.metric}, {training.spec.search.trials} trials"
+    elif training.runs:
+        point = f"{len(training.runs)} runs"
     return f"{name} · {_cut(visible(point), _MAX_POINT)}" if point else name
 
 

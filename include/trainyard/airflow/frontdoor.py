@@ -19,10 +19,14 @@ def front_door() -> Iterator[RestClient]:
     """Open the front door inside a task, as the user of the connection `trainyard_front_door`."""
     from airflow.sdk import BaseHook
 
-    connection = BaseHook.get_connection(CONNECTION)
-    access = Access(address_of(connection), username=connection.login or "", password=connection.password or "")
-    with RestClient(access, _ANSWER_SECONDS) as service:
+    with client_of(BaseHook.get_connection(CONNECTION)) as service:
         yield service
+
+
+def client_of(connection: Any) -> RestClient:
+    """Return a client of the front door as the user of a connection; whoever has it closes it."""
+    access = Access(address_of(connection), username=connection.login or "", password=connection.password or "")
+    return RestClient(access, _ANSWER_SECONDS)
 
 
 def address_of(connection: Any) -> str:

@@ -40,11 +40,17 @@ Started = Callable[[RunKey], float | None]
 
 
 class AirflowHistory:
-    """The runs of all trainings in the catalogue. `started` tells when a run's program started."""
+    """The runs of all trainings in the catalogue.
 
-    def __init__(self, catalogue: Catalogue, started: Started) -> None:
+    `started` tells when a run's program started, `installing` whether the pod still installs what that needs.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, started: Started, installing: Callable[[RunKey], bool] = lambda _: False
+    ) -> None:
         self._catalogue = catalogue
         self._started = started
+        self._installing = installing
 
     def page(
         self,
@@ -230,6 +236,8 @@ class AirflowHistory:
     def _run(self, row: Any, training: Training, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Run:
         started = self._started(_key(row))
         phase = phase_of(str(row.state), steps, started is not None)
+        if phase is Phase.TRAINING and self._installing(_key(row)):
+            phase = Phase.INSTALLING
         done = phase is Phase.DONE
         outcome = outcome_of(str(row.state), steps, ends) if done else _early(steps, ends, started is not None)
         start = self._catalogue.start_of(_key(row))

@@ -19,7 +19,7 @@ from trainyard.stores.tree import remove
 
 _TRAININGS = "training-%"
 # The service's own DAGs, in dags/.
-OWN = ("housekeeping", "intake", "janitor", "quotas", "retraining")
+OWN = ("housekeeping", "intake", "janitor", "notifications", "quotas", "retraining", "searches")
 
 
 class AirflowLeftovers:

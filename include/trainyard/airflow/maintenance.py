@@ -20,12 +20,14 @@ from trainyard.cluster.podclient import TrainingPods
 from trainyard.core.maintenance.orphans import OrphanReport, Remnant, remove_orphans
 from trainyard.core.maintenance.owners import Owner
 from trainyard.domain.names import RunKey
+from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
 from trainyard.steps.cleanup import cleanup
 from trainyard.workspace.traces import traces
 
 if TYPE_CHECKING:
     from trainyard.answers.service import SweepReport
+    from trainyard.client.rest import RestClient
 
 log = logging.getLogger(__name__)
 _MAX_ASKED = 500
@@ -48,9 +50,19 @@ def sync_quotas() -> list[dict[str, Any]]:
     """Sync the pools with quotas.yaml; return what the accounts own and use."""
     with front_door() as service:
         accounts = [account.as_data() for account in service.sync_quota()]
+        _tell_waiting(service)
     for account in accounts:
         log.info("%(account)s: %(used)s of %(gpus)s GPUs used, %(waiting_gpus)s waited for", account)
     return accounts
+
+
+def _tell_waiting(service: RestClient) -> None:
+    """Notify people of runs that wait for too long; the pools follow the quotas whether that works or not."""
+    try:
+        if told := service.tell_waiting():
+            log.info("%s notifications of runs that wait for too long", told)
+    except TrainyardError as error:
+        log.warning("Nobody is notified of runs that wait: %s", error.message)
 
 
 def _log_sweep(swept: SweepReport) -> dict[str, Any]:
@@ -96,7 +108,17 @@ def _left(app: App) -> Iterator[Remnant]:
             yield _of_pod(pod, cluster, app.settings)
     for run, made_at in traces(app.workspace).items():
         if run not in using:  # a pod reads them until it has ended: the next pass takes them
-            yield Remnant(run, f"workspace {run.model_id}", made_at, partial(cleanup, run, app.workspace))
+            yield Remnant(run, f"workspace {run.model_id}", made_at, partial(_clean, app, cluster, run))
+
+
+def _clean(app: App, cluster: TrainingPods, run: RunKey) -> None:
+    cluster.drop_secrets(run)
+    cleanup(run, app.workspace)
+
+
+def _remove(pod: dict[str, Any], cluster: TrainingPods, run: RunKey, grace: int) -> None:
+    cluster.remove(pod, grace)
+    cluster.drop_secrets(run)
 
 
 def _of_pod(pod: dict[str, Any], cluster: TrainingPods, settings: Settings) -> Remnant:
@@ -105,7 +127,7 @@ def _of_pod(pod: dict[str, Any], cluster: TrainingPods, settings: Settings) -> R
     grace = 0 if metadata.get("deletionTimestamp") else settings.grace_seconds
     made_at, run = _moment(metadata["creationTimestamp"]), run_of(metadata["labels"])
     assert run is not None  # nothing else is listed
-    return Remnant(run, f"pod {metadata['name']}", made_at, partial(cluster.remove, pod, grace))
+    return Remnant(run, f"pod {metadata['name']}", made_at, partial(_remove, pod, cluster, run, grace))
 
 
 def _is_being_removed(pod: dict[str, Any], settings: Settings) -> bool:

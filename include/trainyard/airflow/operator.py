@@ -16,6 +16,7 @@ from trainyard.airflow.links import results_place, run_page, whole_log
 from trainyard.airflow.outcomes import end_with, outcome_of_step
 from trainyard.airflow.programlog import ProgramLog
 from trainyard.airflow.runkeys import run_of
+from trainyard.airflow.runsecrets import secrets_of
 from trainyard.airflow.trigger import TrainingPodTrigger
 from trainyard.cluster.diagnosis import diagnose, ended
 from trainyard.cluster.podclient import TrainingPods
@@ -26,8 +27,12 @@ from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
+from trainyard.steps.checkpoints import resumed_from
 from trainyard.steps.stage import staged_path
 from trainyard.workspace.attempts import Attempts
+from trainyard.workspace.checkpoints import newest_complete
+from trainyard.workspace.environments import environment_for
+from trainyard.workspace.stopping import as_stopped, words_of_stop
 
 # Tries that only look for the run's pod again: after a worker's death, after an API that was silent for long.
 _LOOKS = 5
@@ -72,6 +77,9 @@ class TrainOperator(KubernetesPodOperator):
             check_not_canceled(context)
             training = self._of_run(run, context)
             attempts, found = self._attempts(context, run, training), self._pods.newest(run)
+            if words_of_stop(folder := current_app().workspace.run(run)):
+                self._pods.end_all(run, current_app().settings.grace_seconds)
+                return end_with(context, as_stopped(folder, _last_of(self._pods.newest(run), training.plan)))
             if found:  # a worker that died may not have come to note it
                 attempts.note(TrainingPods.attempt(found))
             taken = attempts.last > 0 and _is_taken(found, training.plan)
@@ -79,7 +87,7 @@ class TrainOperator(KubernetesPodOperator):
                 return end_with(context, _loss(found, training.plan, attempts), final=True)
             if taken:
                 self._pods.end_all(run, current_app().settings.grace_seconds)
-            pod = found if found and not taken else self._new_pod(run, training, attempts)
+            pod = found if found and not taken else self._new_pod(context, run, training, attempts)
             if outcome := _end_of(pod, training.plan):
                 return end_with(context, outcome, last_words=self._show_rest(run, outcome))
             self.pod_name = pod["metadata"]["name"]
@@ -128,13 +136,17 @@ class TrainOperator(KubernetesPodOperator):
         folder = current_app().workspace.run(run)
         return Attempts(folder, context["ti"].max_tries, 1 + _retries(training.spec))
 
-    def _new_pod(self, run: RunKey, training: Training, attempts: Attempts) -> dict[str, Any]:
+    def _new_pod(
+        self, context: Mapping[str, Any], run: RunKey, training: Training, attempts: Attempts
+    ) -> dict[str, Any]:
         """Create the pod of the run's next attempt, once its account has room for it."""
         app, number = current_app(), attempts.last + 1
         body = training_pod(self._pod_run(run, training, number))
         if account := app.limits().accounts.get(training.account):
             self._pods.await_room(run, training.plan, account.gpus, app.settings.grace_seconds)
         self.log.info("Creating pod %s with %s GPUs.", body["metadata"]["name"], training.plan.gpus)
+        if values := secrets_of(context, training):
+            self._pods.keep_secrets(run, values)
         pod = self._pods.create(body)
         attempts.note(number)
         return pod
@@ -142,6 +154,12 @@ class TrainOperator(KubernetesPodOperator):
     def _pod_run(self, run: RunKey, training: Training, attempt: int) -> PodRun:
         app, spec = current_app(), training.spec
         workspace = app.workspace
+        folder = workspace.run(run)
+        environment = (
+            environment_for(workspace, training.account, folder, training.plan.image, training.zip_sha256)
+            if spec.requirements
+            else None
+        )
         return PodRun(
             key=run,
             attempt=attempt,
@@ -150,10 +168,25 @@ class TrainOperator(KubernetesPodOperator):
             namespace=app.settings.namespace,
             volume=app.volume,
             dataset_subpath=workspace.subpath(staged_path(run, spec, workspace)),
-            run_subpath=workspace.subpath(workspace.run(run).root),
-            checkpoints_subpath=workspace.subpath(workspace.checkpoints(training.account, spec.results)),
+            run_subpath=workspace.subpath(folder.root),
+            environment_subpath=workspace.subpath(environment.path) if environment else "",
+            environment_ready=environment is not None and environment.ready,
+            trial=start.trial if (start := app.catalogue.starts.get(run.model_id)) else None,
+            checkpoints_subpath=workspace.subpath(workspace.checkpoints_of(run, training.account, spec)),
+            resume_from=self._resume_from(run, training, attempt),
             **pod_options(app.settings, training.account),
         )
+
+    def _resume_from(self, run: RunKey, training: Training, attempt: int) -> str:
+        """Return the checkpoint that an attempt goes on from, empty where there is none.
+
+        That is the run's own newest one after its first attempt, else the one of the run that it repeats.
+        """
+        workspace, spec = current_app().workspace, training.spec
+        given = resumed_from(workspace.run(run))
+        if attempt == 1 or not spec.checkpoint.resumes:
+            return given
+        return newest_complete(workspace.checkpoints_of(run, training.account, spec), workspace.run(run)) or given
 
     def _wait(self, run: RunKey, pod_name: str, plan: Plan, last: bool) -> None:
         settings = current_app().settings
@@ -181,6 +214,14 @@ def _end_of(pod: dict[str, Any], plan: Plan) -> Outcome | None:
     return diagnose(pod, plan.gpus, plan.memory, now) if ended(pod, now) else None
 
 
+def _last_of(pod: dict[str, Any] | None, plan: Plan) -> Outcome:
+    """Return how a pod ended that runs no more, or that there is none."""
+    lost = (pod and _end_of(pod, plan)) or diagnose(None, plan.gpus, plan.memory)
+    if lost is None:
+        raise AssertionError("a pod that is gone has ended")
+    return lost
+
+
 def _is_taken(pod: dict[str, Any] | None, plan: Plan) -> bool:
     """Say whether the infrastructure has taken a pod that was there: it is gone, going, or ended by no program."""
     if pod is None:
@@ -191,9 +232,7 @@ def _is_taken(pod: dict[str, Any] | None, plan: Plan) -> bool:
 
 def _loss(pod: dict[str, Any] | None, plan: Plan, attempts: Attempts) -> Outcome:
     """Tell how the last attempt ended, and which it was."""
-    lost = (pod and _end_of(pod, plan)) or diagnose(None, plan.gpus, plan.memory)
-    if lost is None:
-        raise AssertionError("a pod that is gone has ended")
+    lost = _last_of(pod, plan)
     return replace(lost, message=f"{lost.message}; this was attempt {attempts.last}")
 
 

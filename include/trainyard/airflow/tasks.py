@@ -25,6 +25,7 @@ from trainyard.airflow.outcomes import (
     xcom_of,
 )
 from trainyard.airflow.runkeys import run_of
+from trainyard.airflow.runsecrets import secrets_of
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
@@ -46,6 +47,7 @@ def validate(training_id: str, **context: Any) -> None:
         training = training.of_run(_given(app, run, context))
         limits = app.limits()
         make_plan(training.spec, _account(limits, training), limits)
+        secrets_of(context, training)
         data, results = app.data_store(training), app.results_store(training)
         check(training.spec, data, results, app.catalogue.zip_path(training_id), training.zip_sha256)
 
@@ -59,7 +61,7 @@ def stage(training_id: str, **context: Any) -> None:
     with outcome_of_step(context), killed_at_once():
         check_not_canceled(context)
         app, training, run = _of(training_id, context)
-        training = training.of_run(_given(app, run, context))
+        training, start = training.of_run(_given(app, run, context)), app.catalogue.start_of(run)
         bring(
             key=run,
             spec=training.spec,
@@ -73,7 +75,8 @@ def stage(training_id: str, **context: Any) -> None:
             report=log.info,
             terms=Terms.of(app.settings),
             cache_max_bytes=app.settings.dataset_cache_max_bytes,
-            data_version=start.data_version if (start := app.catalogue.start_of(run)) else "",
+            data_version=start.data_version if start else "",
+            resume_from=start.parent if start and start.resume else "",
         )
         undo_if_canceled(context, run, app.workspace)
 
@@ -140,6 +143,7 @@ def cleanup(training_id: str, **context: Any) -> None:
 
     Results that could not be stored are kept, and fail the run.
     """
+    from trainyard.airflow.notifying import tell_end
     from trainyard.airflow.tracking import track_run
     from trainyard.steps.cleanup import cleanup as clean
 
@@ -147,8 +151,12 @@ def cleanup(training_id: str, **context: Any) -> None:
         app = current_app()
         run = run_of(context, training_id, app.catalogue)
         removed = app.pods().remove_all(run)
+        training = app.catalogue.get(training_id)
+        if training is None or training.spec.secrets:
+            app.pods().drop_secrets(run)
         sent = track_run(context, app, run, partial(_end_of_run, context, run, app.workspace))
         all_stored = clean(run, app.workspace, keep_metrics=not sent)
+        tell_end(context, app, run, lambda: _end_of_run(context, run, app.workspace))
         log.info("Removed %s pods and the folders of %s.", removed, training_id)
         if not all_stored:
             # For good: the upload step has had its tries.

@@ -16,12 +16,15 @@ from trainyard.airflow.failures import failure_text, success_text
 from trainyard.airflow.outcomes import FINAL, KEY
 from trainyard.airflow.programlog import LOOK_SECONDS, ProgramLog
 from trainyard.domain.names import RunKey
+from trainyard.domain.notification import Event
 from trainyard.domain.outcome import Outcome
 
 T = TypeVar("T")
 # Lines that are logged before other triggers have their turn, and seconds that the end of a log may take.
 _LINES_AT_ONCE = 50
 _END_SECONDS = 10.0
+# Between two looks of the watchdogs.
+WATCH_SECONDS = 15.0
 
 
 class TrainingPodTrigger(BaseTrigger):
@@ -90,9 +93,9 @@ class TrainingPodTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[BaseTaskEndEvent]:
         program, over = self._program_log(), asyncio.Event()
-        showing = asyncio.create_task(self._show(program, over))
+        showing, copying = asyncio.create_task(self._show(program, over)), asyncio.create_task(self._copy())
         try:
-            outcome = await self._end()
+            outcome = self._as_told(await self._end_or_stop())
             over.set()
             # A volume that hangs does not keep the run from its end.
             await asyncio.wait({showing}, timeout=_END_SECONDS)
@@ -100,11 +103,67 @@ class TrainingPodTrigger(BaseTrigger):
                 self.log.warning("The program's log cannot be shown here: %r", fault)
         finally:
             showing.cancel()
+            # Before the task ends: the next step stores the same files.
+            copying.cancel()
+            await asyncio.wait({copying})
         self._log_end(outcome, await self._last_words(program, outcome))
         ends = TaskFailedEvent if outcome.code else TaskSuccessEvent
         # An API that was silent took no pod: the next try finds it.
         final = {FINAL: True} if self.last and outcome.retried and outcome.code != "S200" else {}
         yield ends(xcoms={KEY: outcome.as_dict(), **final})
+
+    async def _copy(self) -> None:
+        """Copy the newest complete checkpoint to the bucket from time to time, where the manifest asks for it."""
+        from trainyard.airflow.app import current_app
+        from trainyard.airflow.checkpointcopy import copy_in_process
+        from trainyard.errors import TrainyardError
+
+        run, every = RunKey.parse(self.of_run), 0.0
+        with suppress(TrainyardError):  # a triggerer without the service's settings still waits for pods
+            training = await _aside(current_app().catalogue.get, run.training_id) if run else None
+            every = training.spec.checkpoint.every_seconds if training else 0.0
+        while run is not None and every:
+            await asyncio.sleep(every)
+            try:
+                if words := await copy_in_process(run):
+                    self.log.info(words)
+            except Exception as error:  # noqa: BLE001 - the run goes on, and the next copy may work
+                self.log.warning("No checkpoint is copied: %s", type(error).__name__)
+
+    async def _end_or_stop(self) -> Outcome:
+        """Wait for the pod to end by itself, or because a watchdog of the run stops it."""
+        ending, guarding = asyncio.create_task(self._end()), asyncio.create_task(self._guard())
+        try:
+            await asyncio.wait({ending, guarding}, return_when=asyncio.FIRST_COMPLETED)
+            if not ending.done() and guarding.result():
+                async with self._api() as api:
+                    await self._stop(api, self.grace_seconds)
+            return await ending
+        finally:
+            ending.cancel()
+            guarding.cancel()
+
+    async def _guard(self) -> bool:
+        """Tell of alarms until one stops the run; say whether one does, which is no where nothing is watched."""
+        from trainyard.airflow.guarding import Guard
+
+        trouble = ""
+        try:
+            guard = await _aside(Guard.of_run, RunKey.parse(self.of_run))
+        except Exception as error:  # noqa: BLE001 - a triggerer without the service's settings still waits for pods
+            self.log.warning("The run cannot be watched: %s", type(error).__name__)
+            return False
+        while guard is not None:
+            try:
+                if reason := await _aside(guard.look):
+                    self.log.error("A watchdog stops the run: %s", reason)
+                    return True
+            except Exception as error:  # noqa: BLE001 - a watchdog that fails leaves the run alone
+                if str(error) != trouble:
+                    self.log.warning("The run cannot be watched: %s", type(error).__name__)
+                trouble = str(error)
+            await asyncio.sleep(WATCH_SECONDS)
+        return False
 
     async def on_kill(self) -> None:
         """Stop the pod when its run is canceled or its task marked failed or cleared; runs in the triggerer."""
@@ -112,6 +171,17 @@ class TrainingPodTrigger(BaseTrigger):
         self._log_places()
         async with self._api() as api:
             await self._stop(api, self.grace_seconds)
+
+    def _as_told(self, outcome: Outcome) -> Outcome:
+        """Return how the run ended, which the service may have ended early."""
+        from trainyard.airflow.app import current_app
+        from trainyard.errors import TrainyardError
+        from trainyard.workspace.stopping import as_stopped
+
+        run = RunKey.parse(self.of_run)
+        with suppress(TrainyardError):  # a triggerer without the service's settings knows of no such thing
+            return as_stopped(current_app().workspace.run(run), outcome) if run else outcome
+        return outcome
 
     def _program_log(self) -> ProgramLog | None:
         """Return what reads the program's log; None for a trigger that an earlier version made."""
@@ -128,9 +198,10 @@ class TrainingPodTrigger(BaseTrigger):
 
     async def _show(self, program: ProgramLog | None, over: asyncio.Event) -> None:
         """Log what the program prints until it is `over`, then the end of it."""
-        trouble = ""
+        trouble, told = "", False
         while program:
             ended = over.is_set()
+            told = told or await _aside(self._tell_start)
             try:
                 lines = await _aside(program.look, ended)
                 for number, line in enumerate(lines, 1):
@@ -146,6 +217,17 @@ class TrainingPodTrigger(BaseTrigger):
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), LOOK_SECONDS)
+
+    def _tell_start(self) -> bool:
+        """Notify whoever wants it once the program has started; say whether it has."""
+        from trainyard.airflow.app import current_app
+        from trainyard.airflow.notifying import tell_of
+
+        app, run = current_app(), RunKey.parse(self.of_run)
+        if run is None or not app.workspace.run(run).has_started:
+            return run is None
+        tell_of(app, run, Event.STARTED)
+        return True
 
     async def _last_words(self, program: ProgramLog | None, outcome: Outcome) -> list[str]:
         if program is None or not outcome.exit_code:

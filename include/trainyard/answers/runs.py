@@ -117,6 +117,14 @@ class RunAnswer(Whole):
         return self.state in {state for state in State if state.terminal}
 
 
+class AlarmAnswer(Whole):
+    """What a watchdog of the run has said: its kind, whether it only warns or stops the run, and why."""
+
+    kind: str
+    then: Annotated[str, Field(json_schema_extra={"enum": ["warn", "stop"]})]
+    reason: str = ""
+
+
 class Transfer(Whole):
     """How far the data of a run has been moved; totals grow until it is `listed`, `rate` is bytes a second."""
 
@@ -149,16 +157,32 @@ class ScheduleAnswer(Whole):
     note: str = ""
 
 
+class CodeAnswer(Whole):
+    """The git commit that a folder was packed from; `diff` is what its files have beyond it, `diff_cut` if more."""
+
+    commit: str
+    branch: str = ""
+    dirty: bool = False
+    changed: int = 0
+    diff: str = ""
+    diff_cut: bool = False
+
+
 class RunDetails(RunAnswer):
     """One run with how far its data has been moved, its training's schedule, and the connections its stores name.
 
     `image`, `data_version` and `zip_sha256` say what exactly it was made of; a version is known once it is staged.
+    `env` are its variables, `secrets` the names of those that nobody is shown.
     """
 
     image: str = ""
     data_version: str = ""
     zip_sha256: str = ""
+    code: CodeAnswer | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    secrets: list[str] = Field(default_factory=list)
     transfer: Transfer | None = None
+    alarms: list[AlarmAnswer] = Field(default_factory=list)
     connections: dict[str, str | None] | None = None
     schedule: ScheduleAnswer | None = None
 

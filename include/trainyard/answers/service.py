@@ -60,6 +60,22 @@ class Quota(Whole):
     days: int = 7
 
 
+class SecretAnswer(Whole):
+    """A secret that is kept, by its name; `account` is null for one of the caller's own."""
+
+    name: str
+    account: str | None = None
+    changed_at: Moment | None = None
+    changed_by: str = ""
+
+
+class SecretList(Whole):
+    """The secrets that the caller may name in manifests."""
+
+    resources: list[SecretAnswer]
+    total: int = 0
+
+
 class DatasetAnswer(Whole):
     """A version in the dataset cache; `size` is in bytes."""
 

@@ -14,16 +14,21 @@ from trainyard.airflow.app import App, current_app
 from trainyard.api import (
     audit,
     datasets,
+    definitions,
     docs,
     doctor,
+    experiments,
     housekeeping,
     logs,
     metrics,
     models,
+    notify,
     quota,
     results,
     schedules,
     schemas,
+    searches,
+    secrets,
 )
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -47,17 +52,24 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.service = parts.service
     app.state.quotas = parts.quotas
     app.state.datasets = parts.datasets
+    app.state.documents = parts.documents
+    app.state.experiment_runs = parts.experiment_runs
     app.state.housekeeper = parts.housekeeper
     app.state.owners = parts.owners
     app.state.retraining = parts.retraining
     app.state.starting = parts.starting
+    app.state.searching = parts.searching
+    app.state.notifications = parts.notifications
     app.state.rerunning = parts.rerunning
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
+    app.state.secrets = parts.secrets
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
     app.state.store_requests = StoreRequests.of(app.state.settings)
     app.state.doctor = partial(findings, app=parts)
     app.include_router(models.router)
+    app.include_router(definitions.router)
+    app.include_router(experiments.router)
     app.include_router(logs.router)
     app.include_router(metrics.router)
     app.include_router(results.router)
@@ -65,6 +77,9 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(datasets.router)
     app.include_router(housekeeping.router)
     app.include_router(schedules.router)
+    app.include_router(searches.router)
+    app.include_router(secrets.router)
+    app.include_router(notify.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)
     app.include_router(schemas.router)

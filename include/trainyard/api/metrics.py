@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from trainyard.answers.metrics import MetricsAnswer
 from trainyard.api.auth import CallerDep
 from trainyard.api.openapi import answers, refusals
+from trainyard.api.results import opened_results
 from trainyard.api.streams import AS_IT_IS
 from trainyard.core.accounts import Caller
 from trainyard.core.runs import Run
@@ -26,7 +27,7 @@ from trainyard.stores.atmost import AtMost
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.workspace.metrics.answering import DEFAULT_POINTS, MAX_POINTS, answer_of
 from trainyard.workspace.metrics.state import MetricsState
-from trainyard.workspace.metrics.stored import MAX_BYTES, NAME, from_lines
+from trainyard.workspace.metrics.stored import MAX_BYTES, NAME, from_file
 
 router = APIRouter()
 # How long a request waits for a first look at what a program has written; then it has what is known.
@@ -63,8 +64,9 @@ async def metrics(
     look = partial(_look, request, caller, model_id, points)
     answer = await look(since)
     if not follow:
-        # As it is: what a model would check again are the numbers that were just read, some ten thousand.
-        return Response(json.dumps(answer), media_type="application/json")
+        # As it is: what a model would check again are the numbers that were just read, some hundred thousand. And not
+        # in the server's loop, which would answer nobody meanwhile.
+        return Response(await run_in_threadpool(json.dumps, answer), media_type="application/json")
     return StreamingResponse(_events(answer, look), media_type="text/event-stream", headers=_STREAM)
 
 
@@ -73,7 +75,7 @@ _STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **AS_IT_IS}
 
 async def _events(answer: dict[str, Any], look: Any) -> AsyncIterator[str]:
     silent = 0
-    yield _event("metrics", answer)
+    yield await run_in_threadpool(_event, "metrics", answer)
     while not answer["complete"]:
         await asyncio.sleep(_PAUSE_SECONDS)
         before = answer
@@ -84,7 +86,7 @@ async def _events(answer: dict[str, Any], look: Any) -> AsyncIterator[str]:
         news = answer["curves"] or any(answer[key] != before[key] for key in ("progress", "warnings"))
         silent = 0 if news else silent + 1
         if news:
-            yield _event("metrics", answer)
+            yield await run_in_threadpool(_event, "metrics", answer)
         elif silent % _SILENT_ROUNDS == 0:
             yield ": nothing new\n\n"
     yield _event("end", {"model_id": answer["model_id"]})
@@ -115,12 +117,11 @@ async def _look(request: Request, caller: Caller, model_id: str, points: int, si
 
 
 async def _of_bucket(request: Request, run: Run, caller: Caller) -> MetricsState | None:
-    """Read what a run has stored, under the bounds of everything that is asked of stores."""
-    state = request.app.state
-    store = await run_in_threadpool(state.service.stored, run.model_id, caller)
-    place = state.store_requests.take(run.account)
+    """Read what a run has stored, as any other file of its results is read: bounded, and recorded."""
+    store, place = await opened_results(request, run.model_id, caller, NAME)
     try:
-        found: MetricsState | None = await state.store_requests.answer(request, place, partial(_stored, store))
+        requests = request.app.state.store_requests
+        found: MetricsState | None = await requests.answer(request, place, partial(_stored, store))
     finally:
         place.let_go()
     return found
@@ -136,7 +137,7 @@ def _stored(store: Store) -> MetricsState | None:
             raise
         file.seek(0)
         try:
-            return from_lines(file)
+            return from_file(file)
         except ValueError:
             found = MetricsState()
             found.warn(f"{NAME} in the bucket is not the service's, or was changed")

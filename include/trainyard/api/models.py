@@ -21,11 +21,13 @@ from trainyard.api.openapi import answers, refusals
 from trainyard.api.patching import PatchOperation
 from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
+from trainyard.api.uploads import receive
 from trainyard.core.catalogue import Training
 from trainyard.core.livemetrics import LiveMetrics
 from trainyard.core.rerunning import Rerunning
 from trainyard.core.runs import Filter, Run
 from trainyard.core.service import Service
+from trainyard.domain.codeversion import read_code_version
 from trainyard.domain.hyperparameters import COMMAND, SIZE
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
@@ -42,6 +44,7 @@ class Again(BaseModel):
     size: str | None = None
     command: str | None = None
     exact: bool = False
+    resume: bool = False
 
     @property
     def changes(self) -> dict[str, bool | int | float | str]:
@@ -51,7 +54,6 @@ class Again(BaseModel):
 
 router = APIRouter()
 _submissions = APIRouter(route_class=FormRoute)
-_CHUNK = 1024 * 1024
 _MAX_A_PAGE = 1000
 _ME = "@me"
 
@@ -73,6 +75,7 @@ async def submit(
     settings_of_runs: Annotated[
         list[str] | None, Form(alias="set", description="`lr=0.1,0.01`: values of a hyperparameter, a run for each")
     ] = None,
+    code: Annotated[str, Form(description="The git commit of the program, as JSON; see docs/rest.md")] = "",
     idempotency_key: Annotated[
         str, Header(max_length=200, description="The same key again gets the same answer and registers nothing twice")
     ] = "",
@@ -82,15 +85,16 @@ async def submit(
     There is a run for each manifest and each combination of the values to set.
     """
     settings, grid = request.app.state.settings, read_grid(settings_of_runs or ())
+    version = read_code_version(code)
 
     def submitted() -> Sequence[Training]:
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
             zip_path = Path(folder) / "model.zip"
-            _receive(model_definition, zip_path, settings.zip_max_bytes)
+            receive(model_definition, zip_path, settings.zip_max_bytes)
             # One byte more than is allowed is enough to see that a manifest is too large.
             texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
             return _service(request).registration.submit_all(
-                texts, zip_path, account or None, caller, experiment, grid, idempotency_key
+                texts, zip_path, account or None, caller, experiment, grid, idempotency_key, version
             )
 
     # Checks of manifest and zip take seconds of a processor: so many at a time leave room for other requests.
@@ -107,7 +111,8 @@ def _accepted(made: Sequence[Training]) -> dict[str, Any]:
         "warnings": list(dict.fromkeys(warning for training in made for warning in training.warnings)),
         "manifest": first.manifest,
     }
-    return answer if len(made) == 1 else {**answer, "model_ids": [training.id for training in made]}
+    ids = [model_id for training in made for model_id in training.first_runs]
+    return answer if len(ids) == 1 else {**answer, "model_ids": ids}
 
 
 router.include_router(_submissions)
@@ -158,6 +163,7 @@ def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
         "waiting": service.waiting(run) or None,
         "connections": service.connections(run),
         "transfer": _transfer_json(service.transfer(run)),
+        "alarms": [alarm.as_dict() for alarm in service.alarms(run)],
         "schedule": schedule_json(schedule) if schedule else None,
     }
 
@@ -180,10 +186,11 @@ def rerun(
 ) -> dict[str, Any]:
     """Start a run from the zip and the manifest of another one, with that one's values and what is changed of them.
 
-    An `exact` one takes the version of the data and the image, by its digest, that the other one had.
+    An `exact` one takes the version of the data and the image, by its digest, that the other one had. To `resume` it
+    goes on from that one's newest complete checkpoint.
     """
     rerunning: Rerunning = request.app.state.rerunning
-    start = rerunning.rerun(model_id, asked.changes, asked.exact, caller, idempotency_key)
+    start = rerunning.rerun(model_id, asked.changes, asked.exact, caller, idempotency_key, asked.resume)
     training = _service(request).catalogue.get(start.training_id)
     return {
         "model_id": start.model_id,
@@ -279,14 +286,3 @@ def _service(request: Request) -> Service:
 
 def _url(model_id: str) -> str:
     return f"/v3/models/{model_id}"
-
-
-def _receive(upload: UploadFile, target: Path, limit: int) -> None:
-    received = 0
-    with target.open("wb") as file:
-        while chunk := upload.file.read(_CHUNK):
-            received += len(chunk)
-            if received > limit:
-                hint = "Leave data out of the zip: it belongs in the training bucket."
-                raise TrainyardError("C109", f"the zip is larger than {limit} bytes", hint)
-            file.write(chunk)

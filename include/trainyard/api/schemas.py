@@ -14,7 +14,7 @@ from trainyard.manifest.schema import schema_data
 
 router = APIRouter()
 
-NAMES = ("manifest", "ffdl", "frameworks", "sizes", "quotas")
+NAMES = ("manifest", "ffdl", "training-definition", "experiment", "frameworks", "sizes", "quotas")
 _SUFFIX = ".schema.json"
 # Editors that run in a browser ask from another origin.
 _HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}

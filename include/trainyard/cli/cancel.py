@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainyard.cli.options import NAMES, Output, Url
+from trainyard.cli.options import NAMES_OR_DOCUMENT, Output, Url
 
 if TYPE_CHECKING:
     from trainyard.client.rest import RestClient
 
 
 def cancel(
-    model_ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help=NAMES, show_default=False)] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT, show_default=False)] = None,
     experiment: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="All runs of this experiment that have not ended.", show_default=False),
@@ -21,16 +21,22 @@ def cancel(
     url: Url = None,
     output: Output = "text",
 ) -> None:
-    """Stop runs. What they have made so far is still stored in the bucket, and their history stays."""
+    """Stop runs. What they have made so far is still stored in the bucket, and their history stays.
+
+    `cancel experiment-runs EXPERIMENT RUN` stops all trainings of an experiment's run.
+    """
     from trainyard.cli.client import open_service
+    from trainyard.cli.documents import cancel_document, on_document
     from trainyard.cli.naming import runs_named
     from trainyard.cli.output import Screen
     from trainyard.cli.several import do_each
     from trainyard.cli.tables import pairs
     from trainyard.client.errors import WrongUsageError
 
-    if bool(model_ids) == bool(experiment):
+    if bool(words) == bool(experiment):
         raise WrongUsageError("either runs or an experiment are canceled", "Give ids, or --experiment NAME.")
+    if words and on_document(words, cancel_document, url, output):
+        return
     screen = Screen(output)
 
     def stop(model_id: str) -> dict[str, Any]:
@@ -40,7 +46,7 @@ def cancel(
         return run.as_data()
 
     with open_service(url) as service:
-        ids = _going(service, experiment) if experiment else runs_named(service, model_ids or [])
+        ids = _going(service, experiment) if experiment else runs_named(service, words or [])
         if not ids:
             screen.say(f"No run of {experiment} is going.")
         do_each(ids, stop, screen)

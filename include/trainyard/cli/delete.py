@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainyard.cli.options import ModelIds, Output, Url
+from trainyard.cli.options import Output, RunsOrDocument, Url
 
 if TYPE_CHECKING:
     from trainyard.client.rest import RestClient
@@ -15,7 +15,7 @@ _GOING = "C108"
 
 
 def delete(
-    model_ids: ModelIds,
+    words: RunsOrDocument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Without asking, also of a run that is going.")] = False,
     timeout: Annotated[
         str, typer.Option(metavar="SECONDS", help="How long a run that is stopped may take to store its results.")
@@ -25,14 +25,18 @@ def delete(
 ) -> None:
     """Remove runs from the history. The trained models and the logs in the bucket stay.
 
-    On a terminal it asks first. A run that is still going is stopped, always after a question. `trainyard undelete`
-    brings a run back within a day.
+    On a terminal it asks first. A run that is still going is stopped, always after a question. With the noun of a
+    stored document that is removed: `delete experiments ID`, `delete training-definitions ID`, `delete experiment-runs
+    EXPERIMENT RUN`.
     """
     from trainyard.cli.client import open_service
+    from trainyard.cli.documents import delete_document, on_document
     from trainyard.cli.naming import runs_named
     from trainyard.cli.output import Screen
     from trainyard.cli.several import do_each
 
+    if on_document(words, delete_document, url, output):
+        return
     screen, seconds = Screen(output), _seconds(timeout)
 
     def remove(model_id: str) -> dict[str, Any]:
@@ -45,7 +49,7 @@ def delete(
         return {"model_id": model_id, "deleted": True, "stopped": stopped}
 
     with open_service(url) as service:
-        ids = runs_named(service, model_ids)
+        ids = runs_named(service, words)
         if not yes:
             _ask_first(service, ids)
         do_each(ids, remove, screen)

@@ -1,4 +1,4 @@
-"""`trainyard list [trained-models]` and `trainyard list frameworks`."""
+"""`trainyard list [trained-models]`, `trainyard list frameworks`, and what is stored for experiments."""
 
 from __future__ import annotations
 
@@ -6,19 +6,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainyard.cli.options import NOUNS, Output, Url
+from trainyard.cli.options import DEFINITIONS, DOCUMENT_NOUNS, EXPERIMENT_RUNS, EXPERIMENTS, NOUNS, Output, Url
 
 if TYPE_CHECKING:
     from trainyard.cli.output import Screen
     from trainyard.client.rest import RestClient
 
 _FRAMEWORKS = "frameworks"
+# What can be listed, and how many ids may follow it.
+_KINDS: dict[str, tuple[int, ...]] = {
+    NOUNS[0]: (0,),
+    NOUNS[1]: (0, 2),
+    **dict.fromkeys((_FRAMEWORKS, EXPERIMENTS, DEFINITIONS), (0,)),
+    EXPERIMENT_RUNS: (1,),
+}
+_USAGE = {
+    NOUNS[1]: f"`trainyard list {NOUNS[1]} EXPERIMENT RUN`, or no id for all runs",
+    EXPERIMENT_RUNS: f"`trainyard list {EXPERIMENT_RUNS} EXPERIMENT`",
+}
 
 
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar=f"{NOUNS[0]}|{_FRAMEWORKS}", help="What to list.", show_default=False)
+        str,
+        typer.Argument(
+            metavar=f"{NOUNS[0]}|{_FRAMEWORKS}|{EXPERIMENTS}|{DEFINITIONS}|{EXPERIMENT_RUNS}",
+            help="What to list.",
+            show_default=False,
+        ),
     ] = "",
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="The experiment of experiment-runs; experiment and run of training-runs."),
+    ] = None,
     state: Annotated[
         str | None, typer.Option(metavar="STATE,...", help="Only runs in one of these states.", show_default=False)
     ] = None,
@@ -51,7 +71,9 @@ def list_(
     url: Url = None,
     output: Output = "text",
 ) -> None:
-    """List the runs, the newest first, or the frameworks there are.
+    """List the runs, the newest first, the frameworks there are, or what is stored.
+
+    experiment-runs EXPERIMENT are the runs of a stored experiment, training-runs EXPERIMENT RUN the trainings of one.
 
     Hyperparameters that differ and metrics have columns; what does not fit the terminal is left out. The columns are
     name, id, state, owner, experiment, duration, gpus, account, framework, phase, submitted and age. With
@@ -64,14 +86,20 @@ def list_(
     from trainyard.client.errors import WrongUsageError
 
     screen = Screen(output)
-    if what not in ("", *NOUNS, _FRAMEWORKS):
-        raise WrongUsageError(f"there is no list of {what!r}", f"Use one of {', '.join((*NOUNS, _FRAMEWORKS))}.")
+    if what not in (*_KINDS, ""):
+        raise WrongUsageError(f"there is no list of {what!r}", f"Use one of {', '.join(_KINDS)}.")
     wanted, most = filters(state, name, experiment, framework, since), whole_number("--limit", limit)
     chosen = sort is not None or shown is not None
-    if what == _FRAMEWORKS and (wanted or watch or chosen or most is not None):
-        raise WrongUsageError("frameworks are always listed whole", "Leave the filters and --watch out.")
+    whole = what in (_FRAMEWORKS, *DOCUMENT_NOUNS) or bool(ids)
+    if whole and (wanted or watch or chosen or most is not None):
+        raise WrongUsageError(f"{what} are always listed whole", "Leave the filters and --watch out.")
+    counts = _KINDS.get(what, (0,))
+    if len(ids or []) not in counts:
+        raise WrongUsageError(f"list {what} does not take {len(ids or [])} ids", f"Use {_USAGE.get(what, 'none')}.")
     with open_service(url) as service:
-        if what == _FRAMEWORKS:
+        if what in DOCUMENT_NOUNS or ids:
+            _list_stored(service, screen, what, ids or [])
+        elif what == _FRAMEWORKS:
             _list_frameworks(service, screen)
         elif watch:
             _watch(service, screen, wanted, most)
@@ -79,6 +107,17 @@ def list_(
             _list_runs(service, screen, wanted, most)
         else:
             _compare_runs(screen, _runs(service, wanted, most), sort, shown)
+
+
+def _list_stored(service: RestClient, screen: Screen, what: str, ids: list[str]) -> None:
+    from trainyard.cli.documents import list_documents, list_experiment_runs, list_trainings
+
+    if what == EXPERIMENT_RUNS:
+        list_experiment_runs(service, screen, ids[0])
+    elif ids:
+        list_trainings(service, screen, *ids)
+    else:
+        list_documents(service, screen, what)
 
 
 def _list_runs(service: RestClient, screen: Screen, wanted: dict[str, Any], most: int | None) -> None:
@@ -94,23 +133,16 @@ def _list_runs(service: RestClient, screen: Screen, wanted: dict[str, Any], most
 def _compare_runs(screen: Screen, runs: list[dict[str, Any]], sort: str | None, shown: str | None) -> None:
     from datetime import UTC, datetime
 
+    from trainyard.cli.output import terminal_width
     from trainyard.cli.runtable import fitted_table, run_columns, sorted_runs
 
     now = datetime.now(UTC)
     ordered = sorted_runs(runs, sort, now)
     screen.say("Fetching the list of trained models ...")
-    screen.say(*fitted_table(ordered, run_columns(ordered, shown, now), screen.state, _terminal_width()))
+    screen.say(*fitted_table(ordered, run_columns(ordered, shown, now), screen.state, terminal_width()))
     screen.say("", f"{len(runs)} records found.", "OK", "List all trained-models successful")
     # Programs that read the list know it with the newest last.
     screen.data({"resources": runs if sort is None else ordered, "total": len(runs)})
-
-
-def _terminal_width() -> int | None:
-    """Return how wide the terminal is, None where there is none: then nothing is left out."""
-    import shutil
-    import sys
-
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _runs(service: RestClient, wanted: dict[str, Any], most: int | None) -> list[dict[str, Any]]:

@@ -16,16 +16,22 @@ from trainyard.cli.datasets import datasets
 from trainyard.cli.delete import delete
 from trainyard.cli.doctor import doctor
 from trainyard.cli.download import download
+from trainyard.cli.generate import generate_manifest
 from trainyard.cli.list import list_
 from trainyard.cli.login import login
 from trainyard.cli.logs import logs
 from trainyard.cli.metrics import metrics
+from trainyard.cli.monitor import monitor
+from trainyard.cli.notify import app as notify
 from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
 from trainyard.cli.quota import quota
 from trainyard.cli.rerun import rerun
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
+from trainyard.cli.searches import best, experiments
+from trainyard.cli.secrets import secret
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
+from trainyard.cli.store import run_experiment, store
 from trainyard.cli.tensorboard import tensorboard
 from trainyard.cli.train import train
 from trainyard.cli.validate import validate
@@ -66,13 +72,21 @@ app.command("tensorboard", cls=QuickCommand)(tensorboard)
 app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
+experiments.command("run", cls=QuickCommand)(run_experiment)
+app.add_typer(experiments, name="experiments")
+app.command("best", cls=QuickCommand)(best)
 app.command("schedules", cls=QuickCommand)(schedules)
 app.command("pause", cls=RunCommand)(pause)
 app.command("resume", cls=RunCommand)(resume)
 app.command("unschedule", cls=RunCommand)(unschedule)
+app.add_typer(notify, name="notify")
+app.command("store", cls=QuickCommand)(store)
+app.command("monitor", cls=QuickCommand)(monitor)
+app.command("generate-manifest", cls=QuickCommand)(generate_manifest)
 app.command("quota", cls=QuickCommand)(quota)
 app.command("datasets", cls=QuickCommand)(datasets)
 app.command("validate", cls=QuickCommand)(validate)
+app.add_typer(secret, name="secret")
 app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)
 app.command("down", cls=QuickCommand)(down)

@@ -8,6 +8,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 NOUNS = ("trained-models", "training-runs")
+DEFINITIONS, EXPERIMENTS, EXPERIMENT_RUNS = "training-definitions", "experiments", "experiment-runs"
+DOCUMENT_NOUNS = (DEFINITIONS, EXPERIMENTS, EXPERIMENT_RUNS)
 
 Url = Annotated[
     str | None,
@@ -18,7 +20,9 @@ Output = Annotated[
 ]
 NAMES = "The model id or a part of it, a name, @last or EXPERIMENT@best."
 ModelId = Annotated[str, typer.Argument(metavar="ID", help=NAMES)]
-ModelIds = Annotated[list[str], typer.Argument(metavar="ID", help=NAMES)]
+
+NAMES_OR_DOCUMENT = f"{NAMES} Or experiments ID, training-definitions ID, experiment-runs EXPERIMENT RUN."
+RunsOrDocument = Annotated[list[str], typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT)]
 
 TrainingId = Annotated[
     str, typer.Argument(metavar="ID", help="The id of the training, which is the model id of its first run.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 from trainyard.client.errors import WrongUsageError
+from trainyard.domain.characters import NOT_SHOWN
 from trainyard.domain.states import State
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -20,8 +21,6 @@ _STATES: dict[str, str] = {
     State.ERROR: "red",
     State.CANCELED: "yellow",
 }
-# Controls of C0 and C1 but tab and line feed; the marks, overrides and isolates that reorder text; line separators.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Screen:
@@ -77,9 +76,14 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def terminal_width() -> int | None:
+    """Return how wide the terminal is, None where there is none: then nothing is left out and no line is broken."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def printable(text: str) -> str:
-    """Make control characters visible, so that a run's name cannot steer the terminal of who lists it."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """Make visible what hides or steers, so that no name is taken for another or moves the cursor of who lists it."""
+    return NOT_SHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def one_line(value: Any) -> str:
@@ -88,8 +92,8 @@ def one_line(value: Any) -> str:
 
 
 def escaped(text: str) -> str:
-    """Escape in a JSON text what could steer a terminal."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """Escape in a JSON text what could hide or steer."""
+    return NOT_SHOWN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 @contextmanager

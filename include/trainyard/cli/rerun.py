@@ -20,6 +20,9 @@ def rerun(
     exact: Annotated[
         bool, typer.Option("--exact", help="On the very data and with the very image that the run had.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="From the newest complete checkpoint that the run has stored.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the run has ended.")] = False,
     url: Url = None,
     output: Output = "text",
@@ -36,8 +39,9 @@ def rerun(
     from trainyard.cli.naming import run_named
     from trainyard.cli.output import Screen
 
-    screen, changes = Screen(output), {"set": _values(settings or []), "size": size, "command": command, "exact": exact}
-    asked: dict[str, Any] = {name: value for name, value in changes.items() if value}
+    screen, changes = Screen(output), {"set": _values(settings or []), "size": size, "command": command}
+    given = {**changes, "exact": exact, "resume": resume}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value}
     with open_service(url) as service:
         model_id = run_named(service, model_id)
         screen.say(f"Running '{model_id}' again ...")
@@ -52,9 +56,11 @@ def rerun(
 def _values(settings: list[str]) -> dict[str, str]:
     """Read `NAME=VALUE`; raise TrainyardError C110 with everything that cannot be read, and for several values."""
     from trainyard.client.errors import WrongUsageError
-    from trainyard.manifest.grid import read_grid
+    from trainyard.manifest.grid import Spread, read_grid
 
-    grid = read_grid(settings)
-    if grid.size > 1:
-        raise WrongUsageError("a run that is run again has one value for each name", "Give --set NAME=VALUE.")
-    return {name: texts[0] for name, texts in grid.values.items()}
+    values: dict[str, str] = {}
+    for name, given in read_grid(settings).values.items():
+        if isinstance(given, Spread) or len(given) > 1:
+            raise WrongUsageError("a run that is run again has one value for each name", "Give --set NAME=VALUE.")
+        (values[name],) = given
+    return values

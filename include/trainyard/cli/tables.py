@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from trainyard.errors import hint_of
 Row = Sequence[str]
 Paint = Callable[[str], str]
 _GAP = 3
+_SENTENCES = {"Reason", "Hint", "Warning"}
+_LEAST_ROOM = 20
 _MAX_METRICS = 20
 _RUN_HEADER = ("SI No", "Name", "guid", "status", "submitted-at")
 _RUN_WIDTHS = (5, 24, 18, 7, 0)
@@ -75,6 +78,29 @@ def quota_table(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
     return columns(tuple(_QUOTA_COLUMNS.values()), rows)
 
 
+def address_table(addresses: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            *(_text(address, key) for key in ("name", "address", "account")),
+            ", ".join(address.get("on") or ()),
+            "yes" if address.get("every_run") else "",
+        )
+        for address in addresses
+    ]
+    return columns(("Name", "Address", "Account", "on", "every run"), rows)
+
+
+def undelivered_table(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            *(_text(each, key) for key in ("event", "model_id", "to", "tries", "failure")),
+            "given up" if each.get("dead") else _text(each, "next_at"),
+        )
+        for each in deliveries
+    ]
+    return columns(("Event", "guid", "to", "tries", "failure", "next-at"), rows)
+
+
 def dataset_table(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         (
@@ -85,6 +111,14 @@ def dataset_table(datasets: Sequence[Mapping[str, Any]]) -> list[str]:
         for dataset in datasets
     ]
     return columns(_DATASET_HEADER, rows)
+
+
+def secret_table(secrets: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (one_line(one["name"]), _text(one, "account"), _text(one, "changed_at"), _text(one, "changed_by"))
+        for one in secrets
+    ]
+    return columns(("Name", "Account", "Changed_at", "Changed_by"), rows)
 
 
 def event_table(events: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -114,10 +148,10 @@ def schedule_table(schedules: Sequence[Mapping[str, Any]]) -> list[str]:
     return columns(_SCHEDULE_HEADER, rows, _RUN_WIDTHS[:3])
 
 
-def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
+def run_rows(run: Mapping[str, Any], paint: Paint = str, terminal: int | None = None) -> list[str]:
     """Lay out one run: the rows of 2017 in their order, then what else there is to tell.
 
-    A run that went wrong also says why, and what to do.
+    A run that went wrong also says why, and what to do. Sentences are wrapped to a terminal of so many columns.
     """
     rows = [
         ("ModelId", _text(run, "model_id")),
@@ -131,14 +165,17 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str) -> list[str]:
         *_transfer_rows(run.get("transfer") or {}),
         *_parameter_rows("Overrides", run.get("overrides") or {}),
         *_parameter_rows("Parameters", run.get("hyperparameters") or {}),
+        *_parameter_rows("Env", run.get("env") or {}),
+        *([("Secrets", ", ".join(map(one_line, run["secrets"])))] if run.get("secrets") else []),
         *_connection_rows(run.get("connections") or {}),
         *_schedule_rows(run),
         *_outcome_rows(run.get("outcome") or {}),
+        *(("Watchdog", f"{_text(alarm, 'then')}: {_text(alarm, 'reason')}") for alarm in run.get("alarms") or ()),
         *_left_out_rows(run.get("left_out")),
         *_tracked_rows(run.get("tracked")),
         *_gpu_rows(run),
     ]
-    return pairs(rows)
+    return pairs(rows, terminal=terminal)
 
 
 def columns(
@@ -151,10 +188,22 @@ def columns(
     return [_line(line, widths, (paints or {}) if line is not header else {}) for line in lines]
 
 
-def pairs(rows: Iterable[tuple[str, str]], width: int = 12) -> list[str]:
-    """Align values beside their labels; a value of several lines stays in its column."""
+def pairs(rows: Iterable[tuple[str, str]], width: int = 12, terminal: int | None = None) -> list[str]:
+    """Align values beside their labels; a value of several lines, or wrapped to a terminal, stays in its column."""
     indent = " " * (width + _GAP)
-    return [label.ljust(width + _GAP) + value.replace("\n", "\n" + indent) for label, value in rows]
+    room = (terminal or 0) - len(indent)
+    return [
+        label.ljust(width + _GAP) + _wrapped(value, room if label in _SENTENCES else 0).replace("\n", "\n" + indent)
+        for label, value in rows
+    ]
+
+
+def _wrapped(text: str, room: int) -> str:
+    """Break lines between words where there is room for some; an address or path is never broken."""
+    if room < _LEAST_ROOM:
+        return text
+    lines = (textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) for line in text.splitlines())
+    return "\n".join("\n".join(line) for line in lines)
 
 
 def cells(text: str) -> int:
@@ -197,7 +246,17 @@ def _identity_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Data_version", "data_version"),
         ("Zip_sha256", "zip_sha256"),
     )
-    return [(label, _text(run, key)) for label, key in labels if run.get(key)]
+    return [*((label, _text(run, key)) for label, key in labels if run.get(key)), *_code_rows(run.get("code"))]
+
+
+def _code_rows(code: Any) -> list[tuple[str, str]]:
+    """Say which commit a run's program was packed from; nothing where that is not known."""
+    if not isinstance(code, Mapping):
+        return []
+    branch = f" ({_text(code, 'branch')})" if code.get("branch") else ""
+    number = code.get("changed") or 0
+    changed = f", {number} {'file' if number == 1 else 'files'} changed since" if number else ""
+    return [("Commit", f"{_text(code, 'commit')}{branch}{changed}")]
 
 
 def _progress_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""`trainyard train ZIP MANIFEST`."""
+"""`trainyard train FOLDER|ZIP MANIFEST`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _UNSURE = "Whether the run was accepted is not known: look with `trainyard list`
 
 
 def train(
-    zip_file: Annotated[str, typer.Argument(metavar="ZIP", help="The zip with the program.")],
+    program: Annotated[
+        str, typer.Argument(metavar="FOLDER|ZIP", help="The program: its folder, which is packed, or a zip.")
+    ],
     manifests: Annotated[
         list[str], typer.Argument(metavar="MANIFEST", help="The manifest; of several each is a run; - reads stdin.")
     ],
@@ -41,26 +43,29 @@ def train(
 ) -> None:
     """Submit a training and print its model id, or 1 to 100 of them at once.
 
-    Several manifests, and several values to --set, make a run for each combination; all are registered or none.
-    With --follow the exit code is 1 unless all complete: of one run the log is shown, of several how each goes on.
+    A folder is packed but for what its .trainyardignore names (as .gitignore does) and the manifest itself; MANIFEST
+    FOLDER is understood too. Several manifests, and several values to --set, make a run for each combination; all are
+    registered or none. With --follow the exit code is 1 unless all complete: of one run the log is shown, of several
+    how each goes on.
     """
     from trainyard.cli.client import open_service
-    from trainyard.cli.files import hand_in
+    from trainyard.cli.files import handed_in
     from trainyard.cli.follow import follow_to_end
     from trainyard.cli.output import Screen
 
     screen = Screen(output)
-    handed = hand_in(zip_file, manifests)
-    fields = {"account": account or "", "experiment": experiment or "", "set": settings or []}
-    with open_service(url) as service:
-        screen.say("Starting to train ...")
-        answer = _submit(service, handed, {key: value for key, value in fields.items() if value})
-        screen.warn(answer.warnings)
-        screen.say("OK", *(f"Model-ID is '{model_id}'" for model_id in answer.all_ids))
-        if follow:
-            follow_to_end(service, answer, screen)
-        else:
-            screen.data(answer.as_data())
+    with handed_in(program, manifests) as handed:
+        fields = {"account": account or "", "experiment": experiment or "", "set": settings or []}
+        given = {key: value for key, value in fields.items() if value} | handed.program.fields
+        with open_service(url) as service:
+            screen.say("Starting to train ...")
+            answer = _submit(service, handed, given)
+            screen.warn(answer.warnings)
+            screen.say("OK", *(f"Model-ID is '{model_id}'" for model_id in answer.all_ids))
+            if follow:
+                follow_to_end(service, answer, screen)
+            else:
+                screen.data(answer.as_data())
 
 
 def _submit(service: RestClient, handed: Handed, fields: dict[str, Any]) -> Submitted:
@@ -69,11 +74,11 @@ def _submit(service: RestClient, handed: Handed, fields: dict[str, Any]) -> Subm
     from trainyard.cli.waiting import Upload, transfer_bar
     from trainyard.client.errors import UnreachableError
 
-    size = handed.zip.stat().st_size
+    size = handed.program.zip.stat().st_size
     with naming(handed.files), transfer_bar(size, "upload") as bar:
         upload = Upload(size, bar)
         try:
-            return service.submit(handed.manifests, handed.zip, fields, upload)
+            return service.submit(handed.manifests, handed.program.zip, fields, upload)
         except KeyboardInterrupt:
             remark("", _UNSURE if upload.whole else "Nothing was handed in.")
             raise

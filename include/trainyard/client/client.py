@@ -15,9 +15,12 @@ from typing import Any, Self
 
 import httpx
 
+from trainyard.answers.notify import AddressAnswer, AddressKept, DeliveryAnswer
 from trainyard.answers.runs import Submitted
+from trainyard.answers.service import SecretAnswer
 from trainyard.client.access import Access, find_access, warnings_of
 from trainyard.client.errors import UnreachableError, WrongUsageError
+from trainyard.client.experiment import Experiment
 from trainyard.client.naming import model_id_of
 from trainyard.client.packing import packed
 from trainyard.client.rest import RestClient
@@ -80,9 +83,10 @@ class Client:
     ) -> Run:
         """Submit a training of one run and return it.
 
-        `program` is a folder, which is zipped, or a zip; `manifest` is a file, YAML or JSON, or a dictionary; `set`
-        gives hyperparameters of the manifest other values. A submission whose answer is lost is sent again under the
-        same idempotency key, `key` where one is given, and registers nothing twice.
+        `program` is a folder, which is zipped but for what its .trainyardignore names, or a zip; `manifest` is a file,
+        YAML or JSON, or a dictionary; `set` gives hyperparameters of the manifest other values. A submission whose
+        answer is lost is sent again under the same idempotency key, `key` where one is given, and registers nothing
+        twice.
 
         Raise TrainyardError with all problems of the submission, and WrongUsageError for files that are not there or
         for more than one value of a hyperparameter.
@@ -110,9 +114,39 @@ class Client:
             "set": [f"{name}={_texts(value)}" for name, value in (set or {}).items()],
         }
         given = {name: value for name, value in fields.items() if value}
-        with packed(program) as zip_path:
-            answer = self._submit(_text(manifest), zip_path, given, key or f"python-{secrets.token_hex(16)}")
+        text, own_key = _text(manifest), key or f"python-{secrets.token_hex(16)}"
+        with packed(program, _paths(manifest)) as found:
+            answer = self._submit(text, found.zip, {**given, **found.fields}, own_key)
         return Runs(Run(self._service, model_id, warnings=answer.warnings) for model_id in answer.all_ids)
+
+    def search(
+        self,
+        program: Program,
+        manifest: Manifest,
+        search: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        experiment: str | None = None,
+        key: str | None = None,
+    ) -> Experiment:
+        """Submit a search and return it: a training with a run for each trial.
+
+        `search` is what the manifest would say under that key: `{"metric": "val/acc", "goal":
+        "maximize", "trials": 40, "space": {"lr": {"low": 1e-4, "high": 0.1, "log": True}}}`. Raise TrainyardError with
+        all problems of the submission, and WrongUsageError for a manifest that says nothing of a search.
+        """
+        name, text = _text(manifest)
+        if search is not None:
+            text = _with_search(text, search)
+        given = {key: value for key, value in (("account", account), ("experiment", experiment)) if value}
+        with packed(program, _paths(manifest)) as found:
+            named = key or f"python-{secrets.token_hex(16)}"
+            answer = self._submit((name, text), found.zip, {**given, **found.fields}, named)
+        return Experiment(self._service, answer.model_id, answer.warnings)
+
+    def experiment(self, name: str) -> Experiment:
+        """Return a search by its experiment, or by the model id of any of its runs; raise C107 if there is none."""
+        return Experiment(self._service, self._service.search(name).training_id)
 
     def validate(self, program: Program, manifest: Manifest, *, account: str | None = None) -> list[str]:
         """Check a submission on this machine, without the service, and return its warnings.
@@ -121,8 +155,8 @@ class Client:
         """
         from trainyard.client.checking import check
 
-        with packed(program) as zip_path:
-            return list(check(_text(manifest)[1], zip_path, account).warnings)
+        with packed(program, _paths(manifest)) as found:
+            return list(check(_text(manifest)[1], found.zip, account).warnings)
 
     def run(self, run_id: str) -> Run:
         """Return a run by its model id, a part of it, a name, `@last` or `EXPERIMENT@best`.
@@ -157,6 +191,50 @@ class Client:
         found = self._service.runs({key: value for key, value in wanted.items() if value}, limit)
         return Runs(Run(self._service, run.model_id, run) for run in found)
 
+    def set_secret(self, name: str, value: str, *, account: str | None = None) -> None:
+        """Keep a secret for programs whose manifest names it below `secrets`: your own, or an account's."""
+        self._service.keep_secret(name, value, account)
+
+    def secrets(self) -> list[SecretAnswer]:
+        """Return the secrets that are kept for you and your accounts: `name`, `account`, `changed_at`; no values."""
+        return self._service.secrets()
+
+    def delete_secret(self, name: str, *, account: str | None = None) -> None:
+        """Forget a secret; raise C116 if there is none of this name."""
+        self._service.forget_secret(name, account)
+
+    def addresses(self) -> list[AddressAnswer]:
+        """Return your addresses for notifications and those of your accounts, without their secrets."""
+        return self._service.addresses().addresses
+
+    def keep_address(
+        self,
+        name: str,
+        address: str,
+        *,
+        on: Sequence[str] = (),
+        every_run: bool = False,
+        secret: str = "",
+        account: str | None = None,
+    ) -> AddressKept:
+        """Keep an address for notifications under a name that manifests can use, in the place of one of that name.
+
+        `on` are the events, `every_run` tells it of all runs. Without a `secret` a webhook gets one, in the answer.
+        """
+        given = {"address": address, "on": list(on), "every_run": every_run, "secret": secret, "account": account}
+        return self._service.keep_address(name, given)
+
+    def remove_address(self, name: str, *, account: str | None = None) -> None:
+        self._service.remove_address(name, account)
+
+    def test_address(self, name: str, *, account: str | None = None) -> str:
+        """Send a test to an address and return the id of the notification."""
+        return self._service.test_address(name, account).id
+
+    def undelivered(self) -> list[DeliveryAnswer]:
+        """Return the notifications that did not arrive, those last that were given up."""
+        return self._service.addresses().undelivered
+
     def _submit(self, manifest: tuple[str, bytes], zip_path: Path, fields: dict[str, Any], key: str) -> Submitted:
         pause = pauses(1)
         for _ in range(_ATTEMPTS - 1):
@@ -187,6 +265,19 @@ def _text(manifest: Manifest) -> tuple[str, bytes]:
         return path.name, path.read_bytes()
     except OSError as error:
         raise WrongUsageError(f"the manifest {path} cannot be read: {error.strerror}", "Check the path.") from None
+
+
+def _paths(manifest: Manifest) -> list[str | os.PathLike[str]]:
+    return [] if isinstance(manifest, Mapping) else [manifest]
+
+
+def _with_search(manifest: bytes, search: Mapping[str, Any]) -> bytes:
+    """Return a manifest with a search; in YAML it stands at the end, where a second one is refused by its line."""
+    try:
+        data = json.loads(manifest)
+    except ValueError:
+        return manifest.rstrip() + b"\nsearch: " + json.dumps(dict(search)).encode() + b"\n"
+    return json.dumps({**data, "search": dict(search)}).encode() if isinstance(data, dict) else manifest
 
 
 def _values(value: Any) -> Sequence[Any]:

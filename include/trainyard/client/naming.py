@@ -21,8 +21,9 @@ def model_id_of(service: RestClient, text: str) -> str:
     """Return the model id that a text stands for.
 
     That is an id, the beginning or the end of one after `training-`, the name of one run, `@last` for the newest run
-    of one's own and `@last~2` for the second before it, or `EXPERIMENT@best`, with `:METRIC` where there are several.
-    Raise TrainyardError C107 where there is no such run, and WrongUsageError with all that it may stand for.
+    of one's own and `@last~2` for the second before it, or `EXPERIMENT@best`, with `:METRIC` where it is no search and
+    its runs have several. Raise TrainyardError C107 where there is no such run, C111 where no trial of a search has a
+    value yet, and WrongUsageError with all that it may stand for.
     """
     if is_model_id(text):
         return text
@@ -64,7 +65,26 @@ def _last(service: RestClient, before: int) -> str:
     return runs[0].model_id
 
 
+def best_of(service: RestClient, experiment: str) -> str:
+    """Return the model id of the best trial of a search.
+
+    Raise TrainyardError C107 where there is no such search, and C111 where no trial has a value yet.
+    """
+    found = service.search(experiment)
+    if found.best is None:
+        message = f"no trial of {experiment} has a value of {found.metric} yet"
+        raise TrainyardError("C111", message, f"`trainyard experiments show {experiment}` shows how they go.")
+    return found.best.model_id
+
+
 def _best(service: RestClient, experiment: str, metric: str | None) -> str:
+    """Return the best run: of a search by its own metric, else by the one that is named or that the runs have."""
+    if metric is None:
+        try:
+            return best_of(service, experiment)
+        except TrainyardError as error:
+            if error.code.code != "C107":
+                raise
     runs = service.runs({"experiment": experiment})
     if not runs:
         raise TrainyardError("C107", f"there is no experiment {experiment}", "`trainyard list` shows experiments.")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from trainyard.answers.metrics import MetricsAnswer
+from trainyard.answers.notify import AddressKept, DeliveryState, NotifyAnswer, Told
 from trainyard.answers.runs import (
     RunAnswer,
     RunDetails,
@@ -22,6 +23,7 @@ from trainyard.answers.runs import (
     StoredPage,
     Submitted,
 )
+from trainyard.answers.searches import SearchAnswer, SearchesSettled
 from trainyard.answers.service import (
     AccountUsage,
     AuditEvent,
@@ -34,10 +36,13 @@ from trainyard.answers.service import (
     OwnerAnswer,
     Owners,
     Quota,
+    SecretAnswer,
+    SecretList,
     Settled,
     SweepReport,
 )
 from trainyard.client.access import Access
+from trainyard.client.documents import DocumentCalls
 from trainyard.client.errors import UnreachableError, WrongUsageError
 from trainyard.client.reading import data_of, error_of
 from trainyard.client.session import Session
@@ -67,6 +72,11 @@ class RestClient:
     ) -> None:
         self.url = access.url
         self._session = Session(access, answer_seconds, on_pause, transport)
+
+    @property
+    def documents(self) -> DocumentCalls:
+        """What is stored for experiments."""
+        return DocumentCalls(self._session, self.url)
 
     def __enter__(self) -> Self:
         return self
@@ -200,6 +210,26 @@ class RestClient:
         change = [{"op": "replace", "path": "/state", "value": state}]
         return self._session.ask(ScheduleAnswer, "PATCH", _place(training_id, "schedules"), json=change)
 
+    # Searches
+
+    def search(self, name: str) -> SearchAnswer:
+        """Return a search by its experiment, its training or one of its trials."""
+        return self._session.ask(SearchAnswer, "GET", _place(name, "searches"))
+
+    def change_search(self, name: str, state: str) -> SearchAnswer:
+        """Bring a search into a state: `paused`, `running`, or for good `canceled`."""
+        change = [{"op": "replace", "path": "/state", "value": state}]
+        return self._session.ask(SearchAnswer, "PATCH", _place(name, "searches"), json=change)
+
+    def extend_search(self, name: str, trials: int) -> SearchAnswer:
+        """Give a search so many trials more."""
+        change = [{"op": "add", "path": "/trials", "value": trials}]
+        return self._session.ask(SearchAnswer, "PATCH", _place(name, "searches"), json=change)
+
+    def settle_searches(self) -> float | None:
+        """Start and end trials as their searches say; return after how many seconds to look again."""
+        return self._session.ask(SearchesSettled, "POST", "/v3/searches/due").again_seconds
+
     # The service
 
     def frameworks(self) -> list[FrameworkAnswer]:
@@ -216,6 +246,19 @@ class RestClient:
     def datasets(self) -> list[DatasetAnswer]:
         """Return the cached datasets that the caller may know of."""
         return self._session.ask(Datasets, "GET", "/v3/datasets").resources
+
+    def secrets(self) -> list[SecretAnswer]:
+        """Return the secrets that are kept for the caller and their accounts, without their values."""
+        return self._session.ask(SecretList, "GET", "/v3/secrets").resources
+
+    def keep_secret(self, name: str, value: str, account: str | None = None) -> SecretAnswer:
+        params = {"account": account} if account else {}
+        return self._session.ask(SecretAnswer, "PUT", _secret(name), json={"value": value}, params=params)
+
+    def forget_secret(self, name: str, account: str | None = None) -> None:
+        answer = self._session.send("DELETE", _secret(name), params={"account": account} if account else {})
+        if not answer.is_success:
+            raise error_of(self.url, answer.status_code, answer.content)
 
     def events(self, wanted: Mapping[str, Any], limit: int | None) -> tuple[list[AuditEvent], bool]:
         """Return the newest wanted events of the audit log, the newest last, and whether there are older ones."""
@@ -254,6 +297,36 @@ class RestClient:
         asked = [{"training_id": run.training_id, "model_id": run.model_id} for run in runs]
         return self._session.ask(Owners, "POST", "/v3/housekeeping/owners", json={"runs": asked}).runs
 
+    def tell_waiting(self) -> int:
+        """Notify people of the runs that wait for too long; return how many notifications that made."""
+        return self._session.ask(Told, "POST", "/v3/notify/waiting").notifications
+
+    def addresses(self) -> NotifyAnswer:
+        """Return the addresses that are kept for the caller, and what did not arrive."""
+        return self._session.ask(NotifyAnswer, "GET", "/v3/notify")
+
+    def keep_address(self, name: str, given: Mapping[str, Any]) -> AddressKept:
+        """Keep an address under a name; what was there is replaced."""
+        return self._session.ask(AddressKept, "PUT", _place(name, "notify"), json=dict(given))
+
+    def remove_address(self, name: str, account: str | None = None) -> None:
+        answer = self._session.send("DELETE", _place(name, "notify"), params={"account": account} if account else {})
+        if not answer.is_success:
+            raise error_of(self.url, answer.status_code, answer.content)
+
+    def test_address(self, name: str, account: str | None = None) -> DeliveryState:
+        """Send a test to an address."""
+        params = {"account": account} if account else {}
+        return self._session.ask(DeliveryState, "POST", f"{_place(name, 'notify')}/test", params=params)
+
+    def delivery(self, number: str) -> DeliveryState:
+        """Return what became of a notification."""
+        return self._session.ask(DeliveryState, "GET", f"/v3/notify/deliveries/{quote(number, safe='')}")
+
+    def retry_notifications(self) -> int:
+        """Let all that was given up be tried again; return how many that are."""
+        return self._session.ask(Told, "POST", "/v3/notify/retry").notifications
+
     def start_due(self) -> Settled:
         """Start every scheduled run that is due; return which, and which data has to be looked at."""
         return self._session.ask(Settled, "POST", "/v3/schedules/due")
@@ -285,6 +358,12 @@ class RestClient:
             offset += len(page.resources)
             if not page.resources or offset >= page.total:
                 return page.total
+
+
+def _secret(name: str) -> str:
+    if not name.strip("./ "):
+        raise WrongUsageError("this cannot be the name of a secret", "Name it as WANDB_API_KEY is named.")
+    return f"/v3/secrets/{quote(name, safe='')}"
 
 
 def _place(model_id: str, among: str = "models") -> str:

@@ -52,7 +52,7 @@ class Run:
 
     @property
     def phase(self) -> str:
-        """`queued`, `validating`, `staging`, `waiting-for-gpu`, `training`, `storing` or `done`."""
+        """`queued`, `validating`, `staging`, `waiting-for-gpu`, `installing`, `training`, `storing`, `done`."""
         return self.info.phase
 
     @property
@@ -120,13 +120,15 @@ class Run:
         size: str | None = None,
         command: str | None = None,
         exact: bool = False,
+        resume: bool = False,
     ) -> Run:
         """Start a run from the same zip and manifest, with this one's values and what is changed of them; return it.
 
-        With `exact` on the version of the data and with the image that this one had; raise C116 if one is not there
-        any more. Raise C110 and C104 with every value that it cannot have.
+        With `exact` on the version of the data and with the image that this one had; raise C117 if one is not there
+        any more. With `resume` it goes on from the newest complete checkpoint that this one has stored. Raise C110 and
+        C104 with every value that it cannot have.
         """
-        changes = {"set": dict(set or {}), "size": size, "command": command, "exact": exact}
+        changes = {"set": dict(set or {}), "size": size, "command": command, "exact": exact, "resume": resume}
         asked = {name: value for name, value in changes.items() if value}
         answer = self._service.rerun(self.id, asked, f"python-{secrets.token_hex(16)}")
         return Run(self._service, answer.model_id)

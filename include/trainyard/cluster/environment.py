@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from typing import Any
 
 from trainyard.cluster import volumes
 from trainyard.cluster.run import PodRun
 from trainyard.domain.hyperparameters import as_text
+from trainyard.domain.names import secret_name
 from trainyard.domain.pipelines import suits_pipefail
 
 LEARNER = "learner"  # the name of the container too
@@ -35,9 +37,10 @@ def learner_text() -> str:
     return resources.files("trainyard.cluster").joinpath("learner.sh").read_text(encoding="utf-8")
 
 
-def environment(run: PodRun) -> list[dict[str, str]]:
-    """Return the container's environment; nothing in it is a secret."""
-    return [{"name": name, "value": escaped(value)} for name, value in _variables(run).items()]
+def environment(run: PodRun) -> list[dict[str, Any]]:
+    """Return the container's environment; nothing in it is a secret, but the names of those that it finds."""
+    plain = [{"name": name, "value": escaped(value)} for name, value in _variables(run).items()]
+    return [*plain, *({"name": name, "valueFrom": _reference(run, name)} for name in run.spec.secrets)]
 
 
 def escaped(text: str) -> str:
@@ -45,8 +48,13 @@ def escaped(text: str) -> str:
     return _EXPANDED.sub(lambda match: match[0] * 2, text)
 
 
+def _reference(run: PodRun, name: str) -> dict[str, Any]:
+    return {"secretKeyRef": {"name": secret_name(run.key), "key": name}}
+
+
 def _variables(run: PodRun) -> dict[str, str]:
     return {
+        **run.spec.env,
         **{name: as_text(value) for name, value in run.spec.hyperparameters.items()},
         "DATA_DIR": volumes.DATA,
         "MODEL_DIR": volumes.MODEL,
@@ -54,14 +62,14 @@ def _variables(run: PodRun) -> dict[str, str]:
         "LOG_DIR": volumes.LOGS,
         "JOB_STATE_DIR": volumes.STATE,
         "CHECKPOINT_DIR": volumes.CHECKPOINTS,
+        **({"RESUME_FROM": f"{volumes.CHECKPOINTS}/{run.resume_from}"} if run.resume_from else {}),
         "TRAINING_ID": run.key.model_id,
         "TRAINING_COMMAND": run.spec.command,
         "GPU_COUNT": str(run.plan.gpus),
         "LEARNER_ID": LEARNER_ID,
         "NUM_LEARNERS": "1",
         "LEARNER_NAME_PREFIX": LEARNER,
-        # The folder of the learner's metrics in LOG_DIR; there is one sub-run, the run itself.
-        "SUBID": f"{LEARNER}-{LEARNER_ID}",
+        "SUBID": _subid(run),
         "LEARNER_PYTHON": run.plan.interpreter,
         "TERMINATION_LOG": TERMINATION_LOG,
         "LEARNER_LOG_BYTES": str(run.log_bytes),
@@ -73,7 +81,15 @@ def _variables(run: PodRun) -> dict[str, str]:
         # Else its advert is the last line of a log that ends with a failed installation.
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         **_hidden_gpus(run.plan.gpus),
+        **({"TRAINYARD_ENVIRONMENT": volumes.ENVIRONMENT} if run.environment_subpath else {}),
+        # The wrapper masks their values in all that the program writes.
+        **({"TRAINYARD_SECRETS": " ".join(run.spec.secrets)} if run.spec.secrets else {}),
     }
+
+
+def _subid(run: PodRun) -> str:
+    """Return the folder of the metrics in LOG_DIR: the trial's number, as in 2018; else the run is its own sub-run."""
+    return f"{LEARNER}-{LEARNER_ID}" if run.trial is None else str(run.trial)
 
 
 def _hidden_gpus(gpus: int) -> dict[str, str]:

@@ -1,11 +1,11 @@
 # Runs the training command as the first process of its container. For bash, dash and busybox.
-# Exits with the command's own exit code; 71 to 73 are the wrapper's own (see give_up).
+# Exits with the command's own exit code; 71 to 74 are the wrapper's own (see give_up).
 # `$1` is `pipefail` where each program of the command's pipelines decides about their exit code.
 # The command gets a session and process group of its own: its `kill 0` ends neither this shell nor `tee`.
 
 # The program gets its environment back unchanged: a hyperparameter may have the name of any variable below.
 TRAINYARD_EXPORTS=$(export -p)
-told= scratch= program= copier= warnings= left= group= ticks=0
+told= scratch= program= copier= masker= warnings= left= group= ticks=0
 tab=$(printf '\t')
 newline='
 '
@@ -78,7 +78,7 @@ find_family() {
             pid=${row%%:*} parent=${row#*:}
             case $known in *" $pid "*) continue ;; *" ${parent%%:*} "*) ;; *) [ "${row##*:}" = "$program" ] || continue ;; esac
             known="$known$pid " grown=yes
-            [ "$pid" = "$copier" ] || family="$family $row"
+            case " $copier $masker " in *" $pid "*) ;; *) family="$family $row" ;; esac
         done
     done
 }
@@ -108,7 +108,7 @@ name_left() {
     left="$# of its processes" between=' ('
     [ "$#" -gt 0 ] || left='something that still had its output open'
     for row in $1 $2 $3; do
-        name=$(tr '\000\n' '  ' <"/proc/${row%%:*}/cmdline" | sed 's/ *$//; s/^\(.\{60\}\).*/\1.../') 2>/dev/null
+        name=$(tr '\000\n' '  ' <"/proc/${row%%:*}/cmdline" | mask | sed 's/ *$//; s/^\(.\{60\}\).*/\1.../') 2>/dev/null
         left="$left$between$name" between=', '
     done
     [ "$#" -eq 0 ] || left="$left)"
@@ -125,7 +125,8 @@ drain() {
             signal_command TERM
         elif [ "$ticks" -ge 800 ]; then
             signal_command KILL
-            kill -KILL "$copier" 2>/dev/null
+            # shellcheck disable=SC2086
+            kill -KILL "$copier" $masker 2>/dev/null
             return
         fi
         if kill -0 "$copier" 2>/dev/null; then pause 1; else pause 5; fi
@@ -176,6 +177,174 @@ whole_command() {
     printf '%s' "$TRAINING_COMMAND"
 }
 
+# What stands between the program's output and all that keeps it: each secret, each of its longer lines, and both as
+# JSON, URLs and base64 write them, become ****. What may be the beginning of one is held back until more has come.
+# For Python 2 too.
+masker_text='
+import base64, json, os
+try:
+    from urllib.parse import quote
+except ImportError:
+    from urllib import quote
+LIMIT = 1 << 20
+words = set()
+for name in os.environ["TRAINYARD_SECRETS"].split():
+    text = os.environ.get(name, "")
+    value = text if isinstance(text, bytes) else os.fsencode(text)
+    for part in [value] + [line.strip() for line in value.splitlines()]:
+        if len(part) < 8:
+            continue
+        words.update([part, quote(part, safe="").encode(), json.dumps(part.decode("utf-8", "replace"))[1:-1].encode()])
+        for shift, skip in (0, 0), (1, 2), (2, 3):
+            data = bytes(bytearray(shift)) + part
+            words.add(base64.b64encode(data[: len(data) // 3 * 3])[skip:])
+words = [word for word in words if len(word) >= 8]
+
+def held(data):
+    most = 0
+    for word in words:
+        tail = data[-(len(word) - 1) :]
+        at = tail.find(word[:1])
+        while at >= 0 and not word.startswith(tail[at:]):
+            at = tail.find(word[:1], at + 1)
+        most = max(most, len(tail) - at if at >= 0 else 0)
+    return most
+
+def regions(data):
+    found = []
+    for word in words:
+        at = data.find(word)
+        while at >= 0:
+            found.append((at, at + len(word)))
+            at = data.find(word, at + 1)
+    merged = []
+    for first, last in sorted(found):
+        if merged and first <= merged[-1][1]:
+            merged[-1][1] = max(last, merged[-1][1])
+        else:
+            merged.append([first, last])
+    return merged
+
+def masked(data, ended):
+    cut, at, out = len(data) - (0 if ended else held(data)), 0, []
+    for first, last in regions(data):
+        if last > cut and last - first < LIMIT:
+            cut = min(cut, first)
+            break
+        out += [data[at:first], b"****"]
+        at = last
+    return b"".join(out) + data[at:cut], data[max(at, cut) :]
+
+def write(data):
+    while data:
+        data = data[os.write(1, data) :]
+
+rest = b""
+while True:
+    chunk = os.read(0, 65536)
+    shown, rest = masked(rest + chunk, not chunk)
+    write(shown)
+    if not chunk:
+        break
+'
+# For an image without Python: line by line, and as they are.
+masker_awk='
+BEGIN {
+    count = split(ENVIRON["TRAINYARD_SECRETS"], names, " ")
+    for (n = 1; n <= count; n++) {
+        lines = split(ENVIRON[names[n]], parts, "\n")
+        for (l = 1; l <= lines; l++) if (length(parts[l]) >= 8) words[++many] = parts[l]
+    }
+}
+{
+    line = $0
+    for (w = 1; w <= many; w++)
+        while (at = index(line, words[w]))
+            line = substr(line, 1, at - 1) "****" substr(line, at + length(words[w]))
+    print line
+    fflush()
+}'
+
+# Sets $mask_with to the program that masks, and to `cat` where there is no secret.
+find_mask() {
+    mask_with=cat
+    [ -n "$TRAINYARD_SECRETS" ] || return 0
+    for mask_with in "$LEARNER_PYTHON" python3 python; do
+        case ${mask_with##*/} in python*) ! command -v "$mask_with" >/dev/null || return 0 ;; esac
+    done
+    mask_with=awk
+    command -v awk >/dev/null
+}
+
+# In the place of a subshell, and elsewhere than in the zip's folder, whose modules are not Python's.
+mask() {
+    cd /
+    case ${mask_with##*/} in
+    cat) exec cat ;;
+    awk)
+        # mawk alone waits for whole blocks
+        case $(awk -W version 2>/dev/null </dev/null) in mawk*) set -- -W interactive ;; *) set -- ;; esac
+        export LC_ALL=C
+        exec awk "$@" "$masker_awk"
+        ;;
+    *) exec "$mask_with" -E -s -S -c "$masker_text" ;;
+    esac
+}
+
+# Installs the zip's requirements.txt before the program starts, in the program's place. What is installed is in $1 for
+# all runs that need the same; the run's own environment lies on top of it, so that it alone has what the program
+# installs by itself. Sets $PATH and $VIRTUAL_ENV.
+install_requirements() {
+    place=$1
+    if ! python -c 'import pip, venv' 2>/dev/null; then
+        echo 'trainyard: warning: requirements.txt is not installed: the image has no Python with pip and venv'
+        return 0
+    fi
+    : >"$JOB_STATE_DIR/installing"
+    built=$place/$(cat "$place/ready" 2>/dev/null)
+    if ! "$built/bin/python" -c 'import sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null; then
+        # One that the image's Python does not fit any more cannot be put right where it may only be read.
+        [ -w "$place" ] || place=$HOME/.environments
+        built=$place/$TRAINING_ID-$(date +%s)-$$
+        echo 'trainyard: installing requirements.txt'
+        { build_environment "$built" && echo yes >"$scratch/built"; } 2>&1 | tee "$scratch/pip"
+        if [ ! -e "$scratch/built" ]; then
+            rm -rf "$built"
+            name_refusal >"$scratch/refused"
+            return 1
+        fi
+        printf %s "${built##*/}" >"$scratch/ready"
+        # Whoever comes second keeps its own for this run: both are the same.
+        [ -e "$place/ready" ] || mv "$scratch/ready" "$place/ready" 2>/dev/null
+    fi
+    own=$HOME/.environment
+    rm -rf "$own"
+    python -m venv --system-site-packages --without-pip "$own" || return 1
+    packages=$("$own/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    below=$("$built/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    printf 'import site; site.addsitedir("%s")\n' "$below" >"$packages/trainyard.pth"
+    for name in pip pip3; do
+        printf '#!/bin/sh\nexec "%s/bin/python" -m pip "$@"\n' "$own" >"$own/bin/$name"
+        chmod +x "$own/bin/$name"
+    done
+    PATH=$own/bin:$built/bin:$PATH VIRTUAL_ENV=$own
+    rm -f "$JOB_STATE_DIR/installing"
+}
+
+build_environment() {
+    python -m venv --system-site-packages --without-pip "$1" &&
+        "$1/bin/python" -m pip install --no-input --no-cache-dir --no-warn-script-location --progress-bar off \
+            -r "$MODEL_DIR/requirements.txt"
+}
+
+# pip's own sentence: its last error, and no advert or warning that follows.
+name_refusal() {
+    sentence=$(grep -a '^ *ERROR: ' "$scratch/pip" | tail -n 1)
+    [ -n "$sentence" ] || sentence=$(grep -a '^ *error: ' "$scratch/pip" | tail -n 1)
+    [ -n "$sentence" ] || sentence=$(grep -av -e '^ *$' -e '^\[notice\]' -e '^WARNING: ' "$scratch/pip" | tail -n 1)
+    printf %s "$sentence" | mask
+}
+
 # Kubernetes keeps at most 4096 bytes, and only as UTF-8.
 write_reason() {
     new=$(($(wc -c <"$log") - before))
@@ -200,8 +369,21 @@ option=
 # Where there is no setsid, bash at least gives the command a process group.
 apart=$(command -v setsid) || { [ -z "$BASH_VERSION" ] || group=yes; }
 
+find_mask || give_up 73 'the image has neither Python nor awk, so that secrets in the log could not be masked'
+
 # Opened both ways first: so neither end waits for the other, and no signal can come in between.
 exec 3<>"$scratch/output" 4<"$scratch/output" 5>"$scratch/output" 3>&-
+if [ -n "$TRAINYARD_SECRETS" ]; then
+    mkfifo "$scratch/masked" || give_up 73 "there is no room for temporary files"
+    exec 3<>"$scratch/masked" 6<"$scratch/masked" 7>"$scratch/masked" 3>&-
+    (
+        trap '' TERM
+        exec 4<&- 5>&- 6<&- 7>&-
+        mask
+    ) <&4 >&7 &
+    masker=$!
+    exec 4<&6 6<&- 7>&-
+fi
 (
     trap '' TERM
     limit_log
@@ -214,10 +396,12 @@ mark_start || give_up 73 "the state cannot be written to '$JOB_STATE_DIR'"
 (
     # A signal before the subshell had forgotten our trap was lost on it.
     [ -z "$told" ] && [ ! -e "$scratch/told" ] || exit 143
-    set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option"
+    [ -z "$TRAINYARD_ENVIRONMENT" ] || install_requirements "$TRAINYARD_ENVIRONMENT" || exit 1
+    set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option" "$VIRTUAL_ENV"
     eval "$TRAINYARD_EXPORTS"
     unset OLDPWD TRAINYARD_EXPORTS
     export PATH="$2" PYTHONPATH="$3"
+    [ -z "$7" ] || export VIRTUAL_ENV="$7"
     # shellcheck disable=SC2086
     exec ${4:+"$4"} "$5" $6 -c "$1"
 ) >&5 2>&1 5>&- &
@@ -236,15 +420,26 @@ else
     drain
 fi
 await "$copier"
-rm -rf "$scratch"
+refused=
+[ -n "$told" ] || refused=$(cat "$scratch/refused" 2>/dev/null)
+rm -rf "$scratch" "$JOB_STATE_DIR/installing"
 tell_log_limit
 [ -z "$left" ] || warn "the command ended before $left; what still ran was stopped. End the command with \`wait\` if it is needed"
+
+if [ -n "$refused" ]; then
+    end_last_line
+    printf 'trainyard: requirements.txt could not be installed: %s\n' "$refused" | tee -a "$log"
+    [ ! -w "$reason" ] || printf 'trainyard: %s\n' "$refused" >"$reason"
+    exit 74
+fi
 
 case $status in
 126) explain 'a file of the command is not executable; run chmod +x on it before zipping it' ;;
 127) explain 'a program of the command was not found; a file of the zip is started as ./file' ;;
 esac
 [ ! -w "$reason" ] || {
+    # The program's own word: container runtimes make up this code for what they lost.
+    [ "$status" -ne 255 ] || echo 'trainyard: exit code 255'
     [ "$status" -eq 0 ] || write_reason
     printf %s "$warnings"
 } >"$reason" 2>/dev/null

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
 from trainyard.cluster.diagnosis import ended
 from trainyard.cluster.diagnosis.status import clean, gpus_of
-from trainyard.cluster.labels import ACCOUNT, ATTEMPT, MANAGED_BY, OURS, account_selector, run_of, run_selector
+from trainyard.cluster.labels import (
+    ACCOUNT,
+    ATTEMPT,
+    MANAGED_BY,
+    MODEL_ID,
+    OURS,
+    TRAINING_ID,
+    account_selector,
+    run_of,
+    run_selector,
+)
 from trainyard.cluster.run import WorkspaceVolume
 from trainyard.cluster.volumes import mounts_workspace
-from trainyard.domain.names import RunKey
+from trainyard.domain.names import RunKey, secret_name
 from trainyard.domain.plan import Plan
 from trainyard.errors import TrainyardError
 
@@ -101,6 +111,28 @@ class TrainingPods:
                     message = f"the cluster refused the training pod: {refusal_of(error)}"
                     raise TrainyardError("S101", message, "Ask whoever keeps the cluster.") from None
             time.sleep(self._retry_seconds)
+
+    def keep_secrets(self, run: RunKey, values: Mapping[str, str]) -> None:
+        """Create the Secret of a run, in the place of one that an earlier attempt had.
+
+        Raise TrainyardError S101 where the cluster refuses it; what it says may hold the values and is not repeated.
+        """
+        from kubernetes.client import ApiException
+
+        self.drop_secrets(run)
+        labels = {MANAGED_BY: OURS, MODEL_ID: run.model_id, TRAINING_ID: run.training_id}
+        metadata = {"name": secret_name(run), "namespace": self._namespace, "labels": labels}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(values)}
+        try:
+            self._call("create_namespaced_secret", self._namespace, body)
+        except ApiException as error:
+            message = f"the cluster refused the run's secrets: {error.status}"
+            raise TrainyardError("S101", message, self._hint) from None
+
+    def drop_secrets(self, run: RunKey) -> None:
+        """Remove the Secret of a run; none is fine."""
+        what, place = "the removal of the run's secrets", (secret_name(run), self._namespace)
+        self._asked(what, "delete_namespaced_secret", *place, judged=(404,))
 
     def stop(self, pod_name: str, grace_seconds: int) -> None:
         """Ask the cluster to end a pod; one that is gone is fine."""

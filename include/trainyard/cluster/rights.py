@@ -1,6 +1,9 @@
-"""What each of Airflow's processes may have to do with pods: what a test has recorded, and the roles allow."""
+"""What each of Airflow's processes may have to do with pods and secrets: what a test has recorded, the roles allow."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 STEPS, TRIGGERER, API_SERVER = "steps", "triggerer", "api-server"
 RIGHTS = {
@@ -8,6 +11,8 @@ RIGHTS = {
     TRIGGERER: ("delete", "get", "watch"),
     API_SERVER: ("list",),
 }
+# What the steps do with the Secret of a run. Nobody reads one, or lists them.
+SECRET_RIGHTS = {STEPS: ("create", "delete")}
 # How the service accounts end that Airflow's chart gives its processes.
 _ACCOUNTS = {
     "-scheduler": STEPS,
@@ -17,9 +22,12 @@ _ACCOUNTS = {
 }
 
 
-def verbs_of(user: str) -> tuple[str, ...]:
-    """Return the verbs that a user of the cluster needs: those of its process, or all where one user is all of them."""
+def verbs_of(user: str, rights: Mapping[str, tuple[str, ...]] = MappingProxyType(RIGHTS)) -> tuple[str, ...]:
+    """Return the verbs that a user of the cluster needs: those of its process, or all where one user is all of them.
+
+    They are those on pods, or of `SECRET_RIGHTS` those on secrets.
+    """
     for ending, process in _ACCOUNTS.items():
         if user.startswith("system:serviceaccount:") and user.endswith(ending):
-            return RIGHTS[process]
-    return tuple(sorted({verb for verbs in RIGHTS.values() for verb in verbs}))
+            return rights.get(process, ())
+    return tuple(sorted({verb for verbs in rights.values() for verb in verbs}))

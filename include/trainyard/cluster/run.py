@@ -43,9 +43,12 @@ class WorkspaceVolume:
 class PodRun:
     """One attempt of one run. The subpaths are relative to the volume and exist already.
 
+    That of the environment is empty where the program has no requirements; one that is ready is mounted to be read.
+
     `user` and `group` are those of the Airflow workers, so that both can write and remove in the workspace. What a run
-    may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. The
-    `priority_class` is the account's, empty where the cluster counts no quotas.
+    may write to /tmp and HOME is `scratch`, what its log keeps of its output `log_bytes`, both in bytes. `trial` is its
+    number in a search. The `priority_class` is the account's, empty where the cluster counts no quotas; `resume_from`
+    the name of the checkpoint to go on from, empty where the program is to begin.
     """
 
     key: RunKey
@@ -57,6 +60,8 @@ class PodRun:
     dataset_subpath: str
     run_subpath: str
     checkpoints_subpath: str
+    environment_subpath: str = ""
+    environment_ready: bool = False
     grace_seconds: int = 30
     user: int = 50000
     group: int = 0
@@ -64,6 +69,8 @@ class PodRun:
     log_bytes: int = _GIB
     read_only_root: bool = True
     priority_class: str = ""
+    trial: int | None = None
+    resume_from: str = ""
 
 
 def pod_options(settings: Settings, account: str) -> dict[str, Any]:

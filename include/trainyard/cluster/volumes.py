@@ -10,7 +10,7 @@ from trainyard.quantity import memory_text
 
 JOB = "/job"
 DATA, MODEL, RESULT, LOGS, STATE = f"{JOB}/data", f"{JOB}/model", f"{JOB}/result", f"{JOB}/logs", f"{JOB}/state"
-CHECKPOINTS, HOME = f"{JOB}/checkpoints", f"{JOB}/home"
+CHECKPOINTS, HOME, ENVIRONMENT = f"{JOB}/checkpoints", f"{JOB}/home", f"{JOB}/environment"
 SHARED_MEMORY = "/dev/shm"
 TEMPORARY = ("/tmp", "/var/tmp")
 
@@ -44,10 +44,18 @@ def mounts(run: PodRun) -> list[dict[str, Any]]:
     return [
         {"name": _WORKSPACE, "mountPath": DATA, "subPath": run.dataset_subpath, "readOnly": True},
         *({"name": _WORKSPACE, "mountPath": path, "subPath": subpath} for path, subpath in writable.items()),
+        *_environment(run),
         {"name": "shared-memory", "mountPath": SHARED_MEMORY},
         {"name": "home", "mountPath": HOME},
         *({"name": "temporary", "mountPath": path} for path in TEMPORARY),
     ]
+
+
+def _environment(run: PodRun) -> list[dict[str, Any]]:
+    if not run.environment_subpath:
+        return []
+    mount = {"name": _WORKSPACE, "mountPath": ENVIRONMENT, "subPath": run.environment_subpath}
+    return [{**mount, "readOnly": True} if run.environment_ready else mount]
 
 
 def mounts_workspace(pod: Mapping[str, Any], volume: WorkspaceVolume) -> bool:

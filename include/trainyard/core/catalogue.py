@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from trainyard.core.starts import Start, Starts
+from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Size
 from trainyard.domain.names import RunKey
@@ -34,7 +35,8 @@ class Training:
 
     `sizes` are those that a run of it may be triggered with, as they were when it was submitted;
     `origin` is the idempotency key that it was submitted with, `settings` are the hyperparameters that were set with
-    it.
+    it. One that has several runs from the beginning, a grid, has their model ids in order as `runs`, its own first; the
+    point of each is its start. `code` is the git commit that its program was packed from.
     """
 
     id: str
@@ -50,6 +52,13 @@ class Training:
     experiment: str = ""
     origin: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
+    code: CodeVersion | None = None
+    runs: tuple[str, ...] = ()
+
+    @property
+    def first_runs(self) -> tuple[str, ...]:
+        """The model ids of the runs that it has from the beginning."""
+        return self.runs or (self.id,)
 
     def of_run(self, given: Mapping[str, Any] | None) -> Training:
         """Return the training as a run has it that was triggered with the given values.
@@ -70,7 +79,9 @@ class Training:
             "spec": TrainingSpec.from_dict(data["spec"]),
             "plan": Plan.from_dict(data["plan"]),
             "warnings": tuple(data.get("warnings", ())),
+            "runs": tuple(data.get("runs", ())),
             "sizes": {name: Size.from_dict(size) for name, size in data.get("sizes", {}).items()},
+            "code": CodeVersion.from_dict(data["code"]) if data.get("code") else None,
         }
         return cls(**{**known, **parts})
 

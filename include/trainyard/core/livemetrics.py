@@ -26,7 +26,7 @@ _SECONDS = 0.25
 # After a reading the thread rests for so many times as long as that took: it takes a fifth of a core at most.
 _REST = 4
 _MAX_WAITING = 200
-_GOING = (Phase.TRAINING, Phase.STORING)
+_GOING = (Phase.INSTALLING, Phase.TRAINING, Phase.STORING)
 log = logging.getLogger(__name__)
 
 # A run's training, its folder, and who waits for it to be read.

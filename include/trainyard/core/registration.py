@@ -8,29 +8,46 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from trainyard.core.accounts import Caller, account_for
+from trainyard.core.addressbook import AddressBook
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import NO_AUDIT, Audit
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.idempotency import Claim, claimed
 from trainyard.core.schedules import Entry, Schedules
+from trainyard.core.search import study
+from trainyard.core.search.deciding import Ledger
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
+from trainyard.core.search.trials import trial_id
+from trainyard.core.secrets import missing_secrets, missing_sentence
+from trainyard.core.starts import Kind, Start
+from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import new_model_id
+from trainyard.domain.overrides import overrides
 from trainyard.domain.plan import Plan, sizes_for
 from trainyard.domain.schedule import Progress
+from trainyard.domain.search import Sampler, SearchSpec
 from trainyard.domain.training import Submission
-from trainyard.errors import TrainyardError
+from trainyard.domain.variables import Holder
+from trainyard.errors import Problem, TrainyardError
+from trainyard.manifest.faults import Faults
 from trainyard.manifest.grid import MAX_RUNS, Grid, annotated, spec_with
+from trainyard.manifest.masking import MASK
 from trainyard.manifest.reading import ManifestRead
 from trainyard.manifest.submission import Rules, check_submission
+from trainyard.manifest.variables import SECRETS
 from trainyard.settings import Settings
 
 _MAX_EXPERIMENT_LENGTH = 80
 NO_GRID = Grid({})
+# Between two runs of a submission, in seconds.
+_APART = 0.001
 
 
 class Vault(Protocol):
@@ -50,22 +67,31 @@ class _Checked:
     text: str
     points: list[dict[str, Value]]
 
-    def training(self, point: Mapping[str, Value], submitted_at: float, common: Mapping[str, Any]) -> Training:
+    @property
+    def count(self) -> int:
+        return len(self.points)
+
+    def training(self, submitted_at: float, common: Mapping[str, Any]) -> Training:
+        """Return the training; what is set for its only run stands in its spec, of several each has its own."""
+        known, only = new_model_id(), self.points[0] if self.count == 1 else {}
         return Training(
-            id=new_model_id(),
+            id=known,
             submitted_at=submitted_at,
-            spec=spec_with(self.read.submission.spec, point),
+            spec=spec_with(self.read.submission.spec, only),
             plan=self.plan,
-            manifest=annotated(self.text, point),
+            manifest=annotated(self.text, only),
             warnings=self.read.submission.warnings,
-            settings=point,
+            settings=only,
+            runs=tuple(trial_id(known, number) for number in range(self.count)) if self.count > 1 else (),
             **common,
         )
 
 
 @dataclass(frozen=True)
 class Registration:
-    """The use case over its ports; `sync_pools` makes the accounts' pools as large as the quotas say."""
+    """The use case over its ports; `sync_pools` makes the accounts' pools as large as the quotas say, `is_kept`
+    says whether somebody keeps a secret of a name.
+    """
 
     catalogue: Catalogue
     schedules: Schedules
@@ -75,6 +101,7 @@ class Registration:
     clock: Callable[[], float]
     sync_pools: Callable[[Limits], None]
     audit: Audit = NO_AUDIT
+    is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
 
     def submit(
         self, manifest: bytes, zip_path: Path, account_name: str | None, caller: Caller, origin: str = ""
@@ -94,8 +121,9 @@ class Registration:
         experiment: str = "",
         grid: Grid = NO_GRID,
         origin: str = "",
+        code: CodeVersion | None = None,
     ) -> list[Training]:
-        """Check several manifests (name and bytes) on one zip and register one training for each point of the grid.
+        """Check several manifests (name and bytes) on one zip and register a training for each, a run a point.
 
         Raise TrainyardError with all problems of all manifests, each with its manifest's name where there are several.
         All trainings are registered or none. With an `origin`, a key that the caller chose, they are registered once:
@@ -103,12 +131,20 @@ class Registration:
         """
         began, noted = self.clock(), {"idempotency_key": origin, "experiment": experiment}
         with self.audit.refusals(caller, Action.SUBMIT, account=account_name or "", details=noted):
-            made = self._submitted(manifests, zip_path, account_name, caller, experiment, grid, origin)
+            made = self._submitted(manifests, zip_path, account_name, caller, experiment, grid, origin, code)
         for training in made:
             again = {"repeated": True} if training.submitted_at < began else {"zip_sha256": training.zip_sha256}
-            ids = {"account": training.account, "training": training.id, "run": training.id}
-            self.audit.record(caller, Action.SUBMIT, **ids, details={**noted, **again})
+            for model_id in training.first_runs:
+                ids = {"account": training.account, "training": training.id, "run": model_id}
+                self.audit.record(caller, Action.SUBMIT, **ids, details={**noted, **again})
         return made
+
+    def check(self, manifests: Sequence[tuple[str, bytes]], zip_path: Path, account_name: str, caller: Caller) -> None:
+        """Raise TrainyardError as `submit_all` would for these manifests, and register nothing."""
+        limits = self.limits()
+        account = account_for(caller, account_name, limits)
+        check = partial(_checked, NO_GRID, partial(self._check_secrets, caller.name, account.name))
+        check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
 
     def _submitted(
         self,
@@ -119,6 +155,7 @@ class Registration:
         experiment: str,
         grid: Grid,
         origin: str,
+        code: CodeVersion | None,
     ) -> list[Training]:
         _check_experiment(experiment, len(manifests) * grid.size)
         limits = self.limits()
@@ -127,32 +164,51 @@ class Registration:
             known = self._known(claim) if claim else []
             if known:
                 return known
-            check = partial(_checked, grid)
-            checked = check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
-            made = self._made(checked, zip_path, account, limits, caller, experiment)
-            submissions = [one.read.submission for one in checked for _ in one.points]
+            check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
+            names = AddressBook.beside(self.catalogue).names(caller.name, account.name)
+            rules = Rules.of(self.settings, limits, names=names)
+            checked = check_submission(manifests, zip_path, account, rules, check)
+            made = self._made(checked, zip_path, account, limits, caller, experiment, code)
+            parts = list(zip(made, checked, strict=True))
             if claim:
-                made, submissions = self._claimed(claim, made, submissions, origin)
+                parts = self._claimed(claim, parts, origin)
+                made = [training for training, _ in parts]
             self.sync_pools(limits)
-            self._register(made, zip_path, submissions)
+            self._register(parts, zip_path)
             if claim:
                 claim.finish()
                 return self._known(claim)
             return made
 
+    def _check_secrets(self, user: str, account: str, read: ManifestRead) -> None:
+        """Raise TrainyardError C116 with every secret that a run of this user would not be given."""
+        names = read.submission.spec.secrets
+        faults, places = Faults(read.document), list(read.document.value(SECRETS) or ())
+        for name in missing_secrets(names, user, account, self.is_kept):
+            faults.add((*SECRETS, places.index(name)), *missing_sentence(name, user, account), "C116")
+        faults.raise_any()
+
     def _made(
-        self, checked: list[_Checked], zip_path: Path, account: Account, limits: Limits, caller: Caller, experiment: str
+        self,
+        checked: list[_Checked],
+        zip_path: Path,
+        account: Account,
+        limits: Limits,
+        caller: Caller,
+        experiment: str,
+        code: CodeVersion | None,
     ) -> list[Training]:
         common = {
             "account": account.name,
             "owner": caller.name,
             "zip_sha256": _sha256(zip_path),
             "experiment": experiment,
+            "code": code.masked(_secrets(checked), MASK) if code else None,
             "sizes": sizes_for(account, limits),
         }
-        # A millisecond apart, so that the list has them in this order.
-        moments = (self.clock() + number / 1000 for number in itertools.count())
-        return [one.training(point, next(moments), common) for one in checked for point in one.points]
+        now, before = self.clock(), itertools.accumulate((one.count for one in checked), initial=0)
+        # A millisecond for each run, so that the list has them in this order.
+        return [one.training(now + number * _APART, common) for one, number in zip(checked, before, strict=False)]
 
     def _known(self, claim: Claim) -> list[Training]:
         """Return the trainings of a claim if all were registered; those that were deleted since are left out."""
@@ -162,48 +218,106 @@ class Registration:
         return found if claim.done else []
 
     def _claimed(
-        self, claim: Claim, made: list[Training], submissions: list[Submission], origin: str
-    ) -> tuple[list[Training], list[Submission]]:
+        self, claim: Claim, parts: list[tuple[Training, _Checked]], origin: str
+    ) -> list[tuple[Training, _Checked]]:
         """Give trainings the ids that are claimed for them; return what is not registered yet.
 
         Raise TrainyardError C108 if the key was used for another submission.
         """
         if claim.done or not claim.ids:
-            claim.take([training.id for training in made])
-        if len(claim.ids) != len(made):
+            claim.take([training.id for training, _ in parts])
+        if len(claim.ids) != len(parts):
             message = "this idempotency key was used for another submission"
             raise TrainyardError("C108", message, "Use a new key for each submission.")
-        named = [replace(training, id=known, origin=origin) for training, known in zip(made, claim.ids, strict=True)]
-        missing = [pair for pair in zip(named, submissions, strict=True) if not self.catalogue.get(pair[0].id)]
+        named = [(_renamed(part[0], known, origin), part[1]) for part, known in zip(parts, claim.ids, strict=True)]
+        missing = [part for part in named if not self.catalogue.get(part[0].id)]
         for training, _ in missing:
             self.vault.forget(training.id)  # an earlier attempt may have died after keeping them
-        return [training for training, _ in missing], [submission for _, submission in missing]
+        return missing
 
-    def _register(self, trainings: Sequence[Training], zip_path: Path, submissions: Sequence[Submission]) -> None:
+    def _register(self, parts: Sequence[tuple[Training, _Checked]], zip_path: Path) -> None:
         """Keep all of all trainings, or nothing: credentials of nobody's training would stay for ever."""
-        first = trainings[0]
+        first = parts[0][0]
         try:
             self.catalogue.keep_zip(first.id, zip_path)
-            for training, submission in zip(trainings, submissions, strict=True):
+            for training, checked in parts:
                 if training is not first:
                     self.catalogue.share_zip(training.id, first.id)
-                self.vault.keep(training.id, submission)
+                self.vault.keep(training.id, checked.read.submission)
                 self._schedule(training)
-            self.catalogue.add(*trainings)
+                self._keep_runs(training, checked.points)
+            self.catalogue.add(*(training for training, _ in parts))
         except BaseException:
-            for training in trainings:
+            for training, _ in parts:
                 self.catalogue.remove(training.id)
                 self.vault.forget(training.id)
                 self.schedules.remove(training.id)
+                self._searches.remove(training.id)
+                for model_id in training.first_runs:
+                    self.catalogue.starts.remove(model_id)
             raise
+
+    def _keep_runs(self, training: Training, points: Sequence[Mapping[str, Value]]) -> None:
+        """Keep what each of a training's first runs has of its own; they count once the record is there."""
+        if search := training.spec.search:
+            point, attrs = study.ask(search, (), 0, study.seed_of(search, training.id)) or ({}, {})
+            self.catalogue.starts.register(_start(training, 0, point, Kind.TRIAL))
+            self._searches.keep(training.id, Ledger(began_at=training.submitted_at, asked=1, attrs={0: attrs}))
+        elif training.runs:
+            self.catalogue.starts.register(
+                *(_start(training, number, point, Kind.POINT) for number, point in enumerate(points))
+            )
+
+    @property
+    def _searches(self) -> Ledgers:
+        return Ledgers(self.catalogue.folder / SEARCHES)
 
     def _schedule(self, training: Training) -> None:
         if training.spec.schedule:
             self.schedules.keep(Entry(training.id, training.spec.schedule, Progress(training.submitted_at)))
 
 
-def _checked(grid: Grid, read: ManifestRead, plan: Plan) -> _Checked:
-    return _Checked(read, plan, read.masked, grid.points(read.submission.spec))
+def _renamed(training: Training, known: str, origin: str) -> Training:
+    runs = tuple(trial_id(known, number) for number in range(len(training.runs)))
+    return replace(training, id=known, origin=origin, runs=runs)
+
+
+def _start(training: Training, number: int, point: Mapping[str, Value], kind: Kind) -> Start:
+    return Start(
+        model_id=trial_id(training.id, number),
+        training_id=training.id,
+        owner=training.owner,
+        started_at=training.submitted_at + number * _APART,
+        values=overrides(training.spec, point),
+        kind=kind,
+        trial=number if kind is Kind.TRIAL else None,
+    )
+
+
+def _checked(grid: Grid, check: Callable[[ManifestRead], None], read: ManifestRead, plan: Plan) -> _Checked:
+    check(read)
+    spec = read.submission.spec
+    points = grid.points(spec)
+    if spec.search and (fault := _fault_of_search(spec.search, points)):
+        line = read.document.position(("search",)) or (None, None)
+        raise TrainyardError.refused([Problem(*fault, "search", *line)])
+    return _Checked(read, plan, read.masked, points)
+
+
+def _fault_of_search(search: SearchSpec, points: Sequence[Mapping[str, Value]]) -> tuple[str, str] | None:
+    if len(points) > 1:
+        return "a search and several values to set are both given.", "Put the values into the space of the search."
+    if search.sampler is Sampler.GP and find_spec("torch") is None:
+        message = "the sampler gp needs the package torch, which this service does not have."
+        return message, "Write sampler: tpe, or have torch installed beside the api-server."
+    return None
+
+
+def _secrets(checked: Sequence[_Checked]) -> set[str]:
+    """Return the credentials of all manifests: whoever writes them into a file has them in its diff."""
+    submissions = [one.read.submission for one in checked]
+    both = [side for one in submissions for side in (one.data_credentials, one.results_credentials) if side]
+    return {text for each in both for text in (each.user, each.secret)}
 
 
 def _check_experiment(name: str, runs: int) -> None:

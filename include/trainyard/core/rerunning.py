@@ -24,11 +24,20 @@ class Rerunning:
     service: Service
     starting: Starting
 
-    def rerun(self, model_id: str, changes: Mapping[str, Any], exact: bool, caller: Caller, key: str = "") -> Start:
+    def rerun(
+        self,
+        model_id: str,
+        changes: Mapping[str, Any],
+        exact: bool,
+        caller: Caller,
+        key: str = "",
+        resume: bool = False,
+    ) -> Start:
         """Start a run that has what another one had, with changes; texts are read as the training's own values are.
 
-        An `exact` one takes the version of the data and the image, by its digest, that the other one had. Raise
-        TrainyardError: C107 where there is no such run, C116 with everything that is not there any more, and as
+        An `exact` one takes the version of the data and the image, by its digest, that the other one had. To `resume`
+        it goes on from the other one's newest complete checkpoint. Raise TrainyardError: C107 where there is no such
+        run, C108 where its checkpoints are no run's own, C117 with everything that is not there any more, and as
         `Starting.start` does.
         """
         run = self.service.run(model_id, caller)
@@ -36,7 +45,10 @@ class Rerunning:
         if training is None:
             raise TrainyardError("C107", f"there is no run {model_id} any more", "Submit it again.")
         values = {**run.overrides, **with_texts_read(training.spec, changes)}
-        asked = Asked(training.id, values, parent=run.model_id)
+        if resume and training.spec.checkpoint.shared:
+            hint = "Run it again without --resume: it finds them in CHECKPOINT_DIR."
+            raise TrainyardError("C108", f"{model_id} shares its checkpoints with other runs", hint)
+        asked = Asked(training.id, values, parent=run.model_id, resume=resume)
         return self.starting.start(self._exactly(asked, run) if exact else asked, caller, key)
 
     def _exactly(self, asked: Asked, run: Run) -> Asked:
@@ -44,9 +56,9 @@ class Rerunning:
         version, image = self.service.version_of(run.key), run.outcome.image if run.outcome else ""
         problems = []
         if not version:
-            problems.append(Problem(f"{run.model_id} never had its data, or it is not known.", _HINT, code="C116"))
+            problems.append(Problem(f"{run.model_id} never had its data, or it is not known.", _HINT, code="C117"))
         if not self.service.catalogue.zip_path(run.training_id).exists():
-            problems.append(Problem("the zip is not kept any more.", "Submit it again.", code="C116"))
+            problems.append(Problem("the zip is not kept any more.", "Submit it again.", code="C117"))
         if problems:
-            raise TrainyardError("C116", f"{run.model_id} cannot be repeated exactly", _HINT, problems)
+            raise TrainyardError("C117", f"{run.model_id} cannot be repeated exactly", _HINT, problems)
         return replace(asked, data_version=version or "", image=image)

@@ -23,6 +23,7 @@ _WAITS = "waits for the scheduled run before it"
 _TOO_LATE = "skipped: the service did not run when it was due"
 _HELD = "skipped: its DAG is paused in Airflow"
 _UNKNOWN = "skipped: Airflow does not know the training yet"
+_SKIPS = frozenset((_STILL_GOING, _TOO_LATE, _HELD, _UNKNOWN))
 _NO_PAGE = 10**9
 
 
@@ -92,7 +93,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class Retraining:
-    """The use cases over their ports; what is due over `late_seconds` ago is not made up for."""
+    """The use cases over their ports; what is due over `late_seconds` ago is not made up for.
+
+    `skipped` hears of each run that is not started, why, and when (seconds since the epoch).
+    """
 
     catalogue: Catalogue
     schedules: Schedules
@@ -101,6 +105,7 @@ class Retraining:
     clock: Callable[[], float]
     late_seconds: float
     audit: Audit = NO_AUDIT
+    skipped: Callable[[Training, str, float], object] = lambda *_: None
 
     def all(self, caller: Caller, limit: int = _NO_PAGE, offset: int = 0) -> tuple[list[Retrained], int]:
         """Return a page of the schedules that the caller may see, the next due first, and how many there are."""
@@ -203,6 +208,9 @@ class Retraining:
             model_id = self._started(training_id, due, caller)
             started += [model_id] if model_id else []
             note = "" if model_id else _UNKNOWN
+        # First, since twice is better than never.
+        if note in _SKIPS and (training := self.catalogue.get(training_id)):
+            self.skipped(training, note, now)
         self.schedules.keep(entry.with_progress(progress, note))
 
     def _why_not(self, training_id: str, version: str) -> str:

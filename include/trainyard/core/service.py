@@ -15,11 +15,14 @@ from trainyard.core.idempotency import claimed, give_up
 from trainyard.core.registration import Registration, Vault
 from trainyard.core.runs import Filter, Order, Run, StepRun
 from trainyard.core.schedules import Schedules
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.starting import forget_start
 from trainyard.core.starts import Start
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import MODEL_ID_PREFIX, RunKey
 from trainyard.domain.states import Phase, State
+from trainyard.domain.variables import Holder
+from trainyard.domain.watchdogs import Alarm
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
 from trainyard.stores.base import Store
@@ -66,7 +69,8 @@ class Service:
     `forget_files` removes what a deleted run left in the workspace; `results_of` opens a training's results bucket;
     `pod_waits` tells what the pod of a run waits for, empty where nobody knows; `transfer_of` tells how far the data
     of a run has been moved, None where nothing moves; `version_of` tells which version of its data a run has;
-    `make_run` makes a run in Airflow that was asked for.
+    `alarms_of` what its watchdogs have said; `make_run` makes a run in Airflow that was asked for; `is_kept` says
+    whether somebody keeps a secret of a name.
     """
 
     catalogue: Catalogue
@@ -82,7 +86,9 @@ class Service:
     transfer_of: Callable[[RunKey], Mapping[str, Any] | None]
     audit: Audit = NO_AUDIT
     version_of: Callable[[RunKey], str | None] = lambda _: None
+    alarms_of: Callable[[RunKey], Sequence[Alarm] | None] = lambda _: None
     make_run: Callable[[Start], object] = lambda _: None
+    is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
 
     @property
     def schedules(self) -> Schedules:
@@ -92,7 +98,7 @@ class Service:
     def registration(self) -> Registration:
         """What takes submissions in, over the same ports."""
         parts = (self.catalogue, self.schedules, self.vault, self.limits, self.settings, self.clock, self.sync_pools)
-        return Registration(*parts, self.audit)
+        return Registration(*parts, self.audit, self.is_kept)
 
     def runs(
         self, caller: Caller, limit: int, offset: int, wanted: Filter = _ANY, order: Order = _OLDEST_FIRST
@@ -159,6 +165,8 @@ class Service:
 
         A run whose pod was taken from it waits again, for another one.
         """
+        if run.phase is Phase.INSTALLING:
+            return "its requirements.txt is being installed"
         if run.phase is Phase.TRAINING:
             waits = self.pod_waits(run.key)
             return f"its pod was replaced: {waits}" if waits else ""
@@ -173,15 +181,21 @@ class Service:
         """Tell how far the data of a run that is going has been moved; None where nothing moves."""
         return None if run.state.terminal else self.transfer_of(run.key)
 
-    def origin(self, run: Run) -> dict[str, str]:
-        """Say what exactly a run is made of: its image, the version of its data, and the digest of its zip."""
+    def alarms(self, run: Run) -> Sequence[Alarm]:
+        """Return what the watchdogs of a run have said, the first one first."""
+        return self.alarms_of(run.key) or []
+
+    def origin(self, run: Run) -> dict[str, Any]:
+        """Say what exactly a run is made of: its image, the version of its data, the digest of its zip, the commit."""
         training = self.catalogue.get(run.training_id)
         if training is None:
             return {}
         version = self.version_of(run.key) or ""
         start = self.catalogue.start_of(run.key)
         image = (run.outcome.image if run.outcome else "") or (start.image if start else "") or training.plan.image
-        return {"image": image, "data_version": version, "zip_sha256": training.zip_sha256}
+        code = training.code.as_answer() if training.code else None
+        known = {"image": image, "data_version": version, "zip_sha256": training.zip_sha256}
+        return {**known, "code": code, "env": dict(training.spec.env), "secrets": list(training.spec.secrets)}
 
     def connections(self, run: Run) -> Mapping[str, str | None] | None:
         """Return the connections of the service's that a run's stores name; None where it has keys of its own."""
@@ -254,6 +268,7 @@ class Service:
         self.catalogue.remove(training_id)
         self.vault.forget(training_id)
         self.schedules.remove(training_id)
+        Ledgers(self.catalogue.folder / SEARCHES).remove(training_id)
         for start in self.catalogue.starts.of_training(training_id):
             forget_start(self.catalogue, start, training.account if training else "")
         if training and training.origin:

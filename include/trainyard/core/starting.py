@@ -21,6 +21,7 @@ from trainyard.domain.plan import connection_problems, plan_problems
 from trainyard.errors import Problem, TrainyardError
 
 log = logging.getLogger(__name__)
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 class StartedRuns(Protocol):
@@ -47,6 +48,7 @@ class Asked:
     model_id: str = ""
     owner: str = ""
     data_version: str = ""
+    resume: bool = False
     image: str = ""
 
 
@@ -92,7 +94,9 @@ class Starting:
     def make(self, start: Start) -> bool:
         """Make a run in Airflow; return whether it is there. One that cannot be made yet stays pending."""
         if not self.catalogue.record_path(start.training_id).exists():
-            self.catalogue.starts.remove(start.model_id)
+            # It is being registered, or that was broken off.
+            if self.clock() - start.started_at > _ABANDONED_SECONDS:
+                self.catalogue.starts.remove(start.model_id)
             return False
         try:
             made = self.runs.make(start)
@@ -125,6 +129,7 @@ class Starting:
             trial=asked.trial,
             origin=key,
             data_version=asked.data_version,
+            resume=asked.resume,
             image=asked.image,
         )
         known = self.catalogue.starts.get(claimed_id) if claimed_id else None

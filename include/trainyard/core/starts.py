@@ -26,10 +26,11 @@ _LOCK = ".lock"
 
 
 class Kind(StrEnum):
-    """Why a training has one more run: somebody asked for it, or a search tries a point."""
+    """Why a training has one more run: somebody asked for it, a search tries a point, or it is one of a grid."""
 
     RERUN = "rerun"
     TRIAL = "trial"
+    POINT = "point"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Start:
 
     `values` are what it has in the place of its manifest's, `parent` is the run that it repeats, `trial` its number in
     a search and `origin` the idempotency key that it was asked for with. With a `data_version` it trains on that and
-    nothing else, with an `image` in the place of its training's.
+    nothing else, with an `image` in the place of its training's; to `resume` it goes on from the parent's newest
+    complete checkpoint.
     """
 
     model_id: str
@@ -51,6 +53,7 @@ class Start:
     trial: int | None = None
     origin: str = ""
     data_version: str = ""
+    resume: bool = False
     image: str = ""
 
     @property
@@ -63,7 +66,7 @@ class Start:
 
     @property
     def _wish(self) -> tuple[Any, ...]:
-        kept = (self.training_id, self.kind, self.parent, self.trial, self.data_version, self.image)
+        kept = (self.training_id, self.kind, self.parent, self.trial, self.data_version, self.image, self.resume)
         return (*kept, dict(self.values))
 
 
@@ -80,10 +83,18 @@ class Starts:
         with locked(self._folder / _LOCK):
             known = self.get(start.model_id)
             if known is None:
-                aside = self._pending / f".{start.model_id}{_SUFFIX}"
-                aside.write_text(json.dumps(asdict(start), ensure_ascii=False, sort_keys=True), encoding="utf-8")
-                aside.replace(self._path(self._pending, start.model_id))
+                self._write(self._pending, start)
             return known or start
+
+    def register(self, first: Start, *others: Start) -> None:
+        """Keep the runs that a training has from the beginning; `first` is made by Airflow itself.
+
+        They count from the moment that the training's record is there.
+        """
+        self._pending.mkdir(parents=True, exist_ok=True)
+        self._write(self._folder, first)
+        for start in others:
+            self._write(self._pending, start)
 
     def get(self, model_id: str) -> Start | None:
         """Return a start; None where nobody asked for such a run, or what was written is broken, which is logged."""
@@ -122,6 +133,11 @@ class Starts:
     def remove(self, model_id: str) -> None:
         for folder in (self._pending, self._folder):
             self._path(folder, model_id).unlink(missing_ok=True)
+
+    def _write(self, folder: Path, start: Start) -> None:
+        aside = folder / f".{start.model_id}{_SUFFIX}"
+        aside.write_text(json.dumps(asdict(start), ensure_ascii=False, sort_keys=True), encoding="utf-8")
+        aside.replace(self._path(folder, start.model_id))
 
     def _read(self, folder: Path, model_id: str) -> Start | None:
         path = f"{folder}/{model_id}{_SUFFIX}"

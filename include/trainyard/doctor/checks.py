@@ -53,6 +53,7 @@ def _checks(wishes: Wishes, app: App) -> Iterator[Check]:
     yield _check("pools", lambda: _pools(limits(), app), _DATABASE)
     yield _check("tenants", lambda: judging.tenants(limits(), on_cluster=bool(settings.workspace_volume)))
     yield _check("audit log", lambda: _audit(app))
+    yield _check("notifications", lambda: _notifications(app))
     yield _check("fernet key", lambda: [airflow.fernet_finding("fernet key")], _DATABASE)
     yield _check("cluster", lambda: _greeting(cluster), CONNECTION, _REMOTE)
     yield _check("rights", lambda: _rights(cluster, settings), CONNECTION, _REMOTE)
@@ -82,6 +83,11 @@ def _pools(limits: Limits, app: App) -> list[Finding]:
     return judging.pools(slots, airflow.pools_there(), unused=not app.catalogue.ids())
 
 
+def _notifications(app: App) -> list[Finding]:
+    dead, waiting = app.outbox.dead(), app.outbox.waiting()
+    return judging.notifications([each.failure for each in dead], sum(1 for each in waiting if each.tries))
+
+
 def _audit(app: App) -> list[Finding]:
     """Write an event: a disk that is full shows in nothing less."""
     writer, folder = app.audit_writer, app.audit_folder
@@ -97,11 +103,13 @@ def _greeting(cluster: DoctorCluster) -> list[Finding]:
 
 
 def _rights(cluster: DoctorCluster, settings: Settings) -> list[Finding]:
-    from trainyard.cluster.rights import verbs_of
+    from trainyard.cluster.rights import SECRET_RIGHTS, verbs_of
 
     user = cluster.user()
-    verbs = verbs_of(user)
-    return judging.rights(settings.namespace, user or "the service's user", cluster.refused(verbs), verbs)
+    verbs, who = verbs_of(user), user or "the service's user"
+    found = judging.rights(settings.namespace, who, cluster.refused(verbs), verbs)
+    lacking = cluster.refused(verbs_of(user, SECRET_RIGHTS), "secrets")
+    return [*found, *judging.secret_rights(settings.namespace, who, lacking)]
 
 
 def _clocks(cluster: DoctorCluster) -> list[Finding]:

@@ -78,9 +78,9 @@ class DoctorCluster:
             return ""
         return str(answer.status.user_info.username or "")
 
-    def refused(self, verbs: Sequence[str]) -> list[str]:
-        """Return those of the verbs that the service's user may not use on pods of the trainings' namespace."""
-        return [verb for verb in verbs if not self._allowed(verb)]
+    def refused(self, verbs: Sequence[str], resource: str = "pods") -> list[str]:
+        """Return those of the verbs that the service's user may not use on a resource of the trainings' namespace."""
+        return [verb for verb in verbs if not self._allowed(verb, resource)]
 
     def nodes(self) -> list[dict[str, Any]]:
         from kubernetes.client import ApiException, CoreV1Api
@@ -115,10 +115,10 @@ class DoctorCluster:
 
         return TrainingPods(CoreV1Api(self._client), self._namespace, _PATIENCE_SECONDS)
 
-    def _allowed(self, verb: str) -> bool:
+    def _allowed(self, verb: str, resource: str) -> bool:
         from kubernetes.client import ApiException, AuthorizationV1Api
 
-        wanted = {"namespace": self._namespace, "verb": verb, "group": "", "resource": "pods"}
+        wanted = {"namespace": self._namespace, "verb": verb, "group": "", "resource": resource}
         body = {"spec": {"resourceAttributes": wanted}}
         try:
             answer = self._asked(AuthorizationV1Api, "create_self_subject_access_review", body=body)

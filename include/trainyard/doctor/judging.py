@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from trainyard.domain.limits import Limits
 from trainyard.quantity import quantity
 
 SKEW_SECONDS = 5.0
+_FRACTION = re.compile(r"(?<=:\d\d)\.\d+")
 # As Airflow's health page names them -> as people start them.
 PARTS = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "dag-processor"}
+_APPLY_RIGHTS = "Apply deploy/kubernetes/trainings, and look at the subjects in its rights.yaml."
 _MEANWHILE = {
     "scheduler": "no step of any run starts",
     "triggerer": "no training ends, and no schedule or inbox is watched",
@@ -27,7 +30,7 @@ def parts(health: Mapping[str, Any]) -> list[Finding]:
 
 def _part(key: str, stated: Mapping[str, Any]) -> Finding:
     name, beat = PARTS[key], stated.get(f"latest_{key}_heartbeat")
-    last = f"last heartbeat {beat}" if beat else "never seen"
+    last = f"last heartbeat {_FRACTION.sub('', str(beat))}" if beat else "never seen"
     if stated.get("status") == "healthy":
         return fine(name, f"alive, {last}")
     hint = f"Start it, or look at its log: until then {_MEANWHILE[key]}."
@@ -84,6 +87,14 @@ def audit(where: str, written: bool, lost: int, reason: str) -> list[Finding]:
     return [fine("audit log", f"{where} is written")]
 
 
+def notifications(dead: Sequence[str], failing: int) -> list[Finding]:
+    """Judge what notifications were given up, by why, and how many are tried again."""
+    if dead:
+        hint = "Mend what receives them, then `trainyard notify retry`; `trainyard notify list` names them."
+        return [warned("notifications", f"{len(dead)} were given up, the last one because {dead[-1]}", hint)]
+    return [fine("notifications", f"{failing} are tried again" if failing else "all have arrived")]
+
+
 def gpus(limits: Limits, nodes: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """Compare the GPUs of the nodes that take pods with what the accounts own together."""
     having = [count for node in nodes if _takes_pods(node) and (count := _gpus_of(node))]
@@ -131,5 +142,11 @@ def rights(namespace: str, who: str, refused: Iterable[str], asked: Sequence[str
     lacking = ", ".join(refused)
     if not lacking:
         return [fine("rights", f"{who} may {', '.join(asked)} pods in {namespace}")]
-    hint = "Apply deploy/kubernetes/trainings, and look at the subjects in its rights.yaml."
-    return [wrong("rights", f"{who} may not {lacking} pods in {namespace}", hint)]
+    return [wrong("rights", f"{who} may not {lacking} pods in {namespace}", _APPLY_RIGHTS)]
+
+
+def secret_rights(namespace: str, who: str, refused: Iterable[str]) -> list[Finding]:
+    """Tell what that user may not do with secrets; nothing where all is allowed."""
+    lacking = ", ".join(refused)
+    message = f"{who} may not {lacking} secrets in {namespace}, so that runs whose manifest names secrets fail"
+    return [wrong("rights", message, _APPLY_RIGHTS)] if lacking else []

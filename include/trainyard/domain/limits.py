@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainyard.domain.watchdogs import NO_WATCH, Watch
+
 
 @dataclass(frozen=True)
 class FrameworkImage:
@@ -45,6 +47,8 @@ class Size:
 class Account:
     """Who pays: a GPU quota, members (Airflow user names; `*` is everybody) and the longest a run may take.
 
+    `notify` are the names of its addresses that are notified of all its runs, `watch` the watchdogs of runs whose
+    manifests have none.
     `connections` are those of the service that its manifests may name, None where only the service knows them; `mlflow`
     is that of the MLflow server which its runs are reported to where their manifests name no other.
     """
@@ -56,6 +60,8 @@ class Account:
     custom_images: bool = False
     connections: tuple[str, ...] | None = ()
     mlflow: str | None = None
+    notify: tuple[str, ...] = ()
+    watch: Watch = NO_WATCH
 
     @property
     def trackers(self) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ import secrets
 import string
 from dataclasses import dataclass
 
-_BASE62 = string.ascii_letters + string.digits
+BASE62 = string.ascii_letters + string.digits
 MODEL_ID_PREFIX = "training-"
 MODEL_ID = re.compile(r"training-[A-Za-z0-9]{9}")
 CPU_POOL = "cpu"
@@ -48,7 +48,7 @@ class RunKey:
 
 def new_model_id() -> str:
     """Return a fresh model id: `training-` and 9 base62 characters (53 bits)."""
-    return "training-" + "".join(secrets.choice(_BASE62) for _ in range(9))
+    return "training-" + "".join(secrets.choice(BASE62) for _ in range(9))
 
 
 def is_model_id(text: str) -> bool:
@@ -61,8 +61,17 @@ def pod_name(run: RunKey, attempt: int) -> str:
     Kubernetes wants lower case while model ids tell cases apart, so a digest keeps two ids that differ only in case
     from meeting in one name, and two trainings' runs of one id.
     """
+    return f"{_lower_name(run)}-{attempt}"
+
+
+def secret_name(run: RunKey) -> str:
+    """Name the Kubernetes Secret of a run, which all its attempts have."""
+    return f"{_lower_name(run)}-secrets"
+
+
+def _lower_name(run: RunKey) -> str:
     digest = hashlib.sha256(str(run).encode()).hexdigest()[:8]
-    return f"{run.model_id.lower()}-{digest}-{attempt}"
+    return f"{run.model_id.lower()}-{digest}"
 
 
 def account_pool(account: str) -> str:
@@ -87,6 +96,26 @@ def data_connection(training_id: str) -> str:
 
 def results_connection(training_id: str) -> str:
     return f"{training_id}.results"
+
+
+def notify_connection(training_id: str) -> str:
+    return f"{training_id}.notify"
+
+
+def document_connection(kind: str, document_id: str, side: str) -> str:
+    """Name the connection of a stored document's store: `definition-<id>.data`; a side is `data` or `results`."""
+    return f"{_DOCUMENT_WORDS[kind]}-{document_id}.{side}"
+
+
+def document_of(connection: str) -> tuple[str, str] | None:
+    """Return id and kind of the document that a connection is of; None for another's."""
+    found = _OF_DOCUMENT.fullmatch(connection)
+    kinds = {word: kind for kind, word in _DOCUMENT_WORDS.items()}
+    return (found[2], kinds[found[1]]) if found else None
+
+
+_DOCUMENT_WORDS = {"training_definitions": "definition", "experiments": "experiment"}
+_OF_DOCUMENT = re.compile(r"(definition|experiment)-([0-9a-f-]{36})\.(?:data|results)")
 
 
 def label_value(text: str) -> str:

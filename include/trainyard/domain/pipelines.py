@@ -10,23 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_READ_ALL = {
-    "tee",
-    "cat",
-    "tail",
-    "sort",
-    "wc",
-    "nl",
-    "tr",
-    "uniq",
-    "ts",
-    "logger",
-    "grep",
-    "egrep",
-    "fgrep",
-    "sed",
-    "awk",
-}
+_READ_ALL = frozenset(
+    """
+    tee cat tail sort wc nl tr uniq ts logger grep egrep fgrep sed awk gzip bzip2 xz zstd pigz split cut fold column
+    tac rev pv base64 iconv md5sum sha256sum
+    """.split()  # noqa: SIM905 - thirty lines otherwise
+)
 # Options and words with which a reader of these may stop early.
 _STOPS = {
     **dict.fromkeys(("grep", "egrep", "fgrep"), re.compile(r"\s-(?!-)\w*[qmlL]|\s--(quiet|silent|max-count|files)")),

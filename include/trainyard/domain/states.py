@@ -26,6 +26,7 @@ class Phase(StrEnum):
     VALIDATING = "validating"
     STAGING = "staging"
     WAITING_FOR_GPU = "waiting-for-gpu"
+    INSTALLING = "installing"
     TRAINING = "training"
     STORING = "storing"
     DONE = "done"
@@ -35,4 +36,4 @@ class Phase(StrEnum):
         """The state of a run in this phase; None for `done`, where the outcome decides."""
         if self is Phase.DONE:
             return None
-        return State.RUNNING if self in (Phase.TRAINING, Phase.STORING) else State.PENDING
+        return State.RUNNING if self in (Phase.INSTALLING, Phase.TRAINING, Phase.STORING) else State.PENDING

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trainyard.domain.checkpointing import OWN_CHECKPOINTS, Checkpointing
+from trainyard.domain.notification import Address, Recipient
 from trainyard.domain.schedule import Schedule
+from trainyard.domain.search import SearchSpec
+from trainyard.domain.watchdogs import NO_WATCH, Watch
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,10 @@ class TrainingSpec:
     `metric_patterns` maps a metric to the regular expression that finds it in the log.
 
     `mlflow` is the connection of the MLflow server that the run is reported to, None where the account says it.
-    `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service.
+    `env` are variables of the program, `secrets` the names of those that are kept apart. `requirements` says that the
+    zip's requirements.txt is installed before the program starts.
+    `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service. With
+    a `search` it has a run for each trial, until the best hyperparameters are found.
     """
 
     name: str
@@ -89,9 +96,20 @@ class TrainingSpec:
     schedule: Schedule | None = None
     retries: int | None = None
     mlflow: str | None = None
+    search: SearchSpec | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    requirements: bool = True
+    notify: tuple[Recipient, ...] = ()
+    checkpoint: Checkpointing = OWN_CHECKPOINTS
+    watch: Watch = NO_WATCH
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "schedule": self.schedule.as_dict() if self.schedule else None}
+        return {
+            **asdict(self),
+            "schedule": self.schedule.as_dict() if self.schedule else None,
+            "search": self.search.as_dict() if self.search else None,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TrainingSpec:
@@ -103,6 +121,11 @@ class TrainingSpec:
             "results": _read(StoreRef, data["results"]),
             "author": _read(Author, data["author"]) if data.get("author") else None,
             "schedule": Schedule.from_dict(data["schedule"]) if data.get("schedule") else None,
+            "checkpoint": Checkpointing.from_dict(data.get("checkpoint", {"shared": True})),
+            "watch": Watch.from_dict(data.get("watch")),
+            "notify": tuple(map(Recipient.from_dict, data.get("notify", ()))),
+            "search": SearchSpec.from_dict(data["search"]) if data.get("search") else None,
+            "secrets": tuple(data.get("secrets") or ()),
         }
         spec: TrainingSpec = _read(cls, {**data, **parts})
         return spec
@@ -112,13 +135,15 @@ class TrainingSpec:
 class Submission:
     """A manifest that was read without a fault: the spec, the two stores' credentials, and what to warn of.
 
-    A store that names a connection has no credentials here.
+    A store that names a connection has no credentials here. `addresses` has one for each entry of the spec's `notify`,
+    None for those that name an address that is kept.
     """
 
     spec: TrainingSpec
     data_credentials: Credentials | None
     results_credentials: Credentials | None
     warnings: tuple[str, ...] = ()
+    addresses: tuple[Address | None, ...] = ()
 
 
 def _read(cls: Any, data: Mapping[str, Any]) -> Any:

@@ -15,13 +15,16 @@ from typing import BinaryIO
 
 from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.entryname import check_name, entry_name, name_parts
+from trainyard.manifest.shell import MAX_COMMAND
 from trainyard.manifest.zipend import archive_kind, directory_entries, directory_size
 from trainyard.settings import Settings
 
 _MIB = 1024**2
 _CHUNK = _MIB
 _WINDOWS_SCRIPT = re.compile(rb"#![^\r\n]{1,250}\r")
+_SHELL_SCRIPT = re.compile(rb"#![^\n]{0,250}\b(?:ba|da|z|k)?sh\b")
 _MAX_PROBLEMS = 100
+_MAX_SCRIPTS = _MIB
 # An honest log or CSV of zeros packs 1000:1. Below this size it harms nobody, so that the ratio counts only above.
 _RATIO_FLOOR = 16 * _MIB
 # The directory has 46 bytes and the name for each entry; ten times that leaves room for extra fields.
@@ -63,13 +66,15 @@ class ArchiveRules:
 class ArchiveEntry:
     """One file of a zip: its path with `/`, its size unpacked, and whether it is a program.
 
-    `windows_script` says that its first line names an interpreter and ends with a carriage return.
+    `windows_script` says that its first line names an interpreter and ends with a carriage return; `script` is the
+    text of a shell script that is no longer than a command may be.
     """
 
     name: str
     size: int
     executable: bool
     windows_script: bool = field(default=False, compare=False)
+    script: str = field(default="", compare=False, repr=False)
 
 
 def check_archive(path: Path, rules: ArchiveRules) -> tuple[ArchiveEntry, ...]:
@@ -106,6 +111,7 @@ class _Meter:
         self._rules = rules
         self._most_by_ratio = max(_RATIO_FLOOR, rules.max_ratio * packed)
         self._unpacked = 0
+        self._of_scripts = 0
 
     def count(self, size: int) -> None:
         self._unpacked += size
@@ -114,6 +120,11 @@ class _Meter:
         if self._unpacked > self._most_by_ratio:
             message = f"the files are over {self._rules.max_ratio:g} times as large as the zip."
             raise _refused(_problem(message, "Put data into the bucket, not into the zip."))
+
+    def has_room_for_script(self, size: int) -> bool:
+        """Say whether the text of one more script may be kept: a zip of ten thousand must not fill the memory."""
+        self._of_scripts += size
+        return self._of_scripts <= _MAX_SCRIPTS
 
 
 def _open(path: Path, rules: ArchiveRules) -> zipfile.ZipFile:
@@ -218,11 +229,14 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]
 
 def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meter: _Meter) -> ArchiveEntry:
     """Read an entry to its end."""
-    windows = False
+    name, begin = "/".join(_parts(info)), b""
     for number, chunk in enumerate(_content(archive, info)):
         meter.count(len(chunk))
-        windows = windows or (number == 0 and _WINDOWS_SCRIPT.match(chunk) is not None)
-    return ArchiveEntry("/".join(_parts(info)), info.file_size, _is_program(info), windows)
+        begin = chunk if number == 0 else begin
+    is_script = info.file_size <= MAX_COMMAND and (name.endswith(".sh") or _SHELL_SCRIPT.match(begin))
+    is_script = bool(is_script) and meter.has_room_for_script(info.file_size)
+    script = begin.decode("utf-8", "replace") if is_script else ""
+    return ArchiveEntry(name, info.file_size, _is_program(info), _WINDOWS_SCRIPT.match(begin) is not None, script)
 
 
 def _write(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, meter: _Meter) -> None:

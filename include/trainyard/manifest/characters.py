@@ -7,11 +7,13 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Tab, line feed and carriage return are left out: where they may not stand depends on the value.
+from trainyard.domain.characters import HIDING
+
+# What hides, and what else is taken for nothing or for a blank: fillers, variation selectors, private use,
+# wide and narrow blanks.
 HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
-    "\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    f"[{HIDING}\xa0\u034f\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u202f\u205f\u2800\u3000\u3164"
+    "\ue000-\uf8ff\ufe00-\ufe0f\uffa0\ufff0-\ufff8\ufffe\uffff\U0001d173-\U0001d17a\U000e0080-\U000e0fff]"
 )
 # Languages and emoji need these: joiners, marks of direction, variation selectors, the blanks of French and Japanese.
 _OF_PROSE = re.compile("[\xa0\u200c-\u200f\u202f\u2800\u3000\ufe00-\ufe0f\U000e0020-\U000e007f]")
@@ -49,6 +51,12 @@ def character_name(character: str) -> str:
     named = _CONTROLS.get(character) or unicodedata.name(character, "")
     code = f"U+{ord(character):04X}"
     return f"{named} ({code})" if named else code
+
+
+def foreign_to_ascii(text: str) -> str:
+    """Name the first character of a text that is not ASCII, which may look like one that is; empty if all are."""
+    found = next((character for character in text if not character.isascii()), "")
+    return f"{found} is {character_name(found)}" if found else ""
 
 
 def hidden_characters(text: str, line: int = 1, column: int = 1) -> Iterator[HiddenCharacter]:

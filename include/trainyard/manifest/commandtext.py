@@ -12,6 +12,10 @@ from itertools import pairwise
 
 from trainyard.manifest.shell import Token, UncertainError, shell_tokens
 
+# A line that begins with one of these is an error to every shell, so that it can only go on with the one above it.
+_OPERATOR = re.compile(r"[ \t]*(\|\|?|&&)")
+# What continues a line: a backslash with a blank behind it, which the shell takes for a blank, and Windows' own sign.
+_CONTINUES = re.compile(r"[ \t](?:\\[ \t]+|\^[ \t]*)$")
 _OPTION = re.compile(r"[ \t]*(-{1,2}[A-Za-z][\w.-]*)")
 # Inside these, lines are commands of their own even where they are indented.
 _COMPOUND = {"if", "for", "while", "until", "case", "select", "function", "{", "(", "[["}
@@ -59,18 +63,18 @@ def _ends_a_word(before: Token, end: Token, text: str) -> bool:
 
 def _goes_on(text: str, end: Token, lines_are_commands: bool) -> bool:
     below = text[end.end :].split("\n", 1)[0]
-    if _OPTION.match(below):
+    own = text[: end.start].rpartition("\n")[2]
+    if _OPTION.match(below) or _OPERATOR.match(below) or _CONTINUES.search(own):
         return True
     if lines_are_commands or not below.strip() or below.lstrip().startswith("#"):
         return False
-    own = text[: end.start].rpartition("\n")[2]
     return below.startswith((" ", "\t")) or own.startswith((" ", "\t"))
 
 
 def _joined(text: str, ends: list[int]) -> CommandText:
     parts, words, at = [], [], 0
     for end in ends:
-        parts.append(text[at:end].rstrip())
+        parts.append(_CONTINUES.sub("", text[at:end]).rstrip())
         at = end + 1 + len(text[end + 1 :]) - len(text[end + 1 :].lstrip())
         words.append(text[at:].split(None, 1)[0][:40])
     return CommandText(" ".join([*parts, text[at:]]), tuple(words))

@@ -26,6 +26,11 @@ class Document:
     def __init__(self, root: Node) -> None:
         self._root = root
 
+    @property
+    def root(self) -> Node:
+        """The values with their places, as a whole."""
+        return self._root
+
     @cached_property
     def data(self) -> Value:
         return self._root.data

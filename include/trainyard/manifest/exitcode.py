@@ -1,64 +1,66 @@
 """Find commands whose exit code is not their program's, so that a run that failed would count as completed.
 
-Only what is certain is reported: compound commands, and whatever the shell makes up, are passed over. What the pod's
-wrapper (cluster/learner.sh) mends by itself is not reported: pipelines that `pipefail` suits, and an & at the end.
+Only what is certain is reported; what the shell makes up is passed over. What the pod's wrapper (cluster/learner.sh)
+mends by itself is not reported: pipelines that `pipefail` suits, and an & at the end.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from trainyard.domain.pipelines import suits_pipefail
-from trainyard.manifest.shell import Token, UncertainError, shell_tokens
-
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=.*", re.DOTALL)
-_PREFIXES = {"exec", "nohup", "time", "env", "sudo", "command", "nice", "stdbuf"}
-# What prepares a training or cleans up behind it. Whether it fails is not what people want to know of a run.
-_CHORES = frozenset(
-    """
-    pip pip3 conda mamba apt apt-get yum apk npm curl wget git unzip tar gunzip zip gzip export echo printf mkdir cd
-    pushd popd chmod chown ln ls pwd date nvidia-smi set source . unset alias sleep true : false cat cp mv rm rmdir
-    touch find du df env which ulimit trap wait kill tail head exit return test [ sync hostname uname free top
-    """.split()  # noqa: SIM905 - sixty lines otherwise
+from trainyard.manifest.commandtree import Compound, Item, List, Pipeline, Simple, command_tree, simple_commands
+from trainyard.manifest.commandwords import (
+    command_name,
+    inner_text,
+    leaves_behind,
+    program_name,
+    script_name,
+    swallows,
+    words_of,
 )
-# What ends a pipeline without being its program.
-_FILTERS = frozenset(
-    """
-    tee cat grep egrep fgrep sed awk tail head sort uniq tr cut wc ts less more logger column fold
-    """.split()  # noqa: SIM905 - sixty lines otherwise
+from trainyard.manifest.exitkept import alternatives, exits_behind, may_fail, tells_by_itself
+from trainyard.manifest.shell import UncertainError
+
+_PROGRAM = "{}"
+_SEQUENCE = (
+    "a failure of {} is not the command's: what follows decides whether the run is completed; "
+    "write && for the ; or line end behind it, or begin with `set -e;`"
 )
-_OPENS = {"if": "fi", "for": "done", "while": "done", "until": "done", "select": "done", "case": "esac", "{": "}"}
-_CLOSES = {*_OPENS.values(), ")", "then", "do", "else", "elif"}
-_FAILING = {"exit", "false", "return", "[", "test"}
-_SEPARATORS = {";", "\n", "&", "&&", "||"}
-_PIPES = {"|", "|&"}
-_SHOWN = 40
-_MAX_JOBS = 200
+_BACKGROUND = (
+    "{} is started in the background (&): the run ends when the command does, and cuts it off; "
+    "leave the & out, or end the command with `wait $!`"
+)
+_BARE_WAIT = (
+    "`wait` alone answers 0 whatever became of the programs, so that a failure counts as completed; "
+    "write `wait $!`, or leave the & out"
+)
+_NEGATED = "`!` makes a failure of {} count as completed; leave it out"
+_CONDITION = "`if` makes a failure of {} count as completed; end its other branch with `exit 1`"
+_LOOP = "a failure of {} counts only in the last pass of the loop; write `|| exit 1` behind it, or begin with `set -e;`"
+_UNSEEN = (
+    "`set -e` does not see a failure of {} before `&&`, and what follows decides whether the run is completed; "
+    "write it on a line of its own"
+)
+_TRAP = "a `trap` with `exit 0` makes every failure count as completed; leave its exit out, or write `exit $?`"
 
 
-@dataclass
-class Job:
-    """A pipeline: the words of each of its commands, what stands behind it, and whether one is a compound."""
+@dataclass(frozen=True)
+class _Place:
+    """Where a command stands: why its failure is lost, if it is, and what the shell around it does.
 
-    commands: list[list[str]] = field(default_factory=lambda: [[]])
-    behind: str = ""
-    compound: bool = False
+    `after` is what follows in the lists around it, up to the shell that runs it.
+    """
 
-    @property
-    def names(self) -> list[str]:
-        return [words[0] if words else "" for words in map(_without_prefixes, self.commands)]
-
-    @property
-    def is_program(self) -> bool:
-        return any(name and name not in _CHORES | _FILTERS for name in self.names)
-
-    def __str__(self) -> str:
-        """Name the program: its script where one follows; other arguments may be secrets."""
-        words = _without_prefixes(self.commands[0]) or ["the command"]
-        script = next((word for word in words[1:4] if word.endswith((".py", ".sh", ".lua", ".R"))), words[0])
-        return script[:_SHOWN]
+    lost: str | None = None
+    errexit: bool = False
+    pipefail: bool = False
+    awaited: bool = False
+    after: tuple[Item, ...] = ()
+    functions: dict[str, List] = field(default_factory=dict)
 
 
 def lost_exit_codes(command: str) -> list[str]:
@@ -66,122 +68,163 @@ def lost_exit_codes(command: str) -> list[str]:
     if "PIPESTATUS" in command:
         return []
     try:
-        jobs = _jobs(shell_tokens(command))
+        tree = command_tree(command)
     except UncertainError:
         return []
     awaited = command.rstrip(" \t\n").endswith("&")
-    return list(dict.fromkeys(_lost(jobs, suits_pipefail(command), awaited))) if jobs else []
+    return list(dict.fromkeys(_in_list(tree, _Place(pipefail=suits_pipefail(command), awaited=awaited))))
 
 
-def _lost(jobs: Sequence[Job], pipefail: bool, awaited: bool) -> Iterator[str]:
-    errexit = False
-    for number, job in enumerate(jobs):
-        rest = jobs[number + 1 :]
-        errexit, pipefail = errexit or _sets(job, "e", "errexit"), pipefail or _sets(job, "", "pipefail")
-        if job.compound or not job.is_program:
-            continue
-        if job.behind == "&" and awaited and not rest:
-            continue
-        if job.behind == "&":
-            yield from _lost_in_background(job, rest)
-        elif not pipefail and _is_filtered(job):
-            yield (
-                f"the exit code is that of {job.names[-1]}, not of {job}, so that a failure counts as completed; "
-                f"begin the command with `set -o pipefail;`"
-            )
-        elif job.behind == "||":
-            yield from _lost_in_alternative(job, rest)
-        elif job.behind in (";", "\n") and not errexit:
-            yield from _lost_in_sequence(job, rest)
+def lost_in_script(text: str, options: Sequence[str] = ()) -> list[str]:
+    """Return the same for a script that a shell runs with these options, where the pod's wrapper mends nothing."""
+    first, _, _ = text.partition("\n")
+    words = [*options, *(first.split()[1:] if first.startswith("#!") else [])]
+    return [] if "PIPESTATUS" in text else list(dict.fromkeys(_in_shell(text, words, None)))
 
 
-def _lost_in_background(job: Job, rest: Sequence[Job]) -> Iterator[str]:
-    waits = [words for later in rest for words in later.commands if words[:1] == ["wait"]]
-    if any(len(words) > 1 for words in waits) or any(later.is_program or later.compound for later in rest):
-        return
-    if waits:
-        yield (
-            "`wait` alone answers 0 whatever became of the programs, so that a failure counts as completed; "
-            "write `wait $!`, or leave the & out"
-        )
-    else:
-        yield (
-            f"{job} is started in the background (&): the run ends when the command does, and cuts it off; "
-            f"leave the & out, or end the command with `wait $!`"
-        )
-
-
-def _lost_in_alternative(job: Job, rest: Sequence[Job]) -> Iterator[str]:
-    other = rest[0] if rest else None
-    if other and not other.compound and not other.is_program and other.names[0] not in _FAILING:
-        yield (
-            f"`|| {other.names[0]}` makes a failure of {job} count as completed; leave it out, or end it with `exit 1`"
-        )
-
-
-def _lost_in_sequence(job: Job, rest: Sequence[Job]) -> Iterator[str]:
-    """A later command decides; `exit $?` and the like may bring the program's own exit code back."""
-    kept = any(words[:1] == ["exit"] for later in rest for words in later.commands)
-    reads = any("$?" in word for later in rest[:1] for words in later.commands for word in words)
-    if rest and not kept and not reads:
-        yield (
-            f"a failure of {job} is not the command's: what follows decides whether the run is completed; "
-            f"write && for the ; or line end behind it, or begin with `set -e;`"
-        )
-
-
-def _is_filtered(job: Job) -> bool:
-    *others, last = job.names
-    return bool(others) and last in _FILTERS and any(name not in _CHORES | _FILTERS for name in others if name)
-
-
-def _sets(job: Job, letter: str, option: str) -> bool:
-    """Say whether a job is `set` with an option: `-e`, `-euo pipefail`."""
-    words = job.commands[0]
-    if words[:1] != ["set"]:
-        return False
-    letters = "".join(word[1:] for word in words[1:] if word.startswith("-"))
-    return (bool(letter) and letter in letters) or option in words
-
-
-def _jobs(tokens: Sequence[Token]) -> list[Job]:
-    """Cut a command at its separators, those of a compound command left alone. Raise UncertainError if one is open."""
-    jobs, job = [], Job()
-    open_: list[str] = []
-    for token in tokens:
-        if token.operator and not open_ and token.text in _SEPARATORS:
-            if job.commands != [[]]:
-                job.behind = token.text
-                jobs.append(job)
-                job = Job()
-            elif token.text != "\n":
-                raise UncertainError
-        elif token.operator and not open_ and token.text in _PIPES:
-            job.commands.append([])
+def _in_list(tree: List, place: _Place) -> Iterator[str]:
+    exits = exits_behind(tree)
+    for number, item in enumerate(tree.items):
+        here = tree.items[number + 1 :]
+        rest = (*here, *place.after)
+        for words in _plain_words(item):
+            place = _with_options(words, place)
+        if item.behind == "&":
+            yield from _in_background(item, rest, place)
+        elif not here:
+            yield from _in_item(item, place)
+        elif exits[number] or tells_by_itself(here):
+            yield from _in_item(item, replace(place, lost=None, after=rest))
+        elif place.errexit:
+            # Where the shell asks about a list, `||` for instance, it does not end at a failure within.
+            asked = None if place.lost in (None, _SEQUENCE, _LOOP) else place.lost
+            yield from _in_item(item, replace(place, lost=asked, after=rest), _UNSEEN)
         else:
-            _into(job, token, open_)
-    if open_ or len(jobs) > _MAX_JOBS:
-        raise UncertainError
-    return [*jobs, job] if job.commands != [[]] else jobs
+            yield from _in_item(item, replace(place, lost=place.lost or _SEQUENCE, after=rest))
 
 
-def _into(job: Job, token: Token, open_: list[str]) -> None:
-    """Add a token to the job it belongs to, and note the compound commands that it opens and closes."""
-    starts = not job.commands[-1]
-    if open_ and token.text == open_[-1]:
-        open_.pop()
-    elif token.text in _CLOSES and (token.operator or starts):
-        raise UncertainError
-    elif token.operator and token.text == "(":
-        open_.append(")")
-    elif not token.operator and token.text in _OPENS and (starts or open_):
-        open_.append(_OPENS[token.text])
-    job.compound = job.compound or bool(open_)
-    if not open_ or starts or job.compound:
-        job.commands[-1].append(token.text)
+def _with_options(words: Sequence[str], place: _Place) -> _Place:
+    """Read `set -euo pipefail` and the like."""
+    if words[:1] != ["set"]:
+        return place
+    on = "".join(word[1:] for word in words[1:] if word.startswith("-"))
+    off = "".join(word[1:] for word in words[1:] if word.startswith("+"))
+    errexit = ("e" in on or "errexit" in words or place.errexit) and "e" not in off
+    return replace(place, errexit=errexit, pipefail=place.pipefail or "pipefail" in words)
 
 
-def _without_prefixes(words: list[str]) -> list[str]:
-    while words and (words[0] in _PREFIXES or _ASSIGNMENT.fullmatch(words[0])):
-        words = words[1:]
-    return words
+def _plain_words(item: Item) -> Iterator[list[str]]:
+    """Yield the words of an item that is one simple command."""
+    if len(item.pipelines) == 1 and len(item.pipelines[0].members) == 1:
+        (member,) = item.pipelines[0].members
+        if isinstance(member, Simple):
+            yield member.words
+
+
+def _in_background(item: Item, rest: Sequence[Item], place: _Place) -> Iterator[str]:
+    names = [script_name(each.words) for each in simple_commands(item) if program_name(each.words)]
+    if not names or (place.awaited and not rest):
+        return
+    waits = False
+    for later in chain.from_iterable(map(simple_commands, rest)):
+        if later.words[:1] == ["wait"] and len(later.words) == 1:
+            waits = True
+        elif later.words[:1] == ["wait"] or program_name(later.words):
+            return
+    yield _BARE_WAIT if waits else _BACKGROUND.replace(_PROGRAM, names[0])
+
+
+def _in_item(item: Item, place: _Place, unless_last: str | None = None) -> Iterator[str]:
+    """Judge pipelines between `&&` and `||`; `unless_last` is why a failure before the last one would be lost."""
+    for number, (pipeline, other) in enumerate(zip(item.pipelines, alternatives(item), strict=True)):
+        lost = place.lost or (unless_last if number + 1 < len(item.pipelines) else None)
+        if other is not None and (lost is None or lost is unless_last):
+            lost = _lost_to(other)
+        elif other is not None and may_fail(other):
+            lost = None
+        yield from _in_pipeline(pipeline, replace(place, lost=lost))
+
+
+def _lost_to(other: Pipeline) -> str | None:
+    """Return why a failure is lost to what stands behind `||`, None if that may fail itself."""
+    if may_fail(other):
+        return None
+    name = command_name(next(simple_commands(List([Item([other])])), Simple([])).words)
+    return f"`|| {name}` makes a failure of {_PROGRAM} count as completed; leave it out, or end it with `exit 1`"
+
+
+def _in_pipeline(pipeline: Pipeline, place: _Place) -> Iterator[str]:
+    *writers, last = pipeline.members
+    lost = place.lost or (_NEGATED if pipeline.negated else None)
+    inner = place if not writers else replace(place, awaited=False)
+    for member in writers:
+        yield from _in_member(member, replace(inner, lost=lost or (None if place.pipefail else _piped(last))))
+    yield from _in_member(last, replace(inner, lost=lost))
+
+
+def _piped(reader: Simple | Compound) -> str:
+    name = command_name(reader.words) if isinstance(reader, Simple) else "what reads it"
+    return (
+        f"the exit code is that of {name}, not of {_PROGRAM}, so that a failure counts as completed; "
+        "begin the command with `set -o pipefail;`"
+    )
+
+
+def _in_member(member: Simple | Compound, place: _Place) -> Iterator[str]:
+    if isinstance(member, Simple):
+        yield from _in_simple(member.words, place)
+    elif member.kind == "function":
+        place.functions[member.name] = member.bodies[0]
+    elif member.kind == "if":
+        yield from _in_if(member, place)
+    elif member.kind == "loop":
+        inner = place if place.errexit or place.lost else replace(place, lost=_LOOP)
+        yield from _in_list(member.bodies[0], inner)
+    else:
+        inner = replace(place, after=(), awaited=False) if member.kind == "subshell" else place
+        for body in member.bodies:
+            yield from _in_list(body, inner)
+
+
+def _in_if(member: Compound, place: _Place) -> Iterator[str]:
+    """A condition is a question, unless there is no other program for which it could be one."""
+    answers = [each.words for body in member.bodies for each in simple_commands(body)]
+    if not any(program_name(words) or words[:1] in (["exit"], ["return"], ["false"]) for words in answers):
+        for condition in member.conditions:
+            yield from _in_list(condition, replace(place, lost=place.lost or _CONDITION))
+    for body in member.bodies:
+        yield from _in_list(body, place)
+
+
+def _in_simple(words: Sequence[str], place: _Place) -> Iterator[str]:
+    own = words_of(words)
+    if own[:1] and (body := place.functions.pop(own[0], None)):  # once: functions may call each other in circles
+        yield from _in_list(body, place)
+    elif inner := inner_text(own):
+        yield from _in_text(inner, own, place)
+    elif own[:1] == ["trap"] and re.search(r"\bexit 0\b", " ".join(own[1:2])) and {"EXIT", "0", "ERR"} & {*own[2:]}:
+        yield _TRAP
+    elif sentence := leaves_behind(own) or swallows(own):
+        yield sentence
+    elif place.lost and program_name(words):
+        yield place.lost.replace(_PROGRAM, script_name(words))
+
+
+def _in_text(text: str, words: Sequence[str], place: _Place) -> Iterator[str]:
+    """Look into the command that a shell or `eval` is given as a word."""
+    if words[0] != "eval":
+        yield from _in_shell(text, words[1:-1], place.lost)
+        return
+    try:
+        yield from _in_list(command_tree(text), place)
+    except UncertainError:
+        return
+
+
+def _in_shell(text: str, options: Sequence[str], lost: str | None) -> Iterator[str]:
+    """Judge what a shell of its own runs: the options of the one around it are not its own."""
+    errexit = any(re.fullmatch(r"-[a-z]*e[a-z]*", word) for word in options)
+    try:
+        yield from _in_list(command_tree(text), _Place(lost=lost, errexit=errexit, pipefail="pipefail" in options))
+    except UncertainError:
+        return

@@ -15,11 +15,11 @@ _MARKS = ["model_definition", "training_data_reference", "training_results_refer
 _KUBERNETES = ("a Kubernetes object", "Hand in a manifest; the service makes the Kubernetes objects itself.")
 _EXPERIMENT = (
     "an experiment: several trainings that share one results bucket",
-    "Hand in one manifest with a model_definition for each of its training_references.",
+    "Store it with `trainyard store experiments FILE` and run it with `trainyard experiments run ID`.",
 )
 _SEARCH = (
     "the hyperparameter search of an experiment",
-    "Hand in one manifest for each set of values, and pass the values in its command.",
+    "Put it below an entry of training_references in an experiment, or write search in a manifest.",
 )
 _TRAINING_CONFIG = (
     "a training configuration of the Model Asset eXchange, which its own tool turns into a manifest",
@@ -27,11 +27,22 @@ _TRAINING_CONFIG = (
 )
 _DEFINITION = (
     "a training definition, one part of an experiment, and names no results bucket of its own",
-    "Move name, author, description, framework and execution below model_definition and add "
-    "training_results_reference.",
+    "Store it with `trainyard store training-definitions ZIP FILE` for an experiment; or move name, author, "
+    "description, framework and execution below model_definition and add training_results_reference.",
 )
 
-
+_TRAINING = ("the manifest of a training", "")
+_KINDS = {"training-definition": _DEFINITION, "experiment": _EXPERIMENT}
+_WANTED = {
+    "training-definition": (
+        "a training definition",
+        "`trainyard generate-manifest training-definitions` shows one; a manifest is handed in with `trainyard train`.",
+    ),
+    "experiment": (
+        "an experiment",
+        "`trainyard generate-manifest experiments` shows one; a manifest is handed in with `trainyard train`.",
+    ),
+}
 _ANSWER = (
     "an answer of the service, with the manifest inside",
     "Hand in what stands below entity, without definition_href, with source and target for location.",
@@ -54,14 +65,35 @@ _OTHERS: tuple[tuple[frozenset[str], str], ...] = tuple(
         ("channels dependencies", "an environment of conda"),
         ("entry_points name", "an MLproject file"),
         ("on jobs", "a workflow of GitHub"),
+        ("stages script", "a pipeline of GitLab"),
         ("AlgorithmSpecification TrainingJobName", "a training job of SageMaker"),
-        ("trainingInput jobId", "a job of Google's AI Platform"),
+        ("TrainingJobDefinition", "a training job of SageMaker"),
+        ("trainingInput", "a job of Google's AI Platform"),
         ("workerPoolSpecs", "a job of Vertex AI"),
+        ("job_spec display_name", "a job of Vertex AI"),
         ("$schema compute", "a job of Azure Machine Learning"),
+        ("compute environment", "a job of Azure Machine Learning"),
         ("resources run", "a task of SkyPilot"),
+        ("cluster_name provider", "a cluster of Ray"),
+        ("entrypoint runtime_env", "a job of Ray"),
+        ("entrypoint searcher", "an experiment of Determined"),
         ("method parameters program", "a sweep of Weights & Biases"),
+        ("stages", "a pipeline of DVC"),
+        ("cells nbformat", "a notebook"),
+        ("dag_id", "a DAG of Airflow"),
+        ("cwlVersion", "a workflow of CWL"),
+        ("compute_environment distributed_type", "a configuration of Accelerate"),
+        ("train_batch_size", "a configuration of DeepSpeed"),
+        ("model_name_or_path", "arguments of a training program"),
+        ("base_model datasets", "a configuration of Axolotl"),
+        ("dependencies scripts", "a package.json"),
+        ("dockerImageName", "a job of NGC"),
+        ("federated_learning", "a federated learning experiment of the v4 REST interface"),
+        ("doc_type pipelines", "a pipeline of the v4 REST interface"),
+        ("$schema properties", "a JSON Schema, which describes manifests"),
     )
 )
+_PARTS = {"training_data", "training_results", "framework", "execution", "command", *_MARKS, *_FFDL_MARKS}
 
 
 def family_of(document: Document) -> str:
@@ -73,10 +105,23 @@ def family_of(document: Document) -> str:
         raise _refusal(document, f"this is {other[0]}.", other[1])
     if "model_definition" in data:
         return "wml"
+    if _is_foreign(data):
+        message = "this is no manifest: none of its keys is one of a manifest's parts."
+        raise _refusal(document, message, f"{_ELSEWHERE} docs/manifest.md has a complete one.")
     meant = {nearest(key[:60], _MARKS) for key in list(data)[:40]}
     framework = data.get("framework")
     is_ffdl = _FFDL_MARKS & data.keys() or "data_stores" in meant
     return "ffdl" if is_ffdl or (isinstance(framework, dict) and "command" in framework) else "wml"
+
+
+def check_family(document: Document, kind: str) -> None:
+    """Raise TrainyardError C101 for a file that is surely no `training-definition`, or no `experiment`."""
+    data, (wanted, hint) = document.data, _WANTED[kind]
+    if not isinstance(data, dict):
+        raise _refusal(document, f"the file is {_kind(data)}, not a map with the keys of {wanted}.", hint)
+    found = _neighbour(data) or (_TRAINING if {"model_definition", *_FFDL_MARKS} & data.keys() else None)
+    if found and found is not _KINDS[kind]:
+        raise _refusal(document, f"this is {found[0]}, not {wanted}.", hint)
 
 
 def _neighbour(data: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -88,18 +133,33 @@ def _neighbour(data: Mapping[str, Any]) -> tuple[str, str] | None:
         return _ANSWER
     if "resources" in data and {"limit", "first", "total_count", "count"} & data.keys():
         return _LISTING
-    if {"training_references", "settings"} & data.keys():
+    if _is_experiment(data):
         return _EXPERIMENT
     if "hyper_parameters_optimization" in data or "hyper_parameters" in data:
         return _SEARCH
-    if "model_identifier" in data or {"train", "process"} & data.keys():
-        return _TRAINING_CONFIG
     if {"apiVersion", "kind"} <= data.keys():
         return _KUBERNETES
-    if "framework" in data and _DEFINITION_MARKS & data.keys() and not _FFDL_MARKS & data.keys():
+    if any(isinstance(value, dict) and "script" in value for value in data.values()):
+        return "a pipeline of GitLab", _ELSEWHERE
+    if "model_identifier" in data or {"train", "process"} & data.keys():
+        return _TRAINING_CONFIG
+    if _is_definition(data):
         return _DEFINITION
     found = next((name for keys, name in _OTHERS if keys <= data.keys()), None)
     return (found, _ELSEWHERE) if found else None
+
+
+def _is_experiment(data: Mapping[str, Any]) -> bool:
+    return bool({"training_references", "settings"} & data.keys())
+
+
+def _is_definition(data: Mapping[str, Any]) -> bool:
+    return bool("framework" in data and _DEFINITION_MARKS & data.keys() and not _FFDL_MARKS & data.keys())
+
+
+def _is_foreign(data: Mapping[str, Any]) -> bool:
+    """Say whether a file has keys, and none that is a part of a manifest, rightly spelt or nearly so."""
+    return bool(data) and not any(key in _PARTS or nearest(key[:60], _PARTS) for key in list(data)[:40])
 
 
 def _is_v4(data: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ _HARMLESS = _ADDRESSES | {"region", "domain_name", "project_id", "type", "path",
 _STORES = {
     "connection",
     "data_stores",
+    "notify",
     "training_data",
     "training_data_reference",
     "training_results",

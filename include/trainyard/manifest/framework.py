@@ -148,6 +148,9 @@ def _meant_version(values: Values, name: str, version: str) -> str | None:
     """Find the version with the same first two numbers, or the other framework of a similar name that has this one."""
     wanted = _NUMBERS.search(version)
     spellings = values.limits.spellings_of(name)
+    plain = re.sub(r"^v|(?<=\d)\.\d+(?=-|$)|(?<=py\d)\.\d+", "", version)
+    if plain in spellings:
+        return spellings[plain]
     same = [each for each in spellings if wanted and (m := _NUMBERS.search(each)) and m.groups() == wanted.groups()]
     if same:
         return spellings[nearest(version, same) or same[0]]

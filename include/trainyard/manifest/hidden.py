@@ -17,6 +17,8 @@ from trainyard.manifest.values import Values
 _JOINERS = re.compile("[\u200c\u200d\ufe00-\ufe0f]")
 _LAYOUT = re.compile(r"[\t\n\r]")
 _REMOVE = "Remove it, or write a plain blank."
+# What word processors make of - ' and ": to a shell they are letters.
+_TYPOGRAPHIC = re.compile("[\u2010-\u2015\u2018-\u201f\u2026\u2212]")
 _QUOTES = re.compile(r"['\"`\\$(]")
 
 
@@ -25,6 +27,7 @@ def check_hidden(values: Values) -> None:
     for path, scalar in values.document.scalars():
         if path == values.layout.command:
             _report_command(values, path, scalar)
+            _warn_of_typography(values, path, scalar)
         elif scalar.hidden:
             _report(values, path, _reported_characters(values, path, scalar), prose=_is_prose(values, path))
         elif "connection" in path and (found := _LAYOUT.search(scalar.text.strip("\r\n"))):
@@ -66,22 +69,33 @@ def _report(values: Values, path: Path, found: list[HiddenCharacter], *, prose: 
 
 def _report_command(values: Values, path: Path, scalar: Scalar) -> None:
     """Refuse what the shell takes for a part of a word; in quotes, comments and here documents it may be meant."""
-    bare = set(_in_bare_words(scalar.text))
+    bare = set(_in_bare_words(scalar.text, HIDDEN))
     found = [match.start() for match in HIDDEN.finditer(scalar.text)]
     placed = list(zip(found, scalar.hidden, strict=False))
     _report(values, path, [hidden for at, hidden in placed if at in bare], prose=False)
     _report(values, path, [hidden for at, hidden in placed if at not in bare], prose=True)
 
 
-def _in_bare_words(command: str) -> Iterator[int]:
-    if not HIDDEN.search(command):
+def _warn_of_typography(values: Values, path: Path, scalar: Scalar) -> None:
+    at = next(_in_bare_words(scalar.text, _TYPOGRAPHIC), None)
+    if at is not None:
+        values.warn(
+            path,
+            f"command holds {character_name(scalar.text[at])}, which the shell takes for a letter; "
+            "write - and plain quotes as on a keyboard",
+        )
+
+
+def _in_bare_words(command: str, wanted: re.Pattern[str]) -> Iterator[int]:
+    """Yield the places of such characters outside of quotes, comments and here documents."""
+    if not wanted.search(command):
         return
     try:
         words = [token for token in shell_tokens(command) if not token.operator and not _QUOTES.search(token.text)]
     except UncertainError:
         return
     for word in words:
-        yield from (match.start() for match in HIDDEN.finditer(command, word.start, word.end))
+        yield from (match.start() for match in wanted.finditer(command, word.start, word.end))
 
 
 def _name(path: Path) -> str:

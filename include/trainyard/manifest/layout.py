@@ -96,13 +96,13 @@ def wml_layout(document: Document) -> Layout:
         author=(*_DEFINITION, "author"),
         framework_name=(*_DEFINITION, "framework", "name"),
         framework_version=(*_DEFINITION, "framework", "version"),
-        python=(*_first_entry(document, (*_DEFINITION, "framework", "runtimes")), "version"),
+        python=(*first_entry(document, (*_DEFINITION, "framework", "runtimes")), "version"),
         command=(*execution, "command"),
         hyperparameters=(*execution, "hyperparameters"),
         size=(*size, "name") if size[-1] == "compute_configuration" else size,
         nodes=(*execution, "compute_configuration", "nodes"),
-        data=_wml_store(document, ("training_data_reference", "training_data"), "source"),
-        results=_wml_store(document, ("training_results_reference", "training_results"), "target"),
+        data=reference_layout(document, ("training_data_reference", "training_data"), "source"),
+        results=reference_layout(document, ("training_results_reference", "training_results"), "target"),
     )
 
 
@@ -164,13 +164,14 @@ def store_layout(document: Document, at: Path, bucket: Path, kind: Path) -> Stor
     )
 
 
-def _wml_store(document: Document, spellings: tuple[str, ...], side: str) -> StoreLayout:
-    at = _first_entry(document, first_given(document, (), *spellings))
+def reference_layout(document: Document, spellings: tuple[str, ...], side: str) -> StoreLayout:
+    """Find a store's reference in whichever of the spellings it is given; its bucket is below `side`."""
+    at = first_entry(document, first_given(document, (), *spellings))
     outer, inner = (*at, "type"), (*at, side, "type")
     kind = inner if document.text(inner) else outer
     return store_layout(document, at, first_given(document, (*at, side), "bucket", "container"), kind)
 
 
-def _first_entry(document: Document, path: Path) -> Path:
+def first_entry(document: Document, path: Path) -> Path:
     """Return the path of the map itself, which some generations put into a list of one."""
     return (*path, 0) if document.has((*path, 0)) else path

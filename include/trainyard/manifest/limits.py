@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from trainyard.domain.limits import Account, FrameworkImage, Limits, Size
+from trainyard.domain.watchdogs import Watch
 from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.document import Document, read_document
 from trainyard.manifest.faults import Faults
 from trainyard.manifest.schema import check_shape
+from trainyard.manifest.watch import WATCH, watch_at
 from trainyard.quantity import cpu_millis, memory_bytes
 from trainyard.settings import data_file
 
@@ -23,20 +25,23 @@ def load_limits(frameworks: Path | None = None, sizes: Path | None = None, quota
 
     Raise TrainyardError S500 with the file, the path in it and the line of every fault.
     """
-    known = _load(frameworks, "frameworks", _check_frameworks)["frameworks"]
-    amounts = _load(sizes, "sizes", _check_sizes)
-    accounts = _load(quotas, "quotas", _check_accounts)["accounts"]
+    known = _rows(_load(frameworks, "frameworks", _check_frameworks), "frameworks")
+    amounts: Any = _load(sizes, "sizes", _check_sizes).data
+    owners = _load(quotas, "quotas", _check_accounts)
     return Limits(
         frameworks=tuple(_images(known)),
         aliases=_aliases(known),
         sizes={row["name"]: _size(row) for row in amounts["sizes"]},
         size_aliases={alias.lower(): row["name"] for row in amounts["sizes"] for alias in row.get("aliases", ())},
         gpu_nodes={name.lower(): labels for name, labels in amounts.get("gpu_types", {}).items()},
-        accounts={row["name"]: _account(row) for row in accounts},
+        accounts={
+            row["name"]: _account(row, watch_at(("accounts", index, WATCH), owners, Faults(owners)))
+            for index, row in enumerate(_rows(owners, "accounts"))
+        },
     )
 
 
-def _load(path: Path | None, name: str, check: Callable[[Document, Faults], None]) -> Any:
+def _load(path: Path | None, name: str, check: Callable[[Document, Faults], None]) -> Document:
     file = path or data_file(f"config/{name}.yaml")
     try:
         document = read_document(file.read_bytes(), _MAX_BYTES)
@@ -49,7 +54,7 @@ def _load(path: Path | None, name: str, check: Callable[[Document, Faults], None
         raise TrainyardError("S500", f"{file} cannot be read: {error.strerror}", "Mend the setting.") from None
     except TrainyardError as error:
         raise _unusable(file, error.problems) from None
-    return document.data
+    return document
 
 
 def _unusable(file: Path, problems: tuple[Problem, ...]) -> TrainyardError:
@@ -87,6 +92,7 @@ def _check_accounts(document: Document, faults: Faults) -> None:
         if row["name"] in seen:
             faults.add(("accounts", index, "name"), f"{row['name']} is listed twice.", "Keep one of them.")
         seen.add(row["name"])
+        watch_at(("accounts", index, WATCH), document, faults)
 
 
 def _rows(document: Document, key: str) -> Any:
@@ -128,8 +134,11 @@ def _size(row: Any) -> Size:
     )
 
 
-def _account(row: Any) -> Account:
+def _account(row: Any, watch: Watch) -> Account:
     members, connections = tuple(row["members"]), tuple(row.get("connections", ()))
     images = row.get("custom_images", False)
     mlflow = (row.get("tracking") or {}).get("mlflow") or None
-    return Account(row["name"], row["gpus"], members, float(row["max_hours"]), images, connections, mlflow)
+    notify = tuple(row.get("notify", ()))
+    return Account(
+        row["name"], row["gpus"], members, float(row["max_hours"]), images, connections, mlflow, notify, watch
+    )

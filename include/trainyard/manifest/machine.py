@@ -21,6 +21,7 @@ _COUNTS_MACHINES = re.compile(
     r"--?(?:nnodes|node[_-]rank|num[_-]?nodes|num[_-](?:machines|workers)|world[_-]size|ps[_-]hosts|worker[_-]hosts)\b"
     r"|\$\{?(?:NUM_LEARNERS|LEARNER_ID|LEARNER_NAME_PREFIX)\b|\b(?:PS|WORKER)_HOSTS_COUNT\b|\blauncher\.py\b"
 )
+_COUNT_AND_NAME = re.compile(r"^(\d+)\s*x?\s*([a-z]+\d+)$")
 _NAME_AND_COUNT = re.compile(r"([a-z]+\d+)[^a-z0-9]*x?[^a-z0-9]*(\d+)")
 
 
@@ -99,7 +100,8 @@ def _size(values: Values, path: Path) -> str | None:
 def _meant_size(values: Values, text: str) -> str | None:
     """Find the size of a similar name; of names that count GPUs, one with as many."""
     sizes = values.limits.sizes
-    if match := _NAME_AND_COUNT.fullmatch(text[:60].lower().strip()):
+    plain = _COUNT_AND_NAME.sub(r"\2x\1", text[:60].lower().strip())
+    if match := _NAME_AND_COUNT.fullmatch(plain):
         same = [name for name, size in sizes.items() if size.gpus == int(match[2][:4])]
         return next((name for name in same if name.startswith(match[1])), nearest(match[1] + "x" + match[2], same))
     meant = nearest(text, [*sizes, *values.limits.size_aliases])

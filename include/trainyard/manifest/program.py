@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from trainyard.errors import Problem
 from trainyard.manifest.archive import ArchiveEntry
 from trainyard.manifest.characters import HIDDEN
+from trainyard.manifest.exitcode import lost_in_script
 from trainyard.manifest.masking import shown
 
 # Each runner with its options that take no value; any other option makes us unsure which word is the script.
@@ -22,8 +23,11 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 _PREFIXES = {"exec", "nohup", "time", "env"}
 # What may run before the program without making, moving or fetching its file.
 _HARMLESS = {"pip", "pip3", "export", "echo", "mkdir", "chmod", "ls", "pwd", "date", "nvidia-smi", "set"}
+_SOURCES = {"source", "."}
 _STARTS = ("./", "$MODEL_DIR/", "${MODEL_DIR}/")
 _MAX_COMMAND = 8192
+# A script may have many lines of one kind.
+_MAX_LOST = 2
 _MODEL_DIR = re.compile(r"^\$(MODEL_DIR|\{MODEL_DIR\})/")
 _SHELLS_BUSINESS = re.compile(r"[`*?\[\]{}<>~!$()#]")
 # A carriage return behind `#!/bin/bash` names no interpreter.
@@ -50,10 +54,10 @@ def started_files(command: str) -> Iterator[str]:
 
 
 def shell_scripts(command: str) -> Iterator[str]:
-    """Yield the paths in the zip of the scripts that a command gives to a shell, as `bash run.sh`."""
+    """Yield the paths in the zip of the scripts that a shell reads, as `bash run.sh` and `. ./run.sh`."""
     runner, plain_option = _RUNNERS[1]
     for words in _in_model_dir(command):
-        if runner.fullmatch(words[0]) and (path := _script(words, plain_option)):
+        if (words[0] in _SOURCES or runner.fullmatch(words[0])) and (path := _script(words, plain_option)):
             yield path
 
 
@@ -149,13 +153,22 @@ def script_problems(command: str, entries: Iterable[ArchiveEntry]) -> list[Probl
 
 
 def script_warnings(command: str, entries: Iterable[ArchiveEntry]) -> list[str]:
-    """Warn of scripts that the command gives to a shell, which takes the carriage returns for parts of words."""
-    windows = _windows_scripts(entries)
-    return [
+    """Warn of scripts that the command runs: of carriage returns, which shells take for parts of words, and of failures
+    that are lost in them.
+    """
+    known = {entry.name: entry for entry in entries}
+    given = dict.fromkeys(name for name in shell_scripts(command) if name in known)
+    windows = [
         f"{name} has Windows line ends (CRLF), which the shell takes for parts of its words; save it with LF"
-        for name in dict.fromkeys(shell_scripts(command))
-        if name in windows
+        for name in given
+        if known[name].windows_script or "\r\n" in known[name].script
     ]
+    started = dict.fromkeys([*given, *(name for name in started_files(command) if name in known)])
+    return [*windows, *(sentence for name in started for sentence in _lost_in(known[name]))]
+
+
+def _lost_in(entry: ArchiveEntry) -> list[str]:
+    return [f"{entry.name}: {sentence}" for sentence in lost_in_script(entry.script)[:_MAX_LOST]]
 
 
 def _windows_scripts(entries: Iterable[ArchiveEntry]) -> set[str]:

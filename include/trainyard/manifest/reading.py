@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.limits import Account, Limits
+from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
-from trainyard.manifest.document import Document, join_path, read_document
+from trainyard.manifest.checkpoint import read_checkpoint
+from trainyard.manifest.document import Document, Path, join_path, read_document
 from trainyard.manifest.family import family_of
 from trainyard.manifest.faults import Faults
 from trainyard.manifest.framework import read_framework, refuse_image_location, warn_of_mismatches
@@ -19,11 +21,16 @@ from trainyard.manifest.layout import Layout, ffdl_layout, ffdl_warnings, wml_la
 from trainyard.manifest.machine import check_machines, gpus_of, read_resources
 from trainyard.manifest.masking import masked_manifest
 from trainyard.manifest.metrics import read_metrics
+from trainyard.manifest.neighbours import as_manifest
+from trainyard.manifest.notify import read_notify
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.schedule import read_schedule
 from trainyard.manifest.schema import check_shape
+from trainyard.manifest.search import read_search, with_defaults
 from trainyard.manifest.store import check_store_types, read_store, read_tracking
 from trainyard.manifest.values import Values
+from trainyard.manifest.variables import read_env, read_secrets
+from trainyard.manifest.watch import read_watch
 
 MAX_BYTES = 1024 * 1024
 _PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
@@ -91,13 +98,15 @@ def examine_manifest(
     clock: Callable[[], float] = time.time,
     addresses: AddressPolicy = ANYWHERE,
     account: Account | None = None,
+    notifying: Notifying = ANYBODY,
 ) -> Examination:
     """Read a manifest as far as it can be read, with every problem in the order of the file.
 
-    `account` says which connections the manifest may name; None where that is not known here.
+    `account` says which connections the manifest may name, None where that is not known here; `notifying` whom it may
+    notify.
     """
     try:
-        document = read_document(data, max_bytes)
+        document, notes = as_manifest(read_document(data, max_bytes))
         family = family_of(document)
     except TrainyardError as error:
         if error.fault is Fault.SERVICE:
@@ -105,8 +114,9 @@ def examine_manifest(
         return Examination(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
-    values = Values(document, layout, limits, Faults(document), addresses, *named)
-    _check_placeholders(document, layout, values.faults)
+    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying)
+    values.warnings.extend(f"line {line}: {sentence}" for line, sentence in notes)
+    check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
     check_machines(values)
     refuse_image_location(values)
@@ -116,8 +126,9 @@ def examine_manifest(
     return _examined(values, clock)
 
 
-def _check_placeholders(document: Document, layout: Layout, faults: Faults) -> None:
-    for path in layout.placeholder_paths:
+def check_placeholders(document: Document, paths: Iterable[Path], faults: Faults) -> None:
+    """Note every value that somebody forgot to fill in."""
+    for path in paths:
         text = document.text(path)
         if text and document.value(path) is not None and is_placeholder(str(path[-1]), text):
             faults.add(path, f"{path[-1]} is not filled in.", "Replace the placeholder by the real value.")
@@ -128,9 +139,14 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     layout, document = values.layout, values.document
     framework, resources, command = read_framework(values), read_resources(values), values.command()
     hyperparameters, schedule = values.hyperparameters(), read_schedule(values, clock)
+    search = read_search(values, hyperparameters)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
-    mlflow = read_tracking(values)
+    mlflow, (notify, told) = read_tracking(values), read_notify(values)
+    watch, checkpoint = read_watch(values), read_checkpoint(values)
+    taken = with_defaults(hyperparameters, search)
+    env = read_env(values, taken)
+    secrets = read_secrets(values, {*taken, *env})
     found = Examination(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
     if values.faults.found:
         return found
@@ -150,12 +166,19 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         family=layout.family,
         metrics=metrics,
         metric_patterns=patterns,
-        hyperparameters=hyperparameters,
+        hyperparameters=with_defaults(hyperparameters, search),
         schedule=schedule,
         retries=values.integer(("retries",)),
         mlflow=mlflow,
+        search=search,
+        env=env,
+        secrets=secrets,
+        requirements=values.document.value(("requirements",)) is not False,
+        notify=notify,
+        checkpoint=checkpoint,
+        watch=watch,
     )
-    submission = Submission(spec, data[1], results[1], tuple(values.warnings))
+    submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)
     return replace(found, read=ManifestRead(submission, document, found.places))
 
 

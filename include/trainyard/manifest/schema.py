@@ -55,8 +55,13 @@ def is_blank(value: Any) -> bool:
 
 @cache
 def schema_data(name: str) -> dict[str, Any]:
-    """Return one of the shipped schemas by its name, such as `manifest`."""
+    """Return one of the shipped schemas by its name, such as `manifest`.
+
+    `x-defs` names another one whose definitions it uses; they are put into it, so that it stands by itself.
+    """
     data: dict[str, Any] = json.loads(data_file(f"schemas/{name}.schema.json").read_text("utf-8"))
+    if other := data.pop("x-defs", None):
+        data["$defs"] = {**schema_data(other)["$defs"], **data["$defs"]}
     return data
 
 

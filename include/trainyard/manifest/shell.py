@@ -35,7 +35,10 @@ def shell_tokens(command: str) -> list[Token]:
     """
     if len(command) > MAX_COMMAND:
         raise UncertainError
-    return _Scanner(command).tokens()
+    try:
+        return _Scanner(command).tokens()
+    except RecursionError:  # thousands of brackets within each other
+        raise UncertainError from None
 
 
 class _Scanner:

@@ -9,6 +9,7 @@ from itertools import islice
 
 from trainyard.errors import Problem
 from trainyard.manifest.characters import character_name
+from trainyard.manifest.zipend import archive_kind
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -42,7 +43,11 @@ def decode(data: bytes, max_bytes: int) -> tuple[str, list[Problem]]:
     if len(data) > max_bytes:
         hint = f"Put what is not part of the manifest into the zip; a manifest may have {max_bytes} bytes."
         return "", [Problem(f"the file has {len(data)} bytes.", hint)]
-    mark, encoding = next((row for row in _BYTE_ORDER_MARKS if data.startswith(row[0])), (b"", "utf-8"))
+    if kind := archive_kind(data[:512]):
+        return "", [
+            Problem(f"this is a {kind} archive, not a manifest.", "Hand in the manifest as text, beside the zip.")
+        ]
+    mark, encoding = next((row for row in _BYTE_ORDER_MARKS if data.startswith(row[0])), (b"", _unmarked(data[:64])))
     body = data[len(mark) :]
     try:
         text = body.decode(encoding)
@@ -50,6 +55,13 @@ def decode(data: bytes, max_bytes: int) -> tuple[str, list[Problem]]:
         return "", [_undecodable(body[: error.start].decode(encoding, "replace"), body[error.start])]
     text = _LONE_CARRIAGE_RETURN.sub("\n", text)
     return text, _unreadable(text)
+
+
+def _unmarked(begin: bytes) -> str:
+    """Return the encoding of a text without a mark: half of the bytes of UTF-16 are zeros."""
+    if len(begin) > 1 and not any(begin[1::2]):
+        return "utf-16-le"
+    return "utf-16-be" if len(begin) > 1 and not any(begin[::2]) else "utf-8"
 
 
 def find_place(text: str, index: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from trainyard.domain.addresses import ANYWHERE, HINT, AddressPolicy, split_url
 from trainyard.domain.limits import connection_fault
 from trainyard.domain.training import Credentials, StoreRef
+from trainyard.manifest.characters import foreign_to_ascii
 from trainyard.manifest.document import Path
 from trainyard.manifest.layout import StoreLayout
 from trainyard.manifest.schema import is_blank
@@ -28,6 +29,9 @@ _BUCKET_RULE = "3 to 63 lower-case letters, digits and dashes"
 # S3 clients refuse every other host before they send a byte.
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?")
+# What a template leaves inside an address: https://{region}.example.com, https://<host>.
+_MARKER = re.compile(r"[<>{}]|\[\[|\$[A-Z_]{2}|%[A-Z_]+%")
+_NAMES_ITSELF = re.compile(r"(?:[a-z0-9]+-)*(?:endpoint|auth|s3|cos)-(?:url|uri|endpoint)|(?:end-?point|url|uri)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _URL_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|[0-9a-fA-F:.]+")
 _EXAMPLE = "https://s3.us-south.cloud-object-storage.appdomain.cloud"
@@ -57,7 +61,7 @@ def read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credential
     if kind == S3 and not is_blank(values.document.value(store.connection)):
         return _named(values, store)
     bucket, endpoint = _bucket(values, store.bucket, kind), _endpoint(values, store.endpoint, kind)
-    user, secret = values.text(store.user), _secret(values, store.secret)
+    user, secret = _key_id(values, store.user, kind), _secret(values, store.secret)
     if kind is None or bucket is None or endpoint is None or user is None or secret is None:
         return None
     swift = (values.text(store.domain), values.text(store.project)) if kind == SWIFT else (None, None)
@@ -121,7 +125,9 @@ def _bucket(values: Values, path: Path, kind: str | None) -> str | None:
     if text is None or kind != S3:
         return text
     if not _BUCKET.fullmatch(text):
-        values.faults.add(path, "this is not the name of an S3 bucket.", f"Use {_BUCKET_RULE}.")
+        foreign = foreign_to_ascii(text)
+        message = f"this is not the name of an S3 bucket{': ' if foreign else ''}{foreign}."
+        values.faults.add(path, message, f"Use {_BUCKET_RULE}.")
     elif not _BUCKET_OF_TODAY.fullmatch(text):
         values.warn(path, f"S3 stores of today make no bucket of this name; they want {_BUCKET_RULE}")
     return text
@@ -132,8 +138,13 @@ def _endpoint(values: Values, path: Path, kind: str | None) -> str | None:
     if text is None:
         return None
     endpoint = read_endpoint(text, values.addresses)
+    if _MARKER.search(text) or _NAMES_ITSELF.fullmatch(text.lower().partition("://")[2] or text.lower()):
+        values.faults.add(path, f"{path[-1]} is not filled in.", "Replace the placeholder by the real value.")
+        return None
     if not isinstance(endpoint, Endpoint):
-        values.faults.add(path, *endpoint)
+        message, hint = endpoint
+        foreign = foreign_to_ascii(text)
+        values.faults.add(path, f"{message[:-1]}: {foreign}." if foreign else message, hint)
         return None
     if kind == S3 and not _is_host(urlsplit(endpoint.url).hostname or ""):
         message = "this is not the host of an S3 store: hosts have letters, digits and dashes between dots, and no _."
@@ -146,6 +157,16 @@ def _endpoint(values: Values, path: Path, kind: str | None) -> str | None:
 
 def _is_host(host: str) -> bool:
     return ":" in host or _HOST.fullmatch(host) is not None
+
+
+def _key_id(values: Values, path: Path, kind: str | None) -> str | None:
+    """Return the name that a request is signed with; an S3 store's goes into a header, which is ASCII."""
+    text = values.text(path)
+    if text and kind == S3 and (foreign := foreign_to_ascii(text)):
+        character = foreign.partition(" is ")[2]
+        values.faults.add(path, f"{path[-1]} holds {character}.", "Write it as the store shows it, in ASCII.")
+        return None
+    return text
 
 
 def _secret(values: Values, path: Path) -> str | None:

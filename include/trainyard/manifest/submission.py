@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.limits import Account, Limits
+from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.plan import Plan, make_plan, plan_problems
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive
@@ -28,12 +29,23 @@ class Rules:
     archive: ArchiveRules
     manifest_bytes: int
     addresses: AddressPolicy = ANYWHERE
+    notifying: Notifying = ANYBODY
 
     @classmethod
-    def of(cls, settings: Settings, limits: Limits, addresses: AddressPolicy | None = None) -> Rules:
-        """Read the rules from settings; `addresses` says otherwise than these where stores may be."""
+    def of(
+        cls,
+        settings: Settings,
+        limits: Limits,
+        addresses: AddressPolicy | None = None,
+        names: Collection[str] | None = None,
+    ) -> Rules:
+        """Read the rules from settings; `addresses` says otherwise than these where stores may be.
+
+        `names` are those of the addresses that manifests may notify, None where only the service knows them.
+        """
         allowed = addresses or AddressPolicy.of(settings)
-        return cls(limits, ArchiveRules.of(settings), settings.manifest_max_bytes, allowed)
+        notifying = Notifying(names, names is None or bool(settings.mail_connection))
+        return cls(limits, ArchiveRules.of(settings), settings.manifest_max_bytes, allowed, notifying)
 
 
 def check_submission(
@@ -61,6 +73,13 @@ def check_submission(
     return made
 
 
+def check_with_zip(problems: Sequence[Problem], command: str | None, zip_path: Path, archive: ArchiveRules) -> None:
+    """Raise TrainyardError with every problem of a document, its zip, and of both together, if there are any."""
+    entries, zip_faults = _zip_entries(zip_path, archive)
+    if found := [*problems, *_program_problems(command, entries), *zip_faults]:
+        raise TrainyardError.refused(found)
+
+
 def _made(
     make: Callable[[ManifestRead, Plan], T],
     manifest: bytes,
@@ -80,7 +99,8 @@ def _check_manifest(
     manifest: bytes, entries: Collection[ArchiveEntry] | None, account: Account, rules: Rules
 ) -> tuple[ManifestRead, Plan]:
     """Check one manifest; what is wrong with one part of it hides nothing of the others."""
-    found = examine_manifest(manifest, rules.limits, rules.manifest_bytes, addresses=rules.addresses, account=account)
+    given: dict[str, Any] = {"addresses": rules.addresses, "account": account, "notifying": rules.notifying}
+    found = examine_manifest(manifest, rules.limits, rules.manifest_bytes, **given)
     ours = plan_problems(found.framework, found.resources, account, rules.limits)
     faults = [*found.problems, *found.unreported(ours), *_program_problems(found.command, entries)]
     if faults or found.read is None:

@@ -117,13 +117,22 @@ def _template_problem(lines: list[str], line: int) -> Problem | None:
 
 def _cause(lines: list[str], problem: Problem, line: int, column: int) -> Problem | None:
     return (
-        _template_problem(lines, line)
+        _fence(lines, line)
+        or _template_problem(lines, line)
         or _template_problem(lines, line - 1)
         or _stuck_value(lines, line)
         or _text_and_map(lines, line)
         or _tab(lines, line, column)
         or (_not_indented(lines, line) if problem.message.startswith(_NO_COLON) else None)
     )
+
+
+def _fence(lines: list[str], line: int) -> Problem | None:
+    """Find the marks that Markdown puts around a block of text."""
+    if not _line(lines, line).startswith("```"):
+        return None
+    message = "a line of Markdown stands here, which marks where a block of text begins or ends."
+    return Problem(message, "Remove the lines with ```.", line=line, column=1)
 
 
 def _stuck_value(lines: list[str], line: int) -> Problem | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from functools import cache
 from importlib import resources
 from zoneinfo import available_timezones
@@ -11,8 +12,10 @@ from zoneinfo import available_timezones
 # Files of the time zone database that name no zone: one is whatever the machine's own is.
 _NO_ZONES = {"localtime", "Factory"}
 _EXAMPLE = "Use a name of the IANA time zone database, such as Europe/Berlin."
+_ZERO = {"z", "zulu time", "utc0", "gmt0", "coordinated universal time", "weltzeit"}
 _OFFSET = re.compile(r"(?:utc|gmt|z)?\s*([+-])\s*(\d{1,2})(?::?(\d{2}))?(?:\s*(?:h|hours?))?", re.IGNORECASE)
 _ETC = re.compile(r"Etc/GMT([+-])([1-9]\d?)")
+_BEHIND = re.compile(r"\s*(?:\(.*\)| (?:standard |daylight |summer |local )?(?:time|zeit)| [a-z]{2,5})$")
 # Zones without summer time that bear the names of such with it.
 _WITHOUT_SUMMER = {"EST": "America/New_York", "MST": "America/Denver", "Etc/EST": "America/New_York"}
 
@@ -25,19 +28,31 @@ _MEANINGS = {
         for row in """\
 Europe/Berlin: cest, cedt, mesz, mez, cet/cest, mitteleuropäische zeit, w. europe standard time, german time
 Europe/Berlin: munich, münchen, frankfurt, hamburg, cologne, köln, stuttgart, leipzig, düsseldorf
+Europe/Berlin: deutschland, mitteleuropa, bonn, dresden, essen, dortmund, bremen, nürnberg
+Europe/Vienna: wien, österreich, graz, linz, salzburg
+Europe/Zurich: schweiz, suisse, svizzera, genf, genève, lausanne, luzern
+Europe/Prague: praha, prag, brno
+Europe/Copenhagen: kopenhagen, københavn
+Europe/Brussels: brüssel, bruxelles, antwerp, antwerpen
+Europe/Amsterdam: rotterdam, den haag, the hague, niederlande, holland
+Europe/Budapest: central europe standard time, ungarn
+Europe/Bucharest: bukarest
+Europe/Belgrade: belgrad
+Europe/Stockholm: göteborg, gothenburg, schweden
 Europe/London: bst, british time, gmt standard time, england, scotland, wales, manchester, uk, britain
 Europe/Paris: romance standard time, lyon, french time
-Europe/Lisbon: west
-Europe/Warsaw: central european standard time
+Europe/Lisbon: west, lisboa, lissabon, porto
+Europe/Warsaw: central european standard time, warszawa, warschau, krakow, polen
 Europe/Zurich: geneva, basel, bern
-Europe/Rome: milan, milano
-Europe/Madrid: barcelona
-Europe/Athens: eest, gtb standard time
+Europe/Rome: milan, milano, mailand, roma, rom, italia, italien, turin, torino, napoli, naples
+Europe/Madrid: barcelona, españa, spanien, valencia, sevilla
+Europe/Athens: eest, gtb standard time, athen
 Europe/Helsinki: fle standard time
 Europe/Kyiv: kiew
-Europe/Moscow: msk, russian standard time
+Europe/Moscow: msk, russian standard time, moskau, moskva, moskwa, st petersburg
 Europe/Istanbul: trt, turkey standard time
-America/New_York: edt, et, eastern, eastern time, eastern standard time, boston, washington, miami, atlanta
+America/New_York: edt, et, eastern, eastern time, eastern standard time, boston, washington, atlanta
+America/New_York: miami, washington dc, philadelphia
 America/Chicago: cdt, cst, ct, central, central time, central standard time, houston, dallas, austin
 America/Denver: mdt, mt, mountain, mountain time, mountain standard time
 America/Los_Angeles: pdt, pst, pt, pacific, pacific time, pacific standard time, california, silicon valley
@@ -46,7 +61,7 @@ America/Anchorage: akdt, akst, alaskan standard time
 Pacific/Honolulu: hawaiian standard time, hawaii
 America/Halifax: adt, ast, atlantic standard time
 America/St_Johns: ndt, nst
-America/Sao_Paulo: brt, brst, e. south america standard time, brazil, rio, rio de janeiro, brasilia
+America/Sao_Paulo: brt, brst, e. south america standard time, brazil, brasil, rio, rio de janeiro, brasilia
 America/Argentina/Buenos_Aires: art
 America/Santiago: clt, clst
 America/Toronto: montreal, ottawa
@@ -54,7 +69,9 @@ Asia/Kolkata: ist, india standard time, mumbai, bombay, delhi, new delhi, bangal
 Asia/Shanghai: china standard time, beijing, peking, shenzhen, guangzhou, hangzhou
 Asia/Tokyo: jst, tokyo standard time, osaka, kyoto
 Asia/Seoul: kst, korea standard time
-Asia/Singapore: sgt, singapore standard time
+Asia/Singapore: sgt, singapore standard time, singapur
+Asia/Bangkok: se asia standard time
+Africa/Cairo: egypt standard time, cairo standard time, kairo
 Asia/Hong_Kong: hkt
 Asia/Manila: pht
 Asia/Jakarta: wib
@@ -84,6 +101,8 @@ def zone_hint(text: str) -> str:
     """Return the hint for a text that is no time zone's name."""
     if match := _OFFSET.fullmatch(text.strip()):
         return _offset_hint(match)
+    if text.strip().casefold() in _ZERO:
+        return "Write UTC."
     meant = _meant(text)
     return f"Did you mean {meant}? {_EXAMPLE}" if meant else _EXAMPLE
 
@@ -113,14 +132,32 @@ def _offset_hint(match: re.Match[str]) -> str:
 
 
 def _meant(text: str) -> str | None:
-    word = " ".join(re.sub(r"[_\s]+", " ", text[:60]).split()).casefold()
-    if word in _MEANINGS:
-        return _MEANINGS[word]
+    word = " ".join(re.sub(r"[_\s]+", " ", text[:60].replace("\\", "/")).split()).casefold()
     known = sorted(zones())
+    # As it stands; then without what people put behind a place: `Paris, France`, `Berlin time`, `Europe/Berlin (CEST)`.
+    shorter = (word, word.partition(",")[0], _BEHIND.sub("", word))
+    return next(filter(None, (_place(each, known) for each in shorter)), None) or _mistyped(word, known)
+
+
+def _place(word: str, known: list[str]) -> str | None:
     last = word.rpartition("/")[2].replace("-", " ")
     exact = next((name for name in known if name.casefold() == word.replace(" ", "_")), None)
-    city = next((name for name in known if "/" in name and _city(name) == last), None)
-    return exact or city or _MEANINGS.get(last) or _countries().get(last) or _mistyped(word, known)
+    city = next((name for name in known if "/" in name and _city(name) == _plain(last)), None)
+    return _meaning(word) or exact or city or _meaning(last) or _countries().get(last)
+
+
+def _meaning(word: str) -> str | None:
+    return _MEANINGS.get(word) or _without_accents().get(_plain(word))
+
+
+@cache
+def _without_accents() -> dict[str, str]:
+    return {_plain(word): zone for word, zone in _MEANINGS.items()}
+
+
+def _plain(word: str) -> str:
+    """Return a word without its accents: the database has Zurich, Bogota and Sao_Paulo."""
+    return "".join(each for each in unicodedata.normalize("NFKD", word) if not unicodedata.combining(each))
 
 
 def _city(name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.hyperparameters import Value, fault_of_name
 from trainyard.domain.limits import Limits
+from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.training import Author
 from trainyard.manifest.commandtext import command_text
 from trainyard.manifest.document import Document, Path
@@ -25,7 +26,7 @@ class Values:
     """Reads one document. What a method cannot read is noted in `faults` and comes back as None.
 
     `connections` are those that the account's manifests may name, None where only the service knows; `trackers` those
-    that they may name as tracking.
+    that they may name as tracking, `notifying` whom they may notify.
     """
 
     document: Document
@@ -35,6 +36,7 @@ class Values:
     addresses: AddressPolicy = ANYWHERE
     connections: Sequence[str] | None = None
     trackers: Sequence[str] | None = None
+    notifying: Notifying = ANYBODY
     warnings: list[str] = field(default_factory=list)
 
     def text(self, path: Path | None) -> str | None:

@@ -29,7 +29,10 @@ def cleanup(key: RunKey, workspace: Workspace, *, keep_metrics: bool = False) ->
     if not has_stored(run):
         return False
     _remove(run.result)
+    _remove(run.checkpoints)
+    _remove(run.root / "checkpoints.parts")
     run.attempts.unlink(missing_ok=True)
+    run.stopped.unlink(missing_ok=True)  # whoever starts it again wants it to train
     if not keep_metrics:
         run.metrics_stored.unlink(missing_ok=True)
     return True

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from trainyard.domain.names import RunKey
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.manifest.archive import ArchiveRules, unpack_archive
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER, is_training_data
+from trainyard.steps.checkpoints import fetch_newest
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.below import Below
 from trainyard.stores.moving.progress import Report
@@ -54,12 +56,13 @@ def stage(
     terms: Terms | None = None,
     cache_max_bytes: int | None = None,
     data_version: str = "",
+    resume_from: str = "",
 ) -> Staged:
     """Prepare everything that the run's pod mounts, and hold the dataset for the run.
 
     It can be repeated: what is there stays, and of a run whose program has started nothing is touched. With a
-    `data_version` it has to be that one, of the bucket or of the cache. Raise StoreError, or TrainyardError C102, C116,
-    S301 or S302.
+    `data_version` it has to be that one, of the bucket or of the cache. With another run to `resume_from` it brings
+    that one's newest complete checkpoint. Raise StoreError, or TrainyardError C102, C108, C117, S301 or S302.
     """
     run, cache = workspace.run(key), DatasetCache(workspace, cache_max_bytes)
     held = cache.held(str(key))
@@ -78,14 +81,17 @@ def stage(
             cache.release(str(key))
             raise _changed(data.place, data_version, dataset.version)
         _log(run, "load-data.log", _reported(dataset, data.place, time.monotonic() - began), report)
-        _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report, terms)
+        if spec.checkpoint.shared:
+            _load_checkpoints(workspace.checkpoints(account, spec.results), results, threads, report, terms)
+        elif resume_from:
+            report(f"goes on from {fetch_newest(resume_from, run, results, threads, report, terms)} of {resume_from}")
     write_inside(run.root, run.dataset.name, dataset.version.encode())
     return _staged(workspace, dataset)
 
 
 def _changed(place: str, wanted: str, found: str) -> TrainyardError:
     message = f"{place} has the data of version {found} now, and {wanted} is not kept any more"
-    return TrainyardError("C116", message, "Run it again without --exact to train on what is there now.")
+    return TrainyardError("C117", message, "Run it again without --exact to train on what is there now.")
 
 
 def staged_version(run: RunFolder) -> str | None:
@@ -129,7 +135,7 @@ def _staged(workspace: Workspace, dataset: Dataset) -> Staged:
 
 
 def _make_folders(run: RunFolder) -> None:
-    for folder in (run.result, run.logs / LEARNER, run.state):
+    for folder in (run.result, run.logs / LEARNER, run.state, run.checkpoints):
         folder.mkdir(parents=True, exist_ok=True)
         _open_to_pods(folder)
     _open_to_pods(run.logs)
@@ -155,14 +161,29 @@ def _load_model(run: RunFolder, spec: TrainingSpec, zip_path: Path, rules: Archi
 
 
 def _write_hyperparameters(spec: TrainingSpec, folder: Path) -> str:
-    """Write config.json for the program; one that the zip brings is a person's own and stays. Return what was done."""
+    """Write config.json for the program; one that the zip brings is a person's own and stays. Return what was done.
+
+    Only in a search its values are put into the zip's: each of its runs has others, and may look for them nowhere else.
+    """
     if not spec.hyperparameters:
         return ""
-    if os.path.lexists(folder / CONFIG):
-        return f"\n{CONFIG} of the zip is kept; the hyperparameters are in the environment alone"
-    text = json.dumps(dict(spec.hyperparameters), ensure_ascii=False, indent=2)
-    (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
+    values, file = dict(spec.hyperparameters), folder / CONFIG
+    if os.path.lexists(file):
+        own = _own_config(file) if spec.search else None
+        if own is None:
+            return f"\n{CONFIG} of the zip is kept; the hyperparameters are in the environment alone"
+        values = own | values
+    file.write_text(f"{json.dumps(values, ensure_ascii=False, indent=2)}\n", encoding="utf-8")
     return f"\n{len(spec.hyperparameters)} hyperparameters in {CONFIG}"
+
+
+def _own_config(file: Path) -> dict[str, Any] | None:
+    """Return the map in a zip's config.json; None where it is anything else."""
+    try:
+        found = json.loads(file.read_bytes()) if file.is_file() and not file.is_symlink() else None
+    except (ValueError, RecursionError, OSError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _load_checkpoints(folder: Path, results: Store, threads: int, report: Report, terms: Terms) -> None:

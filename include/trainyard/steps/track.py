@@ -19,7 +19,7 @@ from trainyard.tracking.record import record_of
 from trainyard.tracking.server import Server, TrackingError
 from trainyard.workspace.layout import RunFolder, Workspace
 from trainyard.workspace.metrics.curves import Curve
-from trainyard.workspace.metrics.stored import from_lines
+from trainyard.workspace.metrics.stored import from_file
 
 # For so long a server that failed is tried once and shortly: a burst of runs would wait for it one after the other.
 AWAY_SECONDS, HASTY_SECONDS = 300.0, 5.0
@@ -70,7 +70,7 @@ def _failed(connection: str, reason: str, report: Report) -> Tracked:
 def _curves(run: RunFolder, report: Report) -> list[Curve]:
     try:
         with run.metrics_stored.open("rb") as file:
-            return list(from_lines(file).curves.by_key.values())
+            return list(from_file(file).curves.by_key.values())
     except FileNotFoundError:
         return []
     except (OSError, ValueError):

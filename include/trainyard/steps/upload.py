@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from trainyard.cluster.volumes import CHECKPOINTS as CHECKPOINT_DIR
 from trainyard.domain.leftout import LeftOut
 from trainyard.domain.metricrules import rules_of
 from trainyard.domain.names import RunKey
@@ -17,10 +16,10 @@ from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.steps.buckets import CHECKPOINTS, LEARNER
-from trainyard.steps.results import NOTES, Layout, escaped, layout_of, printed, reason_instead_of_log
+from trainyard.steps.checkpoints import checkpoint_files, names_to_keep, note_of_newest
+from trainyard.steps.results import NOTES, Layout, layout_of, printed, reason_instead_of_log
 from trainyard.stores import transfer
 from trainyard.stores.base import Store
-from trainyard.stores.links import Ground, open_linked, scan_linked
 from trainyard.stores.moving.progress import Report
 from trainyard.stores.transfer import Source, Terms, Transferred
 from trainyard.stores.tree import exists_inside, write_inside
@@ -64,22 +63,27 @@ def upload(
     _leave_a_log(run, outcome)
     metrics = _read_metrics(run, spec, report)
     layout = layout_of(run, zip_path, outcome, manifest)
-    checkpoints = _checkpoint_files(layout, workspace.checkpoints(account, spec.results))
+    shared = spec.checkpoint.shared
+    place = CHECKPOINTS if shared else f"{below}{CHECKPOINTS}"
+    folder = workspace.checkpoints_of(key, account, spec)
+    checkpoints = checkpoint_files(layout, folder, names_to_keep(spec, folder, run, outcome))
+    resume = [] if shared else list(filter(None, [note_of_newest(folder, run)]))
     for note in layout.notes:
         report(note)
     send = partial(transfer.upload, results, threads=threads, report=report, patience=patience)
     parts: tuple[tuple[str, Callable[[], Transferred]], ...] = (
         ("S304", lambda: _noted(layout, "", send(layout.logs, below, terms=terms))),
         ("S303", lambda: _noted(layout, "", send(layout.results, below, terms=terms))),
-        ("S303", lambda: _noted(layout, CHECKPOINTS, send(checkpoints, CHECKPOINTS, shared=True, terms=terms))),
+        ("S303", lambda: _noted(layout, CHECKPOINTS, send(checkpoints, place, shared=shared, terms=terms))),
         # Last, since what the store itself refuses is known by now.
-        ("S304", lambda: send(_notes(layout), f"{below}{LEARNER}/", terms=terms)),
+        ("S304", lambda: send([*_notes(layout), *resume], f"{below}{LEARNER}/", terms=terms)),
     )
     with reported(run, terms or Terms()) as terms:
         stored = _all_of(parts)
     run.root.mkdir(parents=True, exist_ok=True)
     run.stored.touch()
-    report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {below} and {CHECKPOINTS}")
+    also = f" and {place}" if shared else ""
+    report(f"{stored.files} files, {stored.bytes} bytes are in {results.place}, below {below}{also}")
     return Stored(stored, tuple(layout.left_out), metrics)
 
 
@@ -118,20 +122,6 @@ def _leave_a_log(run: RunFolder, outcome: Outcome) -> None:
     with suppress(OSError):
         if not exists_inside(run.logs, name):
             write_inside(run.logs, name, reason_instead_of_log(run, outcome).encode(errors="replace"))
-
-
-def _checkpoint_files(layout: Layout, folder: Path) -> list[Source]:
-    """Return what is to be stored of the checkpoints; note in the layout what is not."""
-    ground = Ground(folder, aliases=(CHECKPOINT_DIR,))
-    found, sources = scan_linked(ground), list[Source]()
-    layout.left_out += [LeftOut(printed(CHECKPOINTS + name), what) for name, what in found.others.items()]
-    for name, size in found.files.items():
-        if escaped(name) != name:
-            # By another name the next run would not find it.
-            layout.left_out.append(LeftOut(printed(CHECKPOINTS + name), "has characters that stores do not keep"))
-        else:
-            sources.append(Source(name, size, partial(open_linked, ground, name)))
-    return sources
 
 
 def _all_of(parts: tuple[tuple[str, Callable[[], Transferred]], ...]) -> Transferred:

@@ -10,9 +10,10 @@ from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from trainyard.api.guards.asgi import refusal_headers
 from trainyard.errors import TrainyardError
-from trainyard.web import actions, compare, files, listing, runs, state, submitting
-from trainyard.web.headers import PageHeaders
+from trainyard.web import actions, compare, files, listing, runs, searches, state, submitting
+from trainyard.web.headers import HEADERS, PageHeaders
 from trainyard.web.rendering import ASSETS, page
 from trainyard.web.session import Session
 from trainyard.web.usage import QuickUsage
@@ -29,7 +30,7 @@ def create_pages(front_door: FastAPI) -> FastAPI:
     app.state = front_door.state
     app.state.checking = submitting.checks_limiter()
     app.state.usage = QuickUsage(app.state.quotas)
-    for part in (listing, runs, files, compare, submitting, state, actions):
+    for part in (listing, runs, files, compare, searches, submitting, state, actions):
         app.include_router(part.router)
     app.add_api_route("/assets/{digest}/{name}", _asset)
     app.mount("/v3", front_door)
@@ -50,7 +51,9 @@ def _asset(digest: str, name: str) -> FileResponse:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, TrainyardError)
-    return page(request, "error.html", error.status, error=error)
+    answer = page(request, "error.html", error.status, error=error)
+    answer.headers.update(refusal_headers(error))
+    return answer
 
 
 async def _malformed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - what was sent is not repeated
@@ -66,5 +69,8 @@ async def _unservable(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the server logs it
+    """Answer what nobody foresaw; this answer is made outside of all middleware, so that it brings its headers."""
     reported = TrainyardError("S500", "the service failed", "Try again; if it stays so, ask whoever runs the service.")
-    return page(request, "error.html", 500, error=reported)
+    answer = page(request, "error.html", 500, error=reported)
+    answer.headers.update(HEADERS)
+    return answer

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import time
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trainyard.web.visible import log_text
 
 _MAX_FILES = 50
 _MAX_BYTES = 128 * 1024
 _MAX_LINES = 2000
-# Lines are compared each with each where much is different: so many of a file at most.
 _MAX_FILE_LINES = 4000
+# Of all files together. Lines are compared each with each where much is different, and signs that stand for hidden
+# characters are longer than these.
+_MAX_CHARACTERS = 1024 * 1024
+_SECONDS = 1.0
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -25,16 +32,51 @@ class FileDiff:
     lines: tuple[str, ...] = ()
 
 
-def differences(first: Path, second: Path) -> list[FileDiff] | None:
+class _TooLongError(Exception):
+    pass
+
+
+class _Budget:
+    """What all files of a comparison may take together: seconds, and characters to show."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._until, self._characters = clock, clock() + _SECONDS, _MAX_CHARACTERS
+
+    def check(self) -> None:
+        """Raise _TooLongError once the time is over."""
+        if self._clock() > self._until:
+            raise _TooLongError
+
+    def take(self, lines: Sequence[str]) -> None:
+        """Take what the lines need from what may be shown; raise _TooLongError where that is more than is left."""
+        needed = sum(map(len, lines))
+        if needed > self._characters:
+            raise _TooLongError
+        self._characters -= needed
+
+
+class _Watched(list[str]):
+    """Lines that end a comparison when its time is over, since difflib looks at none without asking for it."""
+
+    def __init__(self, lines: Sequence[str], budget: _Budget) -> None:
+        super().__init__(lines)
+        self._budget = budget
+
+    def __getitem__(self, place: Any) -> Any:
+        self._budget.check()
+        return super().__getitem__(place)
+
+
+def differences(first: Path, second: Path, clock: Clock = time.monotonic) -> list[FileDiff] | None:
     """Return the files that differ; None where a zip is no more."""
     try:
         with zipfile.ZipFile(first) as old, zipfile.ZipFile(second) as new:
-            return _differences(old, new)
+            return _differences(old, new, _Budget(clock))
     except (OSError, zipfile.BadZipFile):
         return None
 
 
-def _differences(old: zipfile.ZipFile, new: zipfile.ZipFile) -> list[FileDiff]:
+def _differences(old: zipfile.ZipFile, new: zipfile.ZipFile, budget: _Budget) -> list[FileDiff]:
     before, after = _files(old), _files(new)
     found: list[FileDiff] = []
     for name in sorted(before.keys() | after.keys()):
@@ -44,7 +86,11 @@ def _differences(old: zipfile.ZipFile, new: zipfile.ZipFile) -> list[FileDiff]:
         if len(found) == _MAX_FILES:
             break
         what = "changed" if one and other else "new" if other else "gone"
-        found.append(FileDiff(name, what, _lines(old, one, new, other)))
+        try:
+            lines = _lines(old, one, new, other, budget)
+        except _TooLongError:
+            lines = ()
+        found.append(FileDiff(name, what, lines))
     return found
 
 
@@ -53,14 +99,22 @@ def _files(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _lines(
-    old: zipfile.ZipFile, one: zipfile.ZipInfo | None, new: zipfile.ZipFile, other: zipfile.ZipInfo | None
+    old: zipfile.ZipFile,
+    one: zipfile.ZipInfo | None,
+    new: zipfile.ZipFile,
+    other: zipfile.ZipInfo | None,
+    budget: _Budget,
 ) -> tuple[str, ...]:
+    """Return the lines of a difference, none of what is no text or too long; raise _TooLongError beyond the budget."""
+    budget.check()
     texts = [_text(archive, info) for archive, info in ((old, one), (new, other))]
     if any(text is None or len(text) > _MAX_FILE_LINES for text in texts):
         return ()
     before, after = (text or [] for text in texts)
-    found = difflib.unified_diff(before, after, lineterm="", n=2)
-    return tuple(line for _, line in zip(range(_MAX_LINES), found, strict=False))[2:]
+    found = difflib.unified_diff(_Watched(before, budget), after, lineterm="", n=2)
+    lines = tuple(line for _, line in zip(range(_MAX_LINES), found, strict=False))[2:]
+    budget.take(lines)
+    return lines
 
 
 def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> list[str] | None:

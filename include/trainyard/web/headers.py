@@ -16,7 +16,7 @@ POLICY = "; ".join(
         "frame-ancestors 'self'",
     )
 )
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
@@ -41,7 +41,7 @@ class PageHeaders:
             if message["type"] == "http.response.start":
                 given = list(message.get("headers", ()))
                 known = {name.lower() for name, _ in given}
-                wanted = ((name.lower().encode(), value.encode()) for name, value in _HEADERS.items())
+                wanted = ((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
                 message = {**message, "headers": [*given, *(pair for pair in wanted if pair[0] not in known)]}
             await send(message)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -96,7 +96,7 @@ def experiments(request: Request, page_number: Annotated[int, Query(alias="page"
     return page(
         request,
         "experiments.html",
-        groups=[_group(name, of_it) for name, of_it in groups.items()],
+        groups=[_group(name, of_it, searched=_searched(service, there[name])) for name, of_it in groups.items()],
         page_number=page_number,
         last_page=max(1, -(-len(there) // _MAX_GROUPS)),
         total=len(there),
@@ -105,7 +105,7 @@ def experiments(request: Request, page_number: Annotated[int, Query(alias="page"
     )
 
 
-def _group(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _group(name: str, rows: Sequence[Row], *, searched: bool) -> dict[str, Any]:
     states = {state.value: sum(row.run.state is state for row in rows) for state in State}
     return {
         "name": name,
@@ -115,7 +115,13 @@ def _group(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         "best": [_best(metric, rows) for metric in common([row.metrics for row in rows])],
         "newest": max((row.run.submitted_at for row in rows), default=None),
         "ids": [row.run.model_id for row in rows[:20]],
+        "search": name if searched else "",
     }
+
+
+def _searched(service: Service, trainings: Iterable[str]) -> bool:
+    records = map(service.catalogue.get, trainings)
+    return any(record.spec.search for record in records if record)
 
 
 def _best(metric: str, rows: Sequence[Row]) -> dict[str, Any]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trainyard.web.visible import log_text
 
 MAX_PICTURE = 8 * 1024 * 1024
+# Deep brackets are indented by more than they say: 200 KB of them would take hundreds of megabytes.
+_MAX_INDENTED = 1024 * 1024
+_JSON = json.JSONEncoder(indent=2, ensure_ascii=False)
 _PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
 
@@ -33,10 +37,22 @@ def preview_of(name: str, data: bytes, size: int) -> Preview:
 
 
 def _indented(data: bytes) -> str:
+    """Return JSON with its indents, or as it is where that is none, or would be too long."""
     try:
-        return log_text(json.dumps(json.loads(data), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+        text = _within(_JSON.iterencode(json.loads(data)))
     except (ValueError, RecursionError):
-        return log_text(data)
+        text = None
+    return log_text(data if text is None else text.encode("utf-8", "backslashreplace"))
+
+
+def _within(parts: Iterable[str]) -> str | None:
+    kept, length = [], 0
+    for part in parts:
+        kept.append(part)
+        length += len(part)
+        if length > _MAX_INDENTED:
+            return None
+    return "".join(kept)
 
 
 def picture_kind(data: bytes) -> str | None:

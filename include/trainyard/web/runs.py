@@ -89,6 +89,7 @@ def _described(request: Request, model_id: str) -> dict[str, Any]:
         "phases": phases_of(run, service.steps(run), time.time()),
         "waiting": service.waiting(run),
         "transfer": service.transfer(run),
+        "alarms": service.alarms(run),
         "connections": service.connections(run),
         "schedule": schedule_json(schedule) if schedule else None,
         "origin": service.origin(run),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse
 
 from trainyard.core.accounts import Caller, account_for
+from trainyard.core.addressbook import AddressBook
 from trainyard.core.service import Service
 from trainyard.domain.plan import Plan
 from trainyard.errors import TrainyardError
@@ -72,7 +73,8 @@ def _checked(service: Service, who: Caller, draft: Draft) -> dict[str, Any]:
         limits = service.limits()
         grid = read_grid(draft.settings)
         account = account_for(who, draft.account or None, limits)
-        rules = Rules.of(service.settings, limits)
+        names = AddressBook.beside(service.catalogue).names(who.name, account.name)
+        rules = Rules.of(service.settings, limits, names=names)
         manifests = [("", draft.manifest.encode("utf-8", "replace"))]
         (found,) = check_submission(manifests, None, account, rules, lambda read, plan: _described(read, plan, grid))
     except TrainyardError as error:
@@ -83,7 +85,7 @@ def _checked(service: Service, who: Caller, draft: Draft) -> dict[str, Any]:
 
 def _described(read: ManifestRead, plan: Plan, grid: Grid) -> dict[str, Any]:
     spec = read.submission.spec
-    runs = len(grid.points(spec))
+    runs = spec.search.trials if spec.search else len(grid.points(spec))
     return {
         "name": spec.name,
         "framework": str(spec.framework),

@@ -7,11 +7,8 @@ import unicodedata
 
 from markupsafe import Markup
 
-# Control characters but tab and line feed; marks of direction, blanks of no width, and what has no meaning at all.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
-    "\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
+from trainyard.domain.characters import NOT_SHOWN
+
 # Colours and bold; on a page they would only be noise.
 _COLOUR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
 _CONTROL_PICTURES = 0x2400
@@ -19,8 +16,8 @@ _CONTROL_PICTURES = 0x2400
 
 def visible(value: object) -> object:
     """Return a value for a page: hidden characters of a text are replaced by signs that say what they are."""
-    if isinstance(value, str) and not isinstance(value, Markup) and _HIDDEN.search(value):
-        return _HIDDEN.sub(lambda found: _sign(found[0]), value)
+    if isinstance(value, str) and not isinstance(value, Markup) and NOT_SHOWN.search(value):
+        return NOT_SHOWN.sub(lambda found: _sign(found[0]), value)
     return "" if value is None else value
 
 

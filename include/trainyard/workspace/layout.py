@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainyard.domain.names import RunKey, is_model_id
-from trainyard.domain.training import StoreRef
+from trainyard.domain.training import StoreRef, TrainingSpec
 from trainyard.errors import TrainyardError
 
 
@@ -34,6 +34,20 @@ class RunFolder:
     @property
     def state(self) -> Path:
         return self.root / "state"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def copied(self) -> Path:
+        """The checkpoints that are in the bucket while it trains; it lies where no program reaches it."""
+        return self.root / "copied.json"
+
+    @property
+    def resume(self) -> Path:
+        """The checkpoint of another run that it goes on from; it lies where no program reaches it."""
+        return self.root / "resume"
 
     @property
     def training_log(self) -> Path:
@@ -66,6 +80,11 @@ class RunFolder:
         return self.root / "dataset"
 
     @property
+    def stopped(self) -> Path:
+        """Why the service has ended it early; it lies where no program reaches it."""
+        return self.root / "stopped-early"
+
+    @property
     def stored(self) -> Path:
         """Written once everything is in the results bucket; it lies where no program reaches it."""
         return self.root / "stored"
@@ -84,6 +103,11 @@ class RunFolder:
     def metrics_summary(self) -> Path:
         """The newest value of each of its metrics; it lies where no program reaches it."""
         return self.root / "metrics.json"
+
+    @property
+    def alarms(self) -> Path:
+        """What its watchdogs have said; it lies where no program reaches it."""
+        return self.root / "alarms.json"
 
     @property
     def metrics_lock(self) -> Path:
@@ -139,9 +163,17 @@ class Workspace:
         """The folder of all versions of a bucket's dataset."""
         return self.root / "datasets" / store_key(ref)
 
+    def checkpoints_of(self, run: RunKey, account: str, spec: TrainingSpec) -> Path:
+        """The folder that a run has as CHECKPOINT_DIR: its own, or the one that it shares."""
+        return self.checkpoints(account, spec.results) if spec.checkpoint.shared else self.run(run).checkpoints
+
     def checkpoints(self, account: str, ref: StoreRef) -> Path:
-        """The checkpoint folder that an account's runs with the same results bucket share."""
+        """The checkpoint folder that an account's runs with the same results bucket share, where they ask for it."""
         return self.root / "checkpoints" / f"{account}-{store_key(ref)}"
+
+    def environments(self, account: str) -> Path:
+        """The folder of the Python environments that an account's runs have installed."""
+        return self.root / "environments" / account
 
     def tracker_away(self, connection: str) -> Path:
         """Changed whenever the tracking server behind a connection was away."""
@@ -171,6 +203,11 @@ def store_key(ref: StoreRef) -> str:
     place = (ref.kind, ref.endpoint, ref.region or "", ref.domain or "", ref.project or "", ref.bucket)
     identity = "\n".join((*place, *named))
     return f"{ref.bucket[:40]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def is_installing(run: RunFolder) -> bool:
+    """Say whether the pod installs the program's requirements."""
+    return os.path.lexists(run.state / "installing")
 
 
 def started_at(run: RunFolder) -> float | None:

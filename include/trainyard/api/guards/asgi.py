@@ -18,6 +18,15 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # A body that was not read to its end is not read at all: the connection ends with the answer.
 CLOSE = {"Connection": "close"}
+CLOSED_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+# What every answer of ours has that is no page.
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Content-Security-Policy": CLOSED_POLICY,
+    "Cache-Control": "no-store",
+}
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -44,6 +53,7 @@ async def refuse(send: Send, error: TrainyardError, **more: Any) -> None:
     headers = {
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
+        **SECURITY,
         **CLOSE,
         **refusal_headers(error),
     }

@@ -1,10 +1,10 @@
-"""Request bodies within bounds: how large, how long and how slow they may be, whole or while they come."""
+"""Bodies within bounds: how large, how long and how slow those of requests may be, and how slowly answers are taken."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -16,6 +16,10 @@ from trainyard.errors import TrainyardError
 _GRACE_SECONDS = 10.0
 # Where the scope of a request has its body, once a guard has read it.
 _BODY = "trainyard.body"
+# A client that takes nothing for so long has gone, or keeps a connection for nothing.
+_STALLED_SECONDS = 120.0
+# The server keeps a piece in memory until it is taken, and says only of the piece before whether that was.
+_PIECE = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -148,3 +152,29 @@ def closing(send: Send, body: BoundedBody) -> Send:
         await send(message)
 
     return closed
+
+
+class StalledClient(Exception):  # noqa: N818 - not an error of ours
+    """The client does not read its answer."""
+
+
+def unstalled(send: Send, seconds: float = _STALLED_SECONDS) -> Send:
+    """Return a `send` that hands a body on piece by piece; it raises StalledClient for a client that takes none."""
+
+    async def bounded(message: Message) -> None:
+        try:
+            for piece in _pieces(message):
+                async with asyncio.timeout(seconds):
+                    await send(piece)
+        except TimeoutError:
+            raise StalledClient from None
+
+    return bounded
+
+
+def _pieces(message: Message) -> Iterator[Message]:
+    body = message.get("body", b"")
+    while len(body) > _PIECE:
+        yield {**message, "body": bytes(body[:_PIECE]), "more_body": True}
+        body = memoryview(body)[_PIECE:]
+    yield {**message, "body": bytes(body)} if "body" in message else message

@@ -13,7 +13,16 @@ from fastapi import Request
 
 from trainyard.api.auth import CALLER, caller_of
 from trainyard.api.guards.asgi import App, Message, Receive, Scope, Send, header, path_of, refuse
-from trainyard.api.guards.bodies import BoundedBody, Bounds, closing, has_body, read_whole, replayed
+from trainyard.api.guards.bodies import (
+    BoundedBody,
+    Bounds,
+    StalledClient,
+    closing,
+    has_body,
+    read_whole,
+    replayed,
+    unstalled,
+)
 from trainyard.api.guards.budgets import AtOnce, Budget
 from trainyard.api.guards.texts import check_address, check_body
 from trainyard.core.accounts import Caller
@@ -24,17 +33,13 @@ from trainyard.settings import Settings
 log = logging.getLogger(__name__)
 # What tells nobody's business: the description of the interface, and the schemas that editors fetch.
 _OPEN = re.compile(r"/docs(?:/assets/.*)?|/openapi\.json|/schemas(?:/.*)?", re.DOTALL)
-_STREAM = re.compile(r"/models/[^/]+/(?:logs|results/.+)", re.DOTALL)
-_SUBMISSION = re.compile(r"/models/?")
+STREAM = re.compile(r"/models/[^/]+/(?:logs|metrics|results/.+)", re.DOTALL)
+SUBMISSION = re.compile(r"/(?:models|training_definitions|experiments)/?")
+# As good as a submission, without a form.
+_STARTED = re.compile(r"/experiments/[^/]+/runs/?")
 _JSON = Bounds(1024 * 1024)
 # Boundaries, part headers and form fields beside the files of a submission.
 _FORM_BYTES = 1024 * 1024
-# A client that takes nothing for so long has gone, or keeps a connection for nothing.
-_STALLED_SECONDS = 120.0
-
-
-class StalledClient(Exception):  # noqa: N818 - not an error of ours
-    """The client does not read its answer."""
 
 
 class Door:
@@ -68,15 +73,18 @@ class Door:
         path, caller = path_of(scope), None
         if not _OPEN.fullmatch(path):
             caller = scope[CALLER] = await _identified(scope)
-        if caller and scope["method"] == "POST" and _SUBMISSION.fullmatch(path):
+        if caller and scope["method"] == "POST" and SUBMISSION.fullmatch(path):
             body = self._submitting(scope, receive, caller, used)
             return body, closing(send, body)
         _JSON.check_announced(scope)
-        if caller and _STREAM.fullmatch(path):
+        if caller and not caller.admin and scope["method"] == "POST" and _STARTED.fullmatch(path):
+            self._submissions.require(caller.name, 1, "submissions")
+            self._submissions.spend(caller.name, 1)
+        if caller and STREAM.fullmatch(path):
             send = self._streaming(send, caller, used)
         if has_body(scope):
             receive = await _checked(scope, receive)
-        return receive, _unstalled(send)
+        return receive, unstalled(send)
 
     def _submitting(self, scope: Scope, receive: Receive, caller: Caller, used: ExitStack) -> BoundedBody:
         self._submission.check_announced(scope)
@@ -103,7 +111,7 @@ class Door:
 
     def _enter(self, caller: Caller, used: ExitStack) -> None:
         self._bytes.require(caller.name, 0, "bytes")
-        used.enter_context(self._streams.one(caller.name, "submissions, downloads and logs"))
+        used.enter_context(self._streams.one(caller.name, "submissions, downloads, logs and metrics"))
 
     async def _paced(self, caller: Caller, size: int) -> None:
         if pause := self._bytes.spend(caller.name, size):
@@ -124,14 +132,3 @@ async def _checked(scope: Scope, receive: Receive) -> Receive:
         return receive
     check_body(body, header(scope, b"content-type"))
     return replayed(body, receive)
-
-
-def _unstalled(send: Send) -> Send:
-    async def bounded(message: Message) -> None:
-        try:
-            async with asyncio.timeout(_STALLED_SECONDS):
-                await send(message)
-        except TimeoutError:
-            raise StalledClient from None
-
-    return bounded

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from trainyard.api.guards.asgi import App, Message, Receive, Scope, Send, path_of
+from trainyard.api.guards.asgi import CLOSED_POLICY, SECURITY, App, Message, Receive, Scope, Send, path_of
 
-_CLOSED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 # Swagger UI sets styles of its own and draws its signs as data; its scripts are files of this service.
 _DOCS = (
-    f"{_CLOSED}; connect-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    f"{CLOSED_POLICY}; connect-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:"
 )
 _PAGES = ("/docs",)
@@ -15,13 +14,7 @@ _PAGES = ("/docs",)
 
 def security_headers(path: str) -> dict[str, str]:
     """Return the headers for an answer at a path below /v3."""
-    return {
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "X-Frame-Options": "SAMEORIGIN",
-        "Content-Security-Policy": _DOCS if path in _PAGES else _CLOSED,
-        "Cache-Control": "no-store",
-    }
+    return {**SECURITY, "Content-Security-Policy": _DOCS} if path in _PAGES else SECURITY
 
 
 class SecurityHeaders:

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from trainyard.airflow.access import READING, Body, check_run_id, member_permit
 from trainyard.airflow.authmanager import CHANGE_PERMITTED, is_admin
 from trainyard.airflow.endstates import ENDED_RUN
+from trainyard.api.auth import USER
 from trainyard.api.guards.asgi import App, Receive, Scope, Send, path_of, refuse
 from trainyard.api.guards.bodies import Bounds, whole_body
 from trainyard.domain.names import RunKey
@@ -72,8 +73,10 @@ class MemberGuard:
 
 async def user_of(scope: Scope) -> Any:
     """Return who asks, as Airflow itself will find it; raise its HTTPException for nobody that it knows."""
-    request = Request(scope)
-    return await get_user(request, None, await bearer_scheme(request))
+    if USER not in scope:
+        request = Request(scope)
+        scope[USER] = await get_user(request, None, await bearer_scheme(request))
+    return scope[USER]
 
 
 def _check_ended(run: RunKey, user: Any) -> None:

@@ -9,6 +9,7 @@ from trainyard.api.guards.airflowdoor import AirflowDoor
 from trainyard.api.guards.connections import bound_headers
 from trainyard.api.guards.logins import SlowLogins
 from trainyard.api.guards.members import MemberGuard
+from trainyard.api.guards.turns import MemberTurns
 from trainyard.api.guards.warmstart import WarmStart
 
 
@@ -19,6 +20,7 @@ def root_middlewares() -> list[dict[str, Any]]:
     return [
         {"name": "trainyard warm start", "middleware": WarmStart, "args": [], "kwargs": {}},
         {"name": "trainyard members", "middleware": MemberGuard, "args": [], "kwargs": given},
+        {"name": "trainyard turns", "middleware": MemberTurns, "args": [], "kwargs": given},
         {"name": "trainyard slow logins", "middleware": SlowLogins, "args": [], "kwargs": given},
         {"name": "trainyard bounded requests", "middleware": AirflowDoor, "args": [], "kwargs": given},
     ]

@@ -228,6 +228,14 @@ ROWS = (
         _OPERATORS,
     ),
     Row(
+        "requirements",
+        "pip found no such package, or could not reach its index",
+        wrapper_gave_up(74),
+        "C102",
+        "requirements.txt could not be installed{f.wrappers_reason}",
+        "Mend requirements.txt, or write `requirements: false` in the manifest and bring what is needed in the image.",
+    ),
+    Row(
         "not-executable",
         "zip programs drop the exec bit",
         exited(126),

@@ -15,16 +15,19 @@ _UNSTARTED = (
     "CreateContainerConfigError",
     "CreateContainerError",
     "PreCreateHookError",
+    "PreStartHookError",
     "PostStartHookError",
     "RunContainerError",
 )
 _CANNOT_RUN = ("StartError", "ContainerCannotRun")
-_NOT_ADMITTED = (
-    "UnexpectedAdmissionError",
-    "NodeAffinity",
-    "TopologyAffinityError",
-    "PodOSNotSupported",
-    "InsufficientResourceError",
+# The kubelet's own list of why it takes no pod, and what older ones said.
+_NOT_ADMITTED = frozenset(
+    """
+    UnexpectedAdmissionError NodeAffinity TopologyAffinityError PodOSNotSupported InsufficientResourceError AppArmor
+    PodOSSelectorNodeLabelDoesNotMatch InvalidNodeInfo InitContainerRestartPolicyForbidden UnknownReason
+    SupplementalGroupsPolicyNotSupported UnexpectedPredicateFailureType PodLevelResourcesNotSupported
+    PodFeatureUnsupported SysctlForbidden VolumeAttachmentLimitExceeded
+    """.split()  # noqa: SIM905 - twenty lines otherwise
 )
 # Words of registries and container runtimes for an image that no waiting brings.
 _NO_SUCH_IMAGE = (
@@ -75,9 +78,13 @@ def container_lost(facts: Facts) -> bool:
     """Say whether nobody saw the container's end.
 
     `ContainerStatusUnknown` is the kubelet's own word. containerd says `Unknown`, with exit code 255, for a container
-    that it had recorded as running and does not find: after a reboot of the node, for instance.
+    that it had recorded as running and does not find: after a reboot of the node, for instance. CRI-O says `Error` for
+    the same, with 255, or with -1 where it never learned a code; a program's own 255 comes with the wrapper's word.
     """
-    return facts.ended in ("ContainerStatusUnknown", "Unknown")
+    if facts.ended in ("ContainerStatusUnknown", "Unknown"):
+        return True
+    code = facts.exit_code if facts.settled else None
+    return code is not None and (code < 0 or (code == 255 and not facts.has_wrappers_word))
 
 
 def is_pulling(facts: Facts) -> bool:

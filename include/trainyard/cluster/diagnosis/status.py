@@ -95,6 +95,11 @@ class Facts:
         return f": {self.last_lines[-1]}" if self.last_lines else ""
 
     @property
+    def wrappers_reason(self) -> str:
+        """The reason that the wrapper gave up for, led by a colon; nothing if there is none."""
+        return f": {clean(self._ended_lines[0].removeprefix('trainyard: '))}" if self.gave_up else ""
+
+    @property
     def last_lines(self) -> list[str]:
         """The program's last lines, without what the wrapper says."""
         return [line for line in map(clean, self._ended_lines) if line and not _IDLE_WORDS.search(line)]
@@ -108,7 +113,12 @@ class Facts:
     @property
     def gave_up(self) -> bool:
         """Whether the wrapper itself ended the container, with its reason."""
-        return any(line.startswith("trainyard: ") for line in self._ended_lines[:1])
+        return any(line.startswith("trainyard: ") and not _IDLE_WORDS.search(line) for line in self._ended_lines[:1])
+
+    @property
+    def has_wrappers_word(self) -> bool:
+        """Whether the wrapper said that 255, which runtimes make up too, is the program's own exit code."""
+        return "trainyard: exit code 255" in self._ended_lines
 
     @property
     def _ended_lines(self) -> list[str]:

@@ -10,6 +10,7 @@ from trainyard.core.accounts import Caller, only_admins
 from trainyard.core.audit.event import Action
 from trainyard.core.maintenance.removals import Removals
 from trainyard.core.runs import Run
+from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.service import Service
 from trainyard.core.starting import forget_start
 from trainyard.domain.names import RunKey
@@ -71,7 +72,7 @@ class Housekeeper:
     """The use case over the service's own ports and over what Airflow and the workspace hold besides.
 
     `forget_folder` removes all that a training has in the workspace; `evict` takes the most bytes and whether it is
-    dry.
+    dry; `sweep_documents` removes what is left of stored documents since before a moment, and takes the same.
     """
 
     service: Service
@@ -80,6 +81,7 @@ class Housekeeper:
     folders: Folders
     forget_folder: Callable[[str], None]
     evict: Callable[[int, bool], Sequence[str]]
+    sweep_documents: Callable[[float, bool], Sequence[str]] = lambda _, __: ()
 
     def sweep(self, caller: Caller, dry: bool) -> Report:
         """Remove what is past its time, or with `dry` only say what; raise C106 for anybody but an admin."""
@@ -150,10 +152,14 @@ class Housekeeper:
                 report.do(report.orphans, f"connections {training_id}", _call(self.service.vault.forget, training_id))
             for training_id in sorted(self.service.schedules.ids() - known - fresh):
                 report.do(report.orphans, f"schedule {training_id}", _call(self.service.schedules.remove, training_id))
+            searches = Ledgers(catalogue.folder / SEARCHES)
+            for training_id in sorted(searches.ids() - known - fresh):
+                report.do(report.orphans, f"search {training_id}", _call(searches.remove, training_id))
             for training_id in sorted(old - known):
                 report.do(report.orphans, f"zip {training_id}", _call(catalogue.remove, training_id))
             for training_id in sorted(self._deleted(known, now)):
                 report.do(report.orphans, f"training {training_id}", _call(self.service.forget_training, training_id))
+        report.orphans.extend(self.sweep_documents(before, report.dry_run))
         runs = self.leftovers.runs()
         if runs:  # else it may be another database
             self._unmade_starts(report, runs, before)

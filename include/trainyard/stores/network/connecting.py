@@ -5,17 +5,16 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from contextlib import suppress
-from ipaddress import ip_address
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from trainyard.domain.addresses import HINT, Address, embedded
+from trainyard.domain.addresses import HINT
 from trainyard.stores.base import Why
 from trainyard.stores.network.call import Call, current
+from trainyard.stores.network.resolved import allowed
 from trainyard.stores.network.sockets import CallSocket
 
 # What is small enough may still unfold to a hundred times its size for a parser: each of these begins or ends
@@ -107,10 +106,10 @@ def _connected(call: Call, host: str, port: int, timeout: Any, options: Any) -> 
     began = time.monotonic()
     try:
         found = _resolved(call, host.strip("[]"), port)
-        allowed = _allowed(call, host, port, found)
+        rows = _allowed(call, host, port, found)
     finally:
         call.waited_since(began)
-    return _first_of(call, allowed[:_MAX_ADDRESSES], timeout, options or ())
+    return _first_of(call, rows[:_MAX_ADDRESSES], timeout, options or ())
 
 
 def _resolved(call: Call, host: str, port: int) -> list[Any]:
@@ -132,13 +131,10 @@ def _why_not(error: Exception) -> str:
 
 
 def _allowed(call: Call, host: str, port: int, found: list[Any]) -> list[Any]:
-    policy = call.limits.addresses
-    own = set() if policy.unrestricted else _own(policy.denied_names, found)
-    reasons = [policy.refusal_of_address(host, port, _address(row), own) for row in found]
-    allowed = [row for row, reason in zip(found, reasons, strict=True) if not reason]
-    if not allowed:
-        _refuse(call, next(filter(None, reasons), "it has no address"))
-    return allowed
+    rows, reason = allowed(call.limits.addresses, host, port, found)
+    if not rows:
+        _refuse(call, reason)
+    return rows
 
 
 def _first_of(call: Call, rows: list[Any], timeout: Any, options: Any) -> socket.socket:
@@ -159,27 +155,6 @@ def _first_of(call: Call, rows: list[Any], timeout: Any, options: Any) -> socket
         finally:
             call.waited_since(began)
     raise failure or OSError("no address")
-
-
-def _own(names: tuple[str, ...], found: list[Any]) -> set[Address]:
-    """Return which of the addresses are this machine's, and all that the names stand for."""
-    own = {_address(row) for row in found if _is_this_machine(row)}
-    for name in names:
-        with suppress(OSError, UnicodeError):
-            own |= {embedded(_address(row)) for row in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
-    return own
-
-
-def _is_this_machine(row: Any) -> bool:
-    # Nothing is sent: the kernel chooses the address that it would send from, which is the same one at home only.
-    with suppress(OSError), socket.socket(row[0], socket.SOCK_DGRAM) as probe:
-        probe.connect(row[4])
-        return bool(probe.getsockname()[0] == row[4][0])
-    return False
-
-
-def _address(row: Any) -> Address:
-    return ip_address(row[4][0].partition("%")[0])
 
 
 def _refuse(call: Call, reason: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO
 
 from trainyard.workspace.metrics.curves import MAX_ALL_POINTS, MAX_CURVES, Curve, thinned
 from trainyard.workspace.metrics.state import MAX_WARNINGS, MetricsState, Progress
@@ -16,6 +17,9 @@ _FORMAT = 1
 MAX_BYTES = 64 * 1024 * 1024
 # What a line takes beside the metric's name.
 _LINE = 120
+# No line of ours is longer. What lies in a bucket is its owner's to change, and a line of 64 MiB would unfold to
+# gigabytes for a parser.
+_MAX_LINE = 128 * 1024
 
 
 def to_lines(state: MetricsState, most: int = MAX_BYTES) -> Iterator[bytes]:
@@ -45,9 +49,9 @@ def _line(**values: Any) -> bytes:
     return json.dumps(values, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def from_lines(lines: Iterable[bytes]) -> MetricsState:
+def from_file(file: BinaryIO) -> MetricsState:
     """Read them back, as far as they are ours; raise ValueError for what is something else."""
-    rows = iter(lines)
+    rows = _lines(file)
     state, kept = _head(next(rows, b"")), 0
     for line in rows:
         data = json.loads(line)
@@ -64,6 +68,13 @@ def from_lines(lines: Iterable[bytes]) -> MetricsState:
             raise ValueError("no metrics of a run") from None
     state.complete = True
     return state
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    for line in iter(partial(file.readline, _MAX_LINE + 1), b""):
+        if len(line) > _MAX_LINE:
+            raise ValueError("no line of a run's metrics")
+        yield line
 
 
 def _head(line: bytes) -> MetricsState:

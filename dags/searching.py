@@ -1,0 +1,40 @@
+"""# Searches
+
+Drives the trainings whose manifest has a `search:`.
+
+**What happens.** A watcher in the triggerer asks the front door, every second while a search goes on, to start the
+trials that are due and to end those that do badly. The front door finds out from the runs themselves how the search
+goes: whatever is started again meanwhile, no trial is lost and none is started twice. There are no runs of this DAG
+while all is well; one that is triggered by hand looks at all searches once.
+
+**A search stands still.** `trainyard experiments show NAME` tells why: it is paused, or no trial can be started. Else
+the triggerer does not run, or does not reach the front door by the connection `trainyard_front_door`: look at its log
+for "The searches cannot be driven".
+
+**Stopping one search**: `trainyard experiments pause NAME`. **Stopping all**: pause this DAG.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Asset, AssetWatcher, task
+
+from trainyard.airflow import searchtask
+from trainyard.airflow.app import current_app
+from trainyard.airflow.searchtrigger import SearchTrigger
+
+_trigger = SearchTrigger(str(current_app().settings.catalogue / "searches"))
+
+with DAG(
+    "searches",
+    dag_display_name="Searches",
+    description="Starts and ends the trials of searches.",
+    schedule=[Asset("trainyard-searches", watchers=[AssetWatcher("searches", trigger=_trigger)])],
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    tags=["service"],
+    doc_md=__doc__,
+) as dag:
+    task(retries=2, retry_delay=timedelta(seconds=10))(searchtask.settle)()

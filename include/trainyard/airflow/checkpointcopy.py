@@ -1,0 +1,77 @@
+"""`python -m trainyard.airflow.checkpointcopy`: copy the newest complete checkpoint of a run that trains, then end.
+
+A process of its own: bytes are moved and stores are waited for where no other run's trigger has to wait with them. The
+connection of the store comes through stdin, so that no secret is in arguments or environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+from trainyard.airflow.app import current_app
+from trainyard.airflow.connections import open_given
+from trainyard.domain.names import RunKey, results_connection
+from trainyard.errors import TrainyardError
+from trainyard.steps.checkpoints import copy_newest
+from trainyard.stores.moving.values import Terms
+
+_FIELDS = ("conn_id", "conn_type", "host", "schema", "login", "password", "port", "extra")
+_NICE = 10
+_MAX_WORD = 400
+
+
+async def copy_in_process(run: RunKey) -> str:
+    """Copy a run's newest complete checkpoint in a process that ends with its caller; return what it says of that.
+
+    It is empty where nothing was to be copied.
+    """
+    from airflow.sdk import BaseHook
+
+    training = current_app().catalogue.get(run.training_id)
+    if training is None:
+        return ""
+    connection = await BaseHook.aget_connection(training.spec.results.connection or results_connection(training.id))
+    given = {"run": str(run), "connection": {name: getattr(connection, name) for name in _FIELDS}}
+    pipes: dict[str, Any] = {
+        "stdin": asyncio.subprocess.PIPE,
+        "stdout": asyncio.subprocess.PIPE,
+        "stderr": asyncio.subprocess.DEVNULL,
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, **pipes)
+    try:
+        said, _ = await process.communicate(json.dumps(given).encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1][:_MAX_WORD] if lines else ""
+
+
+def main() -> int:
+    """Copy what stdin says, and print one line of what came of it."""
+    os.nice(_NICE)
+    given: dict[str, Any] = json.load(sys.stdin)
+    app, run = current_app(), RunKey.parse(given["run"])
+    training = app.catalogue.get(run.training_id) if run else None
+    if run is None or training is None:
+        return 1
+    try:
+        app.check_connections(training)
+        store = open_given(training.spec.results, given["connection"], app.settings)
+        threads, terms = app.settings.transfer_threads, Terms.of(app.settings)
+        name = copy_newest(run, training.spec, store, app.workspace, threads, lambda _: None, terms)
+    except (TrainyardError, OSError) as error:
+        print(f"The newest checkpoint is not in the bucket: {error}")
+        return 1
+    if name:
+        print(f"Checkpoint {name} is in the bucket.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Tell people of events of runs: a file in the outbox, which costs a step nothing and fails none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from trainyard.airflow.app import App
+from trainyard.airflow.outcomes import METRICS, xcom_of
+from trainyard.core.catalogue import Training
+from trainyard.domain.names import RunKey
+from trainyard.domain.notification import Event
+from trainyard.domain.outcome import Outcome, read_metrics
+
+log = logging.getLogger(__name__)
+
+
+def tell_end(context: Mapping[str, Any], app: App, run: RunKey, ended: Callable[[], Outcome]) -> None:
+    """Tell that a run has ended, with the last values of its metrics; nothing of it fails the step."""
+
+    def tell(training: Training) -> None:
+        if not app.notifier.hears(training):
+            return
+        metrics = read_metrics(xcom_of(context, "upload", METRICS))
+        app.notifier.ended(training, run, replace(ended(), metrics=metrics))
+
+    _without_harm(app, run, tell)
+
+
+def tell_of(app: App, run: RunKey, event: Event, reason: str = "", moment: str = "") -> None:
+    """Tell of something that a run meets once for each `moment`; nothing of it fails whoever tells."""
+
+    def tell(training: Training) -> None:
+        app.notifier.tell(training, app.notifier.about(training, event, run, reason), moment)
+
+    _without_harm(app, run, tell)
+
+
+def _without_harm(app: App, run: RunKey, tell: Callable[[Training], object]) -> None:
+    try:
+        if training := app.catalogue.get(run.training_id):
+            start = app.catalogue.starts.get(run.model_id)
+            tell(replace(training, owner=start.owner) if start else training)
+    except Exception as error:  # noqa: BLE001 - the run goes on, whether somebody hears of it or not
+        log.warning("Nobody is notified of this: %s", type(error).__name__)

@@ -1,0 +1,1 @@
+"""Training definitions and experiments as people stored them: kept, shown, run, deleted."""

@@ -1,0 +1,312 @@
+"""A search as a study of Optuna's: made anew from its trials whenever it is asked, so that there is none to lose."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from trainyard.core.search.trials import Trial, TrialState
+from trainyard.domain.hyperparameters import Value
+from trainyard.domain.search import (
+    Choices,
+    Goal,
+    Parameter,
+    Point,
+    Pruner,
+    Real,
+    Sampler,
+    SearchSpec,
+    Space,
+    Whole,
+    is_part,
+    points_of,
+)
+
+# Optuna takes half a second to import, and most that is asked of the service has nothing to do with it.
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
+
+_MAX_SEED = 2**32
+_REDUCTION = 3
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from printing each trial, and from warning of what is experimental in it."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def ask(
+    search: SearchSpec, trials: Sequence[Trial], number: int, seed: int, earlier: Iterable[Trial] = ()
+) -> tuple[dict[str, Value], dict[str, Any]] | None:
+    """Return the next point, that of the trial with this number, and what its sampler wants to find with it again.
+
+    The same trials give the same point. None where there is none: a grid or a list of points is through.
+    """
+    if not search.space:
+        return (dict(search.points[number]), {}) if number < len(search.points) else None
+    if search.sampler is Sampler.GRID and number >= len(search.points):
+        points = points_of(search.space) or []
+        at = number - len(search.points)
+        return (dict(points[at]), {}) if at < len(points) else None
+    with _quiet():
+        study = study_of(search, trials, _sampler(search, (seed + number) % _MAX_SEED), earlier)
+        if number < len(search.points):
+            study.enqueue_trial(_drawn(search.space, search.points[number]))
+        asked = study.ask()
+        point: dict[str, Value] = {}
+        for name, parameter in search.space.items():
+            if is_part(parameter, point):
+                point[name] = _suggested(asked, name, parameter)
+        attrs = {key: value for key, value in study.trials[-1].system_attrs.items() if key.startswith("cma:")}
+    return point, attrs
+
+
+def step_to_stop(search: SearchSpec, trials: Sequence[Trial], number: int) -> int | None:
+    """Return the step at which the pruner gives a trial up that is running; None where it goes on."""
+    trial = next((one for one in trials if one.number == number), None)
+    if search.pruner is Pruner.NONE or trial is None or not trial.reported:
+        return None
+    with _quiet():
+        prunes = _median(search, trials, trial) if search.pruner is Pruner.MEDIAN else _halving(search, trials, trial)
+    return trial.reported[-1][0] if prunes else None
+
+
+def importances(search: SearchSpec, trials: Sequence[Trial]) -> dict[str, float]:
+    """Return how much each hyperparameter matters, the most important first; all together are 1.
+
+    Empty where there are too few trials to tell.
+    """
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    counted = [trial for trial in trials if trial.counts]
+    if len(counted) < 2 or len({trial.value for trial in counted}) < 2:
+        return {}
+    with _quiet():
+        study = study_of(search, counted)
+        try:
+            found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+        except (ValueError, RuntimeError):  # no hyperparameter that all trials have
+            return {}
+    return {name: float(share) for name, share in found.items()}
+
+
+def study_of(
+    search: SearchSpec, trials: Iterable[Trial], sampler: BaseSampler | None = None, earlier: Iterable[Trial] = ()
+) -> Study:
+    """Return the study of a search: the trials of an earlier one first, where they fit, then its own in order."""
+    import optuna
+
+    space = _space_of(search)
+    with _quiet():
+        study = optuna.create_study(direction=_direction(search), sampler=sampler, study_name="search")
+        fitting = [replace(one, attrs={}) for one in earlier if one.counts and _fits(space, one.point)]
+        for trial in [*fitting, *sorted(trials, key=lambda one: one.number)]:
+            study.add_trial(_frozen(space, trial))
+    return study
+
+
+def study_json(search: SearchSpec, trials: Iterable[Trial]) -> dict[str, Any]:
+    """Return a search as plain data from which Optuna makes the study again: see docs/search.md."""
+    from optuna.distributions import distribution_to_json
+
+    study = study_of(search, trials)
+    return {
+        "metric": search.metric,
+        "direction": search.goal.value,
+        "trials": [
+            {
+                "number": trial.number,
+                "state": trial.state.name,
+                "value": trial.value if trial.state.is_finished() else None,
+                "params": trial.params,
+                "distributions": {name: distribution_to_json(one) for name, one in trial.distributions.items()},
+                "intermediate_values": {str(step): value for step, value in trial.intermediate_values.items()},
+                "user_attrs": trial.user_attrs,
+            }
+            for trial in study.trials
+        ],
+    }
+
+
+def _direction(search: SearchSpec) -> Literal["maximize", "minimize"]:
+    return "maximize" if search.goal is Goal.MAXIMIZE else "minimize"
+
+
+def _sampler(search: SearchSpec, seed: int) -> BaseSampler:
+    from optuna import samplers
+
+    match search.sampler:
+        case Sampler.RANDOM:
+            return samplers.RandomSampler(seed=seed)
+        case Sampler.GP:
+            return samplers.GPSampler(seed=seed, deterministic_objective=False)
+        case Sampler.CMAES:
+            return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        case _:
+            # Of those that are still running it is told that they do badly, or all would try the same.
+            return samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True, group=True)
+
+
+def _median(search: SearchSpec, trials: Sequence[Trial], trial: Trial) -> bool:
+    from optuna.pruners import MedianPruner
+
+    others = [one for one in trials if one.number != trial.number and one.counts]
+    study = study_of(search, [*others, trial])
+    view = next(one for one in study.trials if one.user_attrs["number"] == trial.number)
+    return bool(MedianPruner(n_startup_trials=4).prune(study, view))
+
+
+def _halving(search: SearchSpec, trials: Sequence[Trial], trial: Trial) -> bool:
+    """Say whether successive halving gives a trial up, at the highest rung that it has reached.
+
+    The others are reported first, step by step, which is how Optuna's pruners come to know who reached which rung.
+    """
+    import optuna
+    from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
+
+    whole = [one.reported[-1][0] for one in trials if one.counts and one.reported]
+    if not whole:
+        return False  # how long a trial is is not known yet
+    first = max(1, min(one.reported[0][0] for one in trials if one.reported))
+    pruner: BasePruner = (
+        HyperbandPruner(min_resource=first, max_resource=max(first + 1, *whole), reduction_factor=_REDUCTION)
+        if search.pruner is Pruner.HYPERBAND
+        else SuccessiveHalvingPruner(min_resource=first, reduction_factor=_REDUCTION)
+    )
+    study = optuna.create_study(direction=_direction(search), pruner=pruner, study_name="search")
+    verdict = False
+    for one in [*(other for other in trials if other.number != trial.number and other.reported), trial]:
+        verdict = _replayed(study, pruner, _at_rungs(one.reported, first))
+    return verdict
+
+
+def _at_rungs(reported: Sequence[tuple[int, float]], first: int) -> list[tuple[int, float]]:
+    """Return what a trial had reported when it reached each rung: its pruner looks at nothing else."""
+    found: list[tuple[int, float]] = []
+    rung = first
+    for step, value in reported:
+        if step >= rung:
+            found.append((step, value))
+            while rung <= step:
+                rung *= _REDUCTION
+    return found
+
+
+def _replayed(study: Study, pruner: Any, reported: Sequence[tuple[int, float]]) -> bool:
+    from optuna.trial import TrialState as Known
+    from optuna.trial import create_trial
+
+    study.add_trial(create_trial(state=Known.RUNNING))
+    view, reached, verdict = study.trials[-1], 0, False
+    for step, value in reported:
+        view.intermediate_values[step] = value
+        prunes = bool(pruner.prune(study, view))
+        view.system_attrs = dict(study.trials[-1].system_attrs)
+        rungs = sum(1 for key in view.system_attrs if "completed_rung" in key)
+        if rungs > reached:
+            reached, verdict = rungs, prunes
+    return verdict
+
+
+def _frozen(space: Space, trial: Trial) -> FrozenTrial:
+    from optuna.trial import TrialState as Known
+    from optuna.trial import create_trial
+
+    states = {
+        TrialState.WAITING: Known.RUNNING,
+        TrialState.RUNNING: Known.RUNNING,
+        TrialState.COMPLETED: Known.COMPLETE if trial.counts else Known.FAIL,
+        TrialState.STOPPED: Known.PRUNED,
+    }
+    state = states.get(trial.state, Known.FAIL)
+    point = {name: value for name, value in trial.point.items() if name in space and space[name].takes(value)}
+    return create_trial(
+        state=state,
+        value=trial.value if state is Known.COMPLETE else None,
+        params=_drawn(space, point),
+        distributions={name: _distribution(space[name]) for name in point},
+        intermediate_values=dict(trial.reported),
+        user_attrs={"number": trial.number, "model_id": trial.model_id},
+        system_attrs=dict(trial.attrs),
+    )
+
+
+def _space_of(search: SearchSpec) -> Space:
+    if search.space:
+        return search.space
+    seen: dict[str, dict[Value, None]] = {}
+    for point in search.points:
+        for name, value in point.items():
+            seen.setdefault(name, {})[value] = None
+    return {name: Choices(tuple(values)) for name, values in seen.items()}
+
+
+def _fits(space: Space, point: Point) -> bool:
+    return all(name in space and space[name].takes(value) for name, value in point.items())
+
+
+def _drawn(space: Space, point: Point) -> dict[str, Any]:
+    """Return a point in the numbers that Optuna draws."""
+    found: dict[str, Any] = {}
+    for name, value in point.items():
+        parameter = space[name]
+        found[name] = value if isinstance(parameter, Choices) else parameter.drawn(value)
+    return found
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    from optuna import distributions
+
+    match parameter:
+        case Choices(values=values):
+            return distributions.CategoricalDistribution(values)
+        case Whole(low=low, high=high, log=log, step=step):
+            return distributions.IntDistribution(low, low + (high - low) // step * step, log=log, step=step)
+        case Real(step=None):
+            return distributions.FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+        case _:
+            apart = parameter.step or 1.0
+            last = round(parameter.low + apart * int((parameter.high - parameter.low) / apart + 1e-9), 12)
+            return distributions.FloatDistribution(parameter.low, last, step=apart)
+
+
+def _suggested(asked: Any, name: str, parameter: Parameter) -> Value:
+    drawn = _draw(asked, name, _distribution(parameter))
+    if isinstance(parameter, Choices):
+        return parameter.values[[*map(_kinded, parameter.values)].index(_kinded(drawn))]
+    return parameter.value(int(drawn)) if isinstance(parameter, Whole) else _rounded(parameter, drawn)
+
+
+def _draw(asked: Any, name: str, distribution: Any) -> Any:
+    """Draw by the public means, one for each kind of distribution."""
+    if hasattr(distribution, "choices"):
+        return asked.suggest_categorical(name, distribution.choices)
+    given = {"log": True} if distribution.log else {"step": distribution.step}
+    suggest = asked.suggest_int if isinstance(distribution.low, int) else asked.suggest_float
+    return suggest(name, distribution.low, distribution.high, **given)
+
+
+def _rounded(parameter: Real, drawn: float) -> float:
+    return parameter.value(round(drawn, 12) if parameter.step is not None else drawn)
+
+
+def _kinded(value: Value) -> tuple[type, Value]:
+    return type(value), value
+
+
+def seed_of(search: SearchSpec, training_id: str) -> int:
+    """Return what makes the points of a search: its own seed, or one that its training always has."""
+    return zlib.crc32(training_id.encode()) if search.seed is None else search.seed
