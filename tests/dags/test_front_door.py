@@ -510,7 +510,7 @@ class TestRerunning:
             "account": "vision",
             "parent": MODEL_ID,
         }
-        assert rerunning.asked == [(MODEL_ID, {"lr": 0.02, "note": "x", "size": "large"}, True, _ADA, "")]
+        assert rerunning.asked == [(MODEL_ID, {"lr": 0.02, "note": "x", "size": "large"}, True, _ADA, "", False)]
 
     @pytest.mark.parametrize(
         "body", [{"set": {"lr": [1]}}, {"set": {"lr": None}}, {"exact": "perhaps"}, {"owner": "grace"}, {"parent": "x"}]
