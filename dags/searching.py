@@ -1,6 +1,6 @@
 """# Searches
 
-Drives the trainings whose manifest has a `search:`.
+Drives the trainings whose manifest has a `search:`, and makes the runs of grids.
 
 **What happens.** A watcher in the triggerer asks the front door, every second while a search goes on, to start the
 trials that are due and to end those that do badly. The front door finds out from the runs themselves how the search
@@ -24,7 +24,7 @@ from trainyard.airflow import searchtask
 from trainyard.airflow.app import current_app
 from trainyard.airflow.searchtrigger import SearchTrigger
 
-_trigger = SearchTrigger(str(current_app().settings.catalogue / "searches"))
+_trigger = SearchTrigger(str(current_app().settings.catalogue))
 
 with DAG(
     "searches",

@@ -65,6 +65,9 @@ class FakeService:
     def waiting(self, run):
         return "waiting for 2 GPUs" if run.phase is Phase.WAITING_FOR_GPU else run.waiting
 
+    def alarms(self, run):
+        return []
+
     def transfer(self, run):
         moved = {"doing": "downloading", "files": 3, "files_total": 9, "bytes": 30, "bytes_total": 90, "listed": True}
         return {**moved, "rate": 10.0, "seconds_left": 6.0, "at": 1.7e9} if run.phase is Phase.STAGING else None

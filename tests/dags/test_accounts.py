@@ -39,6 +39,7 @@ _ROUTES = [
     ("GET", "/metrics?follow=true", {}),
     ("PATCH", "", {"json": CANCEL_PATCH}),
     ("DELETE", "", {}),
+    ("POST", "/rerun", {"json": {}}),
     ("GET", "/results", {}),
     ("GET", "/results/_submitted_code/model.zip", {}),
 ]

@@ -213,6 +213,18 @@ class TestLists:
         assert [[run.model_id for run in runs] for runs, _ in pages] == [ids[:2], ids[2:4], ids[4:], []]
         assert [total for _, total in pages] == [5, 5, 5, 5]
 
+    def test_long_texts_are_short_in_the_list_and_whole_of_one_run_also_before_airflow_knows_it(self, world):
+        values = {"lr": 0.1, "text": "x" * 1000, "short": "y" * 200}
+        add_training(world, hyperparameters=values)
+        shown = {**values, "text": "x" * 200 + "..."}
+        for known in (False, True):
+            if known:
+                parse_dag(world)
+                start_run(world)
+            ((run,), _) = world.history.page(None, 10, 0)
+            assert run.hyperparameters == shown
+            assert world.history.find(MODEL_ID).hyperparameters == values
+
     def test_a_training_that_is_run_again_has_one_row_for_each_run(self, world):
         add_training(world)
         parse_dag(world)
@@ -327,11 +339,11 @@ class TestFilteredLists:
         assert total == 2
 
     def test_only_the_page_is_read_whole(self, world, mixed, monkeypatch):
-        read = []
+        read, run_of = [], world.history._run
 
-        def noted(row, *_):
+        def noted(row, *more):
             read.append(row.run_id)
-            return SimpleNamespace(key=RunKey(row.dag_id, row.run_id))
+            return run_of(row, *more)
 
         monkeypatch.setattr(world.history, "_run", noted)
         world.history.page(None, 2, 0)

@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 
 from trainyard.core.catalogue import Catalogue
 from trainyard.core.schedules import Entry, Schedules
-from trainyard.core.starts import Start
+from trainyard.core.starts import Kind, Start
 from trainyard.domain.names import RunKey, is_model_id
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.settings import read_settings
@@ -68,6 +68,13 @@ class TestRuns:
         assert _types(world)[model_id] == ("scheduled", "queued")
         assert first.newest([MODEL_ID, _OTHER]) == {MODEL_ID: model_id}
         assert world.history.find(model_id).training_id == MODEL_ID
+
+    def test_one_with_a_point_of_its_own_has_the_id_that_was_derived_for_it(self, world, first):
+        start = Start("training-derived00", MODEL_ID, "ada", 1.0, {"size": "large"}, Kind.SCHEDULED)
+        world.catalogue.starts.register(start)
+        assert first.start(MODEL_ID, _DUE, start) == "training-derived00"
+        assert first.start(MODEL_ID, _DUE, start) == "training-derived00"
+        assert _types(world)["training-derived00"] == ("scheduled", "queued")
 
     def test_the_same_moment_is_one_run(self, world, first):
         assert first.start(MODEL_ID, _DUE) == first.start(MODEL_ID, _DUE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from accountsyard import columns_with
 from accountsyard import yard as yard  # a fixture
 from fake_cluster import FakeCluster, refusal
 from historyworld import world as world  # a fixture
@@ -23,23 +24,6 @@ given = Late("trainyard.airflow.runsecrets")
 
 VALUE, OTHER = "5b1c0ffee5b1c0ffee", "5b1c0ffee-of-the-account"
 _VALUES = {"WANDB_API_KEY": VALUE}
-
-
-def _columns_with(session_of, needle):
-    """Return the columns of Airflow's database that hold a text, as `table.column`."""
-    from airflow.models.base import Base
-    from sqlalchemy import text
-
-    with session_of() as session:
-        tables = [table.name for table in Base.metadata.sorted_tables]
-        rows = {name: session.execute(text(f'SELECT * FROM "{name}"')).mappings().all() for name in tables}
-    return {
-        f"{name}.{column}"
-        for name, all_rows in rows.items()
-        for row in all_rows
-        for column in row
-        if needle in str(row[column])
-    }
 
 
 def _put(client, name, value, **params):
@@ -62,7 +46,7 @@ class TestFrontDoor:
     def test_it_is_encrypted_in_every_column_of_the_database(self, yard):
         _put(yard.client("ada"), "WANDB_API_KEY", VALUE)
         assert keeping.ConnectionSecrets().is_kept(Holder.user("ada"), "WANDB_API_KEY")
-        assert _columns_with(yard.session, VALUE) == set()
+        assert columns_with(yard.session, VALUE) == set()
 
     def test_a_value_is_replaced_and_one_that_is_forgotten_is_gone(self, yard):
         ada = yard.client("ada")
@@ -99,7 +83,7 @@ class TestRuns:
         )
 
     def _given(self, run_id=MODEL_ID, by=None, names=("WANDB_API_KEY", "HF_TOKEN")):
-        context = {"dag_run": SimpleNamespace(run_id=run_id, triggering_user_name=by)}
+        context = {"run_id": run_id, "dag_run": SimpleNamespace(triggering_user_name=by)}
         return given.secrets_of(context, training(owner="ada", secrets=names))
 
     def test_the_first_run_and_those_of_a_schedule_have_the_owners(self):

@@ -42,6 +42,9 @@ _BAD_VALUES: tuple[Any, ...] = ("text", ["a"], 1e308, {"gpu_seconds": 1e300, "co
 # Answers that tell nothing of any training: the version, the health of the parts, who is asking.
 _PUBLIC = ("/api/v2/version", "/api/v2/monitor/health", "/api/v2/auth/login", "/api/v2/auth/logout")
 
+# Makes whoever asks another token, and concerns nobody's training.
+_OWN_TOKEN = "/ui/auth/token"
+
 
 def _medium(manifest: str) -> str:
     return manifest.replace("resource: small", "resource: medium")
@@ -202,7 +205,8 @@ def described(yard: Yard) -> list[tuple[str, str]]:
     """Every verb and path that Airflow says its API has, and that its pages have for themselves."""
     paths = yard.ask("admin", "GET", "/openapi.json").json()["paths"]
     known = {path: verbs for path, verbs in paths.items() if path.startswith("/api/")}
-    found = [(verb.upper(), path) for path, verbs in (known | _of_pages()).items() for verb in verbs]
+    # Those of the API come last, since one of them ends the session.
+    found = [(verb.upper(), path) for path, verbs in (_of_pages() | known).items() for verb in verbs]
     assert len(found) > 120
     return found
 
@@ -239,7 +243,8 @@ class TestEveryVerbOfEveryPath:
             place = _filled(path, theirs)
             answer = yard.send(verb, place, headers)
             allowed = answer.status_code < 300 and path not in _PUBLIC
-            if (verb not in READING and answer.status_code != 403) or (allowed and theirs in answer.text):
+            changed = verb not in READING and answer.status_code != 403 and path != _OWN_TOKEN
+            if changed or (allowed and theirs in answer.text):
                 harm[verb, place] = answer.status_code
         assert harm == {}
         assert yard.run(theirs)["phase"] == "training"
@@ -254,7 +259,7 @@ class TestEveryVerbOfEveryPath:
 _DAG, _DAG_RUN = "/api/v2/dags/{dag_id}", "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}"
 # What a member may ask for; Airflow itself refuses the empty bodies of these requests, or reads.
 _LISTED = {
-    ("POST", "/ui/auth/token"),
+    ("POST", _OWN_TOKEN),
     ("POST", f"{_DAG}/dagRuns"),
     ("POST", f"{_DAG}/dagRuns/list"),
     ("POST", f"{_DAG}/clearTaskInstances"),

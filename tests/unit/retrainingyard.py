@@ -40,9 +40,11 @@ class Runs:
     def release(self, training_id):
         self.frozen.discard(training_id)
 
-    def start(self, training_id, due):
+    def start(self, training_id, due, start=None):
         if training_id in self.strangers:
             return None
+        if start:
+            return self.started.setdefault((training_id, due), start.model_id)
         return self.started.setdefault((training_id, due), f"run-{len(self.started) + 1}")
 
     def newest(self, training_ids):

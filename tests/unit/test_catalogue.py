@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from dataclasses import replace
 
 import pytest
 from samples import MODEL_ID, training
 
 from trainyard.core.catalogue import Catalogue, Training
+from trainyard.core.remembered import Remembered
+from trainyard.domain.codeversion import CodeVersion
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ def test_removing_one_training_does_not_make_all_others_be_read_again(catalogue)
 
 def test_a_training_that_is_registered_anew_is_read_anew(catalogue):
     catalogue.add(training())
-    assert catalogue.trainings() == [training()]
+    assert catalogue.trainings() == [training().without_texts()]
     catalogue.remove(MODEL_ID)
     catalogue.add(training(owner="grace"))
     assert [record.owner for record in catalogue.trainings()] == ["grace"]
@@ -134,3 +138,50 @@ def test_a_broken_record_is_passed_over_and_told(catalogue, caplog, text):
     path.write_text(text, "utf-8", errors="surrogateescape")
     assert catalogue.get("training-broken000") is None
     assert str(path) in caplog.text
+
+
+def test_lists_have_no_text_that_is_as_long_as_who_handed_it_in_likes(catalogue):
+    long = "x" * 100_000
+    whole = training(
+        MODEL_ID, description=long, command=long, hyperparameters={"a": "1"}, metric_patterns={"loss": long}
+    )
+    whole = replace(whole, manifest=long, warnings=(long,), settings={"a": "1"}, code=CodeVersion("0" * 40, diff=long))
+    catalogue.add(whole)
+    (listed,) = catalogue.trainings()
+    assert listed == catalogue.head(MODEL_ID)
+    assert len(json.dumps(listed.as_dict(), default=str)) < 5000
+    assert (listed.id, listed.spec.name, listed.plan) == (whole.id, whole.spec.name, whole.plan)
+    assert catalogue.get(MODEL_ID) == whole
+
+
+def test_thousands_of_large_records_take_little_memory_and_are_still_whole(catalogue):
+    ids = [f"training-{number:09}" for number in range(300)]
+    catalogue.add(*(replace(training(each), manifest=each * 10_000) for each in ids))
+    tracemalloc.start()
+    try:
+        assert len(catalogue.trainings()) == 300
+        assert all(catalogue.get(each).manifest == each * 10_000 for each in (*ids, *ids[::-1]))
+        assert tracemalloc.get_traced_memory()[0] < 40 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+class TestRemembered:
+    def test_what_was_used_longest_ago_is_forgotten_first(self):
+        kept = Remembered(1000)
+        for name in "abcdefghij":
+            kept.put(name, name.upper(), 10)
+        for number in range(91):
+            kept.get("a")
+            kept.put(str(number), number, 10)
+        assert (kept.get("a"), kept.get("b"), kept.get("90")) == ("A", None, 90)
+
+    def test_what_is_too_large_or_forgotten_is_not_there(self):
+        kept = Remembered(1000)
+        kept.put("large", 1, 11)
+        kept.put("small", 2, 10)
+        kept.put("small", 3, 10)
+        assert (kept.get("large"), kept.get("small")) == (None, 3)
+        kept.forget("small")
+        kept.forget("small")
+        assert kept.get("small") is None

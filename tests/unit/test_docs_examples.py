@@ -161,6 +161,7 @@ _SCENES = {
 _SHOWN_ELSEWHERE = {
     "login --url https://train.example.org --username ada",
     "secret set WANDB_API_KEY",
+    "store add team-data --endpoint https://objects.example.com",
     "validate job.yaml tf-model.zip",
 }
 

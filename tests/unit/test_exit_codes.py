@@ -52,7 +52,7 @@ LOST = [
     "set -e; ./fail.py && echo good; echo done",
     "(set -e; ./fail.py; echo done) || true",
     "trap 'exit 0' EXIT; ./fail.py",
-    "./fail.py & disown",
+    "./fail.py & jobs",
     "setsid ./fail.py",
     "coproc ./fail.py",
     "find . -name ok.sh -exec ./fail.py {} \\;",

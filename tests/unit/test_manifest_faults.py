@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from manifest_samples import FFDL, MANIFEST, SWIFT, change, only_problem, problems, read, refusal
 
+from trainyard.errors import TrainyardError
 from trainyard.manifest.placeholders import is_placeholder
 from trainyard.manifest.store import Endpoint, read_endpoint
 
@@ -38,6 +39,30 @@ def test_all_faults_are_told_in_the_order_of_the_file():
     ]
     assert all(problem.message and problem.hint for problem in error.problems)
     assert error.message == "the submission has 7 problems"
+
+
+@pytest.mark.parametrize(
+    ("old", "path", "most"),
+    [
+        ("Digits.", "model_definition.description", 10_000),
+        ("Ada Lovelace", "model_definition.author.name", 10_000),
+        ("AKIAEXAMPLE", f"{CONNECTION}.aws_access_key_id", 4096),
+        ("https://s3.example.com", f"{CONNECTION}.endpoint_url", 4096),
+    ],
+)
+def test_a_text_that_is_too_long_to_be_one_is_told_and_not_kept(old, path, most):
+    longest = change(MANIFEST, old, old + "x" * (most - len(old)))
+    assert [each for each in _problems(longest) if "characters long" in each.message] == []
+    problem = next(each for each in _problems(change(MANIFEST, old, old + "x" * most)) if each.path == path)
+    assert problem.message == f"the value is over {most} characters long."
+
+
+def _problems(text):
+    try:
+        read(text)
+    except TrainyardError as error:
+        return error.problems
+    return ()
 
 
 @pytest.mark.parametrize(

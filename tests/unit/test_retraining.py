@@ -114,6 +114,24 @@ class TestCron:
         assert yard.due().started == []
 
 
+class TestBestPoint:
+    def test_the_best_of_the_search_is_trained_again(self, yard):
+        yard.schedule(replace(HOURLY, point="best"), hyperparameters={"lr": 0.5})
+        yard.retraining = replace(yard.retraining, best_point=lambda training_id: {"lr": 0.01})
+        yard.now = MIDNIGHT + 3600
+        (model_id,) = yard.retraining.settle(ROOT).started
+        assert yard.catalogue.starts.get(model_id).values == {"lr": 0.01}
+        assert yard.catalogue.starts.pending() == {}
+        yard.now += 3600
+        assert list(yard.retraining.settle(ROOT).started) != [model_id]
+
+    def test_without_a_best_one_nothing_is_started_and_the_schedule_says_why(self, yard):
+        yard.schedule(replace(HOURLY, point="best"))
+        yard.now = MIDNIGHT + 3600
+        assert list(yard.due().started) == []
+        assert yard.seen().entry.note == "skipped: its search has found no best point yet"
+
+
 class TestNewData:
     def test_data_is_looked_at_when_due_and_trains_if_it_is_new(self, yard):
         yard.schedule(ON_NEW_DATA)

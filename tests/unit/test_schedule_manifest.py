@@ -34,6 +34,18 @@ def moment(*parts: int, zone: ZoneInfo = BERLIN) -> float:
     return datetime(*parts, tzinfo=zone).timestamp()
 
 
+class TestPoint:
+    _SEARCH = "search: {metric: acc, goal: maximize, trials: 2, space: {lr: [1, 2]}}\n"
+
+    def test_the_best_point_of_a_search_is_trained_again(self):
+        text = with_schedule('cron: "@daily"', "point: best") + self._SEARCH
+        assert read(text).submission.spec.schedule == Schedule("0 0 * * *", point="best")
+
+    def test_without_a_search_there_is_none(self):
+        problem = only_problem(with_schedule('cron: "@daily"', "point: best"))
+        assert (problem.path, problem.message) == ("schedule.point", "there is no search whose best point it could be.")
+
+
 class TestReading:
     def test_a_manifest_without_one_has_none(self):
         assert read(MANIFEST).submission.spec.schedule is None

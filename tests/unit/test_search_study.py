@@ -158,6 +158,17 @@ class TestPruning:
         assert steps < 30 * 27 * 0.75
         assert best == pytest.approx(possible, rel=0.05)
 
+    def test_one_that_is_looked_at_between_the_steps_of_the_others_or_behind_them_is_stopped_too(self):
+        search = SearchSpec("acc", Goal.MAXIMIZE, 9, {"x": Choices((1, 2))}, pruner=Pruner.MEDIAN)
+        others = [completed(number, {"x": 1}, 1.0, reported=((2, 0.9), (4, 1.0))) for number in range(5)]
+        for reported in (((2, 0.0), (3, 0.1)), ((2, 0.0), (40, 0.1))):
+            bad = Trial(9, {"x": 1}, TrialState.RUNNING, reported=reported)
+            assert step_to_stop(search, [*others, bad], 9) == reported[-1][0]
+            good = replace(bad, reported=tuple((step, 2.0) for step, _ in reported))
+            assert step_to_stop(search, [*others, good], 9) is None
+        early = Trial(9, {"x": 1}, TrialState.RUNNING, reported=((1, 0.0),))
+        assert step_to_stop(search, [*others, early], 9) is None
+
     def test_nobody_is_stopped_without_a_pruner_or_without_a_curve(self):
         trials = [completed(number, {"x": 1}, 1.0, reported=((9, 1.0),)) for number in range(9)]
         bad = Trial(9, {"x": 1}, TrialState.RUNNING, reported=((9, 0.0),))

@@ -263,7 +263,7 @@ class TestTelling:
     def test_what_keeps_it_from_starting_trials_is_told_and_tried_again(self, yard):
         yard.register()
         yard.runs.refuses = "the account has no GPU"
-        yard.settle()
+        assert yard.settle() == 60.0
         assert yard.seen().ledger.note == "no trial can be started: the account has no GPU"
         yard.runs.refuses = ""
         yard.settle()

@@ -20,6 +20,7 @@ from trainyard.core.audit.files import STDOUT, AuditFiles, append_to_stdout
 from trainyard.core.audit.reading import Trail
 from trainyard.core.audit.recording import Audit, Writer
 from trainyard.core.catalogue import Catalogue, Training
+from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.names import RunKey, data_connection, results_connection
 from trainyard.domain.states import State
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from trainyard.core.maintenance.retention import Housekeeper
     from trainyard.core.notifications import Notifications
     from trainyard.core.notifier import Notifier
+    from trainyard.core.ownstores import OwnStores
     from trainyard.core.quota import Quotas
     from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
@@ -163,10 +165,12 @@ class App:
         return self.limits().accounts.get(account)
 
     def data_store(self, training: Training) -> Store:
-        """Open a training's data bucket inside a task, with its own credentials or the connection that it names."""
+        """Open a training's data inside a task, with its own credentials or the connection that it names."""
         from trainyard.airflow.connections import open_kept
+        from trainyard.stores.below import Below
 
-        return open_kept(training.spec.data, data_connection(training.id), self.settings)
+        store = open_kept(training.spec.data, data_connection(training.id), self.settings)
+        return Below(store, training.spec.data.prefix) if training.spec.data.prefix else store
 
     def results_store(self, training: Training) -> Store:
         """Open a training's results bucket inside a task, with its own credentials or the connection that it names."""
@@ -194,7 +198,7 @@ class App:
             return
         account = self.limits().accounts.get(training.account)
         allowed = account or Account(training.account, 0, (), 0)
-        if problems := connection_problems(training.spec, allowed):
+        if problems := connection_problems(training.spec, allowed, training.owner):
             raise TrainyardError.refused(problems)
 
     def pods(self, patience_seconds: float = 60) -> TrainingPods:
@@ -241,6 +245,7 @@ class App:
             alarms_of=lambda run: self._of_folder(kept, run),
             make_run=lambda start: self.starting.make(start),
             is_kept=lambda holder, name: self._secret_keeper.is_kept(holder, name),
+            find_store=lambda user, account, name: self.stores.find(user, account, name),
         )
 
     @cached_property
@@ -259,6 +264,24 @@ class App:
         from trainyard.core.documents.experimentruns import ExperimentRuns
 
         return ExperimentRuns(self.documents, self.service, self.searching)
+
+    @cached_property
+    def stores(self) -> OwnStores:
+        """The use case about the stores that people keep under a name."""
+        from trainyard.airflow.storeconnections import ConnectionStores
+        from trainyard.core.ownstores import OwnStores
+
+        addresses = AddressPolicy.of(self.settings)
+        return OwnStores(ConnectionStores(), self.limits, addresses, time.time, self.audit)
+
+    def open_own_store(self, connection: str, bucket: str) -> Store:
+        """Open a bucket of a store that somebody keeps, inside the api-server, where somebody waits for the answer."""
+        from trainyard.airflow.connections import open_served
+        from trainyard.domain.training import StoreRef
+
+        seconds = self.settings.store_answer_seconds
+        hasty = replace(self.settings, store_call_seconds=seconds, store_listing_seconds=seconds)
+        return open_served(StoreRef("s3", bucket, "", connection=connection), "", hasty)
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -360,6 +383,7 @@ class App:
             clock=time.time,
             late_seconds=self.settings.schedule_late_seconds,
             audit=self.audit,
+            best_point=self.searching.best_point,
             skipped=self.notifier.skipped,
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 from trainyard.domain.addresses import ANYWHERE
+from trainyard.domain.ownstores import is_own_store
 from trainyard.domain.training import StoreRef
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
@@ -61,7 +62,7 @@ def open_connected(ref: StoreRef, connection: Any, settings: Settings) -> Store:
         s3_addressing=opened.addressing or settings.s3_addressing,
         ca_bundle=opened.ca_bundle or settings.ca_bundle,
     )
-    return open_store(place, opened.keys, settings, ANYWHERE if ref.connection else None)
+    return open_store(place, opened.keys, settings, ANYWHERE if _is_operators(ref) else None)
 
 
 def _check(ref: StoreRef, connection: Any) -> None:
@@ -72,10 +73,15 @@ def _check(ref: StoreRef, connection: Any) -> None:
     keys = (connection.login and connection.password) or (
         extra.get("aws_access_key_id") and extra.get("aws_secret_access_key")
     )
-    if not ref.connection and not keys:
+    if not _is_operators(ref) and not keys:
         # Without keys the provider uses the rights of the machine, which are no training's.
         message = f"the connection {connection.conn_id} has no keys any more"
         raise TrainyardError("S500", message, "Submit the training again.")
+
+
+def _is_operators(ref: StoreRef) -> bool:
+    """Say whether a store is one of the connections that whoever runs the service has made."""
+    return bool(ref.connection) and not is_own_store(ref.connection)
 
 
 def _open(connection: Any) -> _Opened:

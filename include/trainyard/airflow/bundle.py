@@ -75,7 +75,7 @@ class TrainingBundle(BaseDagBundle):
             return {entry.name.removesuffix(_SUFFIX) for entry in found if entry.name.endswith(_SUFFIX)}
 
     def _render(self, training_id: str) -> None:
-        if self._catalogue.get(training_id) is None:
+        if self._catalogue.head(training_id) is None:
             return
         aside = self.path / f".{training_id}"
         aside.write_text(dag_file(training_id), encoding="utf-8")

@@ -25,6 +25,7 @@ from trainyard.domain.names import (
     results_connection,
 )
 from trainyard.domain.notification import Address
+from trainyard.domain.ownstores import is_own_store, shown_connection
 from trainyard.domain.training import Credentials, StoreRef, Submission
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
@@ -146,6 +147,9 @@ def _named(name: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(name)
     except AirflowNotFoundException:
+        if is_own_store(name):
+            message = f"the store {shown_connection(name)} is not kept any more"
+            raise TrainyardError("C103", message, "Keep it again with `trainyard store add`.") from None
         hint = "Ask whoever runs the service to make it in Airflow, of the type aws: quotas.yaml names it."
         raise TrainyardError("S500", f"there is no connection {name}", hint) from None
 

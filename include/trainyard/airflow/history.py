@@ -38,6 +38,9 @@ _GOING = DagRun.state.not_in(ENDED_RUN)
 # When the program of a run started, in seconds since the epoch; None while it has not.
 Started = Callable[[RunKey], float | None]
 
+# Of a text among the hyperparameters, and of a command, that a list shows; one run alone has the whole.
+_MAX_LISTED_TEXT = 200
+
 
 class AirflowHistory:
     """The runs of all trainings in the catalogue.
@@ -80,7 +83,7 @@ class AirflowHistory:
             those = [place for place in chosen if isinstance(place, int)]
             rows = session.scalars(select(DagRun).where(DagRun.id.in_(those))).all()
             whose = {_key(row): row.id for row in rows}
-            found = {whose[run.key]: run for run in self._runs(session, rows)}
+            found = {whose[run.key]: run for run in self._runs(session, rows, _listed)}
         # A record may have gone in between.
         page = (found.get(place) if isinstance(place, int) else place for place in chosen)
         return [run for run in page if run], len(ids) + len(fresh)
@@ -178,7 +181,7 @@ class AirflowHistory:
     def _fresh(self, session: Session, wanted: set[str], known: set[str]) -> list[Run]:
         """Return the runs that Airflow does not know yet: first ones, and those that were asked for."""
         records = (self._catalogue.get(each) for each in wanted - known if not self._catalogue.has_begun(each))
-        found = [_first(record) for record in records if record] + self._pending(session, wanted)
+        found = [_listed(_first(record)) for record in records if record] + self._pending(session, wanted)
         return sorted(found, key=lambda run: (run.submitted_at, run.model_id))
 
     def _pending(self, session: Session, wanted: Container[str]) -> list[Run]:
@@ -189,7 +192,7 @@ class AirflowHistory:
         made = select(DagRun.run_id).where(DagRun.run_id.in_([start.model_id for start in starts]))
         there = set(session.scalars(made.where(DagRun.dag_id.in_({start.training_id for start in starts}))))
         asked = (start for start in starts if start.training_id in wanted and start.model_id not in there)
-        return [run for run in map(self._asked, asked) if run]
+        return [_listed(run) for run in map(self._asked, asked) if run]
 
     def _has_pending(self, training_id: str) -> bool:
         return bool(self._catalogue.starts.pending_of(training_id))
@@ -227,11 +230,11 @@ class AirflowHistory:
         kept = {run.key for run in self._runs(session, going) if run.state in states}
         return {row.id for row in going if _key(row) in kept}
 
-    def _runs(self, session: Session, rows: Sequence[Any]) -> list[Run]:
+    def _runs(self, session: Session, rows: Sequence[Any], shape: Callable[[Run], Run] = lambda run: run) -> list[Run]:
         steps = _steps(session, rows)
         ends = _outcomes(session, rows)
         records = ((row, self._catalogue.get(row.dag_id)) for row in rows)
-        return [self._run(row, record, steps[_key(row)], ends[_key(row)]) for row, record in records if record]
+        return [shape(self._run(row, record, steps[_key(row)], ends[_key(row)])) for row, record in records if record]
 
     def _run(self, row: Any, training: Training, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Run:
         started = self._started(_key(row))
@@ -252,6 +255,20 @@ class AirflowHistory:
             left_out=read_left_out(ends.get(LEFT_OUT)),
             tracked=read_tracked(ends.get(TRACKED)),
         )
+
+
+def _listed(run: Run) -> Run:
+    """Return a run as lists have it: a thousand of them with texts of any length would be hundreds of megabytes."""
+    return replace(run, hyperparameters=_short(run.hyperparameters), overrides=_short(run.overrides))
+
+
+def _short(values: Mapping[str, Any]) -> dict[str, Any]:
+    cut = {name: f"{value[:_MAX_LISTED_TEXT]}..." for name, value in values.items() if _is_long(value)}
+    return {**values, **cut}
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > _MAX_LISTED_TEXT
 
 
 def _compared(key: Key, training: Training | None, owner: str | None) -> tuple[bool, Any]:

@@ -1,4 +1,4 @@
-"""Which secrets a run is given: those of whoever started it, else those of the account that pays."""
+"""Whose secrets and stores a run is given: those of whoever started it, else those of the account that pays."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from trainyard.errors import TrainyardError
 def starter_of(context: Mapping[str, Any], training: Training) -> str:
     """Return who started the run of a step: its training's owner, unless somebody else triggered it.
 
-    A member may trigger a training of another one with a command of their own, which must not get the other's secrets.
+    A member may trigger a training of another one with a command of their own, which must get neither the other's
+    secrets nor their stores.
     """
-    run = context["dag_run"]
-    triggered_by = getattr(run, "triggering_user_name", None)
-    return training.owner if run.run_id == training.id or not triggered_by else str(triggered_by)
+    triggered_by = getattr(context["dag_run"], "triggering_user_name", None)
+    return training.owner if context["run_id"] == training.id or not triggered_by else str(triggered_by)
 
 
 def secrets_of(context: Mapping[str, Any], training: Training) -> dict[str, str]:

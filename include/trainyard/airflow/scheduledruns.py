@@ -13,6 +13,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import func, select, update
 
 from trainyard.airflow.endstates import ENDED_RUN
+from trainyard.core.starts import Start
 from trainyard.domain.names import RunKey
 
 _MAX_IDS = 1000
@@ -48,7 +49,7 @@ class AirflowScheduledRuns:
         with create_session() as session:
             session.execute(update(DagModel).where(DagModel.dag_id == training_id).values(is_paused=False))
 
-    def start(self, training_id: str, due: float) -> str | None:
+    def start(self, training_id: str, due: float, start: Start | None = None) -> str | None:
         from airflow.api.common.trigger_dag import trigger_dag
         from airflow.exceptions import DagNotFound
 
@@ -64,6 +65,9 @@ class AirflowScheduledRuns:
                     run_type=DagRunType.SCHEDULED,
                     logical_date=moment,
                     session=session,
+                    run_id=start.model_id if start else None,
+                    # For people who look at the run in Airflow; steps read the start itself.
+                    conf=dict(start.values) if start else None,
                 )
             except DagNotFound:
                 return None

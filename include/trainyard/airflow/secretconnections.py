@@ -5,7 +5,6 @@ Connections and not variables: Airflow's pages and its API show the value of a v
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -78,13 +77,11 @@ def read_secret(holder: Holder, name: str) -> str | None:
 
 
 def secret_connection(holder: Holder, name: str) -> str:
-    """Name the connection of a secret: users and accounts may have names that no connection can have."""
     return f"{_place(holder)}{name}"
 
 
 def _place(holder: Holder) -> str:
-    digest = hashlib.sha256(holder.name.encode()).hexdigest()[:24]
-    return f"{_PREFIX}.{holder.kind}.{digest}."
+    return f"{_PREFIX}.{holder.key}."
 
 
 def _rows(session: Any, holder: Holder) -> list[Any]:

@@ -25,7 +25,7 @@ from trainyard.airflow.outcomes import (
     xcom_of,
 )
 from trainyard.airflow.runkeys import run_of
-from trainyard.airflow.runsecrets import secrets_of
+from trainyard.airflow.runsecrets import secrets_of, starter_of
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
@@ -46,7 +46,7 @@ def validate(training_id: str, **context: Any) -> None:
         app.catalogue.mark_begun(training_id)
         training = training.of_run(_given(app, run, context))
         limits = app.limits()
-        make_plan(training.spec, _account(limits, training), limits)
+        make_plan(training.spec, _account(limits, training), limits, starter_of(context, training))
         secrets_of(context, training)
         data, results = app.data_store(training), app.results_store(training)
         check(training.spec, data, results, app.catalogue.zip_path(training_id), training.zip_sha256)

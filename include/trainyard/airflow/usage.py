@@ -44,7 +44,7 @@ class AirflowUsage:
             waiting = self._expected(session, known)
         # What the train step says of itself counts, else what upload says of it: both where it was cleared in between.
         ends = {(row.dag_id, row.run_id): row for row in sorted(rows, key=lambda row: row.reported_by == "train")}
-        found = [self._share(row, training) for row in ends.values() if (training := self._catalogue.get(row.dag_id))]
+        found = [self._share(row, training) for row in ends.values() if (training := self._catalogue.head(row.dag_id))]
         return found + waiting
 
     def _expected(self, session: Session, known: Collection[str]) -> list[Share]:

@@ -76,6 +76,32 @@ class SecretList(Whole):
     total: int = 0
 
 
+class StoreAnswer(Whole):
+    """A store that is kept, by its name; `account` is null for one of the caller's own."""
+
+    name: str
+    account: str | None = None
+    endpoint_url: str = ""
+    region: str = ""
+    changed_at: Moment | None = None
+    changed_by: str = ""
+
+
+class StoreList(Whole):
+    """The stores that the caller may name in manifests."""
+
+    resources: list[StoreAnswer]
+    total: int = 0
+
+
+class StoreTest(Whole):
+    """That the keys of a store open a bucket, and whether it has nothing."""
+
+    name: str
+    bucket: str
+    empty: bool = False
+
+
 class DatasetAnswer(Whole):
     """A version in the dataset cache; `size` is in bytes."""
 

@@ -29,6 +29,7 @@ from trainyard.api import (
     schemas,
     searches,
     secrets,
+    stores,
 )
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -63,6 +64,8 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.rerunning = parts.rerunning
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.secrets = parts.secrets
+    app.state.stores = parts.stores
+    app.state.open_store = parts.open_own_store
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
     app.state.store_requests = StoreRequests.of(app.state.settings)
@@ -79,6 +82,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(schedules.router)
     app.include_router(searches.router)
     app.include_router(secrets.router)
+    app.include_router(stores.router)
     app.include_router(notify.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)

@@ -31,7 +31,9 @@ from trainyard.cli.searches import best, experiments
 from trainyard.cli.secrets import secret
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
-from trainyard.cli.store import run_experiment, store
+from trainyard.cli.starting import init
+from trainyard.cli.store import run_experiment
+from trainyard.cli.stores import store
 from trainyard.cli.tensorboard import tensorboard
 from trainyard.cli.train import train
 from trainyard.cli.validate import validate
@@ -62,6 +64,7 @@ def trainyard(
 
 
 # In the order in which --help lists them.
+app.command("init", cls=QuickCommand)(init)
 app.command("train", cls=QuickCommand)(train)
 app.command("rerun", cls=RunCommand)(rerun)
 app.command("list", cls=QuickCommand)(list_)
@@ -80,13 +83,13 @@ app.command("pause", cls=RunCommand)(pause)
 app.command("resume", cls=RunCommand)(resume)
 app.command("unschedule", cls=RunCommand)(unschedule)
 app.add_typer(notify, name="notify")
-app.command("store", cls=QuickCommand)(store)
 app.command("monitor", cls=QuickCommand)(monitor)
 app.command("generate-manifest", cls=QuickCommand)(generate_manifest)
 app.command("quota", cls=QuickCommand)(quota)
 app.command("datasets", cls=QuickCommand)(datasets)
 app.command("validate", cls=QuickCommand)(validate)
 app.add_typer(secret, name="secret")
+app.add_typer(store, name="store")
 app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)
 app.command("down", cls=QuickCommand)(down)

@@ -19,6 +19,13 @@ _NO_SANDBOX = (
 )
 
 
+_NEXT = (
+    "trainyard init first                              # a small program, and a manifest that runs here",
+    "trainyard train first first/manifest.yml --follow",
+    "trainyard list",
+)
+
+
 def up(folder: Folder = _FOLDER, output: Output = "text") -> None:
     """Start the one-machine stack: object store, cluster and Airflow. What runs already is left alone."""
     from trainyard.cli.output import Screen
@@ -27,12 +34,14 @@ def up(folder: Folder = _FOLDER, output: Output = "text") -> None:
     stack.up(lambda line: screen.say(line))
     rows = stack.status()
     address = rows["api-server"]["address"]
+    _keep_stores(stack.folder, rows["object store"]["address"])
     screen.say(f"Trainings are shown at {address}/trainyard/, Airflow is at {address}: user admin,")
     screen.say(f"password in {folder}/client.json.")
     screen.say(
         f"{folder}/object-keys.json has a key of the object store for each account; the one in secrets.json opens all."
     )
     screen.say(_NO_SANDBOX)
+    screen.say("", "Next:", *(f"  {command}" for command in _NEXT))
     screen.data(rows)
 
 
@@ -67,6 +76,12 @@ def _last_exit(row: dict[str, Any]) -> str:
     last = row["last_exit"]
     how = "" if last is None else last["at"] if last["exit_code"] is None else f"{last['at']} with {last['exit_code']}"
     return ", ".join(filter(None, (how, row["hindrance"])))
+
+
+def _keep_stores(folder: Path, endpoint: str) -> None:
+    from trainyard.local.ownstores import keep_local_stores
+
+    keep_local_stores(folder, endpoint)
 
 
 def _stack(folder: str) -> Any:

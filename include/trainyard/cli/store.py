@@ -19,22 +19,26 @@ ExperimentId = Annotated[
 ]
 
 
-def store(
-    noun: Annotated[str, typer.Argument(metavar=f"{DEFINITIONS}|{EXPERIMENTS}", help="What to store.")],
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="[PROGRAM] FILE", help="The document; a training definition's zip or folder before it."),
-    ],
-    account: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose it is. Default: your first account.")
-    ] = None,
-    url: Url = None,
-    output: Output = "text",
-) -> None:
-    """Store a training definition with its zip, or an experiment of stored definitions, and print its id.
+Documents = Annotated[
+    list[str],
+    typer.Argument(metavar="[PROGRAM] FILE", help="The document; a training definition's zip or folder before it."),
+]
+Payer = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="Whose it is. Default: your first account.")
+]
 
-    They are documents of 2018, YAML or JSON; `trainyard experiments run ID` runs an experiment.
-    """
+
+def store_definition(files: Documents, account: Payer = None, url: Url = None, output: Output = "text") -> None:
+    """Store a training definition of 2018 with its zip or folder, and print its id."""
+    _store(DEFINITIONS, files, account, url, output)
+
+
+def store_experiment(files: Documents, account: Payer = None, url: Url = None, output: Output = "text") -> None:
+    """Store an experiment of stored definitions and print its id; `trainyard experiments run ID` runs it."""
+    _store(EXPERIMENTS, files, account, url, output)
+
+
+def _store(noun: str, files: list[str], account: str | None, url: str | None, output: str) -> None:
     from trainyard.cli.client import open_service
     from trainyard.cli.output import Screen
     from trainyard.client.errors import WrongUsageError

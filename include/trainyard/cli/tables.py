@@ -121,6 +121,12 @@ def secret_table(secrets: Sequence[Mapping[str, Any]]) -> list[str]:
     return columns(("Name", "Account", "Changed_at", "Changed_by"), rows)
 
 
+def store_table(stores: Sequence[Mapping[str, Any]]) -> list[str]:
+    keys = ("name", "account", "endpoint_url", "region", "changed_at")
+    rows = [tuple(_text(one, key) for key in keys) for one in stores]
+    return columns(("Name", "Account", "Endpoint", "Region", "Changed_at"), rows)
+
+
 def event_table(events: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lay out events of the audit log; what an event has no column for stands last."""
     rows = [(*(_text(event, key) for key in _EVENT_COLUMNS), _event_rest(event)) for event in events]

@@ -17,7 +17,7 @@ import httpx
 
 from trainyard.answers.notify import AddressAnswer, AddressKept, DeliveryAnswer
 from trainyard.answers.runs import Submitted
-from trainyard.answers.service import SecretAnswer
+from trainyard.answers.service import SecretAnswer, StoreAnswer
 from trainyard.client.access import Access, find_access, warnings_of
 from trainyard.client.errors import UnreachableError, WrongUsageError
 from trainyard.client.experiment import Experiment
@@ -234,6 +234,24 @@ class Client:
     def undelivered(self) -> list[DeliveryAnswer]:
         """Return the notifications that did not arrive, those last that were given up."""
         return self._service.addresses().undelivered
+
+    def add_store(
+        self, name: str, endpoint: str, key_id: str, secret: str, *, region: str = "", account: str | None = None
+    ) -> None:
+        """Keep an S3 store, your own or an account's; manifests name it as `connection: {name: NAME}`."""
+        self._service.keep_store(name, endpoint, key_id, secret, region, account)
+
+    def stores(self) -> list[StoreAnswer]:
+        """Return the stores that are kept for you and your accounts: `name`, `account`, `endpoint_url`; no keys."""
+        return self._service.stores()
+
+    def test_store(self, name: str, bucket: str, *, account: str | None = None) -> bool:
+        """Let the service look into a bucket; return whether it has objects. Raise C103 if the keys do not open it."""
+        return not self._service.test_store(name, bucket, account).empty
+
+    def delete_store(self, name: str, *, account: str | None = None) -> None:
+        """Forget a store; raise C107 if there is none of this name."""
+        self._service.forget_store(name, account)
 
     def _submit(self, manifest: tuple[str, bytes], zip_path: Path, fields: dict[str, Any], key: str) -> Submitted:
         pause = pauses(1)

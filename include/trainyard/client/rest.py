@@ -39,6 +39,9 @@ from trainyard.answers.service import (
     SecretAnswer,
     SecretList,
     Settled,
+    StoreAnswer,
+    StoreList,
+    StoreTest,
     SweepReport,
 )
 from trainyard.client.access import Access
@@ -252,11 +255,29 @@ class RestClient:
         return self._session.ask(SecretList, "GET", "/v3/secrets").resources
 
     def keep_secret(self, name: str, value: str, account: str | None = None) -> SecretAnswer:
-        params = {"account": account} if account else {}
-        return self._session.ask(SecretAnswer, "PUT", _secret(name), json={"value": value}, params=params)
+        return self._session.ask(SecretAnswer, "PUT", _secret(name), json={"value": value}, params=_paid(account))
 
     def forget_secret(self, name: str, account: str | None = None) -> None:
-        answer = self._session.send("DELETE", _secret(name), params={"account": account} if account else {})
+        answer = self._session.send("DELETE", _secret(name), params=_paid(account))
+        if not answer.is_success:
+            raise error_of(self.url, answer.status_code, answer.content)
+
+    def stores(self) -> list[StoreAnswer]:
+        """Return the stores that are kept for the caller and their accounts, without their keys."""
+        return self._session.ask(StoreList, "GET", "/v3/stores").resources
+
+    def keep_store(
+        self, name: str, endpoint: str, key_id: str, secret: str, region: str = "", account: str | None = None
+    ) -> StoreAnswer:
+        given = {"endpoint_url": endpoint, "access_key_id": key_id, "secret_access_key": secret, "region": region}
+        return self._session.ask(StoreAnswer, "PUT", _store(name), json=given, params=_paid(account))
+
+    def test_store(self, name: str, bucket: str, account: str | None = None) -> StoreTest:
+        place = f"{_store(name)}/buckets/{quote(bucket, safe='')}"
+        return self._session.ask(StoreTest, "GET", place, params=_paid(account))
+
+    def forget_store(self, name: str, account: str | None = None) -> None:
+        answer = self._session.send("DELETE", _store(name), params=_paid(account))
         if not answer.is_success:
             raise error_of(self.url, answer.status_code, answer.content)
 
@@ -358,6 +379,16 @@ class RestClient:
             offset += len(page.resources)
             if not page.resources or offset >= page.total:
                 return page.total
+
+
+def _paid(account: str | None) -> dict[str, str]:
+    return {"account": account} if account else {}
+
+
+def _store(name: str) -> str:
+    if not name.strip("./ "):
+        raise WrongUsageError("this cannot be the name of a store", "Use lower-case letters, digits and dashes.")
+    return f"/v3/stores/{quote(name, safe='')}"
 
 
 def _secret(name: str) -> str:

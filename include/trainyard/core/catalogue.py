@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trainyard.core.remembered import Remembered
 from trainyard.core.starts import Start, Starts
 from trainyard.domain.codeversion import CodeVersion
 from trainyard.domain.hyperparameters import Value
@@ -67,6 +68,12 @@ class Training:
         """
         spec, plan = overridden(self.spec, self.plan, self.sizes, given or {})
         return replace(self, spec=spec, plan=plan)
+
+    def without_texts(self) -> Training:
+        """Return what lists look at, whose size does not depend on what was handed in."""
+        spec = replace(self.spec, command="", description="", author=None, metrics={}, metric_patterns={})
+        spec = replace(spec, hyperparameters={})
+        return replace(self, spec=spec, manifest="", warnings=(), settings={}, code=None)
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "spec": self.spec.as_dict()}
@@ -195,12 +202,21 @@ class Catalogue:
         """Return a training; None if it is not registered or its record is broken, which is logged."""
         path = str(self.record_path(training_id))
         # What was read once is remembered, but another process may have removed it since.
-        return _found(path) if os.path.isfile(path) else None
+        return (_whole.get(path) or _found(path)) if os.path.isfile(path) else None
+
+    def head(self, training_id: str) -> Training | None:
+        """Return a training without its long texts, as `trainings` does; None where `get` does."""
+        path = str(self.record_path(training_id))
+        return _head(path) if os.path.isfile(path) else None
 
     def trainings(self) -> list[Training]:
-        """Return all registered trainings in no order: one listing, and of its records only new ones are read."""
+        """Return all registered trainings in no order: one listing, and of its records only new ones are read.
+
+        They are without manifest, command, description, metrics and hyperparameters, which members make as long as they
+        like: what all have together has to fit into memory.
+        """
         paths = [f"{self.folder}/{training_id}.json" for training_id in self.ids()]
-        return [record for record in map(_found, paths) if record]
+        return [record for record in map(_head, paths) if record]
 
     def remove(self, training_id: str) -> None:
         """Forget a training: first its record, then its zip, with what was written of them only in part."""
@@ -208,7 +224,8 @@ class Catalogue:
             path.unlink(missing_ok=True)
             _aside(path).unlink(missing_ok=True)
         (self._begun / training_id).unlink(missing_ok=True)
-        _records.pop(str(self.record_path(training_id)), None)
+        _heads.pop(str(self.record_path(training_id)), None)
+        _whole.forget(str(self.record_path(training_id)))
 
 
 def _aside(path: Path) -> Path:
@@ -216,29 +233,35 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}")
 
 
-# Path -> record, of what was read: lists look at every record. Ten thousand are about 30 MB; those that another process
-# has removed stay until there are more than anybody keeps.
-_records: dict[str, Training] = {}
-_MAX_RECORDS = 50_000
+# Path -> record without its long texts, of what was read: lists look at every record. Ten thousand are about 30 MB;
+# those that another process has removed stay until there are more than anybody keeps.
+_heads: dict[str, Training] = {}
+_MAX_HEADS = 50_000
+# Whole records take about twice what their files do.
+_whole = Remembered[Training](24 * 1024**2)
+
+
+def _head(path: str) -> Training | None:
+    known = _heads.get(path)
+    if known is None and _found(path):
+        known = _heads.get(path)
+    return known
 
 
 def _found(path: str) -> Training | None:
-    known = _records.get(path)
-    if known is not None:
-        return known
+    """Read a record whole and remember it; None where there is none that can be read."""
     try:
-        return _read(path)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        record = Training.from_dict(json.loads(text))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         # One broken record must not take the list and the DAGs of all others with it.
         log.error("the record %s cannot be read and is passed over: %r", path, error)  # noqa: TRY400
         return None
-
-
-def _read(path: str) -> Training:
-    if len(_records) >= _MAX_RECORDS:
-        _records.clear()
-    with open(path, encoding="utf-8") as file:
-        record = _records[path] = Training.from_dict(json.load(file))
+    if len(_heads) >= _MAX_HEADS:
+        _heads.clear()
+    _heads[path] = record.without_texts()
+    _whole.put(path, record, len(text))
     return record

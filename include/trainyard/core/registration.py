@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -102,6 +102,7 @@ class Registration:
     sync_pools: Callable[[Limits], None]
     audit: Audit = NO_AUDIT
     is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
+    find_store: Callable[[str, str, str], str | None] = lambda _user, _account, _name: None
 
     def submit(
         self, manifest: bytes, zip_path: Path, account_name: str | None, caller: Caller, origin: str = ""
@@ -144,7 +145,7 @@ class Registration:
         limits = self.limits()
         account = account_for(caller, account_name, limits)
         check = partial(_checked, NO_GRID, partial(self._check_secrets, caller.name, account.name))
-        check_submission(manifests, zip_path, account, Rules.of(self.settings, limits), check)
+        check_submission(manifests, zip_path, account, self._rules(limits, caller, account), check)
 
     def _submitted(
         self,
@@ -166,7 +167,7 @@ class Registration:
                 return known
             check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
             names = AddressBook.beside(self.catalogue).names(caller.name, account.name)
-            rules = Rules.of(self.settings, limits, names=names)
+            rules = self._rules(limits, caller, account, names)
             checked = check_submission(manifests, zip_path, account, rules, check)
             made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             parts = list(zip(made, checked, strict=True))
@@ -179,6 +180,10 @@ class Registration:
                 claim.finish()
                 return self._known(claim)
             return made
+
+    def _rules(self, limits: Limits, caller: Caller, account: Account, names: Collection[str] | None = None) -> Rules:
+        rules = Rules.of(self.settings, limits, names=names)
+        return replace(rules, find_store=partial(self.find_store, caller.name, account.name))
 
     def _check_secrets(self, user: str, account: str, read: ManifestRead) -> None:
         """Raise TrainyardError C116 with every secret that a run of this user would not be given."""

@@ -12,8 +12,12 @@ from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import NO_AUDIT, Audit
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.schedules import Entry, Schedules
+from trainyard.core.starts import Kind, Start
+from trainyard.domain.hyperparameters import Value
 from trainyard.domain.limits import Limits
-from trainyard.domain.schedule import Progress
+from trainyard.domain.names import derived_id
+from trainyard.domain.overrides import overrides
+from trainyard.domain.schedule import Progress, Schedule
 from trainyard.errors import TrainyardError
 
 _TRAINS = "it trains now: new data counts when that run has ended"
@@ -23,7 +27,8 @@ _WAITS = "waits for the scheduled run before it"
 _TOO_LATE = "skipped: the service did not run when it was due"
 _HELD = "skipped: its DAG is paused in Airflow"
 _UNKNOWN = "skipped: Airflow does not know the training yet"
-_SKIPS = frozenset((_STILL_GOING, _TOO_LATE, _HELD, _UNKNOWN))
+_NO_POINT = "skipped: its search has found no best point yet"
+_SKIPS = frozenset((_STILL_GOING, _TOO_LATE, _HELD, _UNKNOWN, _NO_POINT))
 _NO_PAGE = 10**9
 
 
@@ -54,8 +59,11 @@ class ScheduledRuns(Protocol):
     def release(self, training_id: str) -> None:
         """Take back such a pause."""
 
-    def start(self, training_id: str, due: float) -> str | None:
-        """Start the run that is due at a moment and return its id; None if there is no such DAG. Twice starts one."""
+    def start(self, training_id: str, due: float, start: Start | None = None) -> str | None:
+        """Start the run that is due at a moment and return its id; None if there is no such DAG. Twice starts one.
+
+        `start` says which id it gets and what it has of its own, where it has.
+        """
 
     def newest(self, training_ids: Collection[str]) -> Mapping[str, str]:
         """Return the newest run of each that has one."""
@@ -95,6 +103,7 @@ class Settled:
 class Retraining:
     """The use cases over their ports; what is due over `late_seconds` ago is not made up for.
 
+    `best_point` returns the best that the search of a training has found, None where it has none yet.
     `skipped` hears of each run that is not started, why, and when (seconds since the epoch).
     """
 
@@ -105,6 +114,7 @@ class Retraining:
     clock: Callable[[], float]
     late_seconds: float
     audit: Audit = NO_AUDIT
+    best_point: Callable[[str], Mapping[str, Value] | None] = lambda _: None
     skipped: Callable[[Training, str, float], object] = lambda *_: None
 
     def all(self, caller: Caller, limit: int = _NO_PAGE, offset: int = 0) -> tuple[list[Retrained], int]:
@@ -177,6 +187,7 @@ class Retraining:
             note, model_id = failure, None
             if version is not None:
                 note = self._why_not(training_id, version)
+                note = note or (_NO_POINT if self._no_point(training_id, entry.schedule) else "")
                 model_id = None if note else self._started(training_id, due, caller)
             self.schedules.keep(entry.with_progress(entry.progress, note))
             return model_id
@@ -186,13 +197,33 @@ class Retraining:
             only_admins(caller, "starts what is due", "The service does so by itself.")
 
     def _started(self, training_id: str, due: float, caller: Caller) -> str | None:
-        with self.audit.refusals(caller, Action.START_SCHEDULED, training=training_id):
-            model_id = self.runs.start(training_id, due)
         training = self.catalogue.get(training_id)
+        with self.audit.refusals(caller, Action.START_SCHEDULED, training=training_id):
+            model_id = self.runs.start(training_id, due, self._kept(training, due) if training else None)
         if model_id and training:
             ids = {"account": training.account, "training": training_id, "run": model_id}
             self.audit.record(caller, Action.START_SCHEDULED, **ids)
         return model_id
+
+    def _kept(self, training: Training, due: float) -> Start | None:
+        """Keep what a scheduled run has in the place of its training's values; None where it has nothing."""
+        schedule = training.spec.schedule
+        point = self.best_point(training.id) if schedule and schedule.point else None
+        if point is None:
+            return None
+        start = Start(
+            model_id=derived_id(training.id, f"due {due}"),
+            training_id=training.id,
+            owner=training.owner,
+            started_at=self.clock(),
+            values=overrides(training.spec, point),
+            kind=Kind.SCHEDULED,
+        )
+        self.catalogue.starts.register(start)
+        return start
+
+    def _no_point(self, training_id: str, schedule: Schedule) -> bool:
+        return bool(schedule.point) and self.best_point(training_id) is None
 
     def _settle(self, entry: Entry, started: list[str], looks: list[Look], caller: Caller) -> None:
         now, schedule, training_id = self.clock(), entry.schedule, entry.training_id
@@ -204,6 +235,8 @@ class Retraining:
         elif due and schedule.on_new_data:
             looks.append(Look(training_id, due))
             note = entry.note
+        elif due and self._no_point(training_id, schedule):
+            note = _NO_POINT
         elif due:
             model_id = self._started(training_id, due, caller)
             started += [model_id] if model_id else []

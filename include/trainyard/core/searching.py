@@ -29,6 +29,8 @@ _STOPPED = "stopped early"
 _STORE_SECONDS = 60.0
 # How soon a look is worth while: trials of seconds have their successors soon, hours may wait.
 _SOON_SECONDS, _LATER_SECONDS, _LONG_SECONDS = 1.0, 5.0, 300.0
+# Where trials are refused, each refusal is an event of the audit log.
+_NOTED_SECONDS = 60.0
 _NO_SEARCH_HINT = "A search is an experiment whose manifest says `search`; `trainyard list` shows the runs there are."
 
 
@@ -141,6 +143,15 @@ class Searching:
             raise TrainyardError("C111", message, f"`trainyard experiments show {name}` shows how they go.")
         return seen.best.model_id
 
+    def best_point(self, training_id: str) -> Mapping[str, Value] | None:
+        """Return the best point that the search of a training has found; None where it has none yet."""
+        training = self.catalogue.get(training_id)
+        if training is None or training.spec.search is None:
+            return None
+        search, ledger = training.spec.search, self.ledgers.get(training_id) or Ledger()
+        best = best_of(self._trials(training, search, ledger), search.goal)
+        return best.point if best else None
+
     def pause(self, name: str, caller: Caller) -> SearchSeen:
         """Start no trial any more until it is resumed; those that go on are left alone."""
         return self._changed(name, caller, Action.PAUSE_SEARCH, lambda ledger: replace(ledger, paused=True))
@@ -186,9 +197,10 @@ class Searching:
         found = found or next((one for one in mine if one.id == name), None)
         if found is None and (run := self.runs.find(name)):
             found = next((one for one in mine if one.id == run.training_id), None)
-        if found is None:
+        whole = self.catalogue.get(found.id) if found else None
+        if whole is None:
             raise TrainyardError("C107", f"there is no search {name[:80]}", _NO_SEARCH_HINT)
-        return found
+        return whole
 
     def _settled(self, training: Training, search: SearchSpec) -> float:
         """Settle one search while it is held; return after how many seconds to look again."""
@@ -208,7 +220,7 @@ class Searching:
             self.ended(training, over, best_of(trials, search.goal))
         if ledger != was or not active:
             self.ledgers.keep(training.id, ledger, active=active)
-        return _look_again(trials)
+        return _NOTED_SECONDS if ledger.note else _look_again(trials)
 
     def _asked(self, training: Training, search: SearchSpec, ledger: Ledger, trials: list[Trial]) -> Ledger:
         """Start the trials that are due: points that the infrastructure kept from a run first, then new ones."""

@@ -20,6 +20,7 @@ from trainyard.core.starting import forget_start
 from trainyard.core.starts import Start
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import MODEL_ID_PREFIX, RunKey
+from trainyard.domain.ownstores import shown_connection
 from trainyard.domain.states import Phase, State
 from trainyard.domain.variables import Holder
 from trainyard.domain.watchdogs import Alarm
@@ -70,7 +71,8 @@ class Service:
     `pod_waits` tells what the pod of a run waits for, empty where nobody knows; `transfer_of` tells how far the data
     of a run has been moved, None where nothing moves; `version_of` tells which version of its data a run has;
     `alarms_of` what its watchdogs have said; `make_run` makes a run in Airflow that was asked for; `is_kept` says
-    whether somebody keeps a secret of a name.
+    whether somebody keeps a secret of a name, `find_store` which connection a name of a user's and an account's stores
+    stands for.
     """
 
     catalogue: Catalogue
@@ -89,6 +91,7 @@ class Service:
     alarms_of: Callable[[RunKey], Sequence[Alarm] | None] = lambda _: None
     make_run: Callable[[Start], object] = lambda _: None
     is_kept: Callable[[Holder, str], bool] = lambda _holder, _name: True
+    find_store: Callable[[str, str, str], str | None] = lambda _user, _account, _name: None
 
     @property
     def schedules(self) -> Schedules:
@@ -98,7 +101,7 @@ class Service:
     def registration(self) -> Registration:
         """What takes submissions in, over the same ports."""
         parts = (self.catalogue, self.schedules, self.vault, self.limits, self.settings, self.clock, self.sync_pools)
-        return Registration(*parts, self.audit, self.is_kept)
+        return Registration(*parts, self.audit, self.is_kept, self.find_store)
 
     def runs(
         self, caller: Caller, limit: int, offset: int, wanted: Filter = _ANY, order: Order = _OLDEST_FIRST
@@ -127,7 +130,7 @@ class Service:
 
     def runs_of(self, caller: Caller, trainings: Iterable[str], limit: int) -> Sequence[Run]:
         """Return the runs of some trainings that the caller may see, the newest `limit` of them."""
-        records = filter(None, map(self.catalogue.get, trainings))
+        records = filter(None, map(self.catalogue.head, trainings))
         those = {record.id for record in filter(self._visibility(caller), records)}
         return self.history.page(those, limit, 0, frozenset(), None, Order(descending=True))[0]
 
@@ -200,7 +203,9 @@ class Service:
     def connections(self, run: Run) -> Mapping[str, str | None] | None:
         """Return the connections of the service's that a run's stores name; None where it has keys of its own."""
         training = self.catalogue.get(run.training_id)
-        named = {"data": training.spec.data.connection, "results": training.spec.results.connection} if training else {}
+        spec = training.spec if training else None
+        sides = {"data": spec.data.connection, "results": spec.results.connection} if spec else {}
+        named = {side: shown_connection(connection) for side, connection in sides.items()}
         return named if any(named.values()) else None
 
     def results(self, model_id: str, caller: Caller, name: str = "") -> Store:

@@ -26,11 +26,12 @@ _LOCK = ".lock"
 
 
 class Kind(StrEnum):
-    """Why a training has one more run: somebody asked for it, a search tries a point, or it is one of a grid."""
+    """Why a training has one more run: somebody asked for it, a search tries a point, it is one of a grid, or due."""
 
     RERUN = "rerun"
     TRIAL = "trial"
     POINT = "point"
+    SCHEDULED = "scheduled"
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,16 @@ def new_model_id() -> str:
     return "training-" + "".join(secrets.choice(BASE62) for _ in range(9))
 
 
+def derived_id(training_id: str, what: str) -> str:
+    """Return a model id that is always the same for something of a training, and no other's."""
+    rest = int.from_bytes(hashlib.sha256(f"{training_id} {what}".encode()).digest(), "big")
+    digits = []
+    for _ in range(9):
+        rest, digit = divmod(rest, len(BASE62))
+        digits.append(BASE62[digit])
+    return "training-" + "".join(digits)
+
+
 def is_model_id(text: str) -> bool:
     return MODEL_ID.fullmatch(text) is not None
 

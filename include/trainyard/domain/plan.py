@@ -9,7 +9,9 @@ from typing import Any
 
 from trainyard.domain.limits import Account, Limits, Size, connection_fault
 from trainyard.domain.names import CPU_POOL, account_pool
+from trainyard.domain.ownstores import is_own_store, shown_connection, store_connection
 from trainyard.domain.training import Framework, Resources, TrainingSpec
+from trainyard.domain.variables import Holder
 from trainyard.errors import Problem, TrainyardError
 
 CUSTOM = "custom"
@@ -44,13 +46,15 @@ class Plan:
         return cls(**{**known, "tolerations": tuple(known.get("tolerations", ()))})
 
 
-def make_plan(spec: TrainingSpec, account: Account, limits: Limits) -> Plan:
+def make_plan(spec: TrainingSpec, account: Account, limits: Limits, owner: str | None = None) -> Plan:
     """Decide how the training runs for this account; refuse with every problem at once.
+
+    `owner` is who started the run, None at the door, where the manifest's names stand for what its submitter has.
 
     Raise TrainyardError C101 (framework) or C104 (resources, connections): what can never run is refused at the door.
     """
     problems = plan_problems(spec.framework, spec.resources, account, limits)
-    if problems := [*problems, *connection_problems(spec, account)]:
+    if problems := [*problems, *connection_problems(spec, account, owner)]:
         raise TrainyardError.refused(problems)
     size = _size(spec.resources, limits)
     known = limits.framework(spec.framework.name, spec.framework.version)
@@ -71,16 +75,24 @@ def plan_problems(
     return [*found, *_resource_problems(resources, account, limits)] if resources else found
 
 
-def connection_problems(spec: TrainingSpec, account: Account) -> list[Problem]:
-    """Return which of the connections that a training names its account may not use, or not any more."""
+def connection_problems(spec: TrainingSpec, account: Account, owner: str | None = None) -> list[Problem]:
+    """Return which of the connections that a training names its account or its owner may not use, or not any more."""
     found = [
-        Problem(*fault, f"{side}.connection", seen=ref.connection, code="C104")
+        Problem(*fault, f"{side}.connection", seen=shown_connection(ref.connection), code="C104")
         for side, ref in (("data", spec.data), ("results", spec.results))
-        if ref.connection and (fault := connection_fault(ref.connection, account.connections))
+        if ref.connection and (fault := _fault_of(ref.connection, account, owner))
     ]
     if spec.mlflow and (fault := connection_fault(spec.mlflow, account.trackers, tracking=True)):
         found.append(Problem(*fault, "tracking.mlflow", seen=spec.mlflow, code="C104"))
     return found
+
+
+def _fault_of(connection: str, account: Account, owner: str | None) -> tuple[str, str] | None:
+    if not is_own_store(connection):
+        return connection_fault(connection, account.connections)
+    holders = [Holder.account(account.name), *([Holder.user(owner)] if owner else [])]
+    theirs = any(connection.startswith(store_connection(holder, "")) for holder in holders)
+    return None if theirs or owner is None else ("the store is another one's.", "Name a store of your own.")
 
 
 def amounts(account: str, size: Size) -> dict[str, Any]:

@@ -21,7 +21,8 @@ class Overlap(StrEnum):
 class Schedule:
     """Either `cron` (five fields, in a time zone) or `every_seconds` between two looks at the training data.
 
-    `until` is in seconds since the epoch; nothing is due at that moment or later.
+    `until` is in seconds since the epoch; nothing is due at that moment or later. With `point` the best one of the
+    training's search is trained again.
     """
 
     cron: str = ""
@@ -29,6 +30,7 @@ class Schedule:
     every_seconds: int = 0
     until: float | None = None
     overlap: Overlap = Overlap.SKIP
+    point: str = ""
 
     def __str__(self) -> str:
         return "new data" if self.on_new_data else f"{self.cron} {self.timezone}"

@@ -49,7 +49,8 @@ class StoreRef:
 
     `kind` is `s3` or `bluemix_objectstore` (Swift with Keystone v3); `endpoint` is the S3 endpoint or the
     Keystone auth URL, always with a scheme; `domain` and `project` are Swift's. `connection` is one of the service's,
-    which has the S3 endpoint and credentials; `endpoint` is empty then.
+    which has the S3 endpoint and credentials; `endpoint` is empty then. Of the data only what is below `prefix` counts,
+    which ends with `/` unless it is empty.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class StoreRef:
     domain: str | None = None
     project: str | None = None
     connection: str | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True)

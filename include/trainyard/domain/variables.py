@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -40,6 +41,11 @@ class Holder:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
+
+    @property
+    def key(self) -> str:
+        """Return what connections are named by: users and accounts may have names that no connection can have."""
+        return f"{self.kind}.{hashlib.sha256(self.name.encode()).hexdigest()[:24]}"
 
     @classmethod
     def user(cls, name: str) -> Holder:

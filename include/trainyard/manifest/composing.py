@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from trainyard.domain.documents import Compute, Definition, Experiment, Reference
+from trainyard.domain.ownstores import shown_connection
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.errors import Problem
 from trainyard.manifest.document import Document, Path, join_path
@@ -82,7 +83,7 @@ def _compute(compute: Compute | None) -> dict[str, Any] | None:
 
 def _store(ref: StoreRef, side: str, keys: Credentials | None) -> dict[str, Any]:
     if ref.connection:
-        connection: dict[str, Any] = {"name": ref.connection}
+        connection: dict[str, Any] = {"name": shown_connection(ref.connection)}
     elif ref.kind == "s3":
         connection = {"endpoint_url": ref.endpoint, "region": ref.region}
         names = ("access_key_id", "secret_access_key")
@@ -91,7 +92,7 @@ def _store(ref: StoreRef, side: str, keys: Credentials | None) -> dict[str, Any]
         connection, names = {"auth_url": ref.endpoint, **places}, ("user_name", "password")
     if keys and not ref.connection:
         connection |= dict(zip(names, (keys.user, keys.secret), strict=True))
-    return {"connection": connection, side: {"bucket": ref.bucket}, "type": ref.kind}
+    return {"connection": connection, side: {"bucket": ref.bucket, "prefix": ref.prefix}, "type": ref.kind}
 
 
 def _without_blanks(data: Mapping[str, Any]) -> dict[str, Any]:

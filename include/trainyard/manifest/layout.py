@@ -30,6 +30,10 @@ class StoreLayout:
     project: Path
 
     @property
+    def prefix(self) -> Path:
+        return (*self.bucket[:-1], "prefix")
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """Everything of the store that has to be filled in."""
         return (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.notification import ANYBODY, Notifying
+from trainyard.domain.ownstores import FindStore
 from trainyard.domain.training import Framework, Resources, StoreRef, Submission, TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.checkpoint import read_checkpoint
@@ -33,6 +34,7 @@ from trainyard.manifest.variables import read_env, read_secrets
 from trainyard.manifest.watch import read_watch
 
 MAX_BYTES = 1024 * 1024
+_MAX_TEXT, _MAX_STORE_TEXT = 10_000, 4096
 _PLAN_PATHS = ("framework.name", "framework.version", "resources", "resources.size", "resources.nodes")
 
 
@@ -99,11 +101,12 @@ def examine_manifest(
     addresses: AddressPolicy = ANYWHERE,
     account: Account | None = None,
     notifying: Notifying = ANYBODY,
+    find_store: FindStore = lambda _: None,
 ) -> Examination:
     """Read a manifest as far as it can be read, with every problem in the order of the file.
 
     `account` says which connections the manifest may name, None where that is not known here; `notifying` whom it may
-    notify.
+    notify, `find_store` which stores are the submitter's own.
     """
     try:
         document, notes = as_manifest(read_document(data, max_bytes))
@@ -114,13 +117,14 @@ def examine_manifest(
         return Examination(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
-    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying)
+    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying, find_store)
     values.warnings.extend(f"line {line}: {sentence}" for line, sentence in notes)
     check_placeholders(document, layout.placeholder_paths, values.faults)
     check_hidden(values)
     check_machines(values)
     refuse_image_location(values)
     check_shape(document, "manifest" if family == "wml" else family, values.faults)
+    _check_lengths(document, layout, values.faults)
     if family == "wml":
         check_store_types(values)
     return _examined(values, clock)
@@ -132,6 +136,17 @@ def check_placeholders(document: Document, paths: Iterable[Path], faults: Faults
         text = document.text(path)
         if text and document.value(path) is not None and is_placeholder(str(path[-1]), text):
             faults.add(path, f"{path[-1]} is not filled in.", "Replace the placeholder by the real value.")
+
+
+def _check_lengths(document: Document, layout: Layout, faults: Faults) -> None:
+    """Report texts that are too long to be what they stand for; a command has a bound of its own."""
+    stores = {*layout.data.paths, *layout.results.paths}
+    for path, scalar in document.scalars():
+        most = _MAX_STORE_TEXT if path in stores else _MAX_TEXT
+        if len(scalar.text) > most and path != layout.command:
+            faults.add(
+                path, f"the value is over {most} characters long.", "Shorten it, or put it into a file in the zip."
+            )
 
 
 def _examined(values: Values, clock: Callable[[], float]) -> Examination:

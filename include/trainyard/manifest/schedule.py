@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from trainyard.manifest.values import Values
 
 NEW_DATA = "new-data"
 _AT: Path = ("schedule",)
+SEARCH: Path = ("search",)
 _UTC = "UTC"
 _EVERY = re.compile(r"([0-9]{1,9})\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -45,6 +47,15 @@ def _short(values: Values, clock: Callable[[], float]) -> Schedule | None:
 
 
 def _long(values: Values, clock: Callable[[], float]) -> Schedule | None:
+    found = _cron_or_looks(values, clock)
+    point = values.text((*_AT, "point")) or ""
+    if point and not isinstance(values.document.value(SEARCH), dict):
+        hint = "Remove it, or write search, which finds the best point."
+        values.faults.add((*_AT, "point"), "there is no search whose best point it could be.", hint)
+    return replace(found, point=point) if found else None
+
+
+def _cron_or_looks(values: Values, clock: Callable[[], float]) -> Schedule | None:
     cron = (*_AT, "cron")
     zone = _timezone(values)
     until = _until(values, zone, clock) if zone else None

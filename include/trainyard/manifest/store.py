@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
 from trainyard.domain.addresses import ANYWHERE, HINT, AddressPolicy, split_url
@@ -57,6 +57,11 @@ class Endpoint:
 
 def read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credentials | None] | None:
     """Return the store and its credentials, None for those of a connection that it names; None if there are faults."""
+    found, prefix = _read_store(values, store), _prefix(values, store.prefix)
+    return (replace(found[0], prefix=prefix), found[1]) if found and prefix is not None else None
+
+
+def _read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credentials | None] | None:
     kind = _KINDS.get(values.text(store.kind) or "")
     if kind == S3 and not is_blank(values.document.value(store.connection)):
         return _named(values, store)
@@ -114,10 +119,25 @@ def _named(values: Values, store: StoreLayout) -> tuple[StoreRef, None] | None:
     bucket, name = _bucket(values, store.bucket, S3), values.text(store.connection)
     if name is None:
         return None
+    if own := values.find_store(name):
+        return (StoreRef(S3, bucket, "", connection=own), None) if bucket is not None else None
     if fault := connection_fault(name, values.connections):
         values.faults.add(store.connection, *fault, "C104")
         return None
     return (StoreRef(S3, bucket, "", connection=name), None) if bucket is not None else None
+
+
+def _prefix(values: Values, path: Path) -> str | None:
+    """Return the prefix as keys begin with it, empty where there is none; None if it has a fault."""
+    text = values.text(path)
+    if text is None:
+        return None if path in values.faults else ""
+    parts = text.removesuffix("/").split("/")
+    if not text.isprintable() or any(part in ("", ".", "..") for part in parts):
+        hint = "Write the part of the keys before the data, as in digits/2026/; it begins with no /."
+        values.faults.add(path, "no object has a key that begins so.", hint)
+        return None
+    return "/".join([*parts, ""])
 
 
 def _bucket(values: Values, path: Path, kind: str | None) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.notification import ANYBODY, Notifying
+from trainyard.domain.ownstores import FindStore
 from trainyard.domain.plan import Plan, make_plan, plan_problems
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.archive import ArchiveEntry, ArchiveRules, check_archive
@@ -30,6 +31,7 @@ class Rules:
     manifest_bytes: int
     addresses: AddressPolicy = ANYWHERE
     notifying: Notifying = ANYBODY
+    find_store: FindStore = lambda _: None
 
     @classmethod
     def of(
@@ -100,6 +102,7 @@ def _check_manifest(
 ) -> tuple[ManifestRead, Plan]:
     """Check one manifest; what is wrong with one part of it hides nothing of the others."""
     given: dict[str, Any] = {"addresses": rules.addresses, "account": account, "notifying": rules.notifying}
+    given["find_store"] = rules.find_store
     found = examine_manifest(manifest, rules.limits, rules.manifest_bytes, **given)
     ours = plan_problems(found.framework, found.resources, account, rules.limits)
     faults = [*found.problems, *found.unreported(ours), *_program_problems(found.command, entries)]

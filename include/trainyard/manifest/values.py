@@ -10,6 +10,7 @@ from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.hyperparameters import Value, fault_of_name
 from trainyard.domain.limits import Limits
 from trainyard.domain.notification import ANYBODY, Notifying
+from trainyard.domain.ownstores import FindStore
 from trainyard.domain.training import Author
 from trainyard.manifest.commandtext import command_text
 from trainyard.manifest.document import Document, Path
@@ -26,7 +27,8 @@ class Values:
     """Reads one document. What a method cannot read is noted in `faults` and comes back as None.
 
     `connections` are those that the account's manifests may name, None where only the service knows; `trackers` those
-    that they may name as tracking, `notifying` whom they may notify.
+    that they may name as tracking, `notifying` whom they may notify. `find_store` tells which connection a store of
+    the submitter's own is.
     """
 
     document: Document
@@ -37,6 +39,7 @@ class Values:
     connections: Sequence[str] | None = None
     trackers: Sequence[str] | None = None
     notifying: Notifying = ANYBODY
+    find_store: FindStore = lambda _: None
     warnings: list[str] = field(default_factory=list)
 
     def text(self, path: Path | None) -> str | None:

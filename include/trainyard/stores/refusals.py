@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from trainyard.domain.addresses import HINT
+from trainyard.domain.ownstores import is_own_store, shown_connection
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import StoreError, Why
 
@@ -91,7 +92,8 @@ def place_of(ref: StoreRef) -> str:
     Of a connection of the service's the endpoint is not named.
     """
     if ref.connection:
-        return f"bucket {ref.bucket} of the connection {ref.connection}"
+        kind = "store" if is_own_store(ref.connection) else "connection"
+        return f"bucket {ref.bucket} of the {kind} {shown_connection(ref.connection)}"
     url = urlsplit(ref.endpoint)
     return f"bucket {ref.bucket} at {urlunsplit(url._replace(netloc=url.netloc.rpartition('@')[2]))}"
 

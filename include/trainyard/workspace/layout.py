@@ -201,7 +201,8 @@ def store_key(ref: StoreRef) -> str:
     """Return a short stable name for store + bucket; a readable part and a digest of everything that tells apart."""
     named = (ref.connection,) if ref.connection else ()
     place = (ref.kind, ref.endpoint, ref.region or "", ref.domain or "", ref.project or "", ref.bucket)
-    identity = "\n".join((*place, *named))
+    below = (f"below {ref.prefix}",) if ref.prefix else ()
+    identity = "\n".join((*place, *named, *below))
     return f"{ref.bucket[:40]}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 

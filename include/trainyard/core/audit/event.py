@@ -30,6 +30,8 @@ class Action(StrEnum):
     READ_RESULT = "results.read"
     SET_SECRET = "secret.set"
     REMOVE_SECRET = "secret.remove"
+    ADD_STORE = "store.add"
+    REMOVE_STORE = "store.remove"
     PAUSE_SCHEDULE = "schedule.pause"
     RESUME_SCHEDULE = "schedule.resume"
     END_SCHEDULE = "schedule.end"

@@ -163,10 +163,23 @@ def _sampler(search: SearchSpec, seed: int) -> BaseSampler:
 def _median(search: SearchSpec, trials: Sequence[Trial], trial: Trial) -> bool:
     from optuna.pruners import MedianPruner
 
-    others = [one for one in trials if one.number != trial.number and one.counts]
-    study = study_of(search, [*others, trial])
+    others = [one for one in trials if one.number != trial.number and one.counts and one.reported]
+    if not others:
+        return False
+    # Optuna compares at one very step. Looks come when they come, and curves are thinned: what was known then counts.
+    step = min(trial.reported[-1][0], max(one.reported[-1][0] for one in others))
+    there = [_until(one, step) for one in others if one.reported[-1][0] >= step]
+    study = study_of(search, [*there, _until(trial, step)])
     view = next(one for one in study.trials if one.user_attrs["number"] == trial.number)
     return bool(MedianPruner(n_startup_trials=4).prune(study, view))
+
+
+def _until(trial: Trial, step: int) -> Trial:
+    """Return a trial with what it had reported at a step, which it has then."""
+    before = [pair for pair in trial.reported if pair[0] <= step]
+    if not before or before[-1][0] == step:
+        return replace(trial, reported=tuple(before))
+    return replace(trial, reported=(*before, (step, before[-1][1])))
 
 
 def _halving(search: SearchSpec, trials: Sequence[Trial], trial: Trial) -> bool:

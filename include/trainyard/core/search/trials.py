@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,12 +9,11 @@ from enum import StrEnum
 from typing import Any
 
 from trainyard.domain.hyperparameters import Value
-from trainyard.domain.names import BASE62
+from trainyard.domain.names import derived_id
 from trainyard.domain.search import Goal, Point, SearchSpec, is_part
 
 # Points of a curve that pruners look at; a longer one is thinned.
 MAX_REPORTED = 100
-_DIGITS = 9
 
 
 class TrialState(StrEnum):
@@ -83,14 +81,7 @@ def trial_id(training_id: str, number: int, attempt: int = 0) -> str:
 
     The first attempt of the first trial is the training's first run.
     """
-    if number == attempt == 0:
-        return training_id
-    digest = int.from_bytes(hashlib.sha256(f"{training_id} {number} {attempt}".encode()).digest(), "big")
-    digits = []
-    for _ in range(_DIGITS):
-        digest, digit = divmod(digest, len(BASE62))
-        digits.append(BASE62[digit])
-    return "training-" + "".join(digits)
+    return training_id if number == attempt == 0 else derived_id(training_id, f"{number} {attempt}")
 
 
 def point_of(search: SearchSpec, values: Mapping[str, Value]) -> dict[str, Value]:
