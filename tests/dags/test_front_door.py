@@ -482,6 +482,17 @@ class _Rerunning:
         return Start("training-again0000", MODEL_ID, "ada", 1.0, parent=MODEL_ID)
 
 
+class TestNaming:
+    def test_me_is_whoever_asks(self, http, service):
+        http.get("/models", params={"owner": "@me"})
+        assert service.wanted.owner == "ada"
+
+    def test_what_a_text_may_stand_for_is_looked_for_alone(self, http, service):
+        service.matching = lambda text, caller: [service.run_there] if (text, caller) == ("6fgtt", _ADA) else []
+        found = http.get("/models", params={"match": "6fgtt"}).json()
+        assert ([run["model_id"] for run in found["resources"]], found["total"]) == ([MODEL_ID], 1)
+
+
 class TestRerunning:
     @pytest.fixture
     def rerunning(self, app, service):

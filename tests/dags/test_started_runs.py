@@ -102,6 +102,14 @@ class TestMaking:
         assert yard.catalogue.starts.pending() == {}
 
 
+class TestNames:
+    def test_runs_are_found_by_either_end_of_their_ids_in_this_case_also_before_airflow_has_them(self, yard):
+        waiting = _keep_pending(yard, MODEL_ID).key
+        assert yard.history.like("DOl") == yard.history.like("LkR") == {RunKey.first_of(MODEL_ID)}
+        assert yard.history.like("dol") == yard.history.like("l4q2") == yard.history.like("%") == set()
+        assert yard.history.like(waiting.model_id[-9:]) == {waiting}
+
+
 class TestOwners:
     def test_a_run_is_listed_with_those_of_whoever_started_it(self, yard):
         start = _start(yard, GRACE)

@@ -223,6 +223,10 @@ class Handler(BaseHTTPRequestHandler):
         limit, offset = int(query["limit"]), int(query["offset"])
         states = query.get("state", "").split(",")
         runs = [run for run in self.world.runs.values() if states == [""] or run["state"] in states]
+        if text := query.get("match"):
+            runs = [run for run in runs if run["name"] == text or run["model_id"].endswith(text)]
+        wanted = query.get("experiment")
+        runs = [run for run in runs if wanted in (None, run.get("experiment", wanted))]
         page = runs[offset : offset + min(limit, self.world.page_most)]
         return Answer(200, {"resources": page, "total": len(runs), "limit": limit, "offset": offset})
 

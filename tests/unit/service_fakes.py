@@ -56,6 +56,10 @@ class History:
     def find(self, model_id):
         return self.runs.get(model_id)
 
+    def like(self, part):
+        ids = {model_id: model_id.removeprefix("training-") for model_id in self.runs}
+        return {self.runs[each].key for each, own in ids.items() if own.startswith(part) or own.endswith(part)}
+
     def cancel(self, run, caller):
         self.canceled_by[run.model_id] = caller
         self.runs[run.model_id] = replace(run, phase=Phase.DONE, outcome=Outcome("C204"))

@@ -11,6 +11,7 @@ from trainyard.domain.states import Phase
 pytest_plugins = ["cli_front_door"]
 
 ID = "training-DOl4q2LkR"
+OTHER = "training-Xz81mQ0aB"
 OUTCOME = {
     "code": "C201",
     "fault": "client",
@@ -237,7 +238,16 @@ class TestShow:
 
     def test_an_id_cannot_leave_its_place_in_the_path(self, cli, front_door):
         cli("show", "../frameworks?x=1#y")
-        assert front_door.paths("GET") == ["/v3/models/..%2Fframeworks%3Fx%3D1%23y"]
+        (asked,) = front_door.paths("GET")
+        assert asked.startswith("/v3/models?match=..%2Fframeworks%3Fx%3D1%23y&")
+
+    def test_several_are_shown_one_below_the_other(self, cli, front_door):
+        front_door.add(ID)
+        front_door.add(OTHER)
+        done = cli("show", ID, "aB", ID)
+        assert [line.split()[1] for line in done.out.splitlines() if line.startswith("ModelId")] == [ID, OTHER]
+        assert f"aB is {OTHER}" in done.err
+        assert [run["model_id"] for run in cli("show", ID, OTHER, "-o", "json").data["resources"]] == [ID, OTHER]
 
     @pytest.mark.parametrize("word", ["", ".", ".."])
     def test_what_is_no_id_at_all_is_wrong_usage(self, cli, front_door, word):

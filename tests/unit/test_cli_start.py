@@ -57,7 +57,7 @@ def test_without_a_command_the_help_is_shown_as_wrong_usage(run):
     [
         (["shwo", "x"], "No such command 'shwo'. Did you mean 'show'?"),
         (["show", "--nope", "x"], "No such option: --nope"),
-        (["show", "x", "y"], "unexpected extra argument"),
+        (["logs", "x", "y"], "unexpected extra argument"),
         (["version", "--output", "xml"], "there is no output 'xml'"),
         (["list", "--url", "localhost:8080"], "is no URL of a service"),
         (["list"], "no service is known"),
@@ -71,7 +71,7 @@ def test_wrong_usage_is_exit_code_2_with_a_hint(run, words, stated):
 
 
 def test_the_middle_word_shows_in_the_usage(run):
-    assert "trainyard show [OPTIONS] [trained-models] {ID}" in run("show", "--help").out
+    assert "trainyard show [OPTIONS] [trained-models] {ID}..." in run("show", "--help").out
 
 
 def commands():

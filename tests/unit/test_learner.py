@@ -513,9 +513,7 @@ def test_a_log_below_its_limit_is_whole_and_the_programs_own_files_are_not_bound
 
 def test_the_launcher_takes_bash_where_there_is_one_and_sh_elsewhere(learner: Learner) -> None:
     command = [learner.shell[0], "-c", LAUNCHER, "-", 'echo "$0 ${BASH_VERSION:+bash}"', "learner"]
-    shown = subprocess.run(
-        command, env=learner.environment, capture_output=True, check=True, timeout=LIMIT_SECONDS
-    ).stdout
+    done = subprocess.run(command, env=learner.environment, capture_output=True, check=True, timeout=LIMIT_SECONDS)
     assert done.stdout.strip() == (
         b"learner bash" if shutil.which("bash", path=learner.environment["PATH"]) else b"learner"
     )

@@ -12,7 +12,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from sqlalchemy import and_, exists, literal, select
+from sqlalchemy import and_, exists, literal, or_, select
 from sqlalchemy.orm import Session
 
 from trainyard.airflow.cancel import CANCELED, cancel, canceled_by, canceler
@@ -24,7 +24,7 @@ from trainyard.core.runs import Key, Order, Run, StepRun
 from trainyard.core.starts import Start
 from trainyard.domain.hyperparameters import SIZE
 from trainyard.domain.leftout import read_left_out
-from trainyard.domain.names import RunKey
+from trainyard.domain.names import MODEL_ID_PREFIX, RunKey
 from trainyard.domain.outcome import Outcome, read_metrics
 from trainyard.domain.overrides import overrides
 from trainyard.domain.states import Phase, State
@@ -123,6 +123,16 @@ class AirflowHistory:
             return None if self._catalogue.has_begun(training.id) else _first(training)
         left = self._catalogue.starts.left(model_id)
         return self._asked(left) if left else None
+
+    def like(self, part: str) -> set[RunKey]:
+        """Return the runs whose ids begin or end with a part, of the nine characters that tell ids apart."""
+        begins, ends = f"{MODEL_ID_PREFIX}{part}", part
+        either = or_(DagRun.run_id.startswith(begins, autoescape=True), DagRun.run_id.endswith(ends, autoescape=True))
+        with create_session() as session:
+            rows = session.execute(select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.like(_TRAININGS), either))
+            found = {RunKey(row.dag_id, row.run_id) for row in rows} | self._catalogue.expected()
+        # Databases do not all tell small letters from capitals.
+        return {run for run in found if run.model_id.startswith(begins) or run.model_id.endswith(ends)}
 
     def cancel(self, run: Run, caller: str) -> None:
         """Stop a run: its program is ended, teardowns still store what there is; raise C108 if it trains no more."""

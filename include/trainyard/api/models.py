@@ -55,6 +55,7 @@ class Again(BaseModel):
 router = APIRouter()
 _submissions = APIRouter(route_class=FormRoute)
 _MAX_A_PAGE = 1000
+_ME = "@me"
 
 
 @_submissions.post(
@@ -130,10 +131,22 @@ def runs(
     since: Annotated[
         datetime | None, Query(description="Only runs submitted then or later; UTC unless it says otherwise")
     ] = None,
+    owner: Annotated[
+        str, Query(max_length=200, description="Only runs that this user started; `@me` stands for who asks")
+    ] = "",
+    match: Annotated[
+        str,
+        Query(max_length=200, description="The 20 runs at most that this may stand for: part of an id, or a name"),
+    ] = "",
 ) -> dict[str, Any]:
     """List the runs the caller may see, in the order of their submission; `total` counts those that are asked for."""
-    wanted = Filter(frozenset(state or ()), name, experiment, framework, epoch(since))
-    page, total = _service(request).runs(caller, limit, offset, wanted)
+    whose = caller.name if owner == _ME else owner
+    wanted = Filter(frozenset(state or ()), name, experiment, framework, epoch(since), owner=whose)
+    if match:
+        page: Sequence[Run] = _service(request).matching(match, caller)
+        total = len(page)
+    else:
+        page, total = _service(request).runs(caller, limit, offset, wanted)
     live = request.app.state.metrics
     return {"resources": [run_json(run, live) for run in page], "total": total, "limit": limit, "offset": offset}
 

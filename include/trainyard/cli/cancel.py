@@ -1,25 +1,58 @@
-"""`trainyard cancel [trained-models] ID`."""
+"""`trainyard cancel [trained-models] ID…`."""
 
 from __future__ import annotations
 
-from trainyard.cli.options import ModelIdOrDocument, Output, Url, one_model_id
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainyard.cli.options import NAMES_OR_DOCUMENT, Output, Url
+
+if TYPE_CHECKING:
+    from trainyard.client.rest import RestClient
 
 
-def cancel(words: ModelIdOrDocument, url: Url = None, output: Output = "text") -> None:
-    """Stop a run. What it has made so far is still stored in the bucket, and its history stays.
+def cancel(
+    words: Annotated[list[str] | None, typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT, show_default=False)] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="All runs of this experiment that have not ended.", show_default=False),
+    ] = None,
+    url: Url = None,
+    output: Output = "text",
+) -> None:
+    """Stop runs. What they have made so far is still stored in the bucket, and their history stays.
 
     `cancel experiment-runs EXPERIMENT RUN` stops all trainings of an experiment's run.
     """
     from trainyard.cli.client import open_service
     from trainyard.cli.documents import cancel_document, on_document
+    from trainyard.cli.naming import runs_named
     from trainyard.cli.output import Screen
+    from trainyard.cli.several import do_each
     from trainyard.cli.tables import pairs
+    from trainyard.client.errors import WrongUsageError
 
-    if on_document(words, cancel_document, url, output):
+    if bool(words) == bool(experiment):
+        raise WrongUsageError("either runs or an experiment are canceled", "Give ids, or --experiment NAME.")
+    if words and on_document(words, cancel_document, url, output):
         return
-    screen, model_id = Screen(output), one_model_id(words)
-    with open_service(url) as service:
+    screen = Screen(output)
+
+    def stop(model_id: str) -> dict[str, Any]:
         screen.say(f"Canceling the trained model '{model_id}' ...")
         run = service.cancel(model_id)
-    screen.say(*pairs([("State", screen.state(run.state))]), "OK", "Cancel trained-models successful")
-    screen.data(run.as_data())
+        screen.say(*pairs([("State", screen.state(run.state))]), "OK", "Cancel trained-models successful")
+        return run.as_data()
+
+    with open_service(url) as service:
+        ids = _going(service, experiment) if experiment else runs_named(service, words or [])
+        if not ids:
+            screen.say(f"No run of {experiment} is going.")
+        do_each(ids, stop, screen)
+
+
+def _going(service: RestClient, experiment: str) -> list[str]:
+    """Return the runs of an experiment that have not ended, those first that have not begun."""
+    wanted = {"experiment": experiment, "state": ["pending", "running"]}
+    return [run.model_id for run in sorted(service.runs(wanted), key=lambda run: run.state)]

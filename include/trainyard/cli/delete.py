@@ -1,12 +1,12 @@
-"""`trainyard delete [trained-models] ID`."""
+"""`trainyard delete [trained-models] ID…`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainyard.cli.options import ModelIdOrDocument, Output, Url, one_model_id
+from trainyard.cli.options import Output, RunsOrDocument, Url
 
 if TYPE_CHECKING:
     from trainyard.client.rest import RestClient
@@ -15,34 +15,55 @@ _GOING = "C108"
 
 
 def delete(
-    words: ModelIdOrDocument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Stop a run that is still going, without asking.")] = False,
+    words: RunsOrDocument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Without asking, also of a run that is going.")] = False,
     timeout: Annotated[
         str, typer.Option(metavar="SECONDS", help="How long a run that is stopped may take to store its results.")
     ] = "900",
     url: Url = None,
     output: Output = "text",
 ) -> None:
-    """Remove a run from the history. The trained model and the logs in the bucket stay.
+    """Remove runs from the history. The trained models and the logs in the bucket stay.
 
-    A run that is still going is stopped first, after a question. With the noun of a stored document that is removed:
-    `delete experiments ID`, `delete training-definitions ID`, `delete experiment-runs EXPERIMENT RUN`.
+    On a terminal it asks first. A run that is still going is stopped, always after a question. With the noun of a
+    stored document that is removed: `delete experiments ID`, `delete training-definitions ID`, `delete experiment-runs
+    EXPERIMENT RUN`.
     """
     from trainyard.cli.client import open_service
     from trainyard.cli.documents import delete_document, on_document
+    from trainyard.cli.naming import runs_named
     from trainyard.cli.output import Screen
+    from trainyard.cli.several import do_each
 
     if on_document(words, delete_document, url, output):
         return
-    screen, seconds, model_id = Screen(output), _seconds(timeout), one_model_id(words)
-    with open_service(url) as service:
+    screen, seconds = Screen(output), _seconds(timeout)
+
+    def remove(model_id: str) -> dict[str, Any]:
         screen.say(f"Deleting the trained model '{model_id}' ...")
         stopped = not _deleted(service, model_id)
         if stopped:
             _ask(model_id, yes)
             _stop_and_delete(service, model_id, seconds)
-    screen.say("OK", "Delete trained-models successful")
-    screen.data({"model_id": model_id, "deleted": True, "stopped": stopped})
+        screen.say("OK", "Delete trained-models successful")
+        return {"model_id": model_id, "deleted": True, "stopped": stopped}
+
+    with open_service(url) as service:
+        ids = runs_named(service, words)
+        if not yes:
+            _ask_first(service, ids)
+        do_each(ids, remove, screen)
+
+
+def _ask_first(service: RestClient, ids: list[str]) -> None:
+    """Ask on a terminal, where an id is mistyped sooner than in a script; a run that is going has its own question."""
+    import sys
+
+    from trainyard.cli.asking import ask
+
+    if sys.stdin.isatty() and (len(ids) > 1 or service.run(ids[0]).ended):
+        which = ids[0] if len(ids) == 1 else f"these {len(ids)} runs"
+        ask(f"Delete {which}?", ("", ""), "nothing is deleted")
 
 
 def _deleted(service: RestClient, model_id: str) -> bool:

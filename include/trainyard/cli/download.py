@@ -25,14 +25,14 @@ def download(
     from pathlib import Path
 
     from trainyard.cli.client import open_service
+    from trainyard.cli.naming import run_named
     from trainyard.cli.output import Screen, if_interrupted
     from trainyard.cli.waiting import transfer_bar
     from trainyard.client.download import Target, check_stored, fetch_all
-    from trainyard.client.naming import model_id_of
 
     screen = Screen(output)
     with open_service(url) as service:
-        model_id = model_id_of(service, model_id)
+        model_id = run_named(service, model_id)
         target = Target(Path(folder or model_id))
         screen.say(f"Downloading the results of '{model_id}' ...")
         check_stored(service, model_id)

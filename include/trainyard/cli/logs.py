@@ -39,12 +39,14 @@ def logs(
     from trainyard.cli.client import open_service
     from trainyard.cli.follow import follow_log, log_of
     from trainyard.cli.logtext import write_log
+    from trainyard.cli.naming import run_named
     from trainyard.cli.options import whole_number
     from trainyard.cli.output import Screen, remark
     from trainyard.client.following import whole_log
 
     screen, lines, number = Screen(output), whole_number("--last", last), whole_number("--learner", learner)
     with open_service(url) as service:
+        model_id = run_named(service, model_id)
         if follow:
             chunks = follow_log(service, model_id, lines, number)
         else:

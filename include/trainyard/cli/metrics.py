@@ -34,6 +34,7 @@ def metrics(
     With --follow what is new is written as it comes, and the whole once more at the end.
     """
     from trainyard.cli.client import open_service
+    from trainyard.cli.naming import run_named
     from trainyard.cli.options import whole_number
     from trainyard.client.errors import WrongUsageError
 
@@ -43,6 +44,7 @@ def metrics(
     if most is not None and not 1 <= most <= 10_000:
         raise WrongUsageError(f"--points cannot be {most}", "Give a number from 1 to 10000.")
     with open_service(url) as service:
+        model_id = run_named(service, model_id)
         if follow:
             _follow(service, model_id, output, most)
         else:

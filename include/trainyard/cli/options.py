@@ -18,14 +18,11 @@ Url = Annotated[
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="text|json", help="How the answer is written to stdout.")
 ]
-ModelId = Annotated[str, typer.Argument(metavar="ID", help="The model id, such as training-DOl4q2LkR.")]
+NAMES = "The model id or a part of it, a name, @last or EXPERIMENT@best."
+ModelId = Annotated[str, typer.Argument(metavar="ID", help=NAMES)]
 
-ModelIdOrDocument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="ID", help="The model id; or experiments ID, training-definitions ID, experiment-runs EXPERIMENT RUN."
-    ),
-]
+NAMES_OR_DOCUMENT = f"{NAMES} Or experiments ID, training-definitions ID, experiment-runs EXPERIMENT RUN."
+RunsOrDocument = Annotated[list[str], typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT)]
 
 TrainingId = Annotated[
     str, typer.Argument(metavar="ID", help="The id of the training, which is the model id of its first run.")
@@ -41,16 +38,6 @@ def whole_number(option: str, text: str | None) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise WrongUsageError(f"{option} cannot be {text!r}", "Give a whole number, such as 20.")
     return int(text)
-
-
-def one_model_id(words: list[str]) -> str:
-    """Return the model id that is all a command was given; raise WrongUsageError for anything else."""
-    from trainyard.client.errors import WrongUsageError
-
-    if len(words) != 1:
-        hint = f"Give one model id; {', '.join(DOCUMENT_NOUNS)} go before ids of their own."
-        raise WrongUsageError(f"there is an unexpected extra argument {words[1]!r}", hint)
-    return words[0]
 
 
 class _Plain:

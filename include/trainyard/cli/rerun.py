@@ -36,14 +36,14 @@ def rerun(
 
     from trainyard.cli.client import open_service
     from trainyard.cli.follow import follow_to_end
+    from trainyard.cli.naming import run_named
     from trainyard.cli.output import Screen
-    from trainyard.client.naming import model_id_of
 
     screen, changes = Screen(output), {"set": _values(settings or []), "size": size, "command": command}
     given = {**changes, "exact": exact, "resume": resume}
     asked: dict[str, Any] = {name: value for name, value in given.items() if value}
     with open_service(url) as service:
-        model_id = model_id_of(service, model_id)
+        model_id = run_named(service, model_id)
         screen.say(f"Running '{model_id}' again ...")
         answer = service.rerun(model_id, asked, f"cli-{secrets.token_hex(16)}")
         screen.say("OK", f"Model-ID is '{answer.model_id}'")

@@ -41,10 +41,12 @@ def schedules(
 def pause(training_id: TrainingId, url: Url = None, output: Output = "text") -> None:
     """Pause a schedule: nothing is started until it is resumed. Runs that are going are left alone."""
     from trainyard.cli.client import open_service
+    from trainyard.cli.naming import training_named
     from trainyard.cli.output import Screen
 
     screen = Screen(output)
     with open_service(url) as service:
+        training_id = training_named(service, training_id)
         screen.say(f"Pausing the schedule of '{training_id}' ...")
         _change(service, screen, training_id, "paused", "Pause")
 
@@ -52,10 +54,12 @@ def pause(training_id: TrainingId, url: Url = None, output: Output = "text") -> 
 def resume(training_id: TrainingId, url: Url = None, output: Output = "text") -> None:
     """Go on with a schedule that was paused. What was due during the pause is not made up for."""
     from trainyard.cli.client import open_service
+    from trainyard.cli.naming import training_named
     from trainyard.cli.output import Screen
 
     screen = Screen(output)
     with open_service(url) as service:
+        training_id = training_named(service, training_id)
         screen.say(f"Resuming the schedule of '{training_id}' ...")
         _change(service, screen, training_id, "active", "Resume")
 
@@ -68,10 +72,12 @@ def unschedule(
 ) -> None:
     """End a schedule for good, after a question. Its runs and their results stay, also one that is going."""
     from trainyard.cli.client import open_service
+    from trainyard.cli.naming import training_named
     from trainyard.cli.output import Screen
 
     screen = Screen(output)
     with open_service(url) as service:
+        training_id = training_named(service, training_id)
         screen.say(f"Ending the schedule of '{training_id}' ...")
         if not yes:
             _ask(service, training_id)

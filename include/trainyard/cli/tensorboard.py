@@ -34,6 +34,7 @@ def tensorboard(
     from pathlib import Path
 
     from trainyard.cli.client import open_service
+    from trainyard.cli.naming import runs_named
     from trainyard.cli.options import whole_number
     from trainyard.cli.output import remark
     from trainyard.cli.tensorboardenv import installed, serve
@@ -47,7 +48,7 @@ def tensorboard(
     with tempfile.TemporaryDirectory(prefix="trainyard-tensorboard-") as temporary:
         place = Path(folder or temporary)
         with open_service(url) as service:
-            for model_id in dict.fromkeys(model_ids):
+            for model_id in runs_named(service, model_ids):
                 count = _fetch(service, model_id, place)
                 remark(f"{count} files of {model_id} are in {place / model_id}")
         serve(installed(remark), place, number)

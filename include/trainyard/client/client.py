@@ -21,6 +21,7 @@ from trainyard.answers.service import SecretAnswer, StoreAnswer
 from trainyard.client.access import Access, find_access, warnings_of
 from trainyard.client.errors import UnreachableError, WrongUsageError
 from trainyard.client.experiment import Experiment
+from trainyard.client.naming import model_id_of
 from trainyard.client.packing import packed
 from trainyard.client.rest import RestClient
 from trainyard.client.run import Run, Runs
@@ -158,8 +159,12 @@ class Client:
             return list(check(_text(manifest)[1], found.zip, account).warnings)
 
     def run(self, run_id: str) -> Run:
-        """Return a run by its model id; raise C107 if there is none that you may see."""
-        return Run(self._service, run_id, self._service.run(run_id))
+        """Return a run by its model id, a part of it, a name, `@last` or `EXPERIMENT@best`.
+
+        Raise C107 if there is none that you may see, and WrongUsageError if it may be one of several.
+        """
+        found = self._service.run(model_id_of(self._service, run_id))
+        return Run(self._service, found.model_id, found)
 
     def runs(
         self,

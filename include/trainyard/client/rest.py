@@ -54,6 +54,7 @@ from trainyard.domain.finding import Finding
 from trainyard.domain.names import RunKey
 
 _PAGE = 500
+_MAX_MATCHES = 20
 _ALL: Mapping[str, Any] = MappingProxyType({})
 # A run may wait for a GPU for hours without a line; after this long the connection is made anew, in case it is dead.
 _SILENT_SECONDS = 300.0
@@ -131,6 +132,11 @@ class RestClient:
         found = self._all(RunPage, "/v3/models", "model_id", wanted, start)
         runs = sorted(found, key=lambda run: run.submitted_at or "")
         return runs if limit is None else runs[-limit:]
+
+    def matching(self, text: str) -> list[RunAnswer]:
+        """Return the runs that a text may stand for: a part of an id, at either end, or a name."""
+        asked = {"match": text, "limit": _MAX_MATCHES, "offset": 0}
+        return self._session.ask(RunPage, "GET", "/v3/models", params=asked).resources
 
     def run(self, model_id: str) -> RunDetails:
         return self._session.ask(RunDetails, "GET", _place(model_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.starting import forget_start
 from trainyard.core.starts import Start
 from trainyard.domain.limits import Limits
-from trainyard.domain.names import RunKey
+from trainyard.domain.names import MODEL_ID_PREFIX, RunKey
 from trainyard.domain.ownstores import shown_connection
 from trainyard.domain.states import Phase, State
 from trainyard.domain.variables import Holder
@@ -45,6 +46,9 @@ class History(Protocol):
 
     def find(self, model_id: str) -> Run | None: ...
 
+    def like(self, part: str) -> Iterable[RunKey]:
+        """Return the runs whose ids begin or end with a part, of the nine characters that tell ids apart."""
+
     def cancel(self, run: Run, caller: str) -> None: ...
 
     def steps(self, run: Run) -> Sequence[StepRun]: ...
@@ -55,6 +59,7 @@ class History(Protocol):
 
 
 _ANY = Filter()
+_ID_PART = re.compile("[A-Za-z0-9]{1,9}", re.ASCII)
 _OLDEST_FIRST = Order()
 
 
@@ -104,6 +109,16 @@ class Service:
         """Return a page of the wanted runs that the caller may see, oldest first, and how many there are in all."""
         trainings = self._visible(caller, wanted)
         return self.history.page(trainings, limit, offset, wanted.states, wanted.since, order, wanted.owner)
+
+    def matching(self, text: str, caller: Caller, most: int = 20) -> list[Run]:
+        """Return the runs that a text may stand for: a part of an id, at either end, or the very name of a run."""
+        may_see, part = self._visibility(caller), text.removeprefix(MODEL_ID_PREFIX)
+        keys = sorted(self.history.like(part)) if _ID_PART.fullmatch(part) else []
+        mine = [key for key in keys if (record := self.catalogue.get(key.training_id)) and may_see(record)]
+        found = [run for run in map(self.history.find, (key.model_id for key in mine[:most])) if run]
+        named = {record.id for record in self.catalogue.trainings() if record.spec.name == text and may_see(record)}
+        newest = self.history.page(named, most, 0, frozenset(), None, Order(descending=True))[0] if named else []
+        return list({run.key: run for run in (*found, *newest)}.values())[:most]
 
     def experiments(self, caller: Caller) -> dict[str, set[str]]:
         """Return the experiments that the caller may see with their trainings, the one with the newest first."""

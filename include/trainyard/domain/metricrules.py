@@ -32,6 +32,7 @@ _FOLDERS = {"LOG_DIR": "logs", "RESULT_DIR": "result", "JOB_STATE_DIR": "state"}
 _FFDL_LOG = "logs/training-log.txt"
 TRAINING_LOG = "logs/learner-1/training-log.txt"
 KINDS = ("logger", "tensorboard", "regex_extractor", "emetrics_file", "file")
+_SMALL = ("loss", "error", "err", "perplexity", "rmse", "mae", "mse")
 # A type of FfDL's own that nobody outside had the format of.
 UNREAD_KINDS = ("optivist",)
 
@@ -64,6 +65,11 @@ class MetricRules:
     line_files: tuple[str, ...] = ()
     summaries: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def is_better_small(name: str) -> bool:
+    """Say whether a metric of this name is the better the smaller it is, as far as its name tells."""
+    return any(word in name.lower() for word in _SMALL)
 
 
 def rules_of(metrics: Mapping[str, Any], patterns: Mapping[str, str]) -> MetricRules:

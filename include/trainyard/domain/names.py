@@ -9,6 +9,7 @@ import string
 from dataclasses import dataclass
 
 BASE62 = string.ascii_letters + string.digits
+MODEL_ID_PREFIX = "training-"
 MODEL_ID = re.compile(r"training-[A-Za-z0-9]{9}")
 CPU_POOL = "cpu"
 

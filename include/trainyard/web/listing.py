@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from trainyard.core.quota import DAYS, Usage
 from trainyard.core.runs import Key
 from trainyard.core.service import Service
+from trainyard.domain.metricrules import is_better_small
 from trainyard.domain.states import State
 from trainyard.web.asked import Asked
 from trainyard.web.differing import common, differing
@@ -124,9 +125,9 @@ def _searched(service: Service, trainings: Iterable[str]) -> bool:
 
 
 def _best(metric: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the best value of a metric, and whose it is; what is called a loss or an error is best when small."""
+    """Return the best value of a metric, and whose it is."""
     having = [row for row in rows if metric in row.metrics]
-    small = any(word in metric.lower() for word in ("loss", "error", "err", "perplexity", "rmse", "mae", "mse"))
+    small = is_better_small(metric)
     best = (min if small else max)(having, key=lambda row: row.metrics[metric])
     return {"name": metric, "value": best.metrics[metric], "run": best.run, "small": small}
 
