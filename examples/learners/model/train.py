@@ -41,10 +41,7 @@ def points(rank):
 
 def join(server, hosts, rank, port):
     """Return the streams between the first learner and the others: all of them for it, its own for each other one."""
-    if rank == 0:
-        connections = [server.accept()[0] for _ in hosts[1:]]
-    else:
-        connections = [connect(hosts[0], port)]
+    connections = [server.accept()[0] for _ in hosts[1:]] if rank == 0 else [connect(hosts[0], port)]
     return [connection.makefile("rw") for connection in connections]
 
 
