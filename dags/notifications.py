@@ -1,6 +1,6 @@
 """# Notifications
 
-Delivers what people are to be told of their runs: to chats, mail addresses and webhooks.
+Delivers notifications of runs: to chats, mail addresses and webhooks.
 
 **What happens.** Whoever knows of an event - the cleanup of a run that has ended, the wait for its pod, the schedules -
 writes a file for each address to the outbox, a folder beside the catalogue. A watcher in the triggerer looks there

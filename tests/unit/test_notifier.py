@@ -70,7 +70,7 @@ def world(tmp_path):
         going=lambda: there.going,
         waiting_seconds=3600,
     )
-    there.told = lambda: sorted((each.to, each.message.event) for each in there.outbox.waiting())
+    there.written = lambda: sorted((each.to, each.message.event) for each in there.outbox.waiting())
     return there
 
 
@@ -83,7 +83,7 @@ class TestWhoIsTold:
         made = notifying(Recipient(shown="https://a/****"))
         assert world.notifier.ended(made, RUN, FAILED) == 1
         assert world.notifier.ended(made, RUN, FAILED) == 0
-        assert world.told() == [(f"training:{MODEL_ID}:0", "ended")]
+        assert world.written() == [(f"training:{MODEL_ID}:0", "ended")]
         again = replace(FAILED, finished_at=NOW + 999)
         assert world.notifier.ended(made, RUN, again) == 1, "a run that was cleared and failed again"
 
@@ -91,9 +91,9 @@ class TestWhoIsTold:
         made = notifying(Recipient(shown="x", events=("failed",)))
         world.notifier.ended(made, RUN, DONE)
         world.notifier.ended(made, RUN, Outcome("C204", "canceled by ada"))
-        assert world.told() == []
+        assert world.written() == []
         world.notifier.ended(made, RUN, FAILED)
-        assert world.told() == [(f"training:{MODEL_ID}:0", "failed")]
+        assert world.written() == [(f"training:{MODEL_ID}:0", "failed")]
 
     def test_the_message_says_what_became_of_the_run(self, world):
         world.notifier.ended(notifying(Recipient(shown="x")), RUN, DONE)
@@ -106,9 +106,9 @@ class TestWhoIsTold:
     def test_a_search_tells_of_its_end_and_of_trials_that_failed_alone(self, world):
         made = notifying(Recipient(shown="x"), Recipient(shown="y", events=("failed",)), search=SEARCH)
         world.notifier.ended(made, RUN, DONE)
-        assert world.told() == []
+        assert world.written() == []
         world.notifier.ended(made, RUN, FAILED)
-        assert world.told() == [(f"training:{MODEL_ID}:1", "failed")]
+        assert world.written() == [(f"training:{MODEL_ID}:1", "failed")]
         world.notifier.search_ended(made, "all 20 trials have ended", BEST)
         reasons = {each.to: each.message.reason for each in world.outbox.waiting()}
         said = "the search has ended: all 20 trials have ended; the best trial is training-best with 0.25"
@@ -118,10 +118,10 @@ class TestWhoIsTold:
         world.use.set(ROOT, "team", HOOK, account="vision")
         made = notifying(Recipient(name="team"))
         world.notifier.ended(made, RUN, DONE)
-        assert world.told() == [(f"kept:{address_connection(Holder.account('vision'), 'team')}", "ended")]
+        assert world.written() == [(f"kept:{address_connection(Holder.account('vision'), 'team')}", "ended")]
         world.use.set(ADA, "team", HOOK)
         world.notifier.ended(made, RUN, FAILED)
-        assert (f"kept:{address_connection(Holder.user('ada'), 'team')}", "ended") in world.told()
+        assert (f"kept:{address_connection(Holder.user('ada'), 'team')}", "ended") in world.written()
 
     def test_every_run_and_the_names_of_quotas_yaml_need_no_manifest(self, world):
         world.use.set(ADA, "me", HOOK, every_run=True)
@@ -131,7 +131,7 @@ class TestWhoIsTold:
         world.named["vision"] = ("team",)
         world.notifier.ended(training(), RUN, FAILED)
         mine, team = address_connection(Holder.user("ada"), "me"), address_connection(Holder.account("vision"), "team")
-        assert world.told() == sorted([(f"kept:{mine}", "ended"), (f"kept:{team}", "failed")])
+        assert world.written() == sorted([(f"kept:{mine}", "ended"), (f"kept:{team}", "failed")])
         assert not world.notifier.hears(training(account="speech", owner="eve"))
 
     def test_a_name_that_is_kept_no_more_fails_nothing(self, world):

@@ -101,6 +101,6 @@ def test_the_time_left_goes_by_what_trials_took_and_by_how_many_go_on_at_once():
 
 
 def test_a_ledger_is_kept_as_json_and_read_back_the_same():
-    ledger = replace(LEDGER, more=3, attrs={2: {"cma:n": 1}}).telling([*ended(0.1, None), *going(1, 2)])
-    assert sorted(ledger.told) == [0, 1]
+    ledger = replace(LEDGER, more=3, attrs={2: {"cma:n": 1}}).with_ended([*ended(0.1, None), *going(1, 2)])
+    assert sorted(ledger.ended) == [0, 1]
     assert Ledger.from_dict(json.loads(json.dumps({**ledger.as_dict(), "colour": "red"}))) == ledger

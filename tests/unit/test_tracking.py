@@ -338,7 +338,7 @@ class World:
     """A workspace with a run that has told metrics, and an MLflow server or what is in its place."""
 
     def __init__(self, root: Any) -> None:
-        self.workspace, self.told = Workspace(root), list[str]()
+        self.workspace, self.reported = Workspace(root), list[str]()
         self.folder = self.workspace.run(RUN)
         self.folder.root.mkdir(parents=True)
         state = MetricsState()
@@ -359,7 +359,7 @@ class World:
             DONE,
             ABOUT,
             self.workspace,
-            self.told.append,
+            self.reported.append,
             seconds,
             clock,
             pauses=(0.0, 0.0),
@@ -398,7 +398,7 @@ class TestTheStep:
             ):
                 tracked = world.track(open_server)
                 assert tracked.warning.startswith("MLflow (team-mlflow) does not have the run: ")
-                assert world.told[-1] == tracked.warning
+                assert world.reported[-1] == tracked.warning
                 assert SECRET not in tracked.warning
 
     def test_a_server_that_was_away_lately_is_tried_once_and_shortly(self, world: World) -> None:

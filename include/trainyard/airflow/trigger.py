@@ -221,10 +221,10 @@ class TrainingPodTrigger(BaseTrigger):
 
     async def _show(self, program: ProgramLog | None, over: asyncio.Event) -> None:
         """Log what the program prints until it is `over`, then the end of it."""
-        trouble, told = "", False
+        trouble, announced = "", False
         while program:
             ended = over.is_set()
-            told = told or await _aside(self._tell_start)
+            announced = announced or await _aside(self._announce_start)
             try:
                 lines = await _aside(program.look, ended)
                 for number, line in enumerate(lines, 1):
@@ -241,7 +241,7 @@ class TrainingPodTrigger(BaseTrigger):
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), LOOK_SECONDS)
 
-    def _tell_start(self) -> bool:
+    def _announce_start(self) -> bool:
         """Notify whoever wants it once the program has started; say whether it has."""
         from trainyard.airflow.app import current_app
         from trainyard.airflow.notifying import tell_of

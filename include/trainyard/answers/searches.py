@@ -35,7 +35,7 @@ class TrialAnswer(Whole):
 class SearchAnswer(Whole):
     """A search. `over` says why it starts no trials any more, `note` what keeps it from starting some now.
 
-    `importances` tells how much each hyperparameter matters, 1 in all; empty while nothing can be told. Times are in
+    `importances` tells how much each hyperparameter matters, 1 in all; empty while nothing is known. Times are in
     seconds.
     """
 
@@ -64,6 +64,6 @@ class SearchAnswer(Whole):
 
 
 class SearchesSettled(Answer):
-    """What the service's own user is told: after how many seconds to look again, null while no search goes on."""
+    """What the service's own user gets: after how many seconds to look again, null while no search goes on."""
 
     again_seconds: float | None = None

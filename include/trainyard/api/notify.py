@@ -21,7 +21,7 @@ Account = Annotated[str | None, Query(max_length=100)]
 
 
 class GivenAddress(BaseModel):
-    """An address as somebody writes it, what its webhooks are signed with, and which events it is told of."""
+    """An address as somebody writes it, what its webhooks are signed with, and which events it is notified of."""
 
     address: str = Field(min_length=1, max_length=2000)
     secret: str = Field("", max_length=500)

@@ -1,4 +1,4 @@
-"""`trainyard notify`: addresses that are told of runs, tests of them, and what did not arrive."""
+"""`trainyard notify`: addresses that are notified of runs, tests of them, and what did not arrive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ app = typer.Typer(
     cls=QuickGroup,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Keep the addresses that are told of runs, test them, and see what did not arrive.",
+    help="Keep the addresses that are notified of runs, test them, and see what did not arrive.",
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What manifests call the address.")]
 Account = Annotated[
@@ -51,7 +51,7 @@ def set_(
         str, typer.Argument(metavar="ADDRESS", help="slack://…, mailto:…, https://…; - reads it from stdin.")
     ],
     on: Annotated[
-        str, typer.Option("--on", metavar="EVENTS", help="Of which events it is told, such as failed,waiting.")
+        str, typer.Option("--on", metavar="EVENTS", help="Of which events it is notified, such as failed,waiting.")
     ] = "",
     every_run: Annotated[
         bool, typer.Option("--every-run", help="Tell it of every run, whether its manifest says so or not.")

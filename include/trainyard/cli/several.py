@@ -15,7 +15,7 @@ from trainyard.errors import TrainyardError
 def do_each(ids: Sequence[str], action: Callable[[str], dict[str, Any]], screen: Screen) -> None:
     """Do something with each run, and write what it answers as JSON: of one run alone, else as `resources`.
 
-    Raise what one run alone meets; of several each failure is told on stderr, and the command ends with 1.
+    Raise what one run alone meets; of several each failure is reported on stderr, and the command ends with 1.
     """
     if len(ids) == 1:
         screen.data(action(ids[0]))

@@ -47,7 +47,7 @@ class Experiment:
 
     @property
     def importances(self) -> dict[str, float]:
-        """How much each hyperparameter matters, 1 in all; empty while nothing can be told."""
+        """How much each hyperparameter matters, 1 in all; empty while nothing is known."""
         return self.info.importances
 
     def dataframe(self) -> Any:

@@ -33,7 +33,7 @@ class Packed:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What the front door is told of the program beside the zip."""
+        """What goes to the front door about the program beside the zip."""
         return {"code": self.code.as_json()} if self.code else {}
 
 

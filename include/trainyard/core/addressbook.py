@@ -38,7 +38,7 @@ def holders_of(owner: str, account: str) -> tuple[Holder, Holder]:
 
 @dataclass(frozen=True)
 class Kept:
-    """An address as people may see it. `every_run` says that all runs of its holder are told of there."""
+    """An address as people may see it. `every_run` says that it is notified of all runs of its holder."""
 
     holder: Holder
     name: str

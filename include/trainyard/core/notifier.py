@@ -33,7 +33,7 @@ class _Wish:
 
 @dataclass(frozen=True)
 class Notifier:
-    """Writes what is to be told; `account_names` are the addresses that quotas.yaml names for an account.
+    """Writes notifications to the outbox; `account_names` are the addresses that quotas.yaml names for an account.
 
     `page_of` is where people see a run.
     """
@@ -47,7 +47,7 @@ class Notifier:
     def tell(self, training: Training, message: Message, moment: str = "") -> int:
         """Write a delivery to everybody who wants this event of a training's run; return how many are new.
 
-        The same event of the same run and `moment` is told once, however often it is told.
+        The same event of the same run and `moment` is written once, however often it is reported.
         """
         return sum(self._put(wish, training, message, moment) for wish in self._wishes(training, message))
 

@@ -243,7 +243,7 @@ class Registration:
         return missing
 
     def _register(self, parts: Sequence[tuple[Training, _Checked]], zip_path: Path) -> None:
-        """Keep all of all trainings, or nothing: credentials of nobody's training would stay for ever."""
+        """Keep all of all trainings, or nothing: credentials of a training that is not there would stay for ever."""
         first = parts[0][0]
         try:
             self.catalogue.keep_zip(first.id, zip_path)

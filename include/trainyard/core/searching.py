@@ -61,7 +61,7 @@ class TrialRuns(Protocol):
 
 @dataclass(frozen=True)
 class SearchSeen:
-    """A search as people see it, with its trials in order; `seconds_left` where that can be told."""
+    """A search as people see it, with its trials in order; `seconds_left` where that is known."""
 
     training: Training
     search: SearchSpec
@@ -206,7 +206,7 @@ class Searching:
         """Settle one search while it is held; return after how many seconds to look again."""
         was = self.ledgers.get(training.id) or Ledger(began_at=training.submitted_at)
         trials, now = self._trials(training, search, was), self.clock()
-        ledger = self._with_curves(was, trials).telling(trials)
+        ledger = self._with_curves(was, trials).with_ended(trials)
         over = ledger.over or why_over(search, ledger, trials, now)
         if over:
             ledger = replace(ledger, over=over, over_at=ledger.over_at or now)
@@ -215,7 +215,7 @@ class Searching:
             ledger = self._pruned(search, ledger, trials)
             ledger = self._asked(training, search, ledger, trials)
         ledger = self._stored(training, search, ledger, trials, now)
-        active = not over or not all(trial.state.ended for trial in trials) or ledger.stored != len(ledger.told)
+        active = not over or not all(trial.state.ended for trial in trials) or ledger.stored != len(ledger.ended)
         if not active:  # first, since twice is better than never
             self.ended(training, over, best_of(trials, search.goal))
         if ledger != was or not active:
@@ -297,7 +297,7 @@ class Searching:
         self, training: Training, search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], now: float
     ) -> Ledger:
         """Store the study where results go, when there is news and it is time; a store that refuses stops nothing."""
-        count = len(ledger.told)
+        count = len(ledger.ended)
         done = bool(ledger.over) and all(trial.state.ended for trial in trials)
         if count in (0, ledger.stored) or (not done and now - ledger.stored_at < _STORE_SECONDS):
             return ledger
@@ -326,7 +326,7 @@ class Searching:
         found: list[Trial] = []
         number = 0
         while number < ledger.asked or self.runs.values(trial_id(training.id, number)) is not None:
-            found.append(ledger.told.get(number) or self._trial(training, search, ledger, number))
+            found.append(ledger.ended.get(number) or self._trial(training, search, ledger, number))
             number += 1
         return [replace(trial, attrs=ledger.attrs.get(trial.number, {})) for trial in found]
 

@@ -16,7 +16,7 @@ FindStore = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class OwnStore:
-    """What is told of a store that is kept; `changed_at` is in seconds since the epoch."""
+    """What is shown of a store that is kept; `changed_at` is in seconds since the epoch."""
 
     name: str
     holder: Holder

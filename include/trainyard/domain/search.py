@@ -178,7 +178,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """What a search is told: it tries points of `space` and looks for the best value of `metric`.
+    """What a search does: it tries points of `space` and looks for the best value of `metric`.
 
     `points` are tried first, in their order; without a space they are all that is tried. `seed` makes the points the
     same again, None leaves it to the service. `like` is an earlier search, whose trials this one knows from the start.

@@ -58,7 +58,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class KeptSecret:
-    """What is told of a secret that is kept; `changed_at` is in seconds since the epoch."""
+    """What is shown of a secret that is kept; `changed_at` is in seconds since the epoch."""
 
     name: str
     holder: Holder

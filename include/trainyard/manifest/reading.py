@@ -157,7 +157,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     search = read_search(values, hyperparameters)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
     metrics, patterns = read_metrics(values)
-    mlflow, (notify, told) = read_tracking(values), read_notify(values)
+    mlflow, (notify, addresses) = read_tracking(values), read_notify(values)
     watch, checkpoint = read_watch(values), read_checkpoint(values)
     taken = with_defaults(hyperparameters, search)
     env = read_env(values, taken)
@@ -193,7 +193,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
         checkpoint=checkpoint,
         watch=watch,
     )
-    submission = Submission(spec, data[1], results[1], tuple(values.warnings), told)
+    submission = Submission(spec, data[1], results[1], tuple(values.warnings), addresses)
     return replace(found, read=ManifestRead(submission, document, found.places))
 
 

@@ -79,7 +79,7 @@ class Delivery:
 
 
 def delivery_id(account: str, event: str, run: str, moment: str, to: str) -> str:
-    """Return the same id for the same event, however often it is told; `moment` tells a run's ends apart.
+    """Return the same id for the same event, however often it is reported; `moment` distinguishes a run's ends.
 
     Those of one account begin alike.
     """

@@ -21,10 +21,10 @@ _FRESH_SECONDS = 15.0
 def reported(run: RunFolder, terms: Terms) -> Iterator[Terms]:
     """Yield the terms with a note of what moves, which `transfer_of` reads from any process until this is left."""
 
-    def note(standing: TransferState) -> None:
+    def note(state: TransferState) -> None:
         # Nothing fails because a report cannot be written.
         with suppress(OSError):
-            write_inside(run.root, run.transfer.name, json.dumps(asdict(standing)).encode())
+            write_inside(run.root, run.transfer.name, json.dumps(asdict(state)).encode())
 
     try:
         yield replace(terms, note=note)

@@ -20,10 +20,10 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Ledger:
-    """What people have told a search, and what of its trials is no longer to be found in their runs.
+    """What people have asked of a search, and what of its trials is no longer to be found in their runs.
 
     `more` trials were added; `over` says why it is, for people, and `note` what keeps it from starting any; `asked` is
-    how many were. `told` are trials that have ended, by number, `seen` curves of those that go on and `attrs` what
+    how many were. `ended` are trials that have, by number, `seen` curves of those that go on and `attrs` what
     samplers want to find again; `stopping` are steps at which trials were given up, and `stored` is how many had ended
     when the study was stored last, at `stored_at`.
     """
@@ -34,7 +34,7 @@ class Ledger:
     began_at: float = 0.0
     over: str = ""
     over_at: float | None = None
-    told: Mapping[int, Trial] = field(default_factory=dict)
+    ended: Mapping[int, Trial] = field(default_factory=dict)
     attrs: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     note: str = ""
     asked: int = 0
@@ -44,16 +44,16 @@ class Ledger:
     stored_at: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        told = {str(number): trial.as_dict() for number, trial in self.told.items()}
+        ended = {str(number): trial.as_dict() for number, trial in self.ended.items()}
         rest = {name: _by_text(getattr(self, name)) for name in ("attrs", "seen", "stopping")}
-        return {**asdict(self), "told": told, **rest}
+        return {**asdict(self), "ended": ended, **rest}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
         """Read a ledger back; keys this version does not know are dropped."""
         known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
         parts = {
-            "told": {int(number): Trial.from_dict(trial) for number, trial in data.get("told", {}).items()},
+            "ended": {int(number): Trial.from_dict(trial) for number, trial in data.get("ended", {}).items()},
             "attrs": _by_number(data.get("attrs", {})),
             "seen": {
                 number: tuple((int(step), float(value)) for step, value in curve)
@@ -63,11 +63,11 @@ class Ledger:
         }
         return cls(**{**known, **parts})
 
-    def telling(self, trials: Sequence[Trial]) -> Ledger:
+    def with_ended(self, trials: Sequence[Trial]) -> Ledger:
         """Return a ledger that has all that has ended."""
         ended = {trial.number: replace(trial, attrs={}) for trial in trials if trial.state.ended}
         going = {number: curve for number, curve in self.seen.items() if number not in ended}
-        return replace(self, told={**self.told, **ended}, seen=going)
+        return replace(self, ended={**self.ended, **ended}, seen=going)
 
 
 def _by_text(found: Mapping[int, Any]) -> dict[str, Any]:

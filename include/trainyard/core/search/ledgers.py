@@ -1,7 +1,7 @@
 """The ledgers of searches: `searches/<training id>.json` beside the records.
 
 While a search may still start or end a trial its id stands in `searches/active/` too, so that a listing tells whether
-there is work. A ledger that is lost is made anew from the runs, all but what people have told the search.
+there is work. A ledger that is lost is made anew from the runs, all but what people have asked of the search.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def _sampler(search: SearchSpec, seed: int) -> BaseSampler:
         case Sampler.CMAES:
             return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
         case _:
-            # Of those that are still running it is told that they do badly, or all would try the same.
+            # Of those that are still running it is assumed that they do badly, or all would try the same.
             return samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True, group=True)
 
 
