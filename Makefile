@@ -40,10 +40,11 @@ $(PACKAGES)/.package-lock.json: include/trainyard/web/package.json include/train
 wheel: setup ## Build the wheel of the command line and the Python API into dist/; it installs without Airflow
 	@mkdir -p dist && $(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist . && ls dist/trainyard_client-$(VERSION)-*.whl
 
-tools: .venv/swiftcloud/ready .venv/mlflow/ready ## Install what only the tests need: kubectl, busybox, a browser; apart, Swift with Keystone and MLflow
+tools: .venv/swiftcloud/ready .venv/mlflow/ready ## Install what only the tests need: kubectl, busybox, a browser, Open MPI; apart, Swift with Keystone and MLflow
 	@command -v kubectl >/dev/null || scripts/debian-packages kubernetes-client
 	@command -v busybox >/dev/null || scripts/debian-packages busybox
 	@command -v chromium >/dev/null || scripts/debian-packages chromium
+	@command -v mpirun >/dev/null || scripts/debian-packages openmpi-bin
 
 # Environments that stand apart, since what is in them wants other versions of what we need.
 APART := .venv/swiftcloud/ready .venv/mlflow/ready .venv/fuzz/ready .venv/bench/ready .venv/advisories/ready

@@ -1,4 +1,4 @@
-"""The watchdogs of one run, as its trigger has them: what they find is reported, and what stops a run is its outcome."""
+"""The watchdogs of one run, as its trigger has them: what they find is reported; what stops a run is its outcome."""
 
 from __future__ import annotations
 
