@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import warnings
 
@@ -42,7 +43,7 @@ def pages(yard):
     return browser
 
 
-_OF_A_RUN = ["", "/log", "/manifest", "/steps", "/files"]
+_OF_A_RUN = ["", "/log", "/manifest", "/steps", "/files", "/again"]
 
 
 class TestWhoSeesWhat:
@@ -178,7 +179,7 @@ class TestChanges:
 
     @pytest.mark.parametrize("meant", ["", "1"])
     def test_nobody_changes_a_run_of_others(self, pages, yard, meant):
-        for do in ("cancel", "delete"):
+        for do in ("cancel", "delete", "again"):
             form = {"do": do, "id": [MODEL_ID, OTHER_RUN], "meant": meant}
             assert pages("ada", **_HERE).post("/actions", data=form).status_code in (400, 404)
         assert yard.history.find(OTHER_RUN)
@@ -187,6 +188,48 @@ class TestChanges:
     def test_what_could_not_be_done_is_told_of_each_run(self, pages):
         answer = pages("ada", **_HERE).post("/actions", data={"do": "cancel", "id": MODEL_ID, "meant": "1"})
         assert (answer.status_code, "has ended already" in answer.text) == (409, True)
+
+
+class TestRunAgain:
+    @staticmethod
+    def _form(page, **changes):
+        """Return what a browser sends: the form's names and values in their order, some of them changed."""
+        shown = r'name="name" value="(\w+)"><(?:input|textarea) name="value"(?: value="([^"]*)"|[^>]*>([^<]*)<)'
+        values = {name: html.unescape(one or other) for name, one, other in re.findall(shown, page)} | changes
+        (key,) = re.findall(r'name="key" value="(\w+)"', page)
+        return {"name": list(values), "value": list(values.values()), "key": key}
+
+    def test_it_has_what_is_changed_in_the_form_and_names_the_run_that_it_repeats(self, pages, yard):
+        ada = pages("ada", **_HERE)
+        form = self._form(ada.get(f"/runs/{MODEL_ID}/again").text, command="python3 other.py")
+        answers = [ada.post(f"/runs/{MODEL_ID}/again", data=form) for _ in range(2)]
+        places = {answer.headers["location"] for answer in answers}
+        assert ([answer.status_code for answer in answers], len(places)) == ([303, 303], 1)
+        run = yard.history.find(places.pop().rpartition("/")[2])
+        assert (run.parent, run.owner, dict(run.overrides)) == (MODEL_ID, "ada", {"command": "python3 other.py"})
+        assert f"/runs/{MODEL_ID}" in ada.get(f"/runs/{run.model_id}").text
+
+    def test_what_cannot_be_is_said_beside_what_was_written(self, pages, yard):
+        ada = pages("ada", **_HERE)
+        form = self._form(ada.get(f"/runs/{MODEL_ID}/again").text, command=" ")
+        answer = ada.post(f"/runs/{MODEL_ID}/again", data=form)
+        assert (answer.status_code, "command cannot be" in answer.text) == (400, True)
+        assert yard.catalogue.starts.all() == {}
+
+    def test_ticked_runs_are_run_again_once_they_are_meant(self, pages, yard):
+        ada = pages("ada", **_HERE)
+        asked = ada.post("/actions", data={"do": "again", "id": MODEL_ID})
+        assert (asked.status_code, "Run 1 run again?" in asked.text) == (200, True)
+        (key,) = re.findall(r'name="key" value="(\w+)"', asked.text)
+        for _ in range(2):
+            done = ada.post("/actions", data={"do": "again", "id": MODEL_ID, "meant": "1", "key": key})
+            assert (done.status_code, done.headers["location"]) == (303, "/")
+        assert len(yard.catalogue.starts.all()) == 1
+
+    def test_nobody_runs_what_is_of_others(self, pages, yard):
+        form = {"name": ["command"], "value": ["python3 other.py"], "key": "0" * 32}
+        assert pages("ada", **_HERE).post(f"/runs/{OTHER_RUN}/again", data=form).status_code == 404
+        assert yard.catalogue.starts.all() == {}
 
 
 class TestLists:

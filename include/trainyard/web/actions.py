@@ -1,7 +1,8 @@
-"""What is done to runs from a page: canceled and deleted, after a page that asks whether it is meant so."""
+"""What is done to runs from a page: canceled, deleted, run again, after a page that asks whether it is meant so."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from trainyard.core.accounts import Caller
+from trainyard.core.rerunning import Rerunning
 from trainyard.core.runs import Run
 from trainyard.core.service import Service
 from trainyard.errors import TrainyardError
@@ -22,9 +24,10 @@ _MAX_RUNS = 100
 @router.post("/actions", response_class=HTMLResponse)
 def act(
     request: Request,
-    do: Annotated[Literal["cancel", "delete"], Form()],
+    do: Annotated[Literal["cancel", "delete", "again"], Form()],
     model_ids: Annotated[list[str] | None, Form(alias="id", max_length=_MAX_RUNS)] = None,
     meant: Annotated[bool, Form()] = False,
+    key: Annotated[str, Form(pattern="^([0-9a-f]{32})?$")] = "",
 ) -> Response:
     """Ask whether it is meant so; do it to each run then, and tell of those that it could not be done to."""
     service: Service = request.app.state.service
@@ -33,13 +36,22 @@ def act(
         raise TrainyardError("C110", "no run is ticked", "Tick the runs in the list first.")
     runs = [service.run(model_id, who) for model_id in dict.fromkeys(model_ids)]
     if not meant:
-        return page(request, "sure.html", do=do, rows=rows_of(request, runs))
-    refused = _refusals(service.cancel if do == "cancel" else service.delete, runs, who)
+        return page(request, "sure.html", do=do, rows=rows_of(request, runs), key=secrets.token_hex(16))
+    refused = _refusals(_action(request, do, key), runs, who)
     if refused:
         return page(request, "refused.html", 409, do=do, done=len(runs) - len(refused), refused=refused)
     root = request.scope.get("root_path", "")
     alone = do == "cancel" and len(runs) == 1
     return RedirectResponse(f"{root}/runs/{runs[0].model_id}" if alone else f"{root}/", 303)
+
+
+def _action(request: Request, do: str, key: str) -> Callable[[str, Caller], object]:
+    """Return what is done to one run. One is run again once for a `key`, however often the form is sent."""
+    service: Service = request.app.state.service
+    rerunning: Rerunning = request.app.state.rerunning
+    if do == "again":
+        return lambda model_id, who: rerunning.rerun(model_id, {}, False, who, f"page-{key}-{model_id}" if key else "")
+    return service.cancel if do == "cancel" else service.delete
 
 
 def _refusals(

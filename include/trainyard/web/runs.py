@@ -58,7 +58,7 @@ async def log(request: Request, model_id: str, lines: Annotated[int, Query(ge=1,
 def manifest(request: Request, model_id: str) -> HTMLResponse:
     """Show the manifest as it was handed in, without its secrets."""
     head = head_of(request, model_id)
-    training = _training(request, head["run"])
+    training = training_of(request, head["run"])
     return page(request, "manifest.html", **head, text=training.manifest if training else "")
 
 
@@ -82,7 +82,7 @@ def _described(request: Request, model_id: str) -> dict[str, Any]:
     service: Service = request.app.state.service
     head = head_of(request, model_id)
     run: Run = head["run"]
-    training = _training(request, run)
+    training = training_of(request, run)
     schedule = request.app.state.retraining.of(run.training_id)
     return {
         **head,
@@ -107,7 +107,7 @@ def _effective(training: Training, run: Run) -> Training:
     return training
 
 
-def _training(request: Request, run: Run) -> Training | None:
+def training_of(request: Request, run: Run) -> Training | None:
     service: Service = request.app.state.service
     return service.catalogue.get(run.training_id)
 
