@@ -50,6 +50,16 @@ class TestReading:
     def test_names_that_the_pod_sets_itself_are_refused(self, manifest, name, form):
         assert "is set for every program already" in only_problem(manifest + form % name).message
 
+    @pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "MASTER_ADDR", "TF_CONFIG", "PET_NNODES"])
+    @pytest.mark.parametrize("form", ["env: {%s: x}\n", "secrets: [%s]\n"])
+    def test_names_that_several_learners_find_set_are_refused_where_there_are_several(self, manifest, name, form):
+        alone = manifest + form % name
+        read(alone)
+        together = alone.replace("learners: 1", "learners: 2").replace(
+            "resource: small", "compute_configuration: {name: small, nodes: 2}"
+        )
+        assert only_problem(together).message == f"{name} is set for each of several learners."
+
     @pytest.mark.parametrize(
         ("text", "words"),
         [

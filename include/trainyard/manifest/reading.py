@@ -30,7 +30,7 @@ from trainyard.manifest.schema import check_shape
 from trainyard.manifest.search import read_search, with_defaults
 from trainyard.manifest.store import check_store_types, read_store, read_tracking
 from trainyard.manifest.values import Values
-from trainyard.manifest.variables import read_env, read_secrets
+from trainyard.manifest.variables import check_names_among_learners, read_env, read_secrets
 from trainyard.manifest.watch import read_watch
 
 MAX_BYTES = 1024 * 1024
@@ -162,6 +162,8 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     taken = with_defaults(hyperparameters, search)
     env = read_env(values, taken)
     secrets = read_secrets(values, {*taken, *env})
+    if resources.nodes > 1:
+        check_names_among_learners(values)
     found = Examination(tuple(values.faults.problems), None, framework, resources, command, _places(document, layout))
     if values.faults.found:
         return found

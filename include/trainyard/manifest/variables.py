@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from trainyard.domain.hyperparameters import is_text
+from trainyard.domain.launching import fault_of_name_among_learners
 from trainyard.domain.variables import fault_of_secret, fault_of_variable
 from trainyard.manifest.document import Path
 from trainyard.manifest.masking import is_credential
@@ -12,6 +13,17 @@ from trainyard.manifest.values import Values
 
 ENV: Path = ("env",)
 SECRETS: Path = ("secrets",)
+
+
+def check_names_among_learners(values: Values) -> None:
+    """Report hyperparameters, variables and secrets whose names are set for each of several learners."""
+    for path in filter(None, (values.layout.hyperparameters, ENV, SECRETS)):
+        given = values.document.value(path)
+        if not isinstance(given, dict | list):
+            continue
+        for place, name in enumerate(given) if isinstance(given, list) else zip(given, given, strict=True):
+            if fault := fault_of_name_among_learners(str(name)):
+                values.faults.add((*path, place), *fault, at_key=isinstance(given, dict))
 
 
 def read_env(values: Values, taken: Collection[str]) -> dict[str, str]:
