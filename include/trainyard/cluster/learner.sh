@@ -378,7 +378,7 @@ install_requirements() {
     if ! "$built/bin/python" -c 'import sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null; then
         # One that the image's Python does not fit any more cannot be put right where it may only be read.
         [ -w "$place" ] || place=$HOME/.environments
-        built=$place/$TRAINING_ID-$(date +%s)-$$
+        built=$place/$TRAINING_ID-$LEARNER_ID-$(date +%s)-$$
         echo 'trainyard: installing requirements.txt'
         { build_environment "$built" && echo yes >"$scratch/built"; } 2>&1 | tee "$scratch/pip"
         if [ ! -e "$scratch/built" ]; then
