@@ -30,11 +30,10 @@ def test_what_it_writes_is_a_submission_without_a_fault(cli, home, framework):
 def test_its_program_learns_what_the_data_has(cli, home):
     cli("init", "first")
     (home / "points.csv").write_text("x,y\n" + "".join(f"{x / 10},{x / 5 + 1}\n" for x in range(20)))
-    environment = {"DATA_DIR": str(home), "RESULT_DIR": str(home), "epochs": "400", "PATH": os.environ["PATH"]}
-    done = subprocess.run(
-        [sys.executable, home / "first" / "train.py"], env=environment, capture_output=True, check=True
-    )
-    losses = [json.loads(line)["loss"] for line in done.stdout.splitlines()]
+    folders = dict.fromkeys(("DATA_DIR", "RESULT_DIR", "LOG_DIR"), str(home))
+    environment = {**folders, "epochs": "400", "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, home / "first" / "train.py"], env=environment, capture_output=True, check=True)
+    losses = [json.loads(line)["loss"] for line in (home / "metrics.jsonl").read_text().splitlines()]
     assert losses[-1] < 0.01 < losses[0]
     assert json.loads((home / "model.json").read_text())["slope"] == pytest.approx(2, abs=0.2)
 

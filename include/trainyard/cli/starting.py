@@ -64,6 +64,8 @@ parser.add_argument("--lr", type=float, default=0.05)
 given = parser.parse_args()
 pairs, epochs = points(given.data), int(os.environ.get("epochs", "40"))
 results = pathlib.Path(os.environ.get("RESULT_DIR", "."))
+# A line of JSON in this file is a point of a curve: `trainyard metrics ID`.
+curves = pathlib.Path(os.environ.get("LOG_DIR", "."), "metrics.jsonl").open("a", buffering=1)
 '''
 _PLAIN = """
 slope, offset = 0.0, 0.0
@@ -71,8 +73,9 @@ for step in range(epochs):
     errors = [slope * x + offset - y for x, y in pairs]
     slope -= given.lr * sum(2 * error * x for error, (x, _) in zip(errors, pairs)) / len(pairs)
     offset -= given.lr * sum(2 * error for error in errors) / len(pairs)
-    # A line of JSON is a point of a curve: `trainyard metrics ID`.
-    print(json.dumps({"step": step, "loss": sum(error * error for error in errors) / len(pairs)}))
+    loss = sum(error * error for error in errors) / len(pairs)
+    print(json.dumps({"step": step, "loss": loss}), file=curves)
+print("loss", loss)
 (results / "model.json").write_text(json.dumps({"slope": slope, "offset": offset}))
 """
 _TORCH = """
@@ -85,8 +88,8 @@ for step in range(epochs):
     loss = torch.nn.functional.mse_loss(model(x), y)
     loss.backward()
     optimizer.step()
-    # A line of JSON is a point of a curve: `trainyard metrics ID`.
-    print(json.dumps({"step": step, "loss": loss.item()}))
+    print(json.dumps({"step": step, "loss": loss.item()}), file=curves)
+print("loss", loss.item())
 torch.save(model.state_dict(), results / "model.pt")
 """
 # With a program of its own; all others get one that needs Python alone.
