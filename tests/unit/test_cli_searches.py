@@ -55,6 +55,16 @@ class TestCommands:
         answer(front_door, trials=blank, best=None)
         assert "no trial has a value of it" in cli("experiments", "show", "tuning").out
 
+    def test_the_runs_of_an_experiment_are_canceled_after_its_search_which_would_start_others(self, cli, front_door):
+        for model_id in (ID, OTHER):
+            front_door.add(model_id, state="running", experiment="tuning", training_id=ID)
+        answer(front_door, "PATCH")
+        force(front_door, "PATCH", f"/v3/searches/{ID}", 409, {"error": {"code": "C111", "message": "it is over"}})
+        done = cli("cancel", "--experiment", "tuning")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith("The search of tuning starts no run any more.\n")
+        assert [f"Canceling the trained model '{one}' ..." in done.out for one in (ID, OTHER)] == [True, True]
+
     def test_the_best_is_its_model_id_and_nothing_else(self, cli, front_door):
         answer(front_door, times=2)
         assert cli("best", "tuning").out == f"{OTHER}\n"

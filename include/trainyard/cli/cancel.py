@@ -9,7 +9,11 @@ import typer
 from trainyard.cli.options import NAMES_OR_DOCUMENT, Output, Url
 
 if TYPE_CHECKING:
+    from trainyard.cli.output import Screen
     from trainyard.client.rest import RestClient
+
+# There is none of this name, or it is over.
+_NO_SEARCH_GOES_ON = ("C107", "C111")
 
 
 def cancel(
@@ -23,6 +27,7 @@ def cancel(
 ) -> None:
     """Stop runs. What they have made so far is still stored in the bucket, and their history stays.
 
+    With --experiment its searches start no run any more.
     `cancel experiment-runs EXPERIMENT RUN` stops all trainings of an experiment's run.
     """
     from trainyard.cli.client import open_service
@@ -46,13 +51,26 @@ def cancel(
         return run.as_data()
 
     with open_service(url) as service:
-        ids = _going(service, experiment) if experiment else runs_named(service, words or [])
+        ids = _of_experiment(service, experiment, screen) if experiment else runs_named(service, words or [])
         if not ids:
             screen.say(f"No run of {experiment} is going.")
         do_each(ids, stop, screen)
 
 
-def _going(service: RestClient, experiment: str) -> list[str]:
-    """Return the runs of an experiment that have not ended, those first that have not begun."""
-    wanted = {"experiment": experiment, "state": ["pending", "running"]}
-    return [run.model_id for run in sorted(service.runs(wanted), key=lambda run: run.state)]
+def _of_experiment(service: RestClient, experiment: str, screen: Screen) -> list[str]:
+    """End the searches of an experiment and return its runs that have not ended, those first that have not begun.
+
+    A search that went on would start other runs in the place of those that are canceled.
+    """
+    from trainyard.errors import TrainyardError
+
+    runs = service.runs({"experiment": experiment, "state": ["pending", "running"]})
+    for name in dict.fromkeys([experiment, *(run.training_id for run in runs)]):
+        try:
+            service.change_search(name, "canceled")
+        except TrainyardError as error:
+            if error.code.code not in _NO_SEARCH_GOES_ON:
+                raise
+        else:
+            screen.say(f"The search of {experiment} starts no run any more.")
+    return [run.model_id for run in sorted(runs, key=lambda run: run.state)]
