@@ -7,8 +7,8 @@ from yard import Yard
 
 pytestmark = pytest.mark.xdist_group("stack")
 
-CHECKS = ["api-server", "scheduler", "triggerer", "dag-processor", "pools", "tenants", "audit log", "fernet key"]
-CHECKS += ["cluster", "rights", "clocks", "gpus", "inbox", "image", "workspace"]
+CHECKS = ["api-server", "scheduler", "triggerer", "dag-processor", "pools", "tenants", "audit log"]
+CHECKS += ["notifications", "fernet key", "cluster", "rights", "clocks", "gpus", "inbox", "image", "workspace"]
 
 
 def test_a_stack_that_is_up_is_well_and_the_doctor_leaves_nothing_behind(yard: Yard) -> None:

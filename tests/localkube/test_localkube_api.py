@@ -208,5 +208,5 @@ def test_kinds_that_it_does_not_have_are_not_found(cluster):
     token = (cluster.folder / "token").read_text()
     header = {"Authorization": f"Bearer {token}"}
     assert status_of(f"{cluster.url}/apis/apps/v1/deployments", header) == 404
-    assert status_of(f"{cluster.url}/api/v1/secrets", header) == 404
+    assert status_of(f"{cluster.url}/api/v1/configmaps", header) == 404
     assert status_of(f"{cluster.url}/api/v1/nodes/local", header) == 200

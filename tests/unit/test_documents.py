@@ -254,7 +254,7 @@ class TestRunning:
         made = sorted(yard.catalogue.trainings(), key=lambda each: each.submitted_at)
         assert sorted(each.spec.name for each in made) == ["first", "second"]
         assert {each.experiment for each in made} == {run.experiment} == {f"Rates ({run.record.id[:8]})"}
-        commands = {each.spec.name: each.spec.command for each in made}
+        commands = {each.spec.name: yard.catalogue.get(each.id).spec.command for each in made}
         assert commands == {"first": "python3 train.py --data ${DATA_DIR}", "second": "python3 train.py --fast"}
         assert {each.spec.results.bucket for each in made} == {"training-results"}
         assert all(yard.vault.kept[each.id][0].secret == SECRET for each in made)

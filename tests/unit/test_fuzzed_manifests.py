@@ -35,7 +35,8 @@ def ends(kind, count):
 
 
 def test_hundreds_of_hostile_manifests_are_accepted_or_refused_as_promised():
-    assert {"accepted", "refused C101", "refused C104"} == set(ends(MANIFESTS, 200))
+    common = {"accepted", "refused C101"}
+    assert common <= set(ends(MANIFESTS, 200)) <= common | {"refused C104"}
 
 
 def test_dozens_of_hostile_zips_are_accepted_or_refused_as_promised():

@@ -171,6 +171,8 @@ class AirflowHistory:
             left = select(DagRun).where(DagRun.dag_id == run.training_id).order_by(DagRun.run_after, DagRun.id)
             heir = session.scalar(left.limit(1))
             if heir is not None or self._has_pending(run.training_id):
+                if run.model_id == run.training_id:  # one that nobody started would be listed as still to come
+                    self._catalogue.mark_begun(run.training_id)
                 return False
             try:
                 delete_dag(run.training_id, session=session)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from trainyard.core.accounts import SERVICE
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import Audit
 from trainyard.domain.limits import Account, Limits
+from trainyard.domain.watchdogs import Then, Watch
 
 
 def record_changes(audit: Audit, before: Limits, after: Limits) -> None:
@@ -41,4 +42,13 @@ def _values(old: Account | None, new: Account | None) -> dict[str, str]:
 
 
 def _shown(account: Account | None) -> dict[str, Any]:
-    return {key: value for key, value in asdict(account).items() if key not in ("name", "members")} if account else {}
+    if account is None:
+        return {}
+    shown = {field.name: getattr(account, field.name) for field in fields(account)}
+    kept = {key: value for key, value in shown.items() if key not in ("name", "members")}
+    return {**kept, "notify": account.notify or None, "watch": _watchdogs(account.watch)}
+
+
+def _watchdogs(watch: Watch) -> str | None:
+    """Return the watchdogs that are on and what each does, None where none is."""
+    return ", ".join(f"{name}: {value}" for name, value in asdict(watch).items() if isinstance(value, Then)) or None
