@@ -32,6 +32,8 @@ def run(tmp_path, monkeypatch):
     Catalogue(tmp_path / "catalogue").add(training(results=results, checkpoint=Checkpointing(every_seconds=60, keep=2)))
     run = Workspace(tmp_path / "workspace").run(RUN)
     run.checkpoints.mkdir(parents=True)
+    assert copying.copy_in_process  # Airflow is loaded here, and refuses its database as in the process of a trigger
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "airflow-db-not-allowed:///")
     return run, bucket / MODEL_ID
 
 

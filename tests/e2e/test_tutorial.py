@@ -13,6 +13,7 @@ import pytest
 from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.environment import PROJECT
+from trainyard.local.ownstores import keep_local_stores
 from trainyard.local.ready import wait_for
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -35,6 +36,7 @@ def said(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
     (programs / "trainyard").chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TRAINYARD_")}
     environment = {**kept, "PATH": f"{programs}:{os.environ['PATH']}"}
+    keep_local_stores(yard.folder, yard.endpoint)  # as `trainyard up` does
     place, printed = yard.folder.parent, dict[str, str]()
     for command in commands():
         if command.startswith("cd "):
