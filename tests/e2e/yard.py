@@ -163,7 +163,8 @@ class Yard:
 
     def let_end(self, model_id: str) -> None:
         """Let UNTIL_LET_END end, in a run that trains."""
-        (self.folder / "workspace" / "runs" / model_id / model_id / "result" / "go").touch()
+        training_id = self.run(model_id)["training_id"]
+        (self.folder / "workspace" / "runs" / training_id / model_id / "result" / "go").touch()
 
     def results(self, model_id: str) -> dict[str, int]:
         """Return what lies in the results bucket under a model id: name -> size."""

@@ -32,9 +32,9 @@ def form(request: Request, model_id: str) -> HTMLResponse:
 def rerun(
     request: Request,
     model_id: str,
-    names: Annotated[list[str], Form(alias="name", max_length=_MAX_FIELDS)],
-    values: Annotated[list[str], Form(alias="value", max_length=_MAX_FIELDS)],
-    key: Annotated[str, Form(pattern="^[0-9a-f]{32}$")],
+    names: Annotated[list[str] | None, Form(alias="name", max_length=_MAX_FIELDS)] = None,
+    values: Annotated[list[str] | None, Form(alias="value", max_length=_MAX_FIELDS)] = None,
+    key: Annotated[str, Form(pattern="^([0-9a-f]{32})?$")] = "",
     exact: Annotated[bool, Form()] = False,
     resume: Annotated[bool, Form()] = False,
 ) -> Response:
@@ -42,11 +42,11 @@ def rerun(
     head, training = _found(request, model_id)
     shown = _values(training, head["run"])
     # Browsers send the line ends of a command as CR LF.
-    given = {name: value.replace("\r\n", "\n") for name, value in zip(names, values, strict=False)}
+    given = {name: value.replace("\r\n", "\n") for name, value in zip(names or (), values or (), strict=False)}
     changes = {name: value for name, value in given.items() if value != shown.get(name)}
     rerunning: Rerunning = request.app.state.rerunning
     try:
-        start = rerunning.rerun(model_id, changes, exact, caller(request), f"page-{key}", resume)
+        start = rerunning.rerun(model_id, changes, exact, caller(request), f"page-{key}" if key else "", resume)
     except TrainyardError as error:
         return _form(request, head, training, given, exact, resume, error)
     return RedirectResponse(f"{request.scope.get('root_path', '')}/runs/{start.model_id}", 303)
