@@ -133,6 +133,7 @@ def _places(trained: list[str]) -> dict[str, str]:
         "file": f"/trainyard/runs/{first}/files/%3Cb%3E.json",
         "manifest": f"/trainyard/runs/{first}/manifest",
         "steps": f"/trainyard/runs/{first}/steps",
+        "again": f"/trainyard/runs/{first}/again",
         "compare": f"/trainyard/compare?id={first}&id={second}",
         "new": "/trainyard/new",
         "quota": "/trainyard/quota",

@@ -29,7 +29,7 @@ def _tuned(text: str) -> str:
 def grid(yard: Yard) -> list[str]:
     """Two runs of one manifest, each with a learning rate of its own."""
     manifest, model = yard.files("fails-with-3", _tuned, PROGRAM)
-    words = ("train", str(model), str(manifest), "--experiment", "rates", "--set", "lr=0.1,0.01")
+    words = ("train", str(model), str(manifest), "--experiment", "grid of rates", "--set", "lr=0.1,0.01")
     ids: list[str] = yard.data(*words)["model_ids"]
     return ids
 
@@ -41,9 +41,9 @@ def test_a_grid_trains_each_run_with_its_own_value_and_lists_them_together(yard:
         assert run["overrides"] == {"lr": float(rate)}
         assert json.loads(yard.stored(model_id, "model/lr.json")) == rate
     assert "2 runs" in yard.airflow(f"/api/v2/dags/{grid[0]}/details").json()["dag_display_name"]
-    found = yard.data("list", "--experiment", "rates", "--state", "completed")
+    found = yard.data("list", "--experiment", "grid of rates", "--state", "completed")
     assert [run["model_id"] for run in found["resources"]] == grid
-    assert yard.data("list", "--experiment", "rates", "--state", "error")["total"] == 0
+    assert yard.data("list", "--experiment", "grid of rates", "--state", "error")["total"] == 0
 
 
 def test_a_log_is_followed_from_before_the_pod_with_what_is_waited_for_beside_it(yard: Yard, tmp_path: Path) -> None:
