@@ -59,7 +59,7 @@ def said(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
 
 
 def _search_is_over(yard: Yard) -> bool:
-    return bool(json.loads(yard.trainyard("experiments", "show", "tuning", "-o", "json").stdout)["state"] == "over")
+    return bool(json.loads(yard.trainyard("experiments", "show", "lines", "-o", "json").stdout)["state"] == "over")
 
 
 def test_the_first_run_learns_the_line_and_has_a_curve(said: dict[str, str]) -> None:
@@ -69,7 +69,7 @@ def test_the_first_run_learns_the_line_and_has_a_curve(said: dict[str, str]) -> 
 
 
 def test_each_value_is_a_row_with_its_loss(said: dict[str, str]) -> None:
-    rows = said["trainyard list --experiment rates --columns name,id,state,lr,loss"]
+    rows = said["trainyard list --experiment slopes --columns name,id,state,lr,loss"]
     assert len(re.findall(r"completed +0\.0[12] +[0-9.e-]+", rows)) == 2
 
 
@@ -77,9 +77,9 @@ def test_the_best_of_the_search_is_found_and_run_again_for_longer(
     yard: Yard,
     said: dict[str, str],
 ) -> None:
-    best = said["trainyard best tuning"].strip()
-    assert best in said["trainyard show tuning@best"]
-    again = said["trainyard rerun tuning@best --set epochs=400 --follow"]
+    best = said["trainyard best lines"].strip()
+    assert best in said["trainyard show lines@best"]
+    again = said["trainyard rerun lines@best --set epochs=400 --follow"]
     model_id = re.search(r"training-\w{9}(?=')", again.partition("Model-ID")[2])
     assert model_id
     run = yard.run(model_id[0])
