@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from trainyard.airflow.app import App, current_app
+from trainyard.airflow.watching import WatchTrigger
 from trainyard.core.notifier import OWN
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
 from trainyard.domain.names import notify_connection
@@ -27,12 +28,14 @@ _REST = 4
 _MAIL_PORT, _TLS_PORT = 587, 465
 
 
-class OutboxTrigger(BaseEventTrigger):
+class OutboxTrigger(WatchTrigger):
     """Deliver what lies in the outbox for ever, and never fire: nothing is left for a worker to do.
 
     What a death breaks off lies there still, and is sent by the trigger's next life. Two of them, while Airflow moves
     it, do not deliver at the same time.
     """
+
+    failing = "The outbox cannot be looked at"
 
     def __init__(self, poll_seconds: float) -> None:
         super().__init__()
@@ -43,16 +46,14 @@ class OutboxTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Deliver for ever. A trigger that ended would be one that nobody starts again, so no failure ends it."""
-        app, trouble = current_app(), ""
+        app = current_app()
         courier = Courier(app.outbox, Sender(app).send, self.log.info)
         while True:
             try:
                 with app.outbox.delivering() as held:
                     await (self._deliver(courier) if held else asyncio.sleep(_HELD_SECONDS))
             except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
-                if str(error) != trouble:
-                    self.log.warning("The outbox cannot be looked at: %s", error)
-                trouble = str(error)
+                self._tell(error)
                 await asyncio.sleep(self.poll_seconds)
         yield TriggerEvent({})  # never reached: it makes this a generator, as Airflow wants it
 

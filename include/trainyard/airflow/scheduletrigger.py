@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
+from trainyard.airflow.watching import WatchTrigger
 from trainyard.core.catalogue import Catalogue
 from trainyard.core.schedules import Schedules
 
@@ -20,19 +21,20 @@ _AGAIN_SECONDS = 30.0
 _LEFT_SECONDS = 3.0
 
 
-class ScheduleTrigger(BaseEventTrigger):
+class ScheduleTrigger(WatchTrigger):
     """Fire whenever a schedule has something due, or a run that was asked for is not made, with the ids.
 
     It says only that there is work; the front door looks for itself. So a restart or a second watcher starts nothing
     twice.
     """
 
+    failing = "The schedules cannot be looked at"
+
     def __init__(self, catalogue: str, poll_seconds: float) -> None:
         super().__init__()
         self.catalogue = catalogue
         self.poll_seconds = poll_seconds
         self._reported: dict[str, float] = {}
-        self._trouble = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         given = {"catalogue": self.catalogue, "poll_seconds": self.poll_seconds}
@@ -61,9 +63,3 @@ class ScheduleTrigger(BaseEventTrigger):
         fresh = [each for each in due if now - self._reported.get(each, 0.0) >= _AGAIN_SECONDS]
         self._reported.update(dict.fromkeys(fresh, now))
         return fresh
-
-    def _tell(self, error: Exception) -> None:
-        """Log a trouble once, not at every look."""
-        if str(error) != self._trouble:
-            self.log.warning("The schedules cannot be looked at: %s", error)
-        self._trouble = str(error)

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
+from trainyard.airflow.watching import WatchTrigger
 from trainyard.client.rest import RestClient
 from trainyard.core.catalogue import Catalogue
 from trainyard.core.search.ledgers import SEARCHES, Ledgers
@@ -20,7 +21,7 @@ _TROUBLE_SECONDS = 5.0
 _MAX_PAUSE_SECONDS = 30.0
 
 
-class SearchTrigger(BaseEventTrigger):
+class SearchTrigger(WatchTrigger):
     """Have the front door drive the searches, and make the runs that were asked for, while there are any.
 
     It says only that there is work, and fires no events: a run of a DAG for each look would take seconds, and trials
@@ -28,10 +29,11 @@ class SearchTrigger(BaseEventTrigger):
     or a second watcher starts no trial twice.
     """
 
+    failing = "The searches cannot be driven"
+
     def __init__(self, catalogue: str) -> None:
         super().__init__()
         self.catalogue = catalogue
-        self._trouble = ""
         self._service: RestClient | None = None
         self._pause = _POLL_SECONDS
 
@@ -72,9 +74,3 @@ class SearchTrigger(BaseEventTrigger):
         again = await asyncio.to_thread(self._service.settle_searches)
         self._pause = _POLL_SECONDS if new or again is not None else min(2 * self._pause, _MAX_PAUSE_SECONDS)
         return self._pause if again is None else again
-
-    def _tell(self, error: Exception) -> None:
-        """Log a trouble once, not at every look."""
-        if str(error) != self._trouble:
-            self.log.warning("The searches cannot be driven: %s", error)
-        self._trouble = str(error)

@@ -15,6 +15,10 @@ Url = Annotated[
     str | None,
     typer.Option("--url", metavar="URL", help="The service to talk to. Default: see docs/cli.md."),
 ]
+# Of what is kept for oneself or for an account.
+Payer = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="The account whose it is. Default: your own.")
+]
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="text|json", help="How the answer is written to stdout.")
 ]

@@ -7,12 +7,9 @@ from typing import Annotated
 
 import typer
 
-from trainyard.cli.options import Output, QuickCommand, QuickGroup, Url
+from trainyard.cli.options import Output, Payer, QuickCommand, QuickGroup, Url
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as WANDB_API_KEY.")]
-Payer = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="The account whose it is. Default: your own.")
-]
 secret = typer.Typer(cls=QuickGroup, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 

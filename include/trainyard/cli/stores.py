@@ -7,13 +7,10 @@ from typing import Annotated
 
 import typer
 
-from trainyard.cli.options import DEFINITIONS, EXPERIMENTS, Output, QuickCommand, QuickGroup, Url
+from trainyard.cli.options import DEFINITIONS, EXPERIMENTS, Output, Payer, QuickCommand, QuickGroup, Url
 from trainyard.cli.store import store_definition, store_experiment
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name in manifests, such as team-data.")]
-Payer = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="The account whose it is. Default: your own.")
-]
 store = typer.Typer(cls=QuickGroup, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 

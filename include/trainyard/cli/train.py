@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,12 +55,14 @@ def train(
     from trainyard.cli.output import Screen
 
     screen = Screen(output)
-    with handed_in(program, manifests) as handed:
+    with ExitStack() as packing:
+        handed = packing.enter_context(handed_in(program, manifests))
         fields = {"account": account or "", "experiment": experiment or "", "set": settings or []}
         given = {key: value for key, value in fields.items() if value} | handed.program.fields
         with open_service(url) as service:
             screen.say("Starting to train ...")
             answer = _submit(service, handed, given)
+            packing.close()  # a packed folder takes no room while its run is followed
             screen.warn(answer.warnings)
             screen.say("OK", *(f"Model-ID is '{model_id}'" for model_id in answer.all_ids))
             if follow:

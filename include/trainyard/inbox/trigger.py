@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
+from trainyard.airflow.watching import WatchTrigger
 from trainyard.inbox.drops import Drop
 from trainyard.inbox.passing import look
 from trainyard.inbox.watching import Watch
@@ -16,12 +17,14 @@ from trainyard.inbox.watching import Watch
 _MAX_SHOWN = 200
 
 
-class InboxTrigger(BaseEventTrigger):
+class InboxTrigger(WatchTrigger):
     """Fire whenever there are drops to hand over, with their places and fingerprints.
 
     It says only that there is work; the task looks for itself. So neither a restart nor a second watcher can lose a
     drop or have it trained twice: a new watcher knows nothing and fires for everything that is still there.
     """
+
+    failing = "The inbox cannot be looked at"
 
     def __init__(self, url: str, conn_id: str, poll_seconds: float, wait_seconds: float) -> None:
         super().__init__()
@@ -29,7 +32,6 @@ class InboxTrigger(BaseEventTrigger):
         self.conn_id = conn_id
         self.poll_seconds = poll_seconds
         self.wait_seconds = wait_seconds
-        self._trouble = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
@@ -68,12 +70,6 @@ class InboxTrigger(BaseEventTrigger):
         connection = await BaseHook.aget_connection(self.conn_id)
         credentials = Credentials(connection.login or "", connection.password or "")
         return await asyncio.to_thread(open_inbox, self.url, credentials, current_app().settings)
-
-    def _tell(self, error: Exception) -> None:
-        """Log a trouble once, not at every look."""
-        if str(error) != self._trouble:
-            self.log.warning("The inbox cannot be looked at: %s", error)
-        self._trouble = str(error)
 
 
 def payload(drops: tuple[Drop, ...]) -> dict[str, Any]:
