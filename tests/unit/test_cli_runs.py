@@ -52,7 +52,7 @@ class TestList:
         assert "training-newest001" in lines[3]
 
     def test_columns_align_whatever_the_names_and_states(self, cli, front_door):
-        from trainyard.cli.tables import cells
+        from trainyard.cli.columns import cells
 
         front_door.add("training-000000001", name="手書き文字の認識", state="completed")
         front_door.add("training-000000002", name="a name that is longer than the column was in 2017")
