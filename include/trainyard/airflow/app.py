@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from trainyard.core.maintenance.retention import Housekeeper
     from trainyard.core.notifications import Notifications
     from trainyard.core.notifier import Notifier
+    from trainyard.core.objects import StoreObjects
     from trainyard.core.ownstores import OwnStores
     from trainyard.core.quota import Quotas
     from trainyard.core.rerunning import Rerunning
@@ -273,6 +274,13 @@ class App:
 
         addresses = AddressPolicy.of(self.settings)
         return OwnStores(ConnectionStores(), self.limits, addresses, time.time, self.audit)
+
+    @cached_property
+    def objects(self) -> StoreObjects:
+        """The use case about what is in these stores."""
+        from trainyard.core.objects import StoreObjects
+
+        return StoreObjects(self.stores, self.open_own_store)
 
     def open_own_store(self, connection: str, bucket: str) -> Store:
         """Open a bucket of a store that somebody keeps, inside the api-server, where somebody waits for the answer."""
