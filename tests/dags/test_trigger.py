@@ -51,13 +51,13 @@ class TestKeeping:
 class TestLooking:
     @pytest.mark.parametrize("status", [{}, {"phase": "Pending"}, RUNNING, PULLING])
     def test_a_pod_that_is_on_its_way_is_waited_for(self, status):
-        assert pod_trigger()._is_over(pod(status)) is False
+        assert pod_trigger().pods.is_over(pod(status)) is False
 
     def test_an_image_that_arrives_after_all_starts_its_time_anew(self):
         waiting = pod_trigger(image_seconds=0)
-        assert waiting._is_over(pod(PULLING)) is False
-        assert waiting._is_over(pod(RUNNING)) is False
-        assert waiting._is_over(pod(PULLING)) is False
+        assert waiting.pods.is_over(pod(PULLING)) is False
+        assert waiting.pods.is_over(pod(RUNNING)) is False
+        assert waiting.pods.is_over(pod(PULLING)) is False
 
 
 class TestEnds:

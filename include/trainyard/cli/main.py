@@ -24,12 +24,13 @@ from trainyard.cli.logs import logs
 from trainyard.cli.metrics import metrics
 from trainyard.cli.monitor import monitor
 from trainyard.cli.notify import app as notify
-from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
+from trainyard.cli.options import QuickCommand, RunCommand
 from trainyard.cli.quota import quota
 from trainyard.cli.rerun import rerun
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
 from trainyard.cli.searches import best, experiments
 from trainyard.cli.secrets import secret
+from trainyard.cli.sections import SectionedGroup
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
 from trainyard.cli.starting import init
@@ -44,7 +45,7 @@ from trainyard.errors import TrainyardError
 _WRONG_USAGE = 2
 # Plain help: typer's rich help alone would take 0.2 s of every start that shows it.
 app = typer.Typer(
-    cls=QuickGroup,
+    cls=SectionedGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -64,7 +65,7 @@ def trainyard(
         raise typer.Exit(_WRONG_USAGE)
 
 
-# In the order in which --help lists them.
+# `--help` lists them in the sections of cli/sections.py.
 app.command("init", cls=QuickCommand)(init)
 app.command("train", cls=QuickCommand)(train)
 app.command("rerun", cls=RunCommand)(rerun)
