@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from trainyard.core.maintenance.owners import Owners
     from trainyard.core.maintenance.retention import Housekeeper
     from trainyard.core.notifications import Notifications
+    from trainyard.core.objects import StoreObjects
     from trainyard.core.ownstores import OwnStores
     from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
@@ -126,6 +127,13 @@ class App(Parts):
 
         addresses = AddressPolicy.of(self.settings)
         return OwnStores(ConnectionStores(), self.limits, addresses, time.time, self.audit)
+
+    @cached_property
+    def objects(self) -> StoreObjects:
+        """The use case about what is in these stores."""
+        from trainyard.core.objects import StoreObjects
+
+        return StoreObjects(self.stores, self.open_own_store)
 
     @cached_property
     def secrets(self) -> Secrets:
