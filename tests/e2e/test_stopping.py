@@ -128,7 +128,8 @@ def test_deleting_a_going_run_wants_a_yes_stops_it_is_undone_and_leaves_the_buck
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
     deleted = yard.trainyard("delete", "trained-models", model_id, "--yes")
-    assert f"OK\nDelete trained-models successful\n`trainyard undelete {model_id}` brings it back" in deleted.stdout
+    assert deleted.stdout.endswith("OK\nDelete trained-models successful\n")
+    assert f"`trainyard undelete {model_id}` brings it back until" in deleted.stderr
     assert model_id not in yard.trainyard("list").stdout
     assert yard.results(model_id)["so-far.txt"] > 0
     gone = yard.data("show", model_id, fails=True)["error"]

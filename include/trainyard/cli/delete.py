@@ -39,7 +39,7 @@ def delete(
     from trainyard.cli.client import open_service
     from trainyard.cli.documents import delete_document, on_document
     from trainyard.cli.naming import runs_named
-    from trainyard.cli.output import Screen
+    from trainyard.cli.output import Screen, remark
     from trainyard.cli.several import do_each
     from trainyard.client.errors import WrongUsageError
 
@@ -57,8 +57,8 @@ def delete(
             _ask(model_id, yes)
             until = _stop_and_delete(service, model_id, seconds, now)
         screen.say("OK", "Delete trained-models successful")
-        if until:
-            screen.say(f"`trainyard undelete {model_id}` brings it back until {until}")
+        if until and not screen.json:  # not on stdout, which is as in 2017
+            remark(f"`trainyard undelete {model_id}` brings it back until {until}")
         return {"model_id": model_id, "deleted": True, "stopped": stopped, "until": until or None}
 
     with open_service(url) as service:
