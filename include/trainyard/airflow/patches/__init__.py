@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 # What each process is patched with; the executor chooses its patch itself (executor.py).
 PATCHES = {
-    "dag-processor": ("managerrepr", "staledags"),
+    "dag-processor": ("staledags",),
     "scheduler": ("fullpools", "waitingruns"),
     "triggerer": ("finalfaults", "promptevents"),
 }
