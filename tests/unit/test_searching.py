@@ -276,6 +276,15 @@ class TestTelling:
         with pytest.raises(TrainyardError, match="cannot have 1000 trials more"):
             yard.searching.extend(MODEL_ID, 1000, ADA)
 
+    def test_one_that_had_reached_its_value_goes_on_when_it_gets_more_trials(self, yard):
+        yard.register(replace(SEARCH, trials=3, parallel=1, stop=Stop(value=-0.5)))
+        train(yard, yard.runs.going()[0])
+        yard.settle()
+        assert yard.seen().ledger.over == "acc has reached -0.5"
+        yard.searching.extend("tuning", 1, ADA)
+        yard.settle()
+        assert (yard.seen().state, len(yard.runs.going())) == ("running", 1)
+
     def test_it_goes_by_its_experiment_its_training_and_each_of_its_trials(self, yard):
         yard.register()
         yard.settle()
