@@ -145,7 +145,7 @@ class Searching:
 
         def extended(ledger: Ledger) -> Ledger:
             if ledger.over:
-                ledger = replace(ledger, anew_from=ledger.asked, anew_at=self.clock())
+                ledger = replace(ledger, anew_from=ledger.asked, anew_at=self.clock(), told=False)
             return replace(ledger, more=ledger.more + more, over="", over_at=None, canceled=False, paused=False)
 
         seen = self.seen(name, caller)

@@ -25,7 +25,8 @@ class Ledger:
     `more` trials were added; `over` says why it is, for people, and `note` what keeps it from starting any; `asked` is
     how many were. `ended` are trials that have, by number, `seen` curves of those that go on and `attrs` what
     samplers want to find again; `stopping` are steps at which trials were given up, and `stored` is how many had ended
-    when the study was stored last, at `stored_at`. One that was over and got more trials is judged anew: by those from
+    when the study was stored last, at `stored_at`; at `refused_at` it could not be. `told` says that people were told
+    of its end. One that was over and got more trials is judged anew: by those from
     the number `anew_from` on, and its hours from `anew_at`.
     """
 
@@ -43,6 +44,8 @@ class Ledger:
     stopping: Mapping[int, int] = field(default_factory=dict)
     stored: int = -1
     stored_at: float = 0.0
+    refused_at: float = 0.0
+    told: bool = False
     anew_from: int = 0
     anew_at: float = 0.0
 
