@@ -91,7 +91,7 @@ def test_it_is_told_by_a_patch_and_its_owners_alone(search):
 
 
 def test_airflow_holds_no_trial_back_so_that_its_successor_waits_for_its_gpu_while_it_is_being_stored(search):
-    assert dags.training_dag(search.catalogue.get(SEARCH_ID).as_dict()).max_active_runs == MAX_TRIALS
+    assert dags.training_dag(search.catalogue.get(SEARCH_ID)).max_active_runs == MAX_TRIALS
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from trainyard.cli.audit import audit
 from trainyard.cli.cancel import cancel
+from trainyard.cli.data import data
 from trainyard.cli.datasets import datasets
 from trainyard.cli.delete import delete
 from trainyard.cli.doctor import doctor
@@ -91,6 +92,7 @@ app.command("datasets", cls=QuickCommand)(datasets)
 app.command("validate", cls=QuickCommand)(validate)
 app.add_typer(secret, name="secret")
 app.add_typer(store, name="store")
+app.add_typer(data, name="data")
 app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)
 app.command("down", cls=QuickCommand)(down)

@@ -18,6 +18,7 @@ from trainyard.answers.notify import AddressAnswer, AddressKept, DeliveryAnswer
 from trainyard.answers.runs import Submitted
 from trainyard.answers.service import SecretAnswer, StoreAnswer
 from trainyard.client.access import Access, find_access, warnings_of
+from trainyard.client.data import Data
 from trainyard.client.errors import UnreachableError, WrongUsageError
 from trainyard.client.experiment import Experiment
 from trainyard.client.manifests import Manifest, Program, manifest_paths, manifest_text, with_search
@@ -194,6 +195,11 @@ class Client:
         }
         found = self._service.runs({key: value for key, value in wanted.items() if value}, limit)
         return Runs(Run(self._service, run.model_id, run) for run in found)
+
+    @property
+    def data(self) -> Data:
+        """Data in your stores: `data.put("./digits", "BUCKET/PREFIX")`, `data.list(…)`, `data.remove(…)`."""
+        return Data(self._service)
 
     def set_secret(self, name: str, value: str, *, account: str | None = None) -> None:
         """Keep a secret for programs whose manifest names it below `secrets`: your own, or an account's."""
