@@ -27,6 +27,7 @@ ARGUMENTS = {
     "learners": 1,
     "placement_seconds": 60.0,
     "first_learner_seconds": 60.0,
+    "lead": 1,
 }
 
 

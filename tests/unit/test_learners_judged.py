@@ -189,6 +189,38 @@ class TestSuccess:
         assert judged(running(), done(0), done(1), now=10_000) == Verdict()
 
 
+class TestServers:
+    """Of three learners the first serves parameters, as FfDL's launcher for TensorFlow has it, and never ends."""
+
+    SERVED = Patience(placement=60, first=60, lead=2)
+
+    def judged(self, *pods: Json | None, now: float = 100) -> Verdict:
+        return judge(pods, 2, 4 * GIB, self.SERVED, NOON + now)
+
+    def test_a_server_is_ended_as_soon_as_all_others_have_ended(self) -> None:
+        verdict = self.judged(running(), done(0), done(1), now=2)
+        assert verdict.outcome is not None
+        assert (verdict.outcome.code, verdict.outcome.exit_code, verdict.going) == (None, 0, (1,))
+        assert verdict.outcome.message == ""
+
+    def test_others_may_go_on_for_a_while_after_the_one_that_leads_them(self) -> None:
+        assert self.judged(running(), done(0), running(), now=60) == Verdict()
+        assert self.judged(running(), running(), done(0), now=10_000) == Verdict()
+        verdict = self.judged(running(), done(0), running(), now=61)
+        assert verdict.outcome is not None
+        assert (verdict.going, verdict.outcome.message) == ((1, 3), "learner 3 was stopped: learner 2 had ended")
+
+    def test_a_server_that_was_stopped_does_not_fail_the_run(self) -> None:
+        verdict = self.judged(told_to_go(failed(143, 5), asked=2), done(0), done(1), now=10)
+        assert verdict.outcome is not None
+        assert (verdict.outcome.code, verdict.outcome.exit_code, verdict.outcome.message) == (None, 0, "")
+
+    def test_a_server_that_fails_fails_the_run(self) -> None:
+        verdict = self.judged(failed(3), running(), running())
+        assert verdict.outcome is not None
+        assert (verdict.outcome.code, verdict.going) == ("C201", (2, 3))
+
+
 class TestPlaces:
     def test_learners_wait_for_ever_while_none_of_them_holds_a_node(self) -> None:
         assert judged(waiting(), waiting(), now=10_000) == Verdict()

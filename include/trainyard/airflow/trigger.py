@@ -35,7 +35,8 @@ WATCH_SECONDS = 15.0
 class TrainingPodTrigger(BaseTrigger):
     """Fire once, when the run's pods have ended, cannot start, or are gone; the event ends the task with its outcome.
 
-    Several learners have a pod each, whose names are `pod_name` and a number. One that fails ends the others. Where the
+    Several learners have a pod each, whose names are `pod_name` and a number. One that fails ends the others, and so
+    does, after a while, the end of the one that is their `lead`. Where the
     cluster has room for some of them only, all are taken back, and the event has them placed again after a while.
 
     A pod is watched, so its end is seen at once, and read again every `poll_seconds` in case a watch went deaf. An
@@ -65,6 +66,7 @@ class TrainingPodTrigger(BaseTrigger):
         learners: int = 1,
         placement_seconds: float = 60.0,
         first_learner_seconds: float = 60.0,
+        lead: int = 1,
     ) -> None:
         super().__init__()
         self.pod_name = pod_name
@@ -83,6 +85,7 @@ class TrainingPodTrigger(BaseTrigger):
         self.learners = learners
         self.placement_seconds = placement_seconds
         self.first_learner_seconds = first_learner_seconds
+        self.lead = lead
         self._cause = 1
         self._image_trouble_since: dict[str, float] = {}
 
@@ -106,6 +109,7 @@ class TrainingPodTrigger(BaseTrigger):
                 "learners": self.learners,
                 "placement_seconds": self.placement_seconds,
                 "first_learner_seconds": self.first_learner_seconds,
+                "lead": self.lead,
             },
         )
 
@@ -345,7 +349,7 @@ class TrainingPodTrigger(BaseTrigger):
     def _judged(self, pods: Sequence[dict[str, Any] | None]) -> Verdict:
         from trainyard.cluster.diagnosis.learners import Patience, judge
 
-        patience = Patience(self.placement_seconds, self.first_learner_seconds)
+        patience = Patience(self.placement_seconds, self.first_learner_seconds, self.lead)
         return judge(pods, self.gpus, self.memory, patience, time.time())
 
     async def _ended_all(self, api: Any, verdict: Verdict) -> Outcome | None:
