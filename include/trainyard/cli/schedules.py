@@ -102,7 +102,7 @@ def _ask(service: RestClient, training_id: str) -> None:
 
 def _change(service: RestClient, screen: Screen, training_id: str, state: str, verb: str) -> None:
     """Bring a schedule into a state, and show what became of it."""
-    from trainyard.cli.tables import pairs
+    from trainyard.cli.columns import pairs
 
     schedule = service.change_schedule(training_id, state).as_data()
     screen.say(*pairs(_rows(schedule)), "OK", f"{verb} schedule successful")

@@ -96,8 +96,8 @@ def best(name: Name, url: Url = None, output: Output = "text") -> None:
 
 def _told(verb: str, name: str, url: str | None, output: str, tell: Callable[[RestClient], SearchAnswer]) -> None:
     from trainyard.cli.client import open_service
+    from trainyard.cli.columns import pairs
     from trainyard.cli.output import Screen
-    from trainyard.cli.tables import pairs
 
     screen = Screen(output)
     with open_service(url) as service:
