@@ -26,8 +26,8 @@ class PodWait:
     """What the trigger of a train step waits for, which Airflow's database keeps between processes.
 
     `gpus` and `memory` (in bytes) are a pod's. Several learners have a pod each, whose names are `pod_name` and a
-    number; the good end of the `lead` ends the others after a while. After the `last` attempt a pod that was lost is not replaced; `page` and `results` are where more of the
-    run is to be seen.
+    number; the good end of the `lead` ends the others after a while. After the `last` attempt a pod that was lost is
+    not replaced; `page` and `results` are where more of the run is to be seen.
     """
 
     pod_name: str
