@@ -42,7 +42,7 @@ _ROWS = (
 )
 # The same within the stores: the port, what moves objects through it, the adapters, what opens them.
 _STORES = (
-    {"base", "keys", "digest", "tree", "links", "refusals", "below", "network", "listing", "atmost"},
+    {"base", "keys", "tree", "links", "refusals", "below", "network", "listing", "atmost"},
     {"moving", "s3", "swift", "folder"},
     {"sampling", "transfer", "opening"},
 )

@@ -62,7 +62,7 @@ def _dag_of(training: Training) -> DAG:
         start_date=_START,
         catchup=False,
         is_paused_upon_creation=False,
-        max_active_runs=_runs_at_once(training),
+        max_active_runs=MAX_TRIALS,  # the pools of its account decide, and of a search its controller
         default_args={**_RETRIES, "weight_rule": "absolute"},
         tags=_tags(training),
         doc_md=documentation(training),
@@ -78,14 +78,6 @@ def _dag_of(training: Training) -> DAG:
     # After the tasks: each takes a copy of what is there before it, and none of them looks at it.
     dag.params.update(form_of(training))
     return dag
-
-
-def _runs_at_once(training: Training) -> int:
-    """Return how many runs go on at once: of a search as many as it says, the others wait in Airflow's queue.
-
-    Of any other training all may: its account's pools decide.
-    """
-    return training.spec.search.parallel if training.spec.search else MAX_TRIALS
 
 
 def _step(function: Any, training: Training, **options: Any) -> Any:

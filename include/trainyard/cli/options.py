@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -66,8 +67,27 @@ class QuickCommand(TyperCommand):
 
 
 class QuickGroup(TyperGroup):
+    """A group whose help shows the first sentence of each command, whole."""
+
     def get_params(self, ctx: Any) -> list[Any]:
         return _quick(super().get_params(ctx))
+
+    def sections(self, commands: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        """Return titles with the names of the commands that are listed under each."""
+        return {"Commands": list(commands)}
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        shown = {name: command for name, command in found.items() if command is not None and not command.hidden}
+        for title, names in self.sections(shown).items():
+            if names:
+                with formatter.section(title):
+                    formatter.write_dl([(name, _first_sentence(shown[name].help or "")) for name in names])
+
+
+def _first_sentence(text: str) -> str:
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    return paragraph.partition(". ")[0].rstrip(".")
 
 
 class RunCommand(QuickCommand):

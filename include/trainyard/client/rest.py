@@ -12,6 +12,7 @@ from trainyard.answers.runs import RunPage
 from trainyard.client.access import Access
 from trainyard.client.documents import DocumentCalls
 from trainyard.client.keptcalls import KeptCalls
+from trainyard.client.objectcalls import ObjectCalls
 from trainyard.client.plannedcalls import PlannedCalls
 from trainyard.client.runcalls import RunCalls
 from trainyard.client.servicecalls import ServiceCalls
@@ -35,6 +36,11 @@ class RestClient(RunCalls, PlannedCalls, KeptCalls, ServiceCalls):
     def documents(self) -> DocumentCalls:
         """What is stored for experiments."""
         return DocumentCalls(self._session, self.url)
+
+    @property
+    def objects(self) -> ObjectCalls:
+        """What is in the stores that people keep."""
+        return ObjectCalls(self._session)
 
     def __enter__(self) -> Self:
         return self

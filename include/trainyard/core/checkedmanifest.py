@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from trainyard.core.catalogue import Training
+from trainyard.core.search.study import missing_package, missing_sentence
 from trainyard.core.search.trials import trial_id
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.names import new_model_id
 from trainyard.domain.plan import Plan
-from trainyard.domain.search import Sampler, SearchSpec
+from trainyard.domain.search import SearchSpec
 from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.grid import Grid, annotated, spec_with
 from trainyard.manifest.reading import ManifestRead
@@ -65,7 +65,7 @@ def checked_manifest(
 def _fault_of_search(search: SearchSpec, points: Sequence[Mapping[str, Value]]) -> tuple[str, str] | None:
     if len(points) > 1:
         return "a search and several values to set are both given.", "Put the values into the space of the search."
-    if search.sampler is Sampler.GP and find_spec("torch") is None:
-        message = "the sampler gp needs the package torch, which this service does not have."
-        return message, "Write sampler: tpe, or have torch installed beside the api-server."
+    if package := missing_package(search.sampler):
+        message, hint = missing_sentence(search.sampler, package)
+        return f"{message}.", hint
     return None

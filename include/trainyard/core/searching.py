@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -72,7 +73,8 @@ class Searching:
 
     @property
     def _controller(self) -> Controller:
-        return Controller(self.catalogue, self.ledgers, self.runs, self.clock, self._earlier, self.ended)
+        parts = (self.catalogue, self.ledgers, self.runs, self.clock, self._earlier, self._room)
+        return Controller(*parts, self.ended)
 
     def settle(self, caller: Caller) -> float | None:
         """Do whatever searches wait for; return after how many seconds to look again, None while none goes on.
@@ -173,6 +175,11 @@ class Searching:
         if whole is None:
             raise TrainyardError("C107", f"there is no search {name[:80]}", _NO_SEARCH_HINT)
         return whole
+
+    def _room(self, training: Training) -> float:
+        """Return for how many trials at once the account has GPUs; no end of them where they need none."""
+        account, gpus = self.limits().accounts.get(training.account), training.plan.all_gpus
+        return (account.gpus // gpus if account else 0) if gpus else math.inf
 
     def _earlier(self, training: Training, search: SearchSpec) -> Sequence[Trial]:
         """Return the trials of the search that this one begins with, as its owner may see it."""

@@ -6,13 +6,16 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.search import study
 from trainyard.core.search.deciding import Ledger, wanted, why_over
 from trainyard.core.search.ledgers import Ledgers
+from trainyard.core.search.pruning import step_to_stop
 from trainyard.core.search.trialruns import STOPPED_EARLY, TrialRuns, trials_of
 from trainyard.core.search.trials import Trial, TrialState, best_of, trial_id
+from trainyard.domain.hyperparameters import Value
 from trainyard.domain.search import Pruner, SearchSpec
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
@@ -30,8 +33,8 @@ _NOTED_SECONDS = 60.0
 class Controller:
     """Drives one search at a time, over its ports; whoever calls it holds the search meanwhile.
 
-    `earlier` returns the trials of the search that one begins with; `ended` hears of each search that has ended, why,
-    and its best trial.
+    `earlier` returns the trials of the search that one begins with, `room` for how many trials at once an account has
+    GPUs; `ended` hears of each search that has ended, why, and its best trial.
     """
 
     catalogue: Catalogue
@@ -39,6 +42,7 @@ class Controller:
     runs: TrialRuns
     clock: Callable[[], float]
     earlier: Callable[[Training, SearchSpec], Sequence[Trial]]
+    room: Callable[[Training], float]
     ended: Callable[[Training, str, Trial | None], object]
 
     def settle(self, training: Training, search: SearchSpec) -> float:
@@ -68,9 +72,9 @@ class Controller:
         try:
             for trial in [one for one in trials if one.again]:
                 self._start(training, replace(trial, attempt=trial.attempt + 1))
-            for _ in range(wanted(search, ledger, trials)):
+            for _ in range(wanted(search, ledger, trials, self.room(training))):
                 number = max([ledger.asked - 1, *(trial.number for trial in trials)]) + 1
-                asked = study.ask(search, trials, number, seed, earlier)
+                asked = _next_point(search, trials, number, seed, earlier)
                 if asked is None:
                     ledger = replace(ledger, more=number - search.trials)
                     break
@@ -93,7 +97,7 @@ class Controller:
         for trial in trials:
             if trial.state is not TrialState.RUNNING:
                 continue
-            step = ledger.stopping.get(trial.number) or study.step_to_stop(search, trials, trial.number)
+            step = ledger.stopping.get(trial.number) or step_to_stop(search, trials, trial.number)
             run = self.runs.find(trial.model_id) if step is not None else None
             if run is not None and run.phase is Phase.TRAINING:
                 ledger = replace(ledger, stopping={**ledger.stopping, trial.number: step or 0})
@@ -145,6 +149,20 @@ class Controller:
         )
         first = min(others, key=lambda one: (one.submitted_at, one.id), default=training)
         return f"{folder}/study.json" if first.id == training.id else f"{folder}/study-{training.id}.json"
+
+
+def _next_point(
+    search: SearchSpec, trials: Sequence[Trial], number: int, seed: int, earlier: Sequence[Trial]
+) -> tuple[dict[str, Value], dict[str, Any]] | None:
+    """Ask for a point; raise TrainyardError, which people are shown, whatever the sampler fails of."""
+    try:
+        return study.ask(search, trials, number, seed, earlier)
+    except TrainyardError:
+        raise
+    except Exception as error:
+        log.exception("The sampler %s has no point for trial %s", search.sampler, number)
+        message = f"the sampler {search.sampler} failed: {error}"
+        raise TrainyardError("S500", message, "The log of the api-server has the traceback.") from None
 
 
 def _look_again(trials: Sequence[Trial]) -> float:

@@ -12,7 +12,7 @@ from trainyard.core.search.deciding import MAX_ATTEMPTS, Ledger
 from trainyard.core.search.trials import Trial, TrialState, metric_among, point_of, thinned, trial_id
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.search import SearchSpec
-from trainyard.domain.states import State
+from trainyard.domain.states import Phase, State
 from trainyard.errors import Fault
 
 # How the message of a run begins that its search has ended.
@@ -83,9 +83,10 @@ def _as_run(runs: TrialRuns, trial: Trial, run: Run, search: SearchSpec, ledger:
     return replace(
         trial,
         state=states.get(run.state, TrialState.FAILED),
+        storing=run.phase is Phase.STORING,
         value=value,
         reported=curve,
         began_at=run.running_at,
-        ended_at=run.finished_at or (outcome.finished_at if outcome else None),
+        ended_at=(outcome.finished_at if outcome else None) or run.finished_at,
         gpu_seconds=outcome.gpu_seconds if outcome else 0.0,
     )
