@@ -11,7 +11,7 @@ import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, FakeCluster, exited, pod, refusal
 from helddata import hold_data
 from late import Late
-from podtrigger import FakePods, event_of, waiting_trigger
+from podtrigger import FakePods, api_refusal, event_of, waiting_trigger
 from samples import MODEL_ID, RUN, training
 from workertask import WorkerTask
 
@@ -104,6 +104,14 @@ class TestStarting:
         assert _outcome(task).code == "S101"
         assert cluster.created == _FIRST[:2]
         assert cluster.pods == {}
+
+    def test_a_task_that_is_killed_stops_all_pods_and_those_it_was_about_to_create(self, train, monkeypatch):
+        cluster = FakeCluster(*three(RUNNING, RUNNING))
+        monkeypatch.setattr(operators.TrainOperator, "client", cluster)
+        operator = operators.TrainOperator(training=training(resources=Resources("small", nodes=3)), task_id="train")
+        operator.pod_names = _FIRST
+        operator.on_kill()
+        assert [name for name, _ in cluster.deleted] == _FIRST[:2]
 
 
 class TestFindingAgain:
@@ -233,6 +241,16 @@ class TestWaiting:
         outcome = _told(event_of(trigger))
         assert (outcome.code, outcome.message) == (None, "learners 2, 3 were stopped: the first one had ended")
         assert [name for name, _ in api.deleted] == ["x-1-1", "x-1-2"]
+
+    @pytest.mark.parametrize("fault", [api_refusal(500), api_refusal(429), TimeoutError(), ConnectionResetError()])
+    def test_an_api_that_does_not_answer_for_one_is_no_news_of_any(self, fault):
+        trigger, api = waiting(pods=[[alive(1), over(1, 0)], [alive(2), fault, over(2, 0)], [alive(3), over(3, 0)]])
+        assert (_told(event_of(trigger)).code, api.deleted) == (None, [])
+
+    def test_a_silence_that_is_too_long_takes_no_learner(self):
+        trigger, api = waiting(pods=[[alive(1)], [TimeoutError()], [alive(3)]], outage_seconds=0.05)
+        outcome = _told(event_of(trigger))
+        assert (outcome.code, outcome.retried, api.deleted) == ("S200", True, [])
 
     def test_an_image_that_does_not_arrive_for_one_ends_all(self):
         trigger, api = waiting(pods=[[alive(1)], [pod(PULLING, learner=2)], [alive(3)]], image_seconds=0)
