@@ -236,6 +236,25 @@ class TestWaiting:
         assert [name for name, _ in api.deleted] == ["x-1-0", "x-1-2"]
         assert "final" not in event.xcoms
 
+    def test_one_that_somebody_deletes_is_named_although_the_others_are_deleted_after_it(self):
+        leaving = going(over(2, 143))
+        trigger, _ = waiting(pods=[[alive(1)], [alive(2), leaving, None], [alive(3)]])
+        outcome = _told(event_of(trigger))
+        assert (outcome.code, outcome.message.split(":")[0]) == ("S102", "learner 2 of 3")
+
+    def test_one_that_was_told_to_end_in_vain_is_told_again(self):
+        trigger, api = waiting(pods=[[alive(1)], [alive(2), over(2, 3)], [alive(3)]])
+        as_ever, refused = api.delete_namespaced_pod, [api_refusal(500)]
+
+        async def delete(name, namespace, grace_period_seconds):
+            if name == "x-1-2" and refused:
+                raise refused.pop()
+            await as_ever(name, namespace, grace_period_seconds)
+
+        api.delete_namespaced_pod = delete
+        assert _told(event_of(trigger)).code == "C201"
+        assert (api.deleted, refused) == ([("x-1-0", 7), ("x-1-2", 7)], [])
+
     def test_those_that_go_on_after_the_first_are_ended_and_the_run_is_completed_with_a_warning(self):
         trigger, api = waiting(pods=[[over(1, 0)], [alive(2)], [alive(3)]], first_learner_seconds=60.0)
         outcome = _told(event_of(trigger))

@@ -128,6 +128,23 @@ class TestFailure:
         assert verdict.outcome is not None
         assert (verdict.outcome.code, verdict.outcome.retried) == ("S102", True)
 
+    def test_of_several_that_were_deleted_the_first_to_be_asked_is_the_cause(self) -> None:
+        verdict = judged(told_to_go(failed(143, 3), asked=2), told_to_go(failed(143, 9), asked=0))
+        assert verdict.outcome is not None
+        assert verdict.outcome.message.startswith("learner 2 of 2")
+
+    @pytest.mark.parametrize("taken", [None, told_to_go(failed(143, 1), asked=0)])
+    def test_one_that_was_stopped_is_no_cause_even_of_what_left_no_trace(self, taken: Json | None) -> None:
+        for stopped in (None, told_to_go(failed(143, 1), asked=0)):
+            verdict = judge([stopped, taken], 2, 24 * GIB, PATIENCE, NOON + 10, stopped={1})
+            assert verdict.outcome is not None
+            assert (verdict.outcome.code, verdict.learner) == ("S102", 2)
+
+    def test_one_that_was_stopped_and_lost_its_node_meanwhile_is_a_cause(self) -> None:
+        verdict = judge([evicted(3), failed(1, 2)], 2, 24 * GIB, PATIENCE, NOON + 10, stopped={1})
+        assert verdict.outcome is not None
+        assert (verdict.outcome.code, verdict.learner) == ("S102", 1)
+
     def test_one_whose_node_does_not_end_it_was_lost_with_its_node(self) -> None:
         verdict = judged(failed(1, 0, "connection reset"), told_to_go(running(), asked=1), now=200)
         assert verdict.outcome is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,16 +66,19 @@ class _Learner:
         return self.facts.finished_at or self.facts.disrupted_at
 
 
-def judge(pods: Sequence[Pod | None], gpus: int, memory: int, patience: Patience, now: float) -> Verdict:
+def judge(
+    pods: Sequence[Pod | None], gpus: int, memory: int, patience: Patience, now: float, stopped: Collection[int] = ()
+) -> Verdict:
     """Judge a run by the pods of all its learners in their order, None for one that is gone.
 
     `gpus` and `memory` (in bytes) are those of one learner; `now` is in seconds since the epoch. One learner that fails
-    decides for all; one learner alone is judged as `diagnose` does.
+    decides for all; one learner alone is judged as `diagnose` does. Those that whoever asks has `stopped` after another
+    one are no reason for anything.
     """
     learners = [_learner(number, pod, gpus, memory, now) for number, pod in enumerate(pods, 1)]
     going = tuple(one.number for one in learners if one.row is None)
     lead = learners[patience.lead - 1]
-    if cause := _cause(learners, lead):
+    if cause := _cause(learners, lead, stopped):
         return Verdict(_failure(cause, learners), going, learner=cause.number)
     late = _late(learners, lead)
     if not going:
@@ -103,7 +106,7 @@ def _learner(number: int, pod: Pod | None, gpus: int, memory: int, now: float) -
     return _Learner(number, facts, row if row is not None and row.final else None)
 
 
-def _cause(learners: Sequence[_Learner], lead: _Learner) -> _Learner | None:
+def _cause(learners: Sequence[_Learner], lead: _Learner, stopped: Collection[int]) -> _Learner | None:
     """Return the learner whose end is the run's, None where none has failed by itself.
 
     What the infrastructure did comes before what programs say: those of the others fail as soon as they miss a peer. So
@@ -114,8 +117,12 @@ def _cause(learners: Sequence[_Learner], lead: _Learner) -> _Learner | None:
     if lead.row is not None and not lead.failed and lead.ended_at is not None:
         moments.append(lead.ended_at)  # whoever still runs then is stopped
     anchor = min(moments, default=None)
-    causes = [one for one in failed if not _is_consequence(one, anchor)]
+    causes = [one for one in failed if not (_is_end_of_stopped(one, stopped) or _is_consequence(one, anchor))]
     return min(causes, key=_rank, default=None)
+
+
+def _is_end_of_stopped(one: _Learner, stopped: Collection[int]) -> bool:
+    return one.number in stopped and one.row is not None and one.row.name in _STOPPED
 
 
 def _is_consequence(one: _Learner, anchor: float | None) -> bool:
@@ -131,7 +138,9 @@ def _is_consequence(one: _Learner, anchor: float | None) -> bool:
 def _rank(one: _Learner) -> tuple[int, float, int]:
     code = (one.row and one.row.code) or ""
     kind = 0 if code.startswith("S") else 1 if code == _OUT_OF_MEMORY else 2
-    return kind, one.ended_at or float("inf"), one.number
+    # Of several that were deleted the first one to be asked, however long each has taken over its end.
+    moment = one.facts.deletion_asked_at or one.ended_at if kind == 0 else one.ended_at
+    return kind, moment or float("inf"), one.number
 
 
 def _late(learners: Sequence[_Learner], lead: _Learner) -> list[_Learner]:
