@@ -179,8 +179,9 @@ def test_one_that_fails_ends_the_others_with_their_grace_and_is_named(runs):
 def test_one_that_is_taken_away_ends_all_and_another_attempt_has_all_of_them(runs, cluster):
     run = runs[0].train(_ONE_FAILS)
     wait_for(lambda: all((run.logs(number) / "begun").exists() for number in (1, 2)), "all programs")
-    cluster.core.delete_namespaced_pod(learner_name(run.key, 1, 1), "default", grace_period_seconds=1)
+    cluster.core.delete_namespaced_pod(learner_name(run.key, 1, 2), "default", grace_period_seconds=1)
     assert (run.outcome.code, run.outcome.retried) == ("S102", True)
+    assert run.outcome.message.startswith("learner 2 of 2: ")
     run.event = None
     run.train(_MEET, attempt=2)
     assert run.outcome.code is None

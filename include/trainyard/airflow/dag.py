@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,16 +38,11 @@ _ORDER = {"validate": 10, "cleanup": 5, "upload": 4, "train": 3, "stage": 2}
 def registered_dag(training_id: str) -> DAG | None:
     """Build the DAG of a training from its record in the catalogue; None for one that was deleted meanwhile."""
     training = current_app().catalogue.get(training_id)
-    return None if training is None else _dag_of(training)
+    return None if training is None else training_dag(training)
 
 
-def training_dag(record: Mapping[str, Any]) -> DAG:
-    """Build the DAG of one training from its record; files that an earlier version rendered hold one as a literal."""
-    return _dag_of(Training.from_dict(record))
-
-
-def _dag_of(training: Training) -> DAG:
-    """Put the steps together.
+def training_dag(training: Training) -> DAG:
+    """Put the steps of a training together.
 
     upload and cleanup are teardowns: they run whatever happened before, and the run still counts as failed. A failed
     upload fails the run through cleanup, which then fails too, since the results are still there: were upload itself

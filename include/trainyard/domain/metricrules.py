@@ -11,7 +11,7 @@ MAX_PATTERNS = 50
 MAX_PATTERN_LENGTH = 2000
 MAX_LINES = 20
 _FFDL_LINES = 4
-# What one pattern's automaton may take; RE2 refuses a larger one, and starts it anew when its cache is full.
+# What one pattern's automaton may take; RE2 refuses a larger one, and starts it again when its cache is full.
 _MAX_PATTERN_BYTES = 1024 * 1024
 
 # The macros of regex_extractor: `%{FLOAT}`, or `%{FLOAT:name}` for a group of that name.
@@ -34,8 +34,6 @@ LOG_OF = "logs/learner-{}/training-log.txt"
 TRAINING_LOG = LOG_OF.format(1)
 KINDS = ("logger", "tensorboard", "regex_extractor", "emetrics_file", "file")
 _SMALL = ("loss", "error", "err", "perplexity", "rmse", "mae", "mse")
-# A type of FfDL's own that nobody outside had the format of.
-UNREAD_KINDS = ("optivist",)
 
 
 class PatternError(ValueError):

@@ -85,8 +85,8 @@ def judge(
         return Verdict(_success(learners, lead, late))
     if lead.row is not None and late:
         over = lead.ended_at is None or now - lead.ended_at > patience.first or late[-1].number < lead.number
-        stopped = all(one.facts.gone or one.facts.deleting for one in late)
-        return Verdict(_success(learners, lead, late), going) if over or stopped else Verdict()
+        leaving = all(one.facts.gone or one.facts.deleting for one in late)
+        return Verdict(_success(learners, lead, late), going) if over or leaving else Verdict()
     return Verdict(missing=_missing(learners, patience, now))
 
 
