@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trainyard.cli.options import Output, QuickCommand, QuickGroup, Url
+from trainyard.cli.options import Output, QuickCommand, QuickGroup, Url, opened
 
 At = Annotated[
     str,
@@ -42,14 +42,12 @@ def put(
     """
     from dataclasses import asdict
 
-    from trainyard.cli.client import open_service
     from trainyard.cli.columns import size_text
-    from trainyard.cli.output import Screen, if_interrupted
+    from trainyard.cli.output import if_interrupted
     from trainyard.cli.waiting import transfer_bar
     from trainyard.client.data import Data
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         all_data = Data(service)
         place = all_data.place(at, account)
         screen.say(f"Storing {source} in {place} ...")
@@ -64,13 +62,11 @@ def put(
 @data.command("ls", cls=QuickCommand)
 def ls(at: At, account: Holder = None, url: Url = None, output: Output = "text") -> None:
     """List what is in a bucket, or below a prefix of it: size and key."""
-    from trainyard.cli.client import open_service
     from trainyard.cli.columns import columns, size_text
-    from trainyard.cli.output import Screen, one_line
+    from trainyard.cli.output import one_line
     from trainyard.client.data import Data
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         all_data = Data(service)
         place = all_data.place(at, account)
         screen.say(f"Fetching what is in {place} ...")
@@ -92,14 +88,11 @@ def rm(
 ) -> None:
     """Remove an object, or all that is below a prefix or in a bucket. It asks first, and cannot be undone."""
     from trainyard.cli.asking import ask
-    from trainyard.cli.client import open_service
     from trainyard.cli.columns import size_text
-    from trainyard.cli.output import Screen
     from trainyard.client.data import Data
     from trainyard.errors import TrainyardError
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         all_data = Data(service)
         place = all_data.place(at, account)
         found = [*all_data.list(place, account=account)]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from trainyard.cli.output import Screen
+    from trainyard.client.rest import RestClient
 
 NOUNS = ("trained-models", "training-runs")
 DEFINITIONS, EXPERIMENTS, EXPERIMENT_RUNS = "training-definitions", "experiments", "experiment-runs"
@@ -32,6 +37,17 @@ RunsOrDocument = Annotated[list[str], typer.Argument(metavar="ID", help=NAMES_OR
 TrainingId = Annotated[
     str, typer.Argument(metavar="ID", help="The id of the training, which is the model id of its first run.")
 ]
+
+
+@contextmanager
+def opened(url: str | None, output: str) -> Iterator[tuple[RestClient, Screen]]:
+    """Open the service that the options, the environment and the kept files name, and what shows its answers."""
+    from trainyard.cli.client import open_service
+    from trainyard.cli.output import Screen
+
+    screen = Screen(output)
+    with open_service(url) as service:
+        yield service, screen
 
 
 def whole_number(option: str, text: str | None) -> int | None:
