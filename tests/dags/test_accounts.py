@@ -40,6 +40,7 @@ _ROUTES = [
     ("PATCH", "", {"json": CANCEL_PATCH}),
     ("DELETE", "", {}),
     ("POST", "/rerun", {"json": {}}),
+    ("POST", "/undelete", {}),
     ("GET", "/results", {}),
     ("GET", "/results/_submitted_code/model.zip", {}),
 ]
