@@ -201,7 +201,7 @@ class TestCluster:
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):
-    """Ask the route as somebody; the checks themselves are told apart from it."""
+    """Ask the route as somebody; the checks themselves are distinguished from it."""
     monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path))
     app = created_app()
     wished = []

@@ -1,4 +1,4 @@
-"""Whatever is sent to the front door, and by whom: it never fails, answers as described and tells no secret."""
+"""Whatever is sent to the front door, and by whom: it never fails, answers as described and reports no secret."""
 
 from __future__ import annotations
 

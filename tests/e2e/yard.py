@@ -142,7 +142,7 @@ class Yard:
         return changed
 
     def run(self, model_id: str) -> dict[str, Any]:
-        """Return what `trainyard show` tells of a run, without a process for each look."""
+        """Return what `trainyard show` reports of a run, without a process for each look."""
         return self._service.run(model_id).as_data()
 
     @cached_property

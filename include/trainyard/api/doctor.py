@@ -1,4 +1,4 @@
-"""/v3/doctor: look after the installation and tell what is wrong with it."""
+"""/v3/doctor: look after the installation and say what is wrong with it."""
 
 from __future__ import annotations
 

@@ -120,12 +120,12 @@ class Notifications:
             known["details"] = {"deliveries": len(dead)}
         return len(dead)
 
-    def tell_waiting(self, caller: Caller) -> int:
-        """Tell of the runs that wait for too long, each once; return how many deliveries are new.
+    def notify_waiting(self, caller: Caller) -> int:
+        """Notify people of the runs that wait for too long, each once; return how many deliveries are new.
 
         Raise C106 for anybody but an admin.
         """
-        only_admins(caller, "tells of waiting runs", "The service does so by itself.")
+        only_admins(caller, "notifies of waiting runs", "The service does so by itself.")
         late = self.clock() - self.waiting_seconds
         waiting = (run for run in self.going() if run.waiting and run.submitted_at < late)
         return sum(map(self._tell_waiting, waiting)) if self.waiting_seconds else 0
@@ -135,7 +135,7 @@ class Notifications:
         if training is None or not self.notifier.hears(training):
             return 0
         reason = f"{run.waiting}, for {(self.clock() - run.submitted_at) / 60:.0f} minutes"
-        return self.notifier.tell(training, self.notifier.about(training, Event.WAITING, run.key, reason))
+        return self.notifier.notify(training, self.notifier.about(training, Event.WAITING, run.key, reason))
 
     def _sight(self, caller: Caller) -> Callable[[Delivery], bool]:
         mine = {account.name for account in self.limits().accounts_of(caller.name)}

@@ -24,7 +24,7 @@ _LIST = "`trainyard store list` shows those there are."
 
 
 class StoreKeeper(Protocol):
-    """Keeps address and keys of stores, encrypted; what it tells of them has no keys."""
+    """Keeps address and keys of stores, encrypted; what it reports of them has no keys."""
 
     def keep(self, store: OwnStore, keys: Credentials) -> None: ...
 

@@ -18,7 +18,7 @@ MAX_OF_HOLDER = 100
 
 
 class SecretKeeper(Protocol):
-    """Keeps values encrypted; what it tells of them has none."""
+    """Keeps values encrypted; what it reports of them has none."""
 
     def keep(self, secret: KeptSecret, value: str) -> None: ...
 

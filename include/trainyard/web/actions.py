@@ -29,7 +29,7 @@ def act(
     meant: Annotated[bool, Form()] = False,
     key: Annotated[str, Form(pattern="^([0-9a-f]{32})?$")] = "",
 ) -> Response:
-    """Ask whether it is meant so; do it to each run then, and tell of those that it could not be done to."""
+    """Ask whether it is meant so; do it to each run then, and report those for which it failed."""
     service: Service = request.app.state.service
     who = caller(request)
     if not model_ids:
