@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from trainyard.core.accounts import Caller, account_for, only_admins
+from trainyard.core.accounts import Caller, only_admins
 from trainyard.core.addressbook import AddressBook, AddressVault, Kept
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import Audit
 from trainyard.core.catalogue import Training
+from trainyard.core.holders import holder_for, visible_holders
 from trainyard.core.notifier import KEPT, Notifier
 from trainyard.core.runs import Run
 from trainyard.domain.addresses import AddressPolicy
@@ -44,10 +45,7 @@ class Notifications:
 
     def all(self, caller: Caller) -> list[Kept]:
         """Return the caller's addresses, and those of the caller's accounts."""
-        limits = self.limits()
-        accounts = limits.accounts.values() if caller.admin else limits.accounts_of(caller.name)
-        holders = [Holder.user(caller.name), *(Holder.account(account.name) for account in accounts)]
-        return [kept for holder in holders for kept in self.book.of(holder)]
+        return [kept for holder in visible_holders(caller, self.limits()) for kept in self.book.of(holder)]
 
     def set(
         self,
@@ -142,10 +140,9 @@ class Notifications:
         return lambda each: caller.admin or each.owner == caller.name or each.account in mine
 
     def _holder(self, caller: Caller, account: str | None) -> Holder:
-        if account is None:
-            return Holder.user(caller.name)
-        only_admins(caller, "keeps the addresses of an account")
-        return Holder.account(account_for(caller, account, self.limits()).name)
+        if account is not None:
+            only_admins(caller, "keeps the addresses of an account")
+        return holder_for(caller, account, self.limits())
 
     def _kept(self, holder: Holder, name: str) -> Kept:
         kept = self.book.find(holder, name)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trainyard.core.addressbook import AddressBook, Kept, holders_of
+from trainyard.core.addressbook import AddressBook, Kept
 from trainyard.core.catalogue import Training
+from trainyard.core.holders import holders_of
 from trainyard.core.search.trials import Trial
 from trainyard.domain.message import Message, last_values
 from trainyard.domain.names import RunKey
