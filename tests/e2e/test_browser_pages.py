@@ -280,7 +280,7 @@ def test_a_training_is_handed_in_watched_compared_and_deleted(
 def test_an_admin_looks_after_the_service(browser: Callable[..., Browser]) -> None:
     looking = browser("admin")
     page = looking.open("/trainyard/health")
-    page.click("text=Look after the service")
+    page.click("text=Check the service")
     page.wait_for_selector("text=checks in", timeout=2 * _MILLISECONDS)
     looking.keep("health")
     assert "api-server" in page.inner_text("table")

@@ -33,7 +33,7 @@ def act(
     service: Service = request.app.state.service
     who = caller(request)
     if not model_ids:
-        raise TrainyardError("C110", "no run is ticked", "Tick the runs in the list first.")
+        raise TrainyardError("C110", "no run is selected", "Select the runs in the list first.")
     runs = [service.run(model_id, who) for model_id in dict.fromkeys(model_ids)]
     if not meant:
         return page(request, "sure.html", do=do, rows=rows_of(request, runs), key=secrets.token_hex(16))
