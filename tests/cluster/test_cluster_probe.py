@@ -39,7 +39,7 @@ def probe(core: Any, target: Target) -> Iterator[Callable[..., list[str]]]:
         return stated
 
     yield run
-    for submits made:
+    for hands in made:
         selector = f"{ACCOUNT}={hands.account}"
         left = partial(core.list_namespaced_pod, target.namespace, label_selector=selector)
         wait_for(lambda left=left: not left().items, "the end of the probe's pods", _SETTLES_SECONDS)
