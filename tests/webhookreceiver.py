@@ -39,7 +39,7 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
             there.received.append((self.path, dict(self.headers), body))
             answer = there.answers.get(self.path, 204)
             if answer is None:
-                there.released.wait(60)
+                there.released.wait(240)
                 return
             self.send_response(307 if isinstance(answer, str) else answer)
             if isinstance(answer, str):

@@ -107,7 +107,7 @@ class _Run:
 
     @property
     def outcome(self):
-        self.thread.join(90)
+        self.thread.join(240)
         assert self.event is not None
         return Outcome.from_dict(self.event.xcoms["outcome"])
 
@@ -169,7 +169,7 @@ def test_one_that_fails_ends_the_others_with_their_grace_and_is_named(runs):
     assert (outcome.code, outcome.exit_code) == ("C201", 3)
     assert outcome.message == "learner 2 of 3: the training program ended with exit code 3: no labels"
     assert [(run.logs(number) / "saved").exists() for number in (1, 2, 3)] == [True, False, True]
-    assert time.monotonic() - begun < 7
+    assert time.monotonic() - begun < 60
 
 
 def test_one_that_is_taken_away_ends_all_and_another_attempt_has_all_of_them(runs, cluster):

@@ -43,7 +43,7 @@ def train(cluster: ClusterServer, name: str, model: Path, command: str) -> None:
 
 
 def test_a_daemon_of_the_program_gets_sigterm_and_the_grace_period(cluster: ClusterServer, model: Path) -> None:
-    train(cluster, "daemon", model, DAEMON + "sleep 60")
+    train(cluster, "daemon", model, DAEMON + "sleep 600")
     wait_for((model / "ready").exists, "the daemon")
     cluster.delete("daemon", grace=20)
     wait_for(lambda: cluster.pod("daemon") is None, "the end of the pod")

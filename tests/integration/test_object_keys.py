@@ -59,7 +59,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     with (folder.parent / "log").open("wb") as log:
         server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     endpoint = f"http://127.0.0.1:{port}"
-    wait_until_ready(endpoint, 20, lambda: server.poll() is None)
+    wait_until_ready(endpoint, 120, lambda: server.poll() is None)
     yield Keyed(folder, endpoint, accounts)
     stop(server)
 

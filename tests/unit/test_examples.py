@@ -72,7 +72,7 @@ def run(name: str, root: Path, data: Path, memory: int | None = None) -> tuple[i
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        timeout=90,
+        timeout=240,
         check=False,
         preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory))) if memory else None,
     )
