@@ -40,10 +40,12 @@ class ClusterServer:
         self.folder = folder
         self.options = options
         self.process: subprocess.Popen[bytes] | None = None
+        self._core: client.CoreV1Api | None = None
 
     def start(self) -> ClusterServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.kubeconfig.unlink(missing_ok=True)
+        self._core = None
         command = [sys.executable, "-m", "localkube", "serve", "--folder", str(self.folder), *self.options]
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -67,7 +69,10 @@ class ClusterServer:
 
     @property
     def core(self) -> client.CoreV1Api:
-        return client.CoreV1Api(config.new_client_from_config(str(self.kubeconfig)))
+        """A client of the server that was started last: to read its kubeconfig for each look would take longer."""
+        if self._core is None:
+            self._core = client.CoreV1Api(config.new_client_from_config(str(self.kubeconfig)))
+        return self._core
 
     @property
     def url(self) -> str:
