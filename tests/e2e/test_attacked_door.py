@@ -17,7 +17,7 @@ import pytest
 from rawhttp import Raw
 from yard import Yard
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 _FORM = {"Content_Type": "multipart/form-data; boundary=x"}
 _CALLERS = ("ada", "admin", None)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from yard import Yard
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 _CONNECTIONS = "/api/v2/connections"
 
 

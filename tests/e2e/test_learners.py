@@ -12,7 +12,7 @@ from yard import Yard
 from trainyard.local.demo import RESULTS_BUCKET
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 WAITS = """
 import os, time

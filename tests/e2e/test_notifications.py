@@ -18,7 +18,7 @@ from yard import Yard
 
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 LIMIT_SECONDS = 120
 QUICK = "print('loss: 0.25', flush=True)\n"

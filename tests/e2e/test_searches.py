@@ -12,7 +12,7 @@ from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 # The nearer to 0.7, the better; it says so step by step, and goes on for as long as it is let where it does badly.
 PROGRAM = """

@@ -24,7 +24,7 @@ from trainyard.local.inbox import BUCKET
 from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment, wait_until_ready
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 LIMIT_SECONDS = 300
 # A bucket and an account of its own: other tests count what is downloaded, and what is dropped.

@@ -16,7 +16,7 @@ from trainyard.local.environment import PROJECT
 from trainyard.local.ownstores import keep_local_stores
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 TUTORIAL = PROJECT / "docs" / "tutorial.md"
 
