@@ -1,4 +1,4 @@
-"""A one-machine stack for each of the two xdist groups of end-to-end tests: two workers start one each, side by side."""
+"""A one-machine stack for each of two xdist groups of end-to-end tests: two workers start one each, side by side."""
 
 from __future__ import annotations
 
