@@ -148,8 +148,8 @@ class TestEveryPage:
 
     def test_so_has_one_that_nobody_foresaw(self, pages):
         ada = pages("ada")
-        ada._app.state.usage = None
-        answer = Http(ada._app, ada._headers, raises=False).get("/quota")
+        ada.app.state.usage = None
+        answer = Http(ada.app, ada.headers, raises=False).get("/quota")
         assert (answer.status_code, "The service failed" in answer.text) == (500, True)
         assert _SECURE.items() <= dict(answer.headers).items()
         assert "script-src 'self'" in answer.headers["content-security-policy"]

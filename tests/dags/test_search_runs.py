@@ -18,7 +18,7 @@ from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.search.trials import trial_id
 from trainyard.core.starts import Kind, Start
 from trainyard.domain.outcome import Outcome
-from trainyard.domain.search import Choices, Goal, Real, SearchSpec
+from trainyard.domain.search import MAX_TRIALS, Choices, Goal, Real, SearchSpec
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -89,8 +89,8 @@ def test_it_is_told_by_a_patch_and_its_owners_alone(search):
     assert search.ada.get("/searches/training-Xz81mQ0aB").status_code == 404
 
 
-def test_as_many_runs_go_on_at_once_as_the_search_says(search):
-    assert dags.training_dag(search.catalogue.get(SEARCH_ID).as_dict()).max_active_runs == 3
+def test_airflow_holds_no_trial_back_so_that_its_successor_waits_for_its_gpu_while_it_is_being_stored(search):
+    assert dags.training_dag(search.catalogue.get(SEARCH_ID)).max_active_runs == MAX_TRIALS
 
 
 def test_its_page_shows_how_it_goes_and_nobody_elses(search):

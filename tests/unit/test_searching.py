@@ -160,6 +160,39 @@ def test_whatever_dies_when_no_trial_is_lost_and_none_is_doubled(yard, seed):
     assert len({tuple(point.items()) for point in yard.runs.starts.values()}) == 12
 
 
+def test_a_trial_that_is_being_stored_has_its_successor_and_is_known_by_its_curve(yard):
+    yard.register(replace(SEARCH, trials=3, parallel=1))
+    first, second = MODEL_ID, trial_id(MODEL_ID, 1)
+    yard.runs.begin(first)
+    yard.settle()
+    assert list(yard.runs.starts) == [first]
+    yard.runs.runs[first] = replace(yard.runs.runs[first], phase=Phase.STORING)
+    yard.settle()
+    assert list(yard.runs.starts) == [first]  # how it went is not known yet
+    yard.runs.curves[first] = [(1, 0.25), (2, 0.5)]
+    yard.settle()
+    assert list(yard.runs.starts) == [first, second]
+    yard.runs.end(first, value=0.5)
+    yard.settle()
+    assert list(yard.runs.starts) == [first, second]
+
+
+def test_short_trials_wait_in_the_queue_only_where_the_account_has_no_gpus_for_them(yard):
+    account = LIMITS.accounts["vision"]
+    for gpus, going in ((4, 6), (5, 4)):
+        limits = replace(LIMITS, accounts={"vision": replace(account, gpus=gpus)})
+        yard.searching = replace(yard.searching, limits=lambda limits=limits: limits)
+        one = yard.register(training_id=f"training-Gpus0000{gpus}", experiment=f"with {gpus}")
+        assert one.plan.all_gpus == 1
+        yard.settle()
+        yard.runs.begin(one.id, at=1995.0)
+        yard.runs.end(one.id, value=0.1, at=2000.0)
+        yard.settle()
+        yard.settle()
+        mine = [run for run in yard.runs.going() if run.training_id == one.id]
+        assert len(mine) == going
+
+
 def test_a_trial_that_fails_counts_and_one_that_the_infrastructure_took_is_tried_again(yard):
     yard.register(replace(SEARCH, trials=2, parallel=2))
     yard.settle()
@@ -268,6 +301,18 @@ class TestTelling:
         yard.runs.refuses = ""
         yard.settle()
         assert (yard.seen().ledger.note, len(yard.runs.starts)) == ("", 4)
+
+    def test_a_sampler_that_fails_is_told_too(self, yard, tmp_path, monkeypatch):
+        (tmp_path / "torch.py").write_text("raise OSError('libcudart.so.13: cannot open shared object file')")
+        monkeypatch.syspath_prepend(tmp_path)
+        yard.register(replace(SEARCH, sampler=Sampler.GP, trials=20, parallel=1))
+        for _ in range(12):
+            for run in yard.runs.going():
+                train(yard, run)
+            yard.settle()
+        note = yard.seen().ledger.note
+        assert note.startswith("no trial can be started: the sampler gp failed: ")
+        assert "libcudart.so.13" in note
 
     def test_there_is_no_best_before_one_has_a_value(self, yard):
         yard.register()

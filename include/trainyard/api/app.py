@@ -23,6 +23,7 @@ from trainyard.api import (
     metrics,
     models,
     notify,
+    objects,
     quota,
     results,
     schedules,
@@ -55,6 +56,7 @@ _PARTS = (
     searches,
     secrets,
     stores,
+    objects,
     notify,
     doctor,
     audit,
@@ -85,6 +87,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.secrets = parts.secrets
     app.state.stores = parts.stores
+    app.state.objects = parts.objects
     app.state.open_store = parts.open_own_store
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics

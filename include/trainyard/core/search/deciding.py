@@ -12,7 +12,7 @@ from trainyard.domain.search import SearchSpec
 
 Curve: TypeAlias = "Sequence[tuple[int, float]]"
 # Trials that are shorter have their successors asked for ahead, which then wait in the queue when they end; of longer
-# ones it is worth a second to know how they went.
+# ones it is worth some seconds to know how they went.
 _SHORT_SECONDS = 60.0
 # A point whose run the infrastructure took is tried so often in all.
 MAX_ATTEMPTS = 3
@@ -113,19 +113,32 @@ def _stale(search: SearchSpec, trials: Sequence[Trial]) -> int:
     return stale if best is not None else 0
 
 
-def wanted(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial]) -> int:
-    """Return how many trials are to be started now."""
+def wanted(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], room: float) -> int:
+    """Return how many trials are to be started now; `room` is how many its account has GPUs for at once.
+
+    A trial whose results are being stored has its successor, but not for ever: a store that takes nothing would
+    have all trials wait for it.
+    """
     if ledger.paused or ledger.over:
         return 0
-    going = sum(1 for trial in trials if not trial.state.ended)
     asked = max((trial.number for trial in trials), default=-1) + 1
-    return max(0, min(total_of(search, ledger) - asked, search.parallel + _ahead(search, trials) - going))
+    short, most = _are_short(trials), search.parallel + _ahead(search, trials, room)
+    going = [trial for trial in trials if not trial.state.ended]
+    trained = sum(1 for trial in going if trial.storing and (short or trial.value is not None))
+    return max(0, min(total_of(search, ledger) - asked, most - len(going) + min(trained, search.parallel)))
 
 
-def _ahead(search: SearchSpec, trials: Sequence[Trial]) -> int:
-    """Return how many trials wait in the queue beside those that go on, so that no GPU waits for the search."""
+def _ahead(search: SearchSpec, trials: Sequence[Trial], room: float) -> int:
+    """Return how many trials wait in the queue beside those that go on, so that no GPU waits for the search.
+
+    None where the account has GPUs for them: they would train beside the others, and more at once than may.
+    """
+    return max(1, search.parallel // 2) if _are_short(trials) and room <= search.parallel else 0
+
+
+def _are_short(trials: Sequence[Trial]) -> bool:
     lengths = [seconds for trial in trials if (seconds := trial.seconds) is not None]
-    return max(1, search.parallel // 2) if lengths and median(lengths) < _SHORT_SECONDS else 0
+    return bool(lengths) and median(lengths) < _SHORT_SECONDS
 
 
 def seconds_left(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], now: float) -> float | None:
