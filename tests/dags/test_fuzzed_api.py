@@ -40,7 +40,7 @@ _ANSWER_SECONDS = 30
 @pytest.fixture
 def door(yard):
     """The real service over Airflow's database; only the buckets are in memory."""
-    app = yard.client("ada")._app
+    app = yard.client("ada").app
     store = MemoryStore()
     store.contents = {"model/a": b"x" * 10}
     app.state.service = replace(app.state.service, results_of=lambda training: store)
