@@ -10,6 +10,8 @@ from localkubeserver import ClusterServer, running_cluster, wait_for
 
 from trainyard.cluster.environment import LAUNCHER, learner_text
 
+pytestmark = pytest.mark.xdist_group("learner daemons")  # one worker makes what its tests share
+
 # A daemon: its parent has ended, and session and group are its own.
 DAEMON = "(setsid sh worker.sh >/dev/null 2>&1 &); "
 WORKER = "trap 'sleep 0.3; echo saved >saved; exit 0' TERM\necho >ready\nwhile :; do sleep 0.05; done\n"

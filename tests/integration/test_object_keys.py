@@ -23,6 +23,8 @@ from trainyard.local.ready import wait_for
 from trainyard.settings import read_settings
 from trainyard.stores.opening import open_store
 
+pytestmark = pytest.mark.xdist_group("object keys")  # one worker makes what its tests share
+
 KEY, SECRET = "trainyard-1a2b", "operators"
 LARGE = b"part" * 10 * 2**20
 

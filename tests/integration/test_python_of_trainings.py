@@ -17,6 +17,8 @@ from localkube.machine import choose_isolation
 from localkube.mounts import MOUNTS, PATHS, USER_MOUNTS
 from trainyard.local.training import prefix
 
+pytestmark = pytest.mark.xdist_group("python of trainings")  # one worker makes what its tests share
+
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 

@@ -11,6 +11,8 @@ from kubernetes import watch
 from kubernetes.client.rest import ApiException
 from localkubeserver import ClusterServer, pod, running_cluster, status_of
 
+pytestmark = pytest.mark.xdist_group("localkube api")  # one worker makes what its tests share
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServer]:

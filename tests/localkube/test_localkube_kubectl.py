@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from localkubeserver import ClusterServer, pod, running_cluster, wait_for
 
+pytestmark = pytest.mark.xdist_group("localkube kubectl")  # one worker makes what its tests share
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServer]:

@@ -9,6 +9,8 @@ import pytest
 from kubernetes.client.rest import ApiException
 from localkubeserver import ClusterServer, pod, running_cluster, wait_for
 
+pytestmark = pytest.mark.xdist_group("localkube logs")  # one worker makes what its tests share
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServer]:

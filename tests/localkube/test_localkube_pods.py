@@ -11,6 +11,8 @@ import pytest
 from kubernetes.client.rest import ApiException
 from localkubeserver import ClusterServer, pod, running_cluster, wait_for
 
+pytestmark = pytest.mark.xdist_group("localkube pods")  # one worker makes what its tests share
+
 PYTHON = ("python3", "-S", "-u", "-c")
 
 

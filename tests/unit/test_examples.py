@@ -20,6 +20,8 @@ from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.manifest.limits import load_limits
 
+pytestmark = pytest.mark.xdist_group("examples")  # one worker makes what its tests share
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("digits", "fails-with-3", "learners", "runs-out-of-memory")
 MIB = 1024**2
