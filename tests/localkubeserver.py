@@ -20,16 +20,17 @@ from urllib3.exceptions import HTTPError
 
 from localkube.runtime import end_all_pods
 
-LIMIT = 120.0
+LIMIT = 300.0
 
 
 def wait_for(condition: Callable[[], Any], what: str = "the condition", limit: float = LIMIT) -> Any:
-    """Return the first true value of a condition, looked at until a limit."""
-    end = time.monotonic() + limit
+    """Return the first true value of a condition, looked at until a limit, less often the longer it takes."""
+    end, pause = time.monotonic() + limit, 0.02
     while time.monotonic() < end:
         if value := condition():
             return value
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.1 * pause, 0.2)  # each look takes processor time of the server too
     raise AssertionError(f"{what} did not come true within {limit} s")
 
 
