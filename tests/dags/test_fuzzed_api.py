@@ -44,7 +44,7 @@ def door(yard):
     store = MemoryStore()
     store.contents = {"model/a": b"x" * 10}
     app.state.service = replace(app.state.service, results_of=lambda training: store)
-    return _Door(app, {name: yard.client(*who)._headers if who else {} for name, who in _CALLERS.items()})
+    return _Door(app, {name: yard.client(*who).headers if who else {} for name, who in _CALLERS.items()})
 
 
 class _Door:
