@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/ready ## Install what the project needs into .venv, and mend what is no longer as the lock says
+setup: .venv/ready ## Install what the project needs into .venv, and fix what is no longer as the lock says
 	@damaged=$$($(PYTHON) scripts/check-environment .venv requirements.txt trainyard-client) || { \
 		echo "Mending in .venv:" $$damaged; \
 		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv; \
@@ -88,7 +88,7 @@ MANIFESTS ?= 10000
 ZIPS ?= 500
 REQUESTS ?= 20
 SECONDS ?= 60
-fuzz: $(if $(filter atheris,$(ENGINE)),.venv/fuzz/ready,setup) ## Hand in hostile input: SEED MANIFESTS ZIPS REQUESTS; or ENGINE=atheris SECONDS
+fuzz: $(if $(filter atheris,$(ENGINE)),.venv/fuzz/ready,setup) ## Submit hostile input: SEED MANIFESTS ZIPS REQUESTS; or ENGINE=atheris SECONDS
 ifeq ($(ENGINE),atheris)
 	@PYTHONPATH=tests:include .venv/fuzz/bin/python -m fuzz.guided .fuzz/corpus -artifact_prefix=.fuzz/ -max_total_time=$(SECONDS) -max_len=4096
 else
@@ -100,7 +100,7 @@ FAULTS ?= 200
 test-faults: setup tools ## Do FAULTS=200 faults at random to a stack under load, or to a search with SEARCH=1; the same again with SEED=N, some kinds with ONLY=…
 	@PYTHONPATH=tests:tests/e2e $(BIN)/python -m $(if $(SEARCH),faults.search,faults) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-lint: setup ## Check style, types, formatting and known advisories; mends nothing
+lint: setup ## Check style, types, formatting and known advisories; fixes nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -122,7 +122,7 @@ format: setup ## Format the code
 bench: setup .venv/bench/ready ## Measure speed, PART="start list drops" or all; prints a table and keeps the figures in bench/results/
 	@PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
-lock: setup ## Make requirements.txt anew from requirements.in
+lock: setup ## Write requirements.txt from requirements.in
 	@for folder in . include/trainyard/local/training tests/swiftcloud tests/mlflowserver tests/fuzz bench scripts/advisories; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
 		--python-version 3.11 --upgrade requirements.in -o requirements.txt) || exit 1; done
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \

@@ -15,7 +15,7 @@ _MANIFEST = EXAMPLE.parent / "fails-with-3" / "manifest.yml"
 
 @dataclass(frozen=True)
 class Tiny:
-    """A manifest and a zip to hand in; `command` is what its pod runs."""
+    """A manifest and a zip to submit; `command` is what its pod runs."""
 
     manifest: bytes
     zip: Path

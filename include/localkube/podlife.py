@@ -31,7 +31,7 @@ _MESSAGES = {
 
 
 class PodLife:
-    """Runs one pod to its end; made anew for each pod that a restarted server finds under way."""
+    """Runs one pod to its end; made again for each pod that a restarted server finds under way."""
 
     def __init__(self, key: Key, store: Store, shims: runtime.Shims, events: Events, config: Config) -> None:
         self._key = key

@@ -239,10 +239,10 @@ class Settings:
     inbox_connection: str = _setting(str, "trainyard_inbox", "Airflow connection with the credentials of the inbox.")
     inbox_poll_seconds: float = _setting(float, "5", "Seconds between two looks of the triggerer at the inbox.")
     inbox_settle_seconds: float = _setting(
-        float, "2", "Seconds that a drop must not have changed before it is handed over."
+        float, "2", "Seconds that a drop must not have changed before it is submitted."
     )
     inbox_wait_seconds: float = _setting(float, "86400", "Seconds that a half-written drop is waited for.")
-    inbox_threads: int = _setting(int, "8", "Drops that are handed over at the same time.")
+    inbox_threads: int = _setting(int, "8", "Drops that are submitted at the same time.")
     folder_stores: str = _setting(str, "", "Folder in which stores of kind `folder` may lie; empty allows none.")
 
 

@@ -19,6 +19,7 @@ from trainyard.core.search.trials import trial_id
 from trainyard.core.starts import Kind, Start
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.search import MAX_TRIALS, Choices, Goal, Real, SearchSpec
+from trainyard.web.words import number as shown_number
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -93,7 +94,9 @@ def test_airflow_holds_no_trial_back_so_that_its_successor_waits_for_its_gpu_whi
     assert dags.training_dag(search.catalogue.get(SEARCH_ID)).max_active_runs == MAX_TRIALS
 
 
-def test_its_page_shows_how_it_goes_and_nobody_elses(search):
+@pytest.fixture
+def browser(search):
+    """What makes a browser of somebody who is signed in."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from airflow.api_fastapi import app as airflow_app
@@ -107,6 +110,20 @@ def test_its_page_shows_how_it_goes_and_nobody_elses(search):
         user = users.SimpleAuthManagerUser(username=name, role="user")
         return Http(app, {"Cookie": f"_token={manager.generate_jwt(user)}"})
 
+    return browser
+
+
+def test_lists_of_runs_say_the_point_of_each(search, browser):
+    search.root.post("/searches/due")
+    start = search.catalogue.starts.get(trial_id(SEARCH_ID, 1))
+    point = f"lr={shown_number(start.values['lr'])}</bdi>, <bdi>opt={start.values['opt']}"
+    assert point in browser("ada").get("/").text
+    narrowed = browser("ada").get("/?experiment=tuning").text  # where the values have columns of their own
+    assert '<th scope="col" class="num varied"><bdi>lr</bdi></th>' in narrowed
+    assert point not in narrowed
+
+
+def test_its_page_shows_how_it_goes_and_nobody_elses(search, browser):
     search.root.post("/searches/due")
     empty = browser("ada").get("/searches/tuning").text
     assert "No trial has a value of acc yet" in empty

@@ -14,29 +14,18 @@ from pathlib import Path
 from faults.actions import AIRFLOW, kill_part
 from faults.ground import Ground, ground
 from faults.invariants import search_broken
+from faults.searched import PROGRAM, SEARCH, read_search
 from trainyard.answers.searches import SearchAnswer
 from trainyard.client.access import find_access
 from trainyard.client.rest import RestClient
-from trainyard.local.demo import RESULTS_BUCKET
 from trainyard.local.ready import wait_for
 
 TRIALS = 30
+_PARALLEL = 4
 _MORE = 5
-_BETWEEN_SECONDS = (0.0, 12.0)
+_BETWEEN_SECONDS, _GONE_SECONDS = (0.0, 12.0), (0.0, 5.0)
 _LIMIT_SECONDS = 900
 _NAME = "killed"
-# Each trial writes a line when it begins, which is stored with its results.
-_PROGRAM = """
-import json, os, pathlib, time
-with open(pathlib.Path(os.environ["RESULT_DIR"], "starts.txt"), "a") as starts:
-    starts.write("start\\n")
-time.sleep(2)
-log = pathlib.Path(os.environ["LOG_DIR"], "metrics.jsonl")
-log.write_text(json.dumps({"step": 1, "score": -abs(float(os.environ["x"]) - 0.7)}) + "\\n")
-"""
-_SEARCH = """
-search: {metric: score, goal: maximize, trials: %d, parallel: 4, space: {x: {low: 0.0, high: 1.0}}, seed: 1}
-"""
 
 
 def main() -> int:
@@ -59,37 +48,27 @@ def main() -> int:
 
 def _campaign(there: Ground, rng: random.Random, kills: int) -> list[str]:
     """Kill parts while the search goes on, with more trials where it is done before; return what is broken."""
-    manifest, model = there.yard.files("fails-with-3", lambda text: text + _SEARCH % TRIALS, _PROGRAM)
+    there.yard.submit(
+        "fails-with-3", "--experiment", _NAME, change=lambda text: text + SEARCH % (TRIALS, _PARALLEL), program=PROGRAM
+    )
     with RestClient(find_access(None, {}, there.stack.folder.parent)) as door:
-        door.submit([(manifest.name, manifest.read_bytes())], model, {"experiment": _NAME})
         total = TRIALS
         for number in range(1, kills + 1):
             time.sleep(rng.uniform(*_BETWEEN_SECONDS))
             if (seen := door.search(_NAME)).state == "over":
                 total = door.extend_search(_NAME, _MORE).total
-            part, whole, pause = rng.choice(AIRFLOW), rng.random() < 0.5, rng.uniform(0.0, 5.0)
+            part, whole, pause = rng.choice(AIRFLOW), rng.random() < 0.5, rng.uniform(*_GONE_SECONDS)
             done = kill_part(there, part, whole=whole, pause=pause)
             print(f"{number:3} {done}; {json.dumps(seen.counts)}", flush=True)
         over = wait_for(lambda: _is_over(door.search(_NAME)), _LIMIT_SECONDS)
         seen = door.search(_NAME)
-        runs = [run.as_data() for run in door.runs({"experiment": _NAME})]
     print(f"{json.dumps(seen.counts)} of {total} trials, the best {seen.best.value if seen.best else None}", flush=True)
-    study = json.loads((there.stack.folder / "objects" / RESULTS_BUCKET / _NAME / "study.json").read_text())
-    starts = {run["model_id"]: _starts(there, run["model_id"]) for run in runs}
-    return [*([] if over else ["the search goes on"]), *search_broken(seen.as_data(), total, runs, starts, study)]
+    found = search_broken(total=total, **read_search(there.yard, _NAME))
+    return [*([] if over else ["the search goes on"]), *found]
 
 
 def _is_over(seen: SearchAnswer) -> bool:
-    return seen.state == "over" and not {"waiting", "running"} & {
-        state for state, count in seen.counts.items() if count
-    }
-
-
-def _starts(there: Ground, model_id: str) -> int:
-    try:
-        return len(there.yard.stored(model_id, "starts.txt").splitlines())
-    except FileNotFoundError:
-        return 0
+    return seen.state == "over" and not {"waiting", "running"} & seen.counts.keys()
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class TrialRuns:
 
     def __init__(self):
         self.starts, self.runs, self.curves, self.stored, self.ended, self.calls = {}, {}, {}, {}, [], []
-        self.dies_at, self.refuses = None, ""
+        self.dies_at, self.refuses, self.store_refuses = None, "", False
 
     def values(self, model_id):
         return self.starts.get(model_id)
@@ -68,6 +68,8 @@ class TrialRuns:
         self.end(run.model_id, code="C204")
 
     def store(self, training, name, data):
+        if self.store_refuses:
+            raise TrainyardError("S303", "the bucket is away", "Try again.")
         self.stored[name] = data
 
     def begin(self, model_id, at=1000.0):
@@ -245,6 +247,35 @@ def test_a_value_that_is_good_enough_ends_it_with_what_still_goes_on(yard):
     assert yard.heard == [(MODEL_ID, "acc has reached 0.9", first)]
 
 
+class TestStoring:
+    @pytest.fixture
+    def refused(self, yard):
+        """A search of one trial that has ended while its bucket was away."""
+        yard.register(replace(SEARCH, trials=1))
+        train(yard, yard.runs.going()[0])
+        yard.runs.store_refuses = True
+        yard.settle()
+        assert (yard.seen().state, yard.runs.stored) == ("over", {})
+        return yard
+
+    def test_a_study_that_its_bucket_refuses_is_stored_when_it_is_back_and_its_end_is_told_once(self, refused):
+        refused.now += 100
+        assert refused.settle() is not None
+        refused.runs.store_refuses = False
+        assert (refused.settle(), refused.runs.stored) == (60.0, {})  # it is not asked at every look
+        refused.now += 100
+        refused.settle()
+        assert list(refused.runs.stored) == ["tuning/study.json"]
+        assert refused.settle() is None
+        assert len(refused.heard) == 1
+
+    def test_a_bucket_that_stays_away_is_given_up(self, refused):
+        refused.now += 3700
+        refused.settle()
+        assert refused.settle() is None
+        assert refused.runs.stored == {}
+
+
 class TestTelling:
     def test_a_paused_search_starts_nothing_until_it_is_resumed(self, yard):
         yard.register()
@@ -275,6 +306,15 @@ class TestTelling:
         assert len(yard.runs.starts) == 3
         with pytest.raises(TrainyardError, match="cannot have 1000 trials more"):
             yard.searching.extend(MODEL_ID, 1000, ADA)
+
+    def test_one_that_had_reached_its_value_goes_on_when_it_gets_more_trials(self, yard):
+        yard.register(replace(SEARCH, trials=3, parallel=1, stop=Stop(value=-0.5)))
+        train(yard, yard.runs.going()[0])
+        yard.settle()
+        assert yard.seen().ledger.over == "acc has reached -0.5"
+        yard.searching.extend("tuning", 1, ADA)
+        yard.settle()
+        assert (yard.seen().state, len(yard.runs.going())) == ("running", 1)
 
     def test_it_goes_by_its_experiment_its_training_and_each_of_its_trials(self, yard):
         yard.register()

@@ -68,7 +68,7 @@ _PARTS = (
 def create_app(parts: App | None = None) -> FastAPI:
     """Build the app over the service's parts, by default this process's own."""
     parts = parts or current_app()
-    description = "Hand in a manifest and a zip, get back a trained model."
+    description = "Submit a manifest and a zip, get back a trained model."
     # FastAPI's own pages load their scripts from a network of copies.
     app = FastAPI(title="Trainyard", version="3", description=description, docs_url=None, redoc_url=None)
     app.state.settings = parts.settings

@@ -56,7 +56,7 @@ app = typer.Typer(
 def trainyard(
     context: typer.Context, show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
-    """Hand in a manifest and a zip, get back a trained model."""
+    """Submit a manifest and a zip, get back a trained model."""
     if show_version:
         print(f"trainyard {installed_version()}")
         raise typer.Exit

@@ -17,7 +17,7 @@ from trainyard.client.errors import UnreachableError
 from trainyard.client.transport import ANSWER_SECONDS, CountedFile
 
 _MAX_MATCHES = 20
-# A run may wait for a GPU for hours without a line; after this long the connection is made anew, in case it is dead.
+# A run may wait for a GPU for hours without a line; after this long the connection is made again, in case it is dead.
 _SILENT_SECONDS = 300.0
 
 
@@ -32,7 +32,7 @@ class RunCalls(Calls):
         progress: Callable[[int], object] | None = None,
         key: str = "",
     ) -> Submitted:
-        """Hand in manifests (name and content) and a zip; `progress` hears how many bytes of the zip have gone.
+        """Submit manifests (name and content) and a zip; `progress` hears how many bytes of the zip have gone.
 
         The same key again gets the same answer and registers nothing twice.
         """

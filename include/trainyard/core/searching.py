@@ -138,9 +138,14 @@ class Searching:
         return self._changed(name, caller, Action.CANCEL_SEARCH, lambda ledger: replace(ledger, canceled=True))
 
     def extend(self, name: str, more: int, caller: Caller) -> SearchSeen:
-        """Give a search more trials, also one that is over; raise C110 for more than a search may have."""
+        """Give a search more trials, also one that is over; raise C110 for more than a search may have.
+
+        What has ended one that is over does not end it at once again: `stop` counts from here on.
+        """
 
         def extended(ledger: Ledger) -> Ledger:
+            if ledger.over:
+                ledger = replace(ledger, anew_from=ledger.asked, anew_at=self.clock(), told=False)
             return replace(ledger, more=ledger.more + more, over="", over_at=None, canceled=False, paused=False)
 
         seen = self.seen(name, caller)

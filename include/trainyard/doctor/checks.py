@@ -41,7 +41,7 @@ class Wishes:
 
 
 def findings(wishes: Wishes, app: App) -> Generator[Finding, None, None]:
-    """Look at everything side by side; yield a finding a line, the quick ones first. Nothing is mended."""
+    """Look at everything side by side; yield a finding a line, the quick ones first. Nothing is fixed."""
     return examine(list(_checks(wishes, app)))
 
 

@@ -90,7 +90,7 @@ def audit(where: str, written: bool, lost: int, reason: str) -> list[Finding]:
 def notifications(dead: Sequence[str], failing: int) -> list[Finding]:
     """Judge what notifications were given up, by why, and how many are tried again."""
     if dead:
-        hint = "Mend what receives them, then `trainyard notify retry`; `trainyard notify list` names them."
+        hint = "Fix what receives them, then `trainyard notify retry`; `trainyard notify list` names them."
         return [warned("notifications", f"{len(dead)} were given up, the last one because {dead[-1]}", hint)]
     return [fine("notifications", f"{failing} are tried again" if failing else "all have arrived")]
 

@@ -11,7 +11,7 @@ MAX_PATTERNS = 50
 MAX_PATTERN_LENGTH = 2000
 MAX_LINES = 20
 _FFDL_LINES = 4
-# What one pattern's automaton may take; RE2 refuses a larger one, and starts it anew when its cache is full.
+# What one pattern's automaton may take; RE2 refuses a larger one, and starts it again when its cache is full.
 _MAX_PATTERN_BYTES = 1024 * 1024
 
 # The macros of regex_extractor: `%{FLOAT}`, or `%{FLOAT:name}` for a group of that name.

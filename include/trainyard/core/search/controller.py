@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 _STORE_SECONDS = 60.0
 # How soon a look is worth while: trials of seconds have their successors soon, hours may wait.
 _SOON_SECONDS, _LATER_SECONDS, _LONG_SECONDS = 1.0, 5.0, 300.0
-# Where trials are refused, each refusal is an event of the audit log.
-_NOTED_SECONDS = 60.0
+# Where trials are refused, each refusal is an event of the audit log; where all have ended, the bucket has refused.
+_RARELY_SECONDS = 60.0
+_GIVE_UP_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,20 @@ class Controller:
         ledger = self._with_curves(was, trials).with_ended(trials)
         over = ledger.over or why_over(search, ledger, trials, now)
         if over:
-            ledger = replace(ledger, over=over, over_at=ledger.over_at or now)
+            ledger = replace(ledger, over=over, over_at=ledger.over_at or now, note="")
             self._end(trials, over)
         else:
             ledger = self._pruned(search, ledger, trials)
             ledger = self._asked(training, search, ledger, trials)
+        done = bool(over) and all(trial.state.ended for trial in trials)
         ledger = self._stored(training, search, ledger, trials, now)
-        active = not over or not all(trial.state.ended for trial in trials) or ledger.stored != len(ledger.ended)
-        if not active:  # first, since twice is better than never
+        if done and not ledger.told:  # before that is kept, since twice is better than never
             self.ended(training, over, best_of(trials, search.goal))
+            ledger = replace(ledger, told=True)
+        active = not done or ledger.stored != len(ledger.ended)
         if ledger != was or not active:
             self.ledgers.keep(training.id, ledger, active=active)
-        return _NOTED_SECONDS if ledger.note else _look_again(trials)
+        return _RARELY_SECONDS if done or ledger.note else _look_again(trials)
 
     def _asked(self, training: Training, search: SearchSpec, ledger: Ledger, trials: list[Trial]) -> Ledger:
         """Start the trials that are due: points that the infrastructure kept from a run first, then new ones."""
@@ -125,18 +128,22 @@ class Controller:
     def _stored(
         self, training: Training, search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], now: float
     ) -> Ledger:
-        """Store the study where results go, when there is news and it is time; a store that refuses stops nothing."""
+        """Store the study where results go, when there is news and it is time; a store that refuses stops nothing.
+
+        When all has ended it is tried for an hour, as a store that is started again takes it then.
+        """
         count = len(ledger.ended)
         done = bool(ledger.over) and all(trial.state.ended for trial in trials)
-        if count in (0, ledger.stored) or (not done and now - ledger.stored_at < _STORE_SECONDS):
+        last = ledger.refused_at if done else max(ledger.stored_at, ledger.refused_at)
+        if count in (0, ledger.stored) or now - last < _STORE_SECONDS:
             return ledger
         data = {"search": search.as_dict(), "training_id": training.id, **study.study_json(search, trials)}
         try:
             self.runs.store(training, self._study_name(training), data)
         except TrainyardError as error:
             log.warning("The study of %s is not stored: %s", training.id, error)
-            if not done:
-                return replace(ledger, stored_at=now)
+            if not done or now - (ledger.over_at or now) < _GIVE_UP_SECONDS:
+                return replace(ledger, refused_at=now)
         return replace(ledger, stored=count, stored_at=now)
 
     def _study_name(self, training: Training) -> str:

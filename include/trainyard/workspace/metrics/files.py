@@ -46,7 +46,7 @@ class Place:
     size: int = 0
 
     def follow(self, file: BinaryIO) -> int:
-        """Return the file's size; begin anew where it is another one, or shorter than what was read of it."""
+        """Return the file's size; start again where it is another one, or shorter than what was read of it."""
         found = os.fstat(file.fileno())
         if self.at and (found.st_ino != self.inode or found.st_size < self.at or self._head(file) != self.head):
             self.at, self.skipping, self.damaged = 0, False, False
