@@ -10,7 +10,7 @@ PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wheel tools demo up down status test pictures fuzz test-cluster test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
+.PHONY: help setup wheel tools demo up down status test pictures fuzz test-cluster test-learners test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,13 @@ $(APART): | .venv/ready
 	@$(UV) sync --quiet --python $(@D)/bin/python $<
 	@touch $@
 
+# The build of torch for processors, from a folder of wheels that pip is told of, else from PyTorch's own index.
+.venv/learners/ready: tests/learners/requirements.txt | .venv/ready
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
+	@UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) sync --quiet --python $(@D)/bin/python $< 2>/dev/null || \
+		$(UV) sync --quiet --torch-backend cpu --python $(@D)/bin/python $<
+	@touch $@
+
 demo: setup ## Start the one-machine stack, train the digits example, show the trained model
 	@$(BIN)/trainyard up
 	@$(BIN)/python -m trainyard.local.demo
@@ -81,6 +88,9 @@ test: setup tools ## Run all tests
 SAID = $(foreach name,KUBECONFIG WORKSPACE NAMESPACE IMAGE,$(if $(filter command%,$(origin $(name))),CLUSTER_$(name)='$($(name))'))
 test-cluster: setup ## Train on KUBECONFIG=… WORKSPACE=… [NAMESPACE=… IMAGE=…], or on a local cluster: docs/test-cluster.md
 	@$(SAID) $(BIN)/python -m pytest tests/cluster -n 0 -vv --durations=5
+
+test-learners: setup tools .venv/learners/ready ## Train on several learners with PyTorch and mpi4py, which it installs apart (0.8 GB)
+	@$(BIN)/python -m pytest tests/integration/test_learner_programs.py -n 0 -vv --durations=5
 
 # One seed for all of a run of make; SEED itself stays empty, since `test-faults` has seeds of another form.
 NEW_SEED = $(eval NEW_SEED := $(shell od -An -N4 -tx4 /dev/urandom | tr -d ' '))$(NEW_SEED)
@@ -125,6 +135,8 @@ bench: setup .venv/bench/ready ## Measure speed, PART="start list drops" or all;
 lock: setup ## Write requirements.txt from requirements.in
 	@for folder in . include/trainyard/local/training tests/swiftcloud tests/mlflowserver tests/fuzz bench scripts/advisories; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
 		--python-version 3.11 --upgrade requirements.in -o requirements.txt) || exit 1; done
+	@cd tests/learners && for cpu in "" "--torch-backend cpu"; do UV_FIND_LINKS="$$PIP_FIND_LINKS" $(CURDIR)/$(UV) compile --quiet --no-header $$cpu \
+		--python-version 3.11 --upgrade requirements.in -o requirements.txt 2>/dev/null && break; done
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt
 

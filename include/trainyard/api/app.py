@@ -38,6 +38,7 @@ from trainyard.api.guards.door import Door
 from trainyard.api.guards.headers import SecurityHeaders, security_headers
 from trainyard.api.openapi import documented
 from trainyard.api.storerequests import StoreRequests
+from trainyard.core.deleting import Deleting
 from trainyard.doctor.checks import findings
 from trainyard.errors import Problem, TrainyardError
 
@@ -73,6 +74,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app = FastAPI(title="Trainyard", version="3", description=description, docs_url=None, redoc_url=None)
     app.state.settings = parts.settings
     app.state.service = parts.service
+    app.state.deleting = Deleting(parts.service)
     app.state.quotas = parts.quotas
     app.state.datasets = parts.datasets
     app.state.documents = parts.documents

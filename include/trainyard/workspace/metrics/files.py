@@ -73,9 +73,9 @@ class Sources:
 
 def sources(root: Path, rules: MetricRules) -> Sources:
     """Look for the files that hold metrics; no link is followed."""
-    logs = _names(root, "logs")
-    ends = [name for name in logs if name.rpartition("/")[2] in (_EVALUATION, _PLAIN) and name.count("/") <= 2]
-    folders = dict.fromkeys((*_SUMMARIES, *rules.summaries))
+    logs, above = _names(root, f"{rules.own}logs"), rules.own.count("/")
+    ends = [name for name in logs if name.rpartition("/")[2] in (_EVALUATION, _PLAIN) and name.count("/") <= 2 + above]
+    folders = dict.fromkeys((*(f"{rules.own}{folder}" for folder in _SUMMARIES), *rules.summaries))
     found: dict[str, str] = {}
     for folder in folders:
         for name in _names(root, folder):
