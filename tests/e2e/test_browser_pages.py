@@ -273,7 +273,7 @@ def test_a_training_is_handed_in_watched_compared_and_deleted(
     page.click("text=Delete…")
     page.click("text=Delete it")
     page.wait_for_url("**/trainyard/", timeout=_MILLISECONDS)
-    assert wait_for(lambda: yard.ask(_MEMBER, "GET", f"/v3/models/{model_id}").status_code == 404, 10)
+    assert wait_for(lambda: yard.ask(_MEMBER, "GET", f"/v3/models/{model_id}").status_code == 404, 120)
     assert looking.errors == []
 
 
