@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 TERMINAL = {"completed", "error", "canceled"}
 
 
