@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow.models.dagrun import DagRun
@@ -41,42 +41,38 @@ class RunList:
         owner: str = "",
         without: Collection[RunKey] = (),
         only: Collection[RunKey] | None = None,
+        chosen: Callable[[RunKey], bool] | None = None,
     ) -> tuple[Sequence[Run], int]:
         """Return a page of runs, in the order of their submission or another one, and how many there are in all.
 
         Only runs in one of the `states` (none given: any), submitted not before `since` and started by the `owner`
-        (none given: anybody) are listed, `without` some, or `only` some. A run that Airflow does not know yet counts
-        as a queued one: nothing accepted is ever missing.
+        (none given: anybody) are listed, `without` some, or `only` some, and of those the `chosen` ones. A run that
+        Airflow does not know yet counts as a queued one: nothing accepted is ever missing.
         """
         wanted = self._catalogue.ids() if trainings is None else set(trainings)
         with create_session() as session:
             known, asked = taken_apart(session.connection().execute(all_runs(since)), wanted)
             if without or only is not None:
-                listed_rows = self._rows_of(session, only if only is not None else without)
+                listed_rows = _rows_of(session, (only if only is not None else without).__contains__)
                 asked = {row: state for row, state in asked.items() if (row in listed_rows) == (only is not None)}
+            if chosen:
+                chosen_rows = _rows_of(session, chosen)
+                asked = {row: state for row, state in asked.items() if row in chosen_rows}
             if owner:
                 asked = self._owned(session, asked, owner)
             ids = self._in_states(session, asked, states) if states else list(asked)
             may_be_fresh = only is None and (not states or State.PENDING in states)
             fresh = self._fresh(session, wanted, known) if may_be_fresh else []
             fresh = [run for run in fresh if run.submitted_at >= (since or 0.0) and owner in ("", run.owner)]
-            chosen = self._ordered(session, [*ids, *fresh], order)[offset : offset + limit]
-            those = [place for place in chosen if isinstance(place, int)]
+            fresh = [run for run in fresh if not chosen or chosen(run.key)]
+            placed = self._ordered(session, [*ids, *fresh], order)[offset : offset + limit]
+            those = [place for place in placed if isinstance(place, int)]
             rows = session.scalars(select(DagRun).where(DagRun.id.in_(those))).all()
             whose = {key_of(row): row.id for row in rows}
             found = {whose[run.key]: run for run in self._reader.runs(session, rows, listed)}
         # A record may have gone in between.
-        page = (found.get(place) if isinstance(place, int) else place for place in chosen)
+        page = (found.get(place) if isinstance(place, int) else place for place in placed)
         return [run for run in page if run], len(ids) + len(fresh)
-
-    def _rows_of(self, session: Session, runs: Collection[RunKey]) -> set[int]:
-        """Return the row ids of some runs."""
-        if not runs:
-            return set()
-        columns = (DagRun.id, DagRun.dag_id, DagRun.run_id)
-        lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(TRAININGS)))
-        # However many runs are asked for, a database takes no more values in a query than it takes.
-        return {row for row, dag_id, run_id in lines if RunKey(dag_id, run_id) in runs}
 
     def _ordered(self, session: Session, places: list[int | Run], order: Order) -> list[int | Run]:
         """Put row ids, and runs without a row, in another order than that of their submission."""
@@ -84,16 +80,17 @@ class RunList:
             places = places[::-1]  # equal ones the newest first
         if order.key is Key.SUBMITTED:
             return places
-        columns = (DagRun.id, DagRun.dag_id, DagRun.triggering_user_name)
+        columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.triggering_user_name)
         lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(TRAININGS)))
-        whose = {row: (dag_id, owner) for row, dag_id, owner in lines}
+        whose = {row: (RunKey(dag_id, run_id), owner) for row, dag_id, run_id, owner in lines}
         # One listing of the records instead of a look at each: ten thousand looks take 100 ms.
         records = {record.id: record for record in self._catalogue.trainings()}
         found = (
-            whose.get(place, ("", "")) if isinstance(place, int) else (place.training_id, place.owner)
+            whose.get(place, (RunKey("", ""), "")) if isinstance(place, int) else (place.key, place.owner)
             for place in places
         )
-        keys = [_compared(order.key, records.get(training_id), owner) for training_id, owner in found]
+        names = self._catalogue.starts.named() if order.key is Key.NAME else {}
+        keys = [_compared(order.key, records.get(run.training_id), owner, names.get(run, "")) for run, owner in found]
         return [places[at] for at in sorted(range(len(places)), key=keys.__getitem__, reverse=order.descending)]
 
     def _fresh(self, session: Session, wanted: set[str], known: set[str]) -> list[Run]:
@@ -142,8 +139,16 @@ class RunList:
         return {row.id for row in going if key_of(row) in kept}
 
 
-def _compared(key: Key, training: Training | None, owner: str | None) -> tuple[bool, Any]:
+def _rows_of(session: Session, wanted: Callable[[RunKey], bool]) -> set[int]:
+    """Return the row ids of the runs that are wanted."""
+    columns = (DagRun.id, DagRun.dag_id, DagRun.run_id)
+    lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(TRAININGS)))
+    # However many runs are asked for, a database takes no more values in a query than it takes.
+    return {row for row, dag_id, run_id in lines if wanted(RunKey(dag_id, run_id))}
+
+
+def _compared(key: Key, training: Training | None, owner: str | None, name: str) -> tuple[bool, Any]:
     """Return what a run is put in its place by; one whose record is gone has a place all the same."""
     if training is None:
         return (False, 0)
-    return (True, owner.casefold() if owner and key is Key.OWNER else key.of(training))
+    return (True, owner.casefold() if owner and key is Key.OWNER else key.of(training, name))
