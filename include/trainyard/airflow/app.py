@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
     from trainyard.airflow.connections import ConnectionVault
     from trainyard.airflow.history import AirflowHistory
     from trainyard.airflow.leftovers import AirflowLeftovers
+    from trainyard.airflow.podexec import PodSocket
     from trainyard.airflow.secretconnections import ConnectionSecrets
     from trainyard.core.datasets import Datasets
     from trainyard.core.documents.documents import Documents
     from trainyard.core.documents.experimentruns import ExperimentRuns
+    from trainyard.core.executing import Executing
+    from trainyard.core.livefiles import LiveFiles
     from trainyard.core.livemetrics import LiveMetrics
     from trainyard.core.maintenance.owners import Owners
     from trainyard.core.maintenance.retention import Housekeeper
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from trainyard.core.quota import Quotas
     from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
+    from trainyard.core.runs import Run
     from trainyard.core.searching import Searching
     from trainyard.core.secrets import Secrets
     from trainyard.core.service import Service
@@ -298,6 +303,13 @@ class App:
         return LiveMetrics(self.workspace, self.catalogue.get)
 
     @cached_property
+    def live_files(self) -> LiveFiles:
+        """The use case of the results of runs while they are going."""
+        from trainyard.core.livefiles import LiveFiles
+
+        return LiveFiles(self.service.run, self.workspace, self.audit)
+
+    @cached_property
     def quotas(self) -> Quotas:
         """The use case about what the accounts own and use."""
         from trainyard.airflow.usage import AirflowUsage
@@ -367,6 +379,36 @@ class App:
         from trainyard.core.rerunning import Rerunning
 
         return Rerunning(self.service, self.starting)
+
+    @cached_property
+    def executing(self) -> Executing:
+        """The use case of commands in running programs' containers."""
+        from trainyard.core.executing import Executing
+
+        return Executing(
+            find_run=self.service.run,
+            training_of=self.catalogue.get,
+            pods_of=lambda run: self.pods(_SERVED_PATIENCE_SECONDS).newest_attempt(run),
+            values_of=self._secret_values,
+            audit=self.audit,
+        )
+
+    def run_in_pod(
+        self, pod: str, command: Sequence[str], stdin: bool, tty: bool
+    ) -> AbstractAsyncContextManager[PodSocket]:
+        """Start a command in the container of a training pod, from the api-server."""
+        from trainyard.airflow.podexec import run_in_pod
+
+        return run_in_pod(self.settings.kubernetes_connection, self.settings.namespace, pod, command, stdin, tty)
+
+    def _secret_values(self, run: Run) -> list[str]:
+        """Return the values of the secrets that a run may have been given, for masking."""
+        from trainyard.core.secrets import holders_of
+
+        training = self.catalogue.get(run.training_id)
+        names = training.spec.secrets if training else ()
+        holders = holders_of(run.owner, run.account)
+        return [value for name in names for holder in holders if (value := self._secret_keeper.value(holder, name))]
 
     @cached_property
     def retraining(self) -> Retraining:

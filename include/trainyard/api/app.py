@@ -13,12 +13,14 @@ from starlette.exceptions import HTTPException
 from trainyard.airflow.app import App, current_app
 from trainyard.api import (
     audit,
+    commands,
     datasets,
     definitions,
     docs,
     doctor,
     experiments,
     housekeeping,
+    livefiles,
     logs,
     metrics,
     models,
@@ -68,14 +70,18 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.open_store = parts.open_own_store
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
+    app.state.live_files = parts.live_files
+    app.state.commands = commands.Commands.of(parts.settings, parts.executing, parts.run_in_pod)
     app.state.store_requests = StoreRequests.of(app.state.settings)
     app.state.doctor = partial(findings, app=parts)
     app.include_router(models.router)
     app.include_router(definitions.router)
     app.include_router(experiments.router)
     app.include_router(logs.router)
+    app.include_router(commands.router)
     app.include_router(metrics.router)
     app.include_router(results.router)
+    app.include_router(livefiles.router)
     app.include_router(quota.router)
     app.include_router(datasets.router)
     app.include_router(housekeeping.router)

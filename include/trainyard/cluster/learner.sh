@@ -475,6 +475,8 @@ mark_start || give_up 73 "the state cannot be written to '$JOB_STATE_DIR'"
     launched=$LEARNER_PROCESSES
     [ "$LEARNER_ID" -eq 1 ] || launched=
     [ -z "$TRAINYARD_ENVIRONMENT" ] || install_requirements "$TRAINYARD_ENVIRONMENT" || exit 1
+    # For whoever runs another command beside the program.
+    printf %s "$PATH" 2>/dev/null >"$HOME/.path"
     set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option" "$VIRTUAL_ENV" \
         "$launched" "$scratch/agent"
     eval "$TRAINYARD_EXPORTS"

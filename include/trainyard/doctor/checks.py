@@ -103,13 +103,15 @@ def _greeting(cluster: DoctorCluster) -> list[Finding]:
 
 
 def _rights(cluster: DoctorCluster, settings: Settings) -> list[Finding]:
-    from trainyard.cluster.rights import SECRET_RIGHTS, verbs_of
+    from trainyard.cluster.rights import EXEC_RIGHTS, SECRET_RIGHTS, verbs_of
 
     user = cluster.user()
     verbs, who = verbs_of(user), user or "the service's user"
     found = judging.rights(settings.namespace, who, cluster.refused(verbs), verbs)
     lacking = cluster.refused(verbs_of(user, SECRET_RIGHTS), "secrets")
-    return [*found, *judging.secret_rights(settings.namespace, who, lacking)]
+    closed = cluster.refused(verbs_of(user, EXEC_RIGHTS), "pods/exec")
+    secret = judging.secret_rights(settings.namespace, who, lacking)
+    return [*found, *secret, *judging.exec_rights(settings.namespace, who, closed)]
 
 
 def _clocks(cluster: DoctorCluster) -> list[Finding]:

@@ -150,3 +150,10 @@ def secret_rights(namespace: str, who: str, refused: Iterable[str]) -> list[Find
     lacking = ", ".join(refused)
     message = f"{who} may not {lacking} secrets in {namespace}, so that runs whose manifest names secrets fail"
     return [wrong("rights", message, _APPLY_RIGHTS)] if lacking else []
+
+
+def exec_rights(namespace: str, who: str, refused: Iterable[str]) -> list[Finding]:
+    """Tell what that user may not do with commands in pods; nothing where all is allowed."""
+    lacking = ", ".join(refused)
+    message = f"{who} may not {lacking} pods/exec in {namespace}, so that `trainyard exec` fails"
+    return [wrong("rights", message, _APPLY_RIGHTS)] if lacking else []
