@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from trainyard.airflow.leftovers import AirflowLeftovers
     from trainyard.airflow.podexec import PodSocket
     from trainyard.airflow.secretconnections import ConnectionSecrets
+    from trainyard.airflow.usage import AirflowUsage
+    from trainyard.core.budgets import Budgets
     from trainyard.core.datasets import Datasets
     from trainyard.core.documents.documents import Documents
     from trainyard.core.documents.experimentruns import ExperimentRuns
@@ -154,9 +156,11 @@ class App:
             waiting_seconds=self.settings.notify_waiting_seconds,
         )
 
-    def watch_of(self, account: str) -> Watch:
-        """Return the watchdogs of an account's runs whose manifests have none."""
-        found = self._account_with(b"watch", account)
+    def watch_over(self, training: Training) -> Watch:
+        """Return the watchdogs of a training's runs: its manifest's, or its account's where that has none."""
+        if training.spec.watch.on:
+            return training.spec.watch
+        found = self._account_with(b"watch", training.account)
         return found.watch if found else NO_WATCH
 
     def _notified_names(self, account: str) -> tuple[str, ...]:
@@ -312,11 +316,26 @@ class App:
     @cached_property
     def quotas(self) -> Quotas:
         """The use case about what the accounts own and use."""
-        from trainyard.airflow.usage import AirflowUsage
         from trainyard.core.quota import Quotas
 
-        usage = AirflowUsage(self.catalogue, self._started, time.time)
-        return Quotas(self.limits, usage.shares, self.sync_pools, time.time)
+        return Quotas(self.limits, self._usage.shares, self.sync_pools, time.time, self.budgets.used)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """The use case of the accounts' budgets."""
+        from trainyard.core.budgets import Budgets
+        from trainyard.domain.notification import Event
+
+        def tell(account: str, reason: str, moment: str) -> int:
+            return self.notifier.tell_account(account, Event.BUDGET, reason, moment)
+
+        return Budgets(self.settings.catalogue / "budgets", self.limits, self._usage.shares, tell, time.time)
+
+    @cached_property
+    def _usage(self) -> AirflowUsage:
+        from trainyard.airflow.usage import AirflowUsage
+
+        return AirflowUsage(self.catalogue, self._started, time.time)
 
     @cached_property
     def datasets(self) -> Datasets:

@@ -54,6 +54,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.settings = parts.settings
     app.state.service = parts.service
     app.state.quotas = parts.quotas
+    app.state.budgets = parts.budgets
     app.state.datasets = parts.datasets
     app.state.documents = parts.documents
     app.state.experiment_runs = parts.experiment_runs

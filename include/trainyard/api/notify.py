@@ -53,7 +53,7 @@ def retry(request: Request, caller: CallerDep) -> dict[str, Any]:
 @router.post("/notify/waiting", summary="Tell of waiting runs", **answers(Told), responses=refusals(403))
 def tell_waiting(request: Request, caller: CallerDep) -> dict[str, Any]:
     """Notify people of the runs that wait for too long, each once. For the service's own user."""
-    return {"notifications": _notifications(request).tell_waiting(caller)}
+    return {"notifications": _notifications(request).tell_waiting(caller) + request.app.state.budgets.look(caller)}
 
 
 @router.get(
