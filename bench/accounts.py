@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _Jobs:
-    """What is handed in: of the busy account, and of the other one a run that is well and one with a wrong secret."""
+    """What is submitted: of the busy account, and of the other one a run that is well and one with a wrong secret."""
 
     burst: Tiny
     well: Tiny

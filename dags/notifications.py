@@ -9,7 +9,7 @@ it is given up. The watcher fires never, so this DAG has no runs of its own.
 
 **Nothing is delivered.** The triggerer does not run, or its log has "The outbox cannot be looked at".
 
-**Something is given up.** `trainyard doctor` counts it, `trainyard notify list` names it with the reason. Mend the
+**Something is given up.** `trainyard doctor` counts it, `trainyard notify list` names it with the reason. Fix the
 receiver, then `trainyard notify retry`; or trigger this DAG, whose task does the same for everything.
 """
 
@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import time
 
-from airflow.sdk import DAG, Asset, AssetWatcher, task
+from airflow.sdk import DAG, task
 
 from trainyard.airflow.app import current_app
 from trainyard.airflow.outboxtrigger import OutboxTrigger
+from trainyard.airflow.servicedags import watched
 
 _trigger = OutboxTrigger(current_app().settings.notify_poll_seconds)
 
@@ -28,12 +29,8 @@ with DAG(
     "notifications",
     dag_display_name="Notifications",
     description="Delivers notifications; triggered by hand, tries again what was given up.",
-    schedule=[Asset("trainyard-outbox", watchers=[AssetWatcher("outbox", trigger=_trigger)])],
-    catchup=False,
-    max_active_runs=1,
-    is_paused_upon_creation=False,
-    tags=["service"],
     doc_md=__doc__,
+    **watched("outbox", _trigger),
 ) as dag:
 
     @task

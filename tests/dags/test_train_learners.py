@@ -11,7 +11,7 @@ import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, FakeCluster, exited, pod, refusal
 from helddata import hold_data
 from late import Late
-from podtrigger import FakePods, event_of, waiting_trigger
+from podtrigger import FakePods, api_refusal, event_of, waiting_trigger
 from samples import MODEL_ID, RUN, training
 from workertask import WorkerTask
 
@@ -86,7 +86,7 @@ class TestStarting:
         assert cluster.created == _FIRST
         assert list(cluster.services) == [pod_name(RUN, 1)]
         trigger = task.raised.trigger
-        assert (trigger.pod_name, trigger.learners, trigger.gpus) == (pod_name(RUN, 1), 3, 1)
+        assert (trigger.wait.pod_name, trigger.wait.learners, trigger.wait.gpus) == (pod_name(RUN, 1), 3, 1)
         made = operators.TrainOperator(training=training(resources=Resources(size="small", nodes=3)), task_id="train")
         assert (made.pool, made.pool_slots) == ("gpus-vision", 3)
 
@@ -105,6 +105,14 @@ class TestStarting:
         assert cluster.created == _FIRST[:2]
         assert cluster.pods == {}
 
+    def test_a_task_that_is_killed_stops_all_pods_and_those_it_was_about_to_create(self, train, monkeypatch):
+        cluster = FakeCluster(*three(RUNNING, RUNNING))
+        monkeypatch.setattr(operators.TrainOperator, "client", cluster)
+        operator = operators.TrainOperator(training=training(resources=Resources("small", nodes=3)), task_id="train")
+        operator.pod_names = _FIRST
+        operator.on_kill()
+        assert [name for name, _ in cluster.deleted] == _FIRST[:2]
+
 
 class TestFindingAgain:
     def test_a_retry_finds_all_pods_that_still_run(self, train):
@@ -116,7 +124,7 @@ class TestFindingAgain:
         cluster = FakeCluster(*three(RUNNING, RUNNING))
         task = train(cluster, "TaskDeferred", attempt=2)
         assert (cluster.created, cluster.deleted) == ([_FIRST[2]], [])
-        assert task.raised.trigger.pod_name == pod_name(RUN, 1)
+        assert task.raised.trigger.wait.pod_name == pod_name(RUN, 1)
 
     def test_an_attempt_that_lost_a_learner_is_ended_and_followed_by_another(self, train):
         train(FakeCluster(), "TaskDeferred")
@@ -133,7 +141,7 @@ class TestFindingAgain:
         cluster = FakeCluster(*three(*statuses))
         task = train(cluster, "TaskDeferred", attempt=2, retries=1)
         assert cluster.created == _SECOND
-        assert task.raised.trigger.last
+        assert task.raised.trigger.wait.last
         outcome = _outcome(train(FakeCluster(*three(*statuses, attempt=2)), _FOR_GOOD, attempt=3, retries=1))
         assert outcome.code == "S102"
         assert outcome.message.startswith(f"learner {number + 1} of 3: ")
@@ -173,7 +181,7 @@ class TestPlacing:
             event = {"missing": "1 of 3 learners have a node", "attempt": number - 1}
             task = train(cluster, "TaskDeferred", event=event, retries=0)
             assert cluster.created == [learner_name(RUN, number, each) for each in (1, 2, 3)]
-            assert task.raised.trigger.last
+            assert task.raised.trigger.wait.last
             assert task.raised.method_name == "place_again"
 
     def test_a_run_that_was_canceled_meanwhile_is_not_placed_again(self, train, monkeypatch):
@@ -228,11 +236,40 @@ class TestWaiting:
         assert [name for name, _ in api.deleted] == ["x-1-0", "x-1-2"]
         assert "final" not in event.xcoms
 
+    def test_one_that_somebody_deletes_is_named_although_the_others_are_deleted_after_it(self):
+        leaving = going(over(2, 143))
+        trigger, _ = waiting(pods=[[alive(1)], [alive(2), leaving, None], [alive(3)]])
+        outcome = _told(event_of(trigger))
+        assert (outcome.code, outcome.message.split(":")[0]) == ("S102", "learner 2 of 3")
+
+    def test_one_that_was_told_to_end_in_vain_is_told_again(self):
+        trigger, api = waiting(pods=[[alive(1)], [alive(2), over(2, 3)], [alive(3)]])
+        as_ever, refused = api.delete_namespaced_pod, [api_refusal(500)]
+
+        async def delete(name, namespace, grace_period_seconds):
+            if name == "x-1-2" and refused:
+                raise refused.pop()
+            await as_ever(name, namespace, grace_period_seconds)
+
+        api.delete_namespaced_pod = delete
+        assert _told(event_of(trigger)).code == "C201"
+        assert (api.deleted, refused) == ([("x-1-0", 7), ("x-1-2", 7)], [])
+
     def test_those_that_go_on_after_the_first_are_ended_and_the_run_is_completed_with_a_warning(self):
         trigger, api = waiting(pods=[[over(1, 0)], [alive(2)], [alive(3)]], first_learner_seconds=60.0)
         outcome = _told(event_of(trigger))
         assert (outcome.code, outcome.message) == (None, "learners 2, 3 were stopped: the first one had ended")
         assert [name for name, _ in api.deleted] == ["x-1-1", "x-1-2"]
+
+    @pytest.mark.parametrize("fault", [api_refusal(500), api_refusal(429), TimeoutError(), ConnectionResetError()])
+    def test_an_api_that_does_not_answer_for_one_is_no_news_of_any(self, fault):
+        trigger, api = waiting(pods=[[alive(1), over(1, 0)], [alive(2), fault, over(2, 0)], [alive(3), over(3, 0)]])
+        assert (_told(event_of(trigger)).code, api.deleted) == (None, [])
+
+    def test_a_silence_that_is_too_long_takes_no_learner(self):
+        trigger, api = waiting(pods=[[alive(1)], [TimeoutError()], [alive(3)]], outage_seconds=0.05)
+        outcome = _told(event_of(trigger))
+        assert (outcome.code, outcome.retried, api.deleted) == ("S200", True, [])
 
     def test_an_image_that_does_not_arrive_for_one_ends_all(self):
         trigger, api = waiting(pods=[[alive(1)], [pod(PULLING, learner=2)], [alive(3)]], image_seconds=0)

@@ -1,4 +1,4 @@
-"""Several runs handed in at once: manifests, grids, all or nothing; and which runs a filter takes."""
+"""Several runs submitted at once: manifests, grids, all or nothing; and which runs a filter takes."""
 
 from __future__ import annotations
 
@@ -233,6 +233,12 @@ class TestSubmittingASearch:
         with pytest.raises(TrainyardError) as refusal:
             _submit(world, text, grid=read_grid(grid))
         assert refusal.value.problems[0].message.startswith(message)
+
+    def test_a_sampler_whose_package_is_there_is_taken(self, world, tmp_path, monkeypatch):
+        (tmp_path / "torch.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path)
+        (made,) = _submit(world, self._SEARCH + "  sampler: gp\n")
+        assert 0.1 <= world.catalogue.starts.get(made.id).values["lr"] <= 1.0
 
 
 class TestSubmittingTogether:

@@ -122,7 +122,7 @@ class TestSubmitting:
 
     def test_a_fault_of_the_service_is_not_told_as_the_submitters(self, world, packed):
         def no_limits():
-            raise TrainyardError("S500", "sizes.yaml cannot be used", "Mend it.")
+            raise TrainyardError("S500", "sizes.yaml cannot be used", "Fix it.")
 
         world.service = replace(world.service, limits=no_limits)
         assert _refused(world, packed()).code.code == "S500"

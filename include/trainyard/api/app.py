@@ -25,6 +25,7 @@ from trainyard.api import (
     metrics,
     models,
     notify,
+    objects,
     quota,
     results,
     schedules,
@@ -48,7 +49,7 @@ _SUBMISSIONS_AT_ONCE = 2
 def create_app(parts: App | None = None) -> FastAPI:
     """Build the app over the service's parts, by default this process's own."""
     parts = parts or current_app()
-    description = "Hand in a manifest and a zip, get back a trained model."
+    description = "Submit a manifest and a zip, get back a trained model."
     # FastAPI's own pages load their scripts from a network of copies.
     app = FastAPI(title="Trainyard", version="3", description=description, docs_url=None, redoc_url=None)
     app.state.settings = parts.settings
@@ -68,6 +69,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.secrets = parts.secrets
     app.state.stores = parts.stores
+    app.state.objects = parts.objects
     app.state.open_store = parts.open_own_store
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
@@ -90,6 +92,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(searches.router)
     app.include_router(secrets.router)
     app.include_router(stores.router)
+    app.include_router(objects.router)
     app.include_router(notify.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)

@@ -70,7 +70,7 @@ class Training:
         return replace(self, spec=spec, plan=plan)
 
     def without_texts(self) -> Training:
-        """Return what lists look at, whose size does not depend on what was handed in."""
+        """Return what lists look at, whose size does not depend on what was submitted."""
         spec = replace(self.spec, command="", description="", author=None, metrics={}, metric_patterns={})
         spec = replace(spec, hyperparameters={})
         return replace(self, spec=spec, manifest="", warnings=(), settings={}, code=None)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+from trainyard.domain.digest import CHUNK, chunks
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.entryname import entry_name
@@ -18,7 +19,6 @@ from trainyard.manifest.program import missing_program
 from trainyard.steps.buckets import PROBE, is_training_data
 from trainyard.stores.atmost import AtMost
 from trainyard.stores.base import Store, StoreError, Why
-from trainyard.stores.digest import CHUNK, chunks
 from trainyard.stores.refusals import refusal
 from trainyard.stores.sampling import read_start
 
@@ -31,7 +31,7 @@ _PATHS = {
 def validate(spec: TrainingSpec, data: Store, results: Store, zip_path: Path, zip_sha256: str) -> None:
     """Check buckets and zip; raise one TrainyardError with every fault found.
 
-    A fault that the person has to mend leads, since that one no retry mends.
+    A fault that the person has to fix leads, since that one no retry fixes.
     """
     data_path, results_path = _PATHS.get(spec.family, _PATHS["wml"])
     checks: tuple[tuple[str, Callable[[], None]], ...] = (

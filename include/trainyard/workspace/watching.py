@@ -54,7 +54,8 @@ def _sight(run: RunFolder, watch: Watch, rules: MetricRules, started: float, now
         if last and extremes and isfinite(last.value):
             values.setdefault(curve.name, (last.value, extremes[0].value))
     broken = tuple(sorted({curve.name for curve in curves if curve.not_finite}))
-    heard = max(_changed(run.training_log), _changed(run.metrics))
+    written = max(_changed(run.of_learner(number).training_log) for number in run.learners)
+    heard = max(written, _changed(run.metrics))
     return Sight(now, started, heard, broken, values, _gpus(run) if watch.gpu_idle else Gpus())
 
 

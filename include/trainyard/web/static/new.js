@@ -172,7 +172,7 @@ form.addEventListener("drop", (event) => {
   for (const file of event.dataTransfer.files) take(file);
 });
 
-// --- the command, and handing in
+// --- the command, and submitting
 
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 const show = () => {
