@@ -109,6 +109,9 @@ class Settings:
     sizes_file: str = _setting(str, "", "sizes.yaml to use; empty is the shipped one.")
     quotas_file: str = _setting(str, "", "quotas.yaml to use; empty is the shipped one.")
     manifest_max_bytes: int = _setting(memory_bytes, "1MiB", "Largest manifest that is read.")
+    deleted_keep_seconds: float = _setting(
+        _from_zero, "86400", "Seconds in which a deleted run can be brought back; 0 removes it at once."
+    )
     zip_max_bytes: int = _setting(memory_bytes, "1GiB", "Largest zip that is received.")
     object_max_bytes: int = _setting(memory_bytes, "100GiB", "Largest object that `trainyard data put` may store.")
     zip_max_unpacked: int = _setting(memory_bytes, "1GiB", "Most bytes a zip may hold unpacked.")

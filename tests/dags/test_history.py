@@ -338,6 +338,17 @@ class TestFilteredLists:
         assert [run.model_id for run in found] == [mixed["late"], mixed["fresh"]]
         assert total == 2
 
+    def test_some_are_left_out_or_asked_for_alone_page_by_page(self, world, mixed):
+        everything = [run.key for run in world.history.page(None, 99, 0)[0]]
+        made = [run.key for run in world.history.page(None, 99, 0)[0] if world.history.steps(run)]
+        hidden = set(made[:2]) | {RunKey(_OTHER, "training-nowhere00")}
+        found, total = world.history.page(None, 99, 0, without=hidden)
+        assert [run.key for run in found] == [key for key in everything if key not in hidden]
+        assert total == len(everything) - 2
+        found, total = world.history.page(None, 1, 1, only=hidden)
+        assert ([run.key for run in found], total) == ([made[1]], 2)
+        assert world.history.page(None, 99, 0, only=set()) == ([], 0)
+
     def test_only_the_page_is_read_whole(self, world, mixed, monkeypatch):
         read, run_of = [], world.history.reader.run
 
@@ -461,7 +472,7 @@ class TestCanceling:
 
 
 class TestRunsWithOneId:
-    """Airflow lets runs of two DAGs have one id; the service tells them apart by their trainings."""
+    """Airflow lets runs of two DAGs have one id; the service distinguishes them by their trainings."""
 
     @pytest.fixture
     def both(self, world):

@@ -273,7 +273,7 @@ class TestQuickUsage:
         usage, _, asked = self._usage([held, Share("vision", 1, waiting=True)])
         (vision,) = usage.of(Caller("ada"))
         assert (vision.used, vision.waiting_runs) == (2, 1)
-        usage._counting.result(10)
+        usage._counting.result(240)
         (vision,) = usage.of(Caller("ada"))
         assert vision.gpu_hours == 2.0
         assert len(asked) == 2  # of what is used now, and of seven days
@@ -283,7 +283,7 @@ class TestQuickUsage:
         for seconds in (0, 1, 2, 299, 301):
             clock[0] = 1_000_000.0 + seconds
             usage.of(Caller("root", admin=True))
-            usage._counting.result(10)
+            usage._counting.result(240)
         week = 7 * 24 * 3600
         assert [since for since in asked if since < 1_000_000.0] == [1_000_000.0 - week, 1_000_301.0 - week]
 

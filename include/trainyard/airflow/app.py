@@ -271,7 +271,7 @@ class App(Parts):
 
     def _secret_values(self, run: Run) -> list[str]:
         """Return the values of the secrets that a run may have been given, for masking."""
-        from trainyard.core.secrets import holders_of
+        from trainyard.core.holders import holders_of
 
         training = self.catalogue.get(run.training_id)
         names = training.spec.secrets if training else ()

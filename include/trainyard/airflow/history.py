@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from airflow.models.dagrun import DagRun
@@ -25,7 +25,7 @@ from trainyard.domain.states import State
 class AirflowHistory:
     """The runs of all trainings in the catalogue.
 
-    `started` tells when a run's program started, `installing` whether the pod still installs what that needs.
+    `started` says when a run's program started, `installing` whether the pod still installs what that needs.
     """
 
     def __init__(
@@ -44,9 +44,11 @@ class AirflowHistory:
         since: float | None = None,
         order: Order = Order(),  # noqa: B008 - a value
         owner: str = "",
+        without: Collection[RunKey] = (),
+        only: Collection[RunKey] | None = None,
     ) -> tuple[Sequence[Run], int]:
         """Return a page of the runs that are asked for, and how many there are in all."""
-        return self._list.page(trainings, limit, offset, states, since, order, owner)
+        return self._list.page(trainings, limit, offset, states, since, order, owner, without, only)
 
     def find(self, model_id: str) -> Run | None:
         """Return the run that got this model id: a training's first run has the training's, others theirs alone.
@@ -67,13 +69,13 @@ class AirflowHistory:
         return self.reader.asked(left) if left else None
 
     def like(self, part: str) -> set[RunKey]:
-        """Return the runs whose ids begin or end with a part, of the nine characters that tell ids apart."""
+        """Return the runs whose ids begin or end with a part, of the nine characters that distinguish ids."""
         begins, ends = f"{MODEL_ID_PREFIX}{part}", part
         either = or_(DagRun.run_id.startswith(begins, autoescape=True), DagRun.run_id.endswith(ends, autoescape=True))
         with create_session() as session:
             rows = session.execute(select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.like(TRAININGS), either))
             found = {RunKey(row.dag_id, row.run_id) for row in rows} | self._catalogue.expected()
-        # Databases do not all tell small letters from capitals.
+        # Databases do not all distinguish small letters from capitals.
         return {run for run in found if run.model_id.startswith(begins) or run.model_id.endswith(ends)}
 
     def cancel(self, run: Run, caller: str) -> None:

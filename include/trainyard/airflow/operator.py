@@ -292,7 +292,7 @@ def _is_taken(pods: Sequence[dict[str, Any] | None], verdict: Verdict) -> bool:
 
 
 def _loss(verdict: Verdict, plan: Plan, attempts: Attempts) -> Outcome:
-    """Tell how the last attempt ended, and which it was."""
+    """Say how the last attempt ended, and which it was."""
     lost = _last_of(verdict, plan)
     return replace(lost, message=f"{lost.message}; this was attempt {attempts.last}")
 

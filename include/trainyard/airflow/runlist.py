@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow.models.dagrun import DagRun
@@ -17,6 +17,7 @@ from trainyard.airflow.runreader import RunReader, first_run, listed
 from trainyard.airflow.runstates import ended_as
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.runs import Key, Order, Run
+from trainyard.domain.names import RunKey
 from trainyard.domain.states import State
 
 _GOING = DagRun.state.not_in(ENDED_RUN)
@@ -38,20 +39,26 @@ class RunList:
         since: float | None = None,
         order: Order = Order(),  # noqa: B008 - a value
         owner: str = "",
+        without: Collection[RunKey] = (),
+        only: Collection[RunKey] | None = None,
     ) -> tuple[Sequence[Run], int]:
         """Return a page of runs, in the order of their submission or another one, and how many there are in all.
 
         Only runs in one of the `states` (none given: any), submitted not before `since` and started by the `owner`
-        (none given: anybody) are listed. A run that Airflow does not know yet counts as a queued one: nothing accepted
-        is ever missing.
+        (none given: anybody) are listed, `without` some, or `only` some. A run that Airflow does not know yet counts
+        as a queued one: nothing accepted is ever missing.
         """
         wanted = self._catalogue.ids() if trainings is None else set(trainings)
         with create_session() as session:
             known, asked = taken_apart(session.connection().execute(all_runs(since)), wanted)
+            if without or only is not None:
+                listed_rows = self._rows_of(session, only if only is not None else without)
+                asked = {row: state for row, state in asked.items() if (row in listed_rows) == (only is not None)}
             if owner:
                 asked = self._owned(session, asked, owner)
             ids = self._in_states(session, asked, states) if states else list(asked)
-            fresh = self._fresh(session, wanted, known) if not states or State.PENDING in states else []
+            may_be_fresh = only is None and (not states or State.PENDING in states)
+            fresh = self._fresh(session, wanted, known) if may_be_fresh else []
             fresh = [run for run in fresh if run.submitted_at >= (since or 0.0) and owner in ("", run.owner)]
             chosen = self._ordered(session, [*ids, *fresh], order)[offset : offset + limit]
             those = [place for place in chosen if isinstance(place, int)]
@@ -61,6 +68,15 @@ class RunList:
         # A record may have gone in between.
         page = (found.get(place) if isinstance(place, int) else place for place in chosen)
         return [run for run in page if run], len(ids) + len(fresh)
+
+    def _rows_of(self, session: Session, runs: Collection[RunKey]) -> set[int]:
+        """Return the row ids of some runs."""
+        if not runs:
+            return set()
+        columns = (DagRun.id, DagRun.dag_id, DagRun.run_id)
+        lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(TRAININGS)))
+        # However many runs are asked for, a database takes no more values in a query than it takes.
+        return {row for row, dag_id, run_id in lines if RunKey(dag_id, run_id) in runs}
 
     def _ordered(self, session: Session, places: list[int | Run], order: Order) -> list[int | Run]:
         """Put row ids, and runs without a row, in another order than that of their submission."""

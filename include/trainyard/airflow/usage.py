@@ -27,7 +27,7 @@ _HOLDING = ("queued", "running", "deferred")
 
 
 class AirflowUsage:
-    """The shares of all runs; `started` tells when a run's program started."""
+    """The shares of all runs; `started` says when a run's program started."""
 
     def __init__(
         self, catalogue: Catalogue, started: Callable[[RunKey], float | None], clock: Callable[[], float]

@@ -112,7 +112,7 @@ class StoreTest(Whole):
 
 
 class StoredObject(Whole):
-    """An object of a bucket; `md5` is the digest of its content in hex, where the store tells that."""
+    """An object of a bucket; `md5` is the digest of its content in hex, where the store reports that."""
 
     key: str
     size: int

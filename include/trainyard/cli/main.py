@@ -39,6 +39,7 @@ from trainyard.cli.store import run_experiment
 from trainyard.cli.stores import store
 from trainyard.cli.tensorboard import tensorboard
 from trainyard.cli.train import train
+from trainyard.cli.undelete import undelete
 from trainyard.cli.validate import validate
 from trainyard.cli.version import installed_version, version
 from trainyard.errors import TrainyardError
@@ -79,6 +80,7 @@ app.command("download", cls=RunCommand)(download)
 app.command("exec", cls=QuickCommand)(execute)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
+app.command("undelete", cls=RunCommand)(undelete)
 experiments.command("run", cls=QuickCommand)(run_experiment)
 app.add_typer(experiments, name="experiments")
 app.command("best", cls=QuickCommand)(best)

@@ -16,7 +16,7 @@ from trainyard.domain.hyperparameters import as_text
 Run = Mapping[str, Any]
 Paint = Callable[[str], str]
 _MAX_PARAMETERS, _MAX_METRICS = 4, 2
-_LEAST_NAME = 12
+_MIN_NAME = 12
 _GAP = 3
 
 
@@ -72,12 +72,14 @@ def known_columns(now: datetime) -> dict[str, Column]:
         "framework": Column("framework", _plain("framework")),
         "phase": Column("phase", _plain("phase")),
         "submitted": Column("submitted-at", _plain("submitted_at")),
+        "deleted": Column("deleted-at", _plain("deleted_at")),
+        "until": Column("back-until", _plain("deleted_until")),
         "age": Column("age", lambda run: _seconds(run, "submitted_at", "", now), _spoken),
     }
 
 
 def run_columns(runs: Sequence[Run], wanted: str | None, now: datetime) -> list[Column]:
-    """Return the columns that are asked for, else those that tell the runs apart; raise WrongUsageError.
+    """Return the columns that are asked for, else those that distinguish the runs; raise WrongUsageError.
 
     A name that is no column is a metric's or a hyperparameter's.
     """
@@ -87,7 +89,7 @@ def run_columns(runs: Sequence[Run], wanted: str | None, now: datetime) -> list[
     own = [_parameter_column(name) for name in differing(runs)[:_MAX_PARAMETERS]]
     own += [_metric_column(name) for name in common_metrics(runs)[:_MAX_METRICS]]
     first = [known[name] for name in ("name", "id", "state", "owner", "experiment")]
-    last = [known[name] for name in ("duration", "gpus", "account", "age")]
+    last = [known[name] for name in ("duration", "gpus", "account", "deleted", "until", "age")]
     shown = (column for column in (*first, *own, *last) if any(column.value(run) not in (None, "") for run in runs))
     return list(shown) if runs else [known[name] for name in ("name", "id", "state", "age")]
 
@@ -177,7 +179,7 @@ def _cut_name(shown: Sequence[Column], rows: Sequence[list[str]], width: int) ->
         return False
     longest = max((cells(row[at]) for row in rows), default=0)
     room = longest - (_width(shown, rows) - width)
-    if room < _LEAST_NAME:
+    if room < _MIN_NAME:
         return False
     for row in rows:
         row[at] = _shortened(row[at], room)

@@ -43,7 +43,7 @@ class Run:
 
     @property
     def info(self) -> RunDetails:
-        """All that the service tells of the run, as `trainyard show` has it."""
+        """All that the service reports of the run, as `trainyard show` has it."""
         if self._details is None or not self._is_final(self._details):
             self._seen = self._details = self._service.run(self.id)
         return self._details
@@ -70,14 +70,14 @@ class Run:
     def wait(self, timeout: float | None = None, progress: bool | None = None) -> Run:
         """Wait until the run has ended, however it ends, and return it; a service that is started again is waited for.
 
-        `progress` tells on stderr what the run does whenever that changes; by default on a terminal and in a notebook.
+        `progress` says on stderr what the run does whenever that changes; by default on a terminal and in a notebook.
         Raise TimeoutError if it goes on after `timeout` seconds.
         """
-        teller = _Teller(_is_watched() if progress is None else progress)
+        report = _PhaseReport(_is_watched() if progress is None else progress)
 
         def look() -> RunDetails | None:
             found = self.info
-            teller.tell(found)
+            report.show(found)
             return found if found.ended else None
 
         if wait_until(patient(look, self._service.has_answered), timeout) is None:
@@ -160,9 +160,17 @@ class Run:
         """Stop the run; what it has made so far is still stored. Raise C108 if it has ended."""
         self._seen = self._service.cancel(self.id)
 
-    def delete(self) -> None:
-        """Remove the run from the history; its bucket is left alone. Raise C108 if it goes on."""
-        self._service.delete(self.id)
+    def delete(self, *, now: bool = False) -> None:
+        """Delete the run from the history; its bucket is left alone. Raise C108 if it goes on.
+
+        `undelete` brings it back for a day, or as long as the service is set to keep it; `now` removes it at once.
+        """
+        self._service.delete(self.id, now)
+
+    def undelete(self) -> None:
+        """Bring the run back after `delete`. Raise C107 where its time is over, C108 where it is not deleted."""
+        self._seen = None
+        self._service.undelete(self.id)
 
     def __repr__(self) -> str:
         return f"<Run {' '.join(text for _, text in self.cells() if text)}>"
@@ -207,14 +215,14 @@ class Runs(list[Run]):
         return table_html(names, [[row.get(name, "") for name in names] for row in rows])
 
 
-class _Teller:
-    """Tells what a run does whenever that changes."""
+class _PhaseReport:
+    """Says what a run does whenever that changes."""
 
     def __init__(self, speaks: bool) -> None:
         self._speaks = speaks
         self._reported = ""
 
-    def tell(self, run: RunDetails) -> None:
+    def show(self, run: RunDetails) -> None:
         line = f"{run.model_id}: {run.state if run.ended else run.waiting or run.phase}"
         if self._speaks and line != self._reported:
             print(line if line.isprintable() else ascii(line), file=sys.stderr, flush=True)

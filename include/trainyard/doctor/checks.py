@@ -65,13 +65,13 @@ def _checks(wishes: Wishes, app: App) -> Iterator[Check]:
     yield from _probes(wishes, app, cluster)
 
 
-_TRY = "Try again; then look at the network."
+_RETRY_HINT = "Try again; then look at the network."
 
 
 def _check(
     name: str,
     look: Callable[[], list[Finding]],
-    hint: str = _TRY,
+    hint: str = _RETRY_HINT,
     seconds: float = _QUICK,
 ) -> Check:
     return Check(name, lambda _: look(), seconds, hint=hint)

@@ -28,7 +28,7 @@ _PATIENCE_SECONDS = 10
 
 @dataclass(frozen=True)
 class Greeting:
-    """What a cluster says of itself; `skew` is by how many seconds its clock is ahead, None where it tells no time."""
+    """What a cluster says of itself; `skew` is by how many seconds its clock is ahead, None where that is unknown."""
 
     host: str
     version: str
