@@ -147,6 +147,7 @@ class TestQuota:
             "waiting_runs": 0,
             "waiting_gpus": 0,
             "gpu_hours": round(40 / 3600, 4),
+            "budget": None,
         }
 
     def test_pools_follow_a_quota_that_was_raised_at_the_next_look(self, yard, tmp_path):

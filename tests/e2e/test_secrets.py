@@ -99,6 +99,9 @@ def story(yard: Yard, store: tuple[str, int]) -> Story:
     reported = {"pods": yard.kubectl("get", "pods", "-A", "-o", "yaml"), **_answers(yard, list(runs.values()))}
     training = planted.processes_with([f"TRAINING_ID={runs['canceled']}".encode()])
     holders = {name: planted.processes_with(needles) for name, needles in _needles(yard).items()}
+    # Whoever owns the run sees in it what it was given; nobody else does, nor any record.
+    told = yard.trainyard("exec", runs["canceled"], "--", "sh", "-c", f"echo $PLANTED_KEY {OF_PROGRAM}").stdout
+    assert told == f"{OF_PROGRAM} {OF_PROGRAM}\n"
     yard.trainyard("cancel", runs["canceled"])
     for model_id in runs.values():
         yard.finished(model_id)

@@ -40,7 +40,7 @@ class Guard:
         training = app.catalogue.get(run.training_id) if run else None
         if run is None or training is None:
             return None
-        watch = training.spec.watch if training.spec.watch.on else app.watch_of(training.account)
+        watch = app.watch_over(training)
         return cls(app, run, training, watch) if watch.on else None
 
     def look(self) -> str:

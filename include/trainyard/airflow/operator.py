@@ -218,6 +218,7 @@ class TrainOperator(KubernetesPodOperator):
             trial=start.trial if (start := app.catalogue.starts.get(run.model_id)) else None,
             checkpoints_subpath=workspace.subpath(workspace.checkpoints_of(run, training.account, spec)),
             resume_from=self._resume_from(run, training, attempt),
+            watches_gpus=bool(app.watch_over(training).gpu_idle),
             **pod_options(app.settings, training.account),
         )
 

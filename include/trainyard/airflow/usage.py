@@ -65,12 +65,13 @@ class AirflowUsage:
             return self._not_begun(run, training) if begins else Share(training.account, 0)
         gpus = row.pool_slots if row.pool == account_pool(training.account) else 0
         holding, over = row.state in _HOLDING, row.state in ENDED_STEP or row.run_state in ENDED_RUN
+        run = RunKey(row.dag_id, row.run_id)
         if over and row.value is not None:
             outcome = Outcome.from_dict(value_of(row))
             times = (min(outcome.gpu_seconds, self._most(row, training)), outcome.started_at, outcome.finished_at)
         else:
-            times = self._so_far(RunKey(row.dag_id, row.run_id), gpus) if holding else (0.0, None, None)
-        return Share(training.account, gpus, holding, not over and not holding, *times)
+            times = self._so_far(run, gpus) if holding else (0.0, None, None)
+        return Share(training.account, gpus, holding, not over and not holding, *times, run=run.model_id)
 
     def _not_begun(self, run: RunKey, training: Training) -> Share:
         changed = overrides(training.spec, self._catalogue.values_of(run, None))

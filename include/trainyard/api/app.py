@@ -13,12 +13,14 @@ from starlette.exceptions import HTTPException
 from trainyard.airflow.app import App, current_app
 from trainyard.api import (
     audit,
+    commands,
     datasets,
     definitions,
     docs,
     doctor,
     experiments,
     housekeeping,
+    livefiles,
     logs,
     metrics,
     models,
@@ -48,8 +50,10 @@ _PARTS = (
     definitions,
     experiments,
     logs,
+    commands,
     metrics,
     results,
+    livefiles,
     quota,
     datasets,
     housekeeping,
@@ -76,6 +80,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.service = parts.service
     app.state.deleting = Deleting(parts.service)
     app.state.quotas = parts.quotas
+    app.state.budgets = parts.budgets
     app.state.datasets = parts.datasets
     app.state.documents = parts.documents
     app.state.experiment_runs = parts.experiment_runs
@@ -93,6 +98,8 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.open_store = parts.open_own_store
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
+    app.state.live_files = parts.live_files
+    app.state.commands = commands.Commands.of(parts.settings, parts.executing, parts.run_in_pod)
     app.state.store_requests = StoreRequests.of(app.state.settings)
     app.state.doctor = partial(findings, app=parts)
     for part in _PARTS:

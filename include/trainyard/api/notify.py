@@ -58,7 +58,7 @@ def retry(request: Request, caller: CallerDep) -> dict[str, Any]:
 )
 def notify_waiting(request: Request, caller: CallerDep) -> dict[str, Any]:
     """Notify people of the runs that wait for too long, each once. For the service's own user."""
-    return {"notifications": _notifications(request).notify_waiting(caller)}
+    return {"notifications": _notifications(request).notify_waiting(caller) + request.app.state.budgets.look(caller)}
 
 
 @router.get(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 from trainyard.answers.metrics import MetricsAnswer
 from trainyard.answers.runs import RunAnswer, RunDetails, RunOutcome
+from trainyard.client.commands import Command, ExecResult
 from trainyard.client.download import Target, check_stored, fetch_all
+from trainyard.client.downloadnow import fetch_now
 from trainyard.client.following import followed_log, lines_of, whole_log
 from trainyard.client.rest import RestClient
 from trainyard.client.waiting import patient, wait_until
@@ -104,16 +107,34 @@ class Run:
             return rows
         return pandas.DataFrame(rows, columns=list(POINT_COLUMNS))
 
-    def download(self, folder: str | os.PathLike[str] | None = None, force: bool = False) -> Path:
+    def download(self, folder: str | os.PathLike[str] | None = None, force: bool = False, now: bool = False) -> Path:
         """Download what the run has stored, by default into a folder named as the run; return the folder.
+
+        With `now` it is what lies in RESULT_DIR at this moment, while the run goes on, by default in a folder named as
+        the run with `-now`; what changed while it was read is warned of.
 
         What is there already is not fetched again. Raise C108 if the run goes on, C107 if it has stored nothing, and
         WrongUsageError for files that are there and differ, unless `force`.
         """
+        if now:
+            target = Path(folder if folder is not None else f"{self.id}-now")
+            for note in fetch_now(self._service, self.id, Target(target), force or folder is None)[1]:
+                warnings.warn(note, stacklevel=2)
+            return target
         target = Path(folder if folder is not None else self.id)
         check_stored(self._service, self.id)
         fetch_all(self._service, self.id, Target(target), force)
         return target
+
+    def exec(self, command: Sequence[str] | str, *, input: bytes | str = b"", learner: int = 1) -> ExecResult:  # noqa: A002
+        """Run a command beside the program, in its container; return its `exit_code`, `stdout`, `stderr` and `output`.
+
+        A text is a command of the shell. Of several learners it is the container of `learner`, which counts from 1.
+        Raise C108 unless the program runs, and C106 for a run of somebody else's that was given secrets.
+        """
+        words = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        content = input.encode() if isinstance(input, str) else input
+        return self._service.execute(self.id, Command(words, bool(content), learner=learner), content)
 
     def rerun(
         self,

@@ -17,6 +17,7 @@ from trainyard.domain.names import RunKey
 from trainyard.domain.notification import Event, Recipient, wants
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
+from trainyard.domain.variables import Holder
 from trainyard.notify.outbox import Delivery, Outbox, delivery_id
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,17 @@ class Notifier:
             self.notify(training, self.about(training, Event.SKIPPED, reason=note), f"{moment:.0f}")
         except OSError as error:
             log.warning("Nobody is notified of a skipped run: %s", error.strerror)
+
+    def tell_account(self, account: str, event: Event, reason: str, moment: str) -> int:
+        """Write a delivery to each address of an account that hears of its runs; return how many are new."""
+        message = Message(event, name=account, account=account, reason=reason, at=self.clock())
+        named, new = self.account_names(account), 0
+        for kept in self.book.of(Holder.account(account)):
+            wish = _wish(kept, ())
+            if (kept.every_run or kept.name in named) and wants(wish.events, event):
+                known = delivery_id(account, event, "", moment, wish.to)
+                new += self.outbox.put(Delivery(known, account, wish.to, wish.shown, message, message.at))
+        return new
 
     def about(self, training: Training, event: Event, run: RunKey | None = None, reason: str = "") -> Message:
         """Return what every message says of a training, and of its run where the event is one's."""

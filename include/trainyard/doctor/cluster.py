@@ -118,7 +118,8 @@ class DoctorCluster:
     def _allowed(self, verb: str, resource: str) -> bool:
         from kubernetes.client import ApiException, AuthorizationV1Api
 
-        wanted = {"namespace": self._namespace, "verb": verb, "group": "", "resource": resource}
+        kind, _, part = resource.partition("/")
+        wanted = {"namespace": self._namespace, "verb": verb, "group": "", "resource": kind, "subresource": part}
         body = {"spec": {"resourceAttributes": wanted}}
         try:
             answer = self._asked(AuthorizationV1Api, "create_self_subject_access_review", body=body)

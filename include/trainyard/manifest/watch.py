@@ -38,6 +38,8 @@ def watch_at(place: Path, document: Document, faults: Faults) -> Watch:
         silent_seconds=seconds_at((*place, "silent", "after"), document, faults),
         longer=_then(_map(data, "longer")),
         longer_seconds=seconds_at((*place, "longer", "after"), document, faults),
+        gpu_idle=_then(_map(data, "gpu_idle")),
+        gpu_idle_seconds=seconds_at((*place, "gpu_idle", "after"), document, faults),
     )
 
 
