@@ -29,6 +29,7 @@ usages = Late("trainyard.airflow.usage")
 models = Late("airflow.models")
 xcoms = Late("airflow.models.xcom")
 dagruns = Late("airflow.models.dagrun")
+_FRESH_RUN = "training-fresh0000"
 _NOW = 1_767_312_000.0  # 2026-01-02, when `end_run` ends runs
 
 
@@ -40,6 +41,7 @@ _ROUTES = [
     ("PATCH", "", {"json": CANCEL_PATCH}),
     ("DELETE", "", {}),
     ("POST", "/rerun", {"json": {}}),
+    ("GET", f"/diff/{MODEL_ID}", {}),
     ("POST", "/undelete", {}),
     ("GET", "/results", {}),
     ("GET", "/results/_submitted_code/model.zip", {}),
@@ -54,6 +56,19 @@ class TestMembers:
         assert theirs.status_code == orphaned.status_code == 404
         assert theirs.text.replace(OTHER_RUN, "") == orphaned.text.replace("training-000000000", "")
         assert yard.history.find(OTHER_RUN) is not None
+
+    def test_a_run_is_not_compared_with_one_of_others(self, yard):
+        ada = yard.client("ada")
+        theirs, none = (ada.get(f"/models/{MODEL_ID}/diff/{other}") for other in (OTHER_RUN, "training-000000000"))
+        assert theirs.status_code == none.status_code == 404
+        assert theirs.text.replace(OTHER_RUN, "") == none.text.replace("training-000000000", "")
+        assert ada.get(f"/models/{MODEL_ID}/diff/{MODEL_ID}").json()["same"] is True
+
+    def test_where_a_zip_is_gone_everything_else_is_compared(self, yard):
+        yard.catalogue.add(training(_FRESH_RUN, "vision", zip_sha256="f" * 64))
+        found = yard.client("ada").get(f"/models/{MODEL_ID}/diff/{_FRESH_RUN}").json()
+        assert (found["same"], found["files"]) == (False, None)
+        assert "state" in [each["name"] for each in found["outcome"]]
 
     def test_no_route_of_a_run_is_forgotten_here(self, yard):
         described = yard.client("ada").get("/openapi.json").json()["paths"]

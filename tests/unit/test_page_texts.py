@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 import zipfile
@@ -12,17 +13,18 @@ from samples import LIMITS, MODEL_ID
 
 from trainyard.api.assets import Assets
 from trainyard.core.accounts import Caller
+from trainyard.core.codediff import differences
 from trainyard.core.quota import Quotas, Share
 from trainyard.core.runs import Run, StepRun
 from trainyard.domain.outcome import Outcome
+from trainyard.domain.shown import log_text
 from trainyard.domain.states import Phase
 from trainyard.errors import TrainyardError
-from trainyard.web.codediff import differences
 from trainyard.web.parallel import axes_of, lines_of
 from trainyard.web.phases import phases_of
 from trainyard.web.previews import preview_of
 from trainyard.web.usage import QuickUsage
-from trainyard.web.visible import log_text, visible
+from trainyard.web.visible import visible
 from trainyard.web.words import ago, amount, bytes_text, duration, number, sentence
 
 _WEB = Path(__file__).resolve().parents[2] / "include" / "trainyard" / "web"
@@ -193,6 +195,7 @@ class TestCodeOfTwoRuns:
         first, second = self._zip(tmp_path / "a.zip", w="1"), self._zip(tmp_path / "b.zip", w=content)
         (file,) = differences(first, second)
         assert (file.what, file.lines) == ("changed", ())
+        assert file.after == (len(content), hashlib.sha256(content).hexdigest())
 
     @pytest.mark.parametrize(
         ("old", "new"),

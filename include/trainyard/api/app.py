@@ -16,6 +16,7 @@ from trainyard.api import (
     commands,
     datasets,
     definitions,
+    diffs,
     docs,
     doctor,
     experiments,
@@ -45,8 +46,10 @@ from trainyard.doctor.checks import findings
 from trainyard.errors import Problem, TrainyardError
 
 _SUBMISSIONS_AT_ONCE = 2
+_COMPARISONS_AT_ONCE = 2
 _PARTS = (
     models,
+    diffs,
     definitions,
     experiments,
     logs,
@@ -92,6 +95,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.notifications = parts.notifications
     app.state.rerunning = parts.rerunning
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
+    app.state.comparing = CapacityLimiter(_COMPARISONS_AT_ONCE)
     app.state.secrets = parts.secrets
     app.state.stores = parts.stores
     app.state.objects = parts.objects

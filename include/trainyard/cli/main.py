@@ -15,6 +15,7 @@ from trainyard.cli.cancel import cancel
 from trainyard.cli.data import data
 from trainyard.cli.datasets import datasets
 from trainyard.cli.delete import delete
+from trainyard.cli.diff import diff
 from trainyard.cli.doctor import doctor
 from trainyard.cli.download import download
 from trainyard.cli.execute import execute
@@ -78,6 +79,7 @@ app.command("metrics", cls=RunCommand)(metrics)
 app.command("tensorboard", cls=QuickCommand)(tensorboard)
 app.command("download", cls=RunCommand)(download)
 app.command("exec", cls=QuickCommand)(execute)
+app.command("diff", cls=QuickCommand)(diff)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
 app.command("undelete", cls=RunCommand)(undelete)

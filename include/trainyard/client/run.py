@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from trainyard.answers.diffs import RunsDiff
 from trainyard.answers.metrics import MetricsAnswer
 from trainyard.answers.runs import RunAnswer, RunDetails, RunOutcome
 from trainyard.client.commands import Command, ExecResult
@@ -156,6 +157,10 @@ class Run:
         asked = {field: value for field, value in {**changes, "name": name}.items() if value}
         answer = self._service.rerun(self.id, asked, f"python-{secrets.token_hex(16)}")
         return Run(self._service, answer.model_id)
+
+    def diff(self, other: Run | str) -> RunsDiff:
+        """Return what differs between this run and another one; `same` of it says whether nothing does."""
+        return self._service.diff(self.id, other.id if isinstance(other, Run) else other)
 
     def cancel(self) -> None:
         """Stop the run; what it has made so far is still stored. Raise C108 if it has ended."""

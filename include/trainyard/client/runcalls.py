@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from trainyard.answers.diffs import RunsDiff
 from trainyard.answers.metrics import MetricsAnswer
 from trainyard.answers.runs import LivePage, RunAnswer, RunDetails, RunPage, StoredFile, StoredPage, Submitted
 from trainyard.client.calls import ALL, Calls, place_of
@@ -58,6 +59,10 @@ class RunCalls(Calls):
     def run(self, model_id: str, deleted: bool = False) -> RunDetails:
         """Return a run, with `deleted` also one that is."""
         return self._session.ask(RunDetails, "GET", place_of(model_id), params=_of_deleted(deleted))
+
+    def diff(self, model_id: str, other_id: str) -> RunsDiff:
+        """Return what differs between two runs."""
+        return self._session.ask(RunsDiff, "GET", f"{place_of(model_id)}/diff/{quote(other_id, safe='')}")
 
     def rerun(self, model_id: str, asked: Mapping[str, Any], key: str = "") -> Submitted:
         """Start a run that repeats another one, with what is changed of it; the same key again starts nothing twice."""

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse
 
+from trainyard.core.codediff import FileDiff, program_differences
 from trainyard.core.service import Service
 from trainyard.errors import TrainyardError
-from trainyard.web.codediff import FileDiff, differences
 from trainyard.web.parallel import axes_of, lines_of
 from trainyard.web.rendering import caller, page
 from trainyard.web.rows import Row, rows_of
@@ -95,8 +95,5 @@ def _code(service: Service, rows: Sequence[Row]) -> list[FileDiff] | None:
     """Return how the programs of two runs differ; None where there are more, or they are the same."""
     if len(rows) != 2:
         return None
-    trainings = [service.catalogue.get(row.run.training_id) for row in rows]
-    first, second = trainings
-    if first is None or second is None or first.zip_sha256 == second.zip_sha256:
-        return None
-    return differences(service.catalogue.zip_path(first.id), service.catalogue.zip_path(second.id))
+    first, second = (row.run.training_id for row in rows)
+    return program_differences(service.catalogue, first, second)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trainyard.web.visible import log_text
+from trainyard.domain.shown import log_text
 
 MAX_PICTURE = 8 * 1024 * 1024
 # Deep brackets are indented by more than they say: 200 KB of them would take hundreds of megabytes.

@@ -16,12 +16,12 @@ from trainyard.api.schedules import schedule_json
 from trainyard.core.catalogue import Training
 from trainyard.core.runs import Run
 from trainyard.core.service import Service
+from trainyard.domain.shown import log_text
 from trainyard.domain.states import State
 from trainyard.errors import TrainyardError
 from trainyard.web.phases import phases_of
 from trainyard.web.rendering import caller, page
 from trainyard.web.rows import row_of
-from trainyard.web.visible import log_text
 
 router = APIRouter()
 _LINES_OF_A_FAILURE = 15
