@@ -41,7 +41,7 @@ def test_every_request_is_documented_and_no_other():
 
 
 def _as_documented(path: str) -> str:
-    named = re.sub(r"{(name|bucket|key)}", lambda found: found[1].upper(), path)
+    named = re.sub(r"{(name|bucket|key|other)}", lambda found: found[1].upper(), path)
     return re.sub(r"{\w+}", "ID", named)
 
 

@@ -19,17 +19,17 @@ router = APIRouter()
 
 
 @router.get(
-    "/models/{model_id}/diff/{other_id}",
+    "/models/{model_id}/diff/{other}",
     summary="Compare two runs",
     **answers(RunsDiff),
     responses=refusals(404),
 )
-async def diff(request: Request, caller: CallerDep, model_id: str, other_id: str) -> dict[str, Any]:
+async def diff(request: Request, caller: CallerDep, model_id: str, other: str) -> dict[str, Any]:
     """Show what differs between two runs: values, manifests, programs, what they were made of and what became of them.
 
     Of the programs the first 50 files that differ are shown, large and binary ones by size and digest.
     """
-    arguments = (request.app.state.service, model_id, other_id, caller)
+    arguments = (request.app.state.service, model_id, other, caller)
     # Zips are read and compared, which takes a processor up to seconds: other requests have threads left.
     found = await to_thread.run_sync(differing, *arguments, limiter=request.app.state.comparing)
     parts: dict[str, Any] = {
