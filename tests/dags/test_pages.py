@@ -353,6 +353,52 @@ class TestSubmitting:
         assert "speech" not in text
 
 
+class TestStartingFrom:
+    def test_an_earlier_run_fills_the_form_by_its_id_and_by_its_name(self, pages):
+        ada = pages("ada")
+        for wanted in (MODEL_ID, "tf-mnist", MODEL_ID[-4:]):
+            text = ada.get(f"/new?from={wanted}").text
+            assert f'data-from="{MODEL_ID}"' in text
+            assert "name: tf-mnist" in text
+        assert f"/new?from={MODEL_ID}" in ada.get(f"/runs/{MODEL_ID}").text
+
+    def test_of_several_by_one_name_it_asks_which(self, pages, yard):
+        yard.catalogue.add(training("training-second000", "vision"))
+        text = pages("ada").get("/new?from=tf-mnist").text
+        assert ("Which run?" in text, 'data-from=""' in text) == (True, True)
+        assert {MODEL_ID, "training-second000"} <= set(re.findall(r"/new\?from=([\w-]+)", text))
+
+    def test_a_run_of_others_is_not_there(self, pages):
+        ada = pages("ada", **_HERE)
+        assert ada.get(f"/new?from={OTHER_RUN}").status_code == 404
+        for part in (OTHER_RUN[-5:], "tf-mnist"):
+            assert OTHER_RUN not in ada.get(f"/new?from={part}").text
+        answer = ada.post("/new/check", json={"manifest": "x: 1", "from": OTHER_RUN}).json()
+        assert answer["problems"][0]["code"] == "C107"
+        form = {"manifest": ("job.yaml", b"x: 1")}
+        assert ada.post("/v3/models", files=form, data={"from": OTHER_RUN}).status_code == 404
+
+    def test_without_a_zip_and_an_earlier_run_nothing_is_handed_in(self, pages):
+        answer = pages("ada", **_HERE).post("/v3/models", files={"manifest": ("job.yaml", b"x: 1"), "zip": ("", b"")})
+        assert (answer.status_code, "no zip is given" in answer.text) == (400, True)
+
+
+class TestFolders:
+    def _wanted(self, pages, names, rules=""):
+        return pages("ada", **_HERE).post("/new/wanted", json={"names": names, "rules": rules}).json()
+
+    def test_what_is_no_part_of_the_program_stays_out(self, pages):
+        names = ["train.py", ".git/", ".trainyardignore", "data/", "data/a.csv", "keep.ckpt", "x/y.ckpt"]
+        kept = self._wanted(pages, names, "data/\n*.ckpt\n!keep.ckpt\n")
+        assert kept == {"names": ["train.py", "keep.ckpt"]}
+
+    def test_what_is_no_rule_is_said(self, pages):
+        assert ".trainyardignore:2: '!' is no rule" in self._wanted(pages, ["a"], "x\n!\n")["message"]
+
+    def test_a_hostile_rule_takes_no_time(self, pages):
+        assert self._wanted(pages, ["a" * 4000] * 50, "*a" * 40 + "b\n") == {"names": ["a" * 4000] * 50}
+
+
 class TestState:
     def test_a_member_sees_the_own_accounts_and_what_waits_in_them(self, pages, yard):
         yard.catalogue.add(training("training-waits0000", "vision"), training("training-theirs000", "speech"))
