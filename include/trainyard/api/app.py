@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from trainyard.airflow.app import App, current_app
 from trainyard.api import (
+    archive,
     audit,
     datasets,
     definitions,
@@ -76,6 +77,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(logs.router)
     app.include_router(metrics.router)
     app.include_router(results.router)
+    app.include_router(archive.router)
     app.include_router(quota.router)
     app.include_router(datasets.router)
     app.include_router(housekeeping.router)

@@ -33,7 +33,7 @@ from trainyard.settings import Settings
 log = logging.getLogger(__name__)
 # What tells nobody's business: the description of the interface, and the schemas that editors fetch.
 _OPEN = re.compile(r"/docs(?:/assets/.*)?|/openapi\.json|/schemas(?:/.*)?", re.DOTALL)
-STREAM = re.compile(r"/models/[^/]+/(?:logs|metrics|results/.+)", re.DOTALL)
+STREAM = re.compile(r"/models/[^/]+/(?:logs|metrics|results/.+|results\.zip)", re.DOTALL)
 SUBMISSION = re.compile(r"/(?:models|training_definitions|experiments)/?")
 # As good as a submission, without a form.
 _STARTED = re.compile(r"/experiments/[^/]+/runs/?")
