@@ -148,7 +148,7 @@ class TestEveryPage:
 
     def test_so_has_one_that_nobody_foresaw(self, pages):
         ada = pages("ada")
-        ada._app.state.usage = None
+        ada._app.state.quotas = None
         answer = Http(ada._app, ada._headers, raises=False).get("/quota")
         assert (answer.status_code, "The service failed" in answer.text) == (500, True)
         assert _SECURE.items() <= dict(answer.headers).items()
@@ -239,7 +239,9 @@ class TestLists:
         assert orders[0] == orders[1][::-1]
         assert len(orders[0]) == 2
 
-    @pytest.mark.parametrize("key", ["name", "experiment", "owner", "account", "framework", "gpus"])
+    @pytest.mark.parametrize(
+        "key", ["name", "experiment", "owner", "account", "framework", "gpus", "state", "started", "ended", "duration"]
+    )
     def test_it_is_sorted_by_each_column(self, pages, key):
         answer = pages("root", "admin").get(f"/?sort={key}&up=1")
         assert answer.status_code == 200
@@ -397,6 +399,36 @@ class TestFolders:
 
     def test_a_hostile_rule_takes_no_time(self, pages):
         assert self._wanted(pages, ["a" * 4000] * 50, "*a" * 40 + "b\n") == {"names": ["a" * 4000] * 50}
+
+
+class TestNotifications:
+    _SECRET = "xoxb-A1B2"
+
+    def test_an_address_is_kept_tested_and_forgotten_and_never_shown_whole(self, pages):
+        ada, address = pages("ada", **_HERE), f"slack://{self._SECRET}/b/c"
+        kept = ada.post("/notifications", data={"do": "keep", "name": "team", "address": address, "on": "failed"})
+        assert (kept.status_code, "team is kept." in kept.text) == (200, True)
+        tested = ada.post("/notifications", data={"do": "test", "name": "team"})
+        assert "A test is on its way to team" in tested.text
+        seen = ada.get("/notifications").text
+        assert ("slack://****" in seen, self._SECRET in seen + kept.text + tested.text) == (True, False)
+        assert "team" not in re.findall("<bdi>(.*?)</bdi>", pages("grace").get("/notifications").text)
+        assert "team is forgotten." in ada.post("/notifications", data={"do": "remove", "name": "team"}).text
+        assert "slack://****" not in ada.get("/notifications").text
+
+    def test_what_is_no_address_is_said_and_not_sent_back(self, pages):
+        form = {"do": "keep", "name": "team", "address": f"file:///{self._SECRET}"}
+        answer = pages("ada", **_HERE).post("/notifications", data=form)
+        assert (answer.status_code, "no address that notifications can be sent to" in answer.text) == (400, True)
+        assert self._SECRET not in answer.text
+
+    def test_those_of_an_account_are_an_admins_to_change_and_its_members_to_see(self, pages):
+        form = {"do": "keep", "name": "all", "address": "slack://a/b/c", "account": "vision"}
+        assert pages("ada", **_HERE).post("/notifications", data=form).status_code == 403
+        assert pages("root", "admin", **_HERE).post("/notifications", data=form).status_code == 200
+        assert "account <bdi>vision</bdi>" in pages("ada").get("/notifications").text
+        assert "vision" not in pages("grace").get("/notifications").text
+        assert pages("ada", **_HERE).post("/notifications", data={**form, "do": "remove"}).status_code == 403
 
 
 class TestState:

@@ -32,8 +32,10 @@ from trainyard.workspace.layout import RunFolder, Workspace
 # What a step of a training needs is built at once; the rest, with Airflow's tables, where it is asked for.
 if TYPE_CHECKING:
     from trainyard.airflow.connections import ConnectionVault
+    from trainyard.airflow.endedruns import EndedRuns
     from trainyard.airflow.history import AirflowHistory
     from trainyard.airflow.leftovers import AirflowLeftovers
+    from trainyard.airflow.runlines import RunLines
     from trainyard.airflow.secretconnections import ConnectionSecrets
     from trainyard.core.datasets import Datasets
     from trainyard.core.documents.documents import Documents
@@ -303,7 +305,7 @@ class App:
         from trainyard.airflow.usage import AirflowUsage
         from trainyard.core.quota import Quotas
 
-        usage = AirflowUsage(self.catalogue, self._started, time.time)
+        usage = AirflowUsage(self.catalogue, self._started, time.time, *self._run_lines)
         return Quotas(self.limits, usage.shares, self.sync_pools, time.time)
 
     @cached_property
@@ -404,7 +406,18 @@ class App:
         from trainyard.airflow.history import AirflowHistory
         from trainyard.workspace.layout import is_installing
 
-        return AirflowHistory(self.catalogue, self._started, lambda run: bool(self._of_folder(is_installing, run)))
+        def installing(run: RunKey) -> bool:
+            return bool(self._of_folder(is_installing, run))
+
+        return AirflowHistory(self.catalogue, self._started, installing, *self._run_lines)
+
+    @cached_property
+    def _run_lines(self) -> tuple[RunLines, EndedRuns]:
+        """What is remembered of the runs, for all who list or count them."""
+        from trainyard.airflow.endedruns import EndedRuns
+        from trainyard.airflow.runlines import RunLines
+
+        return RunLines(), EndedRuns()
 
     @cached_property
     def _leftovers(self) -> AirflowLeftovers:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from sqlalchemy import and_, exists, literal, or_, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from trainyard.airflow.cancel import CANCELED, cancel, canceled_by, canceler
+from trainyard.airflow.endedruns import Ended, EndedRuns
 from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.leftovers import remove_task_logs
+from trainyard.airflow.ordering import Ordering
 from trainyard.airflow.outcomes import KEY, LEFT_OUT, METRICS, TRACKED, USED, value_of
+from trainyard.airflow.runlines import TRAININGS, Line, RunLines, Seen
 from trainyard.core.catalogue import Catalogue, Training
-from trainyard.core.runs import Key, Order, Run, StepRun
+from trainyard.core.runs import Order, Run, StepRun
 from trainyard.core.starts import Start
 from trainyard.domain.hyperparameters import SIZE
 from trainyard.domain.leftout import read_left_out
@@ -32,7 +37,6 @@ from trainyard.domain.tracked import read_tracked
 
 STEPS = ("validate", "stage", "train", "upload", "cleanup")
 _UNSTARTED = (None, "scheduled", "queued", "removed")
-_TRAININGS = "training-%"
 _GOING = DagRun.state.not_in(ENDED_RUN)
 
 # When the program of a run started, in seconds since the epoch; None while it has not.
@@ -49,11 +53,19 @@ class AirflowHistory:
     """
 
     def __init__(
-        self, catalogue: Catalogue, started: Started, installing: Callable[[RunKey], bool] = lambda _: False
+        self,
+        catalogue: Catalogue,
+        started: Started,
+        installing: Callable[[RunKey], bool] = lambda _: False,
+        lines: RunLines | None = None,
+        ended: EndedRuns | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._catalogue = catalogue
         self._started = started
         self._installing = installing
+        self._lines, self._ended = lines or RunLines(), ended or EndedRuns()
+        self._ordering = Ordering(catalogue, started, clock)
 
     def page(
         self,
@@ -73,38 +85,23 @@ class AirflowHistory:
         """
         wanted = self._catalogue.ids() if trainings is None else set(trainings)
         with create_session() as session:
-            known, asked = _taken_apart(session.connection().execute(_lines(since)), wanted)
+            seen = self._lines.look(session)
+            asked = [line for line in seen.lines if line.dag_id in wanted and line.run_after >= (since or 0.0)]
             if owner:
-                asked = self._owned(session, asked, owner)
-            ids = self._in_states(session, asked, states) if states else list(asked)
-            fresh = self._fresh(session, wanted, known) if not states or State.PENDING in states else []
+                asked = self._owned(asked, owner)
+            if states:
+                asked = self._in_states(session, seen, asked, states)
+            fresh = self._fresh(session, wanted, seen.known) if not states or State.PENDING in states else []
             fresh = [run for run in fresh if run.submitted_at >= (since or 0.0) and owner in ("", run.owner)]
-            chosen = self._ordered(session, [*ids, *fresh], order)[offset : offset + limit]
-            those = [place for place in chosen if isinstance(place, int)]
+            ends, going = partial(self._ended.of, session, seen), partial(self._states_of_going, session)
+            chosen = self._ordering.ordered(seen, asked, fresh, order, ends, going)[offset : offset + limit]
+            those = [place.id for place in chosen if isinstance(place, Line)]
             rows = session.scalars(select(DagRun).where(DagRun.id.in_(those))).all()
             whose = {_key(row): row.id for row in rows}
             found = {whose[run.key]: run for run in self._runs(session, rows, _listed)}
         # A record may have gone in between.
-        page = (found.get(place) if isinstance(place, int) else place for place in chosen)
-        return [run for run in page if run], len(ids) + len(fresh)
-
-    def _ordered(self, session: Session, places: list[int | Run], order: Order) -> list[int | Run]:
-        """Put row ids, and runs without a row, in another order than that of their submission."""
-        if order.descending:
-            places = places[::-1]  # equal ones the newest first
-        if order.key is Key.SUBMITTED:
-            return places
-        columns = (DagRun.id, DagRun.dag_id, DagRun.triggering_user_name)
-        lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(_TRAININGS)))
-        whose = {row: (dag_id, owner) for row, dag_id, owner in lines}
-        # One listing of the records instead of a look at each: ten thousand looks take 100 ms.
-        records = {record.id: record for record in self._catalogue.trainings()}
-        found = (
-            whose.get(place, ("", "")) if isinstance(place, int) else (place.training_id, place.owner)
-            for place in places
-        )
-        keys = [_compared(order.key, records.get(training_id), owner) for training_id, owner in found]
-        return [places[at] for at in sorted(range(len(places)), key=keys.__getitem__, reverse=order.descending)]
+        page = (found.get(place.id) if isinstance(place, Line) else place for place in chosen)
+        return [run for run in page if run], len(asked) + len(fresh)
 
     def find(self, model_id: str) -> Run | None:
         """Return the run that got this model id: a training's first run has the training's, others theirs alone.
@@ -112,7 +109,7 @@ class AirflowHistory:
         Whoever may start runs in Airflow itself can give one the id of another training's run; that one is older.
         """
         training, start = self._catalogue.get(model_id), self._catalogue.starts.get(model_id)
-        whose = DagRun.dag_id == model_id if training else DagRun.dag_id.like(_TRAININGS)
+        whose = DagRun.dag_id == model_id if training else DagRun.dag_id.like(TRAININGS)
         if start and not training:
             whose = DagRun.dag_id == start.training_id
         with create_session() as session:
@@ -129,7 +126,7 @@ class AirflowHistory:
         begins, ends = f"{MODEL_ID_PREFIX}{part}", part
         either = or_(DagRun.run_id.startswith(begins, autoescape=True), DagRun.run_id.endswith(ends, autoescape=True))
         with create_session() as session:
-            rows = session.execute(select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.like(_TRAININGS), either))
+            rows = session.execute(select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.like(TRAININGS), either))
             found = {RunKey(row.dag_id, row.run_id) for row in rows} | self._catalogue.expected()
         # Databases do not all tell small letters from capitals.
         return {run for run in found if run.model_id.startswith(begins) or run.model_id.endswith(ends)}
@@ -180,7 +177,7 @@ class AirflowHistory:
                 return True
         return True
 
-    def _fresh(self, session: Session, wanted: set[str], known: set[str]) -> list[Run]:
+    def _fresh(self, session: Session, wanted: Set[str], known: Set[str]) -> list[Run]:
         """Return the runs that Airflow does not know yet: first ones, and those that were asked for."""
         records = (self._catalogue.get(each) for each in wanted - known if not self._catalogue.has_begun(each))
         found = [_listed(_first(record)) for record in records if record] + self._pending(session, wanted)
@@ -203,34 +200,27 @@ class AirflowHistory:
         training = self._catalogue.get(start.training_id)
         return _queued(training, start.model_id, start.owner, start.values, start) if training else None
 
-    def _owned(self, session: Session, runs: Mapping[int, str], owner: str) -> dict[int, str]:
+    def _owned(self, lines: Iterable[Line], owner: str) -> list[Line]:
         """Keep the runs that somebody started: in Airflow, through the service, or by submitting the training."""
-        columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.triggering_user_name)
-        lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(_TRAININGS)))
         theirs = {record.id for record in self._catalogue.trainings() if record.owner == owner}
-        kept = {row for row, dag_id, _, by in lines if (by == owner if by else dag_id in theirs)}
-        return {row: state for row, state in runs.items() if row in kept}
+        return [line for line in lines if (line.owner == owner if line.owner else line.dag_id in theirs)]
 
-    def _in_states(self, session: Session, runs: Mapping[int, str], states: frozenset[State]) -> list[int]:
+    def _in_states(self, session: Session, seen: Seen, lines: Iterable[Line], states: frozenset[State]) -> list[Line]:
         """Keep the runs in one of the states; only of those that are going more than the run's own row is read."""
-        canceled = set(session.scalars(_canceled())) if any(state.terminal for state in states) else set()
-        going = self._going_in(session, states)
-        return [
-            row
-            for row, state in runs.items()
-            if (row in going if state not in ENDED_RUN else _ended_as(state, row in canceled) in states)
-        ]
+        ends = self._ended.of(session, seen) if any(state.terminal for state in states) else {}
+        going = {number for number, state in self._states_of_going(session, states).items() if state in states}
+        return [line for line in lines if (line.id in going if not line.over else _state(ends, line) in states)]
 
-    def _going_in(self, session: Session, states: frozenset[State]) -> set[int]:
-        """Return those of the runs that are going; only one with a failed step can have its outcome already."""
-        those = select(DagRun).where(_GOING, DagRun.dag_id.like(_TRAININGS))
-        if all(state.terminal for state in states):
+    def _states_of_going(self, session: Session, states: frozenset[State] = frozenset()) -> dict[int, State]:
+        """Return the states of the runs that are going; of ended ones alone that only those may have that failed."""
+        those = select(DagRun).where(_GOING, DagRun.dag_id.like(TRAININGS))
+        if states and all(state.terminal for state in states):
             task = TaskInstance
             failed = (task.dag_id == DagRun.dag_id, task.run_id == DagRun.run_id, task.state == "failed")
             those = those.where(exists().where(*failed))
         going = session.scalars(those).all()
-        kept = {run.key for run in self._runs(session, going) if run.state in states}
-        return {row.id for row in going if _key(row) in kept}
+        known = {run.key: run.state for run in self._runs(session, going)}
+        return {row.id: known[_key(row)] for row in going if _key(row) in known}
 
     def _runs(self, session: Session, rows: Sequence[Any], shape: Callable[[Run], Run] = lambda run: run) -> list[Run]:
         steps = _steps(session, rows)
@@ -271,13 +261,6 @@ def _short(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_long(value: Any) -> bool:
     return isinstance(value, str) and len(value) > _MAX_LISTED_TEXT
-
-
-def _compared(key: Key, training: Training | None, owner: str | None) -> tuple[bool, Any]:
-    """Return what a run is put in its place by; one whose record is gone has a place all the same."""
-    if training is None:
-        return (False, 0)
-    return (True, owner.casefold() if owner and key is Key.OWNER else key.of(training))
 
 
 def _submitted_at(row: Any, training: Training, start: Start | None) -> float:
@@ -371,41 +354,9 @@ def _queued(training: Training, model_id: str, owner: str, given: Mapping[str, A
     )
 
 
-def _lines(since: float | None) -> Any:
-    """Ask for all runs of trainings as mere lines in the order of the list: ten thousand take some 10 ms."""
-    late_enough = literal(True) if since is None else DagRun.run_after >= datetime.fromtimestamp(since, UTC)
-    first = (DagRun.run_id == DagRun.dag_id).label("first")
-    columns = (DagRun.id, DagRun.dag_id, DagRun.state, late_enough.label("late_enough"), first)
-    return select(*columns).where(DagRun.dag_id.like(_TRAININGS)).order_by(DagRun.run_after, DagRun.id)
-
-
-def _taken_apart(lines: Iterable[Any], wanted: set[str]) -> tuple[set[str], dict[int, str]]:
-    """Return the trainings that have their first run, and of the runs asked for their states by row id, in order.
-
-    One by one and by position. Ten thousand lines held at once set off the garbage collector, which takes 150 ms where
-    as many records are remembered; a look at one column of each by its name takes 3 ms.
-    """
-    known, asked = set(), {}
-    for row, dag_id, state, late_enough, first in lines:
-        if first:
-            known.add(dag_id)
-        if late_enough and dag_id in wanted:
-            asked[row] = state
-    return known, asked
-
-
-def _canceled() -> Any:
-    """Ask for the runs that were canceled, as `outcome_of` tells it: not those whose program had succeeded already."""
-    task, xcom = TaskInstance, XComModel
-    # By the columns that have an index.
-    train = and_(task.dag_id == xcom.dag_id, task.run_id == xcom.run_id, task.task_id == "train")
-    return select(xcom.dag_run_id).where(xcom.key == CANCELED, ~exists().where(train, task.state == "success"))
-
-
-def _ended_as(run_state: str, canceled: bool) -> State:
-    if canceled:
-        return State.CANCELED
-    return State.COMPLETED if run_state == "success" else State.ERROR
+def _state(ends: Mapping[int, Ended], line: Line) -> State | None:
+    end = ends.get(line.id)
+    return end.state if end else None
 
 
 def _key(row: Any) -> RunKey:

@@ -31,6 +31,7 @@ from trainyard.api import (
     searches,
     secrets,
     stores,
+    summaries,
 )
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -76,6 +77,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(experiments.router)
     app.include_router(logs.router)
     app.include_router(metrics.router)
+    app.include_router(summaries.router)
     app.include_router(results.router)
     app.include_router(archive.router)
     app.include_router(quota.router)

@@ -199,6 +199,17 @@ class RestClient:
                 raise UnreachableError("the service does not go on where the download stopped", "Use --force.")
             yield from answer.iter_raw()
 
+    def summaries(self, model_id: str) -> list[StoredFile]:
+        """Return the TensorBoard summaries of a run that is going."""
+        return self._session.ask(StoredPage, "GET", f"{_place(model_id)}/summaries").resources
+
+    def summary(self, model_id: str, name: str, start: int) -> bytes:
+        """Return some of what a summary has from a byte on, empty at its end."""
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        place = f"{_place(model_id)}/summaries/{quote(name, safe='')}"
+        with self._session.streamed(place, _SILENT_SECONDS, headers=headers) as answer:
+            return b"".join(answer.iter_raw())
+
     # Schedules
 
     def schedules(self) -> list[ScheduleAnswer]:

@@ -104,7 +104,10 @@ class Filter:
 
 
 class Key(StrEnum):
-    """What a list of runs is put in order by: its moment of submission, or what its training's record says."""
+    """What a list of runs is put in order by: what its training's record says, or how it goes and when.
+
+    A state is by its place among the states, a duration that of the program.
+    """
 
     SUBMITTED = "submitted"
     NAME = "name"
@@ -113,6 +116,10 @@ class Key(StrEnum):
     ACCOUNT = "account"
     FRAMEWORK = "framework"
     GPUS = "gpus"
+    STATE = "state"
+    STARTED = "started"
+    ENDED = "ended"
+    DURATION = "duration"
 
     def of(self, training: Training) -> Any:
         """Return what runs of a training are compared by; texts without regard to case."""

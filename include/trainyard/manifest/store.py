@@ -19,6 +19,7 @@ from trainyard.manifest.values import Values
 S3 = "s3"
 SWIFT = "bluemix_objectstore"
 TRACKING: Path = ("tracking", "mlflow")
+_NOBODY = "none"
 _KINDS = {
     **dict.fromkeys(("s3", "s3_datastore", "mount_cos"), S3),
     **dict.fromkeys(("bluemix_objectstore", "softlayer_objectstore", "swift", "swift_datastore"), SWIFT),
@@ -86,7 +87,12 @@ def _read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credentia
 
 
 def read_tracking(values: Values) -> str | None:
-    """Return the connection of the MLflow server that the manifest names; None if it names none, or has a fault."""
+    """Return the connection of the MLflow server that the manifest names, empty where it wants none at all.
+
+    None if it says nothing, or has a fault.
+    """
+    if _NOBODY in (values.text(TRACKING[:1]), values.text(TRACKING)):
+        return ""
     name = values.text(TRACKING)
     if name is not None and (fault := connection_fault(name, values.trackers, tracking=True)):
         values.faults.add(TRACKING, *fault, "C104")
