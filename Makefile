@@ -94,8 +94,8 @@ else
 endif
 
 FAULTS ?= 200
-test-faults: setup tools ## Do FAULTS=200 faults at random to a stack under load, the same ones again with SEED=N, some kinds with ONLY=…
-	@PYTHONPATH=tests:tests/e2e $(BIN)/python -m faults --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+test-faults: setup tools ## Do FAULTS=200 faults at random to a stack under load, or to a search with SEARCH=1; the same again with SEED=N, some kinds with ONLY=…
+	@PYTHONPATH=tests:tests/e2e $(BIN)/python -m $(if $(SEARCH),faults.search,faults) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 lint: setup ## Check style, types, formatting and known advisories; mends nothing
 	@$(BIN)/ruff check .

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,10 @@ class PodTimes:
         return sorted((self.began[name], end) for name, end in self.ended.items())
 
 
-def gaps(held: list[tuple[float, float]]) -> list[float]:
-    """Return the seconds between the end of each pod and the beginning of the next."""
-    return [begun - ended for (_, ended), (begun, _) in pairwise(held)]
+def gaps(held: list[tuple[float, float]], at_once: int = 1) -> list[float]:
+    """Return the seconds between the end of each pod and the beginning of its successor, of so many at once."""
+    begun, ended = sorted(begin for begin, _ in held), sorted(end for _, end in held)
+    return [later - end for end, later in zip(ended, begun[at_once:], strict=False)]
 
 
 def idle_percent(held: list[tuple[float, float]], gpus: int) -> float:

@@ -12,7 +12,8 @@ from bench.figures import Figure
 from bench.podtimes import gaps, pod_times
 from bench.stacks import fresh_stack, front_door
 from bench.tiny import Tiny, tiny
-from trainyard.core.search.study import ask, step_to_stop
+from trainyard.core.search.pruning import step_to_stop
+from trainyard.core.search.study import ask
 from trainyard.core.search.trials import Trial, TrialState, best_of
 from trainyard.domain.search import Goal, Pruner, Real, Sampler, SearchSpec
 from trainyard.local.ready import wait_for
@@ -60,8 +61,7 @@ def measure(say: Say) -> Iterator[Figure]:
         yield Figure(
             f"{name}: trainyard, {_PARALLEL} at once", [_searched(stack, job, seed, say) for seed in seeds], ""
         )
-        yield Figure("GPU idle between two trials of 1 s", _trial_gaps(stack, job), "s")
-        yield Figure("GPU idle between two runs of a grid of 1 s", _grid_gaps(stack, job), "s")
+        yield from _gaps(stack, job, say)
 
 
 def hartmann(x: Sequence[float]) -> float:
@@ -158,14 +158,30 @@ def _searched(stack: Stack, job: Tiny, seed: int, say: Say) -> float:
     return found.best.value
 
 
-def _trial_gaps(stack: Stack, job: Tiny) -> list[float]:
-    """Return how long one GPU is idle between trials, where more may go on than there are GPUs."""
+def _gaps(stack: Stack, job: Tiny, say: Say) -> Iterator[Figure]:
+    """Measure how long a GPU waits for the search: where GPUs are scarce, and where `parallel` is the bound."""
+    measured = {
+        "runs of a grid of 1 s, 1 GPU": lambda: _grid_gaps(stack, job),
+        "trials of 1 s, 1 GPU, parallel 1": lambda: _trial_gaps(stack, job, _ONE_GPU, 1),
+        "trials of 1 s, 1 GPU, parallel 2": lambda: _trial_gaps(stack, job, _ONE_GPU, 2),
+        f"trials of 1 s, {_GPUS} GPUs, parallel 2": lambda: _trial_gaps(stack, job, _FOUR_GPUS, 2),
+    }
+    for name, measure_gaps in measured.items():
+        figure = Figure(f"idle between two {name}", measure_gaps(), "s")
+        say(f"{figure.name}: {figure.percentile(50):.2f} s")
+        yield figure
+
+
+def _trial_gaps(stack: Stack, job: Tiny, account: str, parallel: int) -> list[float]:
+    """Return how long a trial's place is idle before its successor's program runs."""
+    name = f"gaps-{account}-{parallel}"
     with pod_times(stack.folder / "cluster" / "kubeconfig") as times, front_door(stack) as door:
-        given = [("manifest.yml", _manifest(job, _SHORT, 2, 0))]
-        door.submit(given, job.zip, {"account": _ONE_GPU, "experiment": "gaps"})
+        given = [("manifest.yml", _manifest(job, _SHORT, parallel, 0))]
+        door.submit(given, job.zip, {"account": account, "experiment": name})
         held = times.wait(_SHORT, _LIMIT_SECONDS)
-        assert wait_for(lambda: door.search("gaps").state == "over", _LIMIT_SECONDS)
-    return gaps(held)
+        assert wait_for(lambda: door.search(name).state == "over", _LIMIT_SECONDS)
+    assert len(held) == _SHORT, "trials were lost or doubled"
+    return gaps(held, min(parallel, 1 if account == _ONE_GPU else _GPUS))
 
 
 def _grid_gaps(stack: Stack, job: Tiny) -> list[float]:

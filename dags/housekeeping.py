@@ -50,14 +50,12 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Param, task
 
 from trainyard.airflow import maintenance
+from trainyard.airflow.servicedags import SERVICE_DAG
 
 _COMMON = {
+    **SERVICE_DAG,
     "start_date": datetime(2017, 11, 1, tzinfo=UTC),
-    "catchup": False,
-    "max_active_runs": 1,
-    "is_paused_upon_creation": False,
     "doc_md": __doc__,
-    "tags": ["service"],
     "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)},
 }
 _DRY_RUN = {"dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would be removed")}

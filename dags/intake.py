@@ -24,9 +24,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, AssetWatcher, task
+from airflow.sdk import DAG, task
 
 from trainyard.airflow.app import current_app
+from trainyard.airflow.servicedags import watched
 from trainyard.inbox import task as inboxtask
 from trainyard.inbox.trigger import InboxTrigger
 
@@ -40,12 +41,7 @@ if _settings.inbox:
         "intake",
         dag_display_name="Watched bucket",
         description="Hands drops in the inbox to the front door.",
-        schedule=[Asset("trainyard-inbox", watchers=[AssetWatcher("inbox", trigger=_trigger)])],
-        catchup=False,
-        # A second pass at the same time would do no harm, and no good either.
-        max_active_runs=1,
-        is_paused_upon_creation=False,
-        tags=["service"],
         doc_md=__doc__,
+        **watched("inbox", _trigger),
     ):
         task(retries=2, retry_delay=timedelta(seconds=20))(inboxtask.hand_over)()

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import time
 
-from airflow.sdk import DAG, Asset, AssetWatcher, task
+from airflow.sdk import DAG, task
 
 from trainyard.airflow.app import current_app
 from trainyard.airflow.outboxtrigger import OutboxTrigger
+from trainyard.airflow.servicedags import watched
 
 _trigger = OutboxTrigger(current_app().settings.notify_poll_seconds)
 
@@ -28,12 +29,8 @@ with DAG(
     "notifications",
     dag_display_name="Notifications",
     description="Delivers notifications; triggered by hand, tries again what was given up.",
-    schedule=[Asset("trainyard-outbox", watchers=[AssetWatcher("outbox", trigger=_trigger)])],
-    catchup=False,
-    max_active_runs=1,
-    is_paused_upon_creation=False,
-    tags=["service"],
     doc_md=__doc__,
+    **watched("outbox", _trigger),
 ) as dag:
 
     @task

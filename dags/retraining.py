@@ -25,11 +25,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, AssetWatcher, task
+from airflow.sdk import DAG, task
 
 from trainyard.airflow import retraintask
 from trainyard.airflow.app import current_app
 from trainyard.airflow.scheduletrigger import ScheduleTrigger
+from trainyard.airflow.servicedags import watched
 
 _settings = current_app().settings
 _trigger = ScheduleTrigger(str(_settings.catalogue), _settings.schedule_poll_seconds)
@@ -38,12 +39,7 @@ with DAG(
     "retraining",
     dag_display_name="Scheduled retraining",
     description="Starts the scheduled runs that are due.",
-    schedule=[Asset("trainyard-schedules", watchers=[AssetWatcher("schedules", trigger=_trigger)])],
-    catchup=False,
-    # A second pass at the same time would do no harm, and no good either.
-    max_active_runs=1,
-    is_paused_upon_creation=False,
-    tags=["service"],
     doc_md=__doc__,
+    **watched("schedules", _trigger),
 ) as dag:
     task(retries=2, retry_delay=timedelta(seconds=10))(retraintask.retrain)()

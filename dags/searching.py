@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, AssetWatcher, task
+from airflow.sdk import DAG, task
 
-from trainyard.airflow import searchtask
 from trainyard.airflow.app import current_app
+from trainyard.airflow.failures import explained
 from trainyard.airflow.searchtrigger import SearchTrigger
+from trainyard.airflow.servicedags import watched
 
 _trigger = SearchTrigger(str(current_app().settings.catalogue))
 
@@ -30,11 +31,17 @@ with DAG(
     "searches",
     dag_display_name="Searches",
     description="Starts and ends the trials of searches.",
-    schedule=[Asset("trainyard-searches", watchers=[AssetWatcher("searches", trigger=_trigger)])],
-    catchup=False,
-    max_active_runs=1,
-    is_paused_upon_creation=False,
-    tags=["service"],
     doc_md=__doc__,
+    **watched("searches", _trigger),
 ) as dag:
-    task(retries=2, retry_delay=timedelta(seconds=10))(searchtask.settle)()
+
+    @task(retries=2, retry_delay=timedelta(seconds=10))
+    @explained()
+    def settle() -> None:
+        """Look at all searches once, for whoever triggers this by hand."""
+        from trainyard.airflow.frontdoor import front_door
+
+        with front_door() as service:
+            service.settle_searches()
+
+    settle()

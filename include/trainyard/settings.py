@@ -110,16 +110,15 @@ class Settings:
     quotas_file: str = _setting(str, "", "quotas.yaml to use; empty is the shipped one.")
     manifest_max_bytes: int = _setting(memory_bytes, "1MiB", "Largest manifest that is read.")
     zip_max_bytes: int = _setting(memory_bytes, "1GiB", "Largest zip that is received.")
+    object_max_bytes: int = _setting(memory_bytes, "100GiB", "Largest object that `trainyard data put` may store.")
     zip_max_unpacked: int = _setting(memory_bytes, "1GiB", "Most bytes a zip may hold unpacked.")
     zip_max_entries: int = _setting(int, "10000", "Most entries a zip may have.")
     zip_max_ratio: float = _setting(float, "100", "Highest ratio of unpacked to packed bytes of a zip.")
-    upload_seconds: float = _setting(float, "3600", "Seconds that a submission may take to arrive.")
-    upload_min_rate: int = _setting(
-        memory_bytes, "16KiB", "Bytes a second that a submission has to arrive with on average."
-    )
+    upload_seconds: float = _setting(float, "3600", "Seconds that a submission or an object may take to arrive.")
+    upload_min_rate: int = _setting(memory_bytes, "16KiB", "Bytes a second that these have to arrive with on average.")
     member_submissions_per_minute: int = _setting(_count, "60", "Submissions a minute of one member; 0 is no limit.")
     member_streams: int = _setting(
-        _count, "8", "Submissions, downloads, logs and metrics of one member at once; 0 is no limit."
+        _count, "8", "Submissions, uploads, downloads, logs and metrics of one member at once; 0 is no limit."
     )
     member_requests: int = _setting(
         _count, "6", "Other requests of one member that are answered at once, the next wait; 0 is no limit."

@@ -55,7 +55,7 @@ def submit(training: dict[str, Any], version: str) -> None:
     from trainyard.workspace.datasets import DatasetCache
     from trainyard.workspace.layout import Workspace
 
-    dag = training_dag(training)
+    dag = training_dag(Training.from_dict(training))
     run_id = dag.dag_id
     dag.fileloc, dag.relative_fileloc = f"/{run_id}.py", f"{run_id}.py"
     _TRAININGS[run_id] = training
@@ -118,6 +118,7 @@ def _run_train(run_id: str, dies: bool) -> None:
     from airflow.utils.session import create_session
 
     from trainyard.airflow.dag import training_dag
+    from trainyard.core.catalogue import Training
 
     if dies:
         _die_after_creating()
@@ -126,7 +127,7 @@ def _run_train(run_id: str, dies: bool) -> None:
         names = ("task_id", "dag_id", "run_id", "try_number", "map_index")
         ids = {name: UUID(str(getattr(row, name))) for name in ("id", "dag_version_id")}
         train = TaskInstance(**ids, **{name: getattr(row, name) for name in names})
-    run_task_in_process(ti=train, task=training_dag(_TRAININGS[run_id]).get_task("train"))
+    run_task_in_process(ti=train, task=training_dag(Training.from_dict(_TRAININGS[run_id])).get_task("train"))
 
 
 def _die_after_creating() -> None:

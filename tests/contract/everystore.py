@@ -11,9 +11,9 @@ import pytest
 from memorystore import MemoryStore
 from storeservers import Bucket
 
+from trainyard.domain.digest import MIB
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Entry, Multipart, Store, StoreError
-from trainyard.stores.digest import MIB
 
 NOBODY = Credentials("", "")
 LARGE = bytes(range(256)) * (40 * MIB // 256) + b"the end"

@@ -12,8 +12,8 @@ import pytest
 from everystore import LARGE, begin, get, pieces, put
 from storeservers import Bucket
 
+from trainyard.domain.digest import MIB
 from trainyard.stores.base import Store, StoreError, Why
-from trainyard.stores.digest import MIB
 from trainyard.stores.transfer import Source, upload
 
 

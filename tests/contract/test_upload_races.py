@@ -12,9 +12,9 @@ from threading import Event, Thread
 
 import pytest
 
+from trainyard.domain.digest import MIB
 from trainyard.steps.results import Layout
 from trainyard.stores.base import FileShrankError, Store
-from trainyard.stores.digest import MIB
 from trainyard.stores.links import Ground
 from trainyard.stores.transfer import upload
 from trainyard.stores.tree import open_inside, scan

@@ -101,15 +101,17 @@ class Http:
     """Asks the app as a client over HTTP would, without a port; `raises` what the app raises, not as servers do."""
 
     def __init__(self, app, headers=None, raises=True):
-        self._app = app
-        self._headers = headers or {}
+        self.app = app
+        self.headers = headers or {}
         self._raises = raises
 
     def ask(self, verb, path, **options):
+        headers = {**self.headers, **options.pop("headers", {})}
+
         async def once():
-            transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=self._raises)
+            transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=self._raises)
             async with httpx.AsyncClient(transport=transport, base_url="http://front.door") as client:
-                return await client.request(verb, path, headers=self._headers, **options)
+                return await client.request(verb, path, headers=headers, **options)
 
         return asyncio.run(once())
 

@@ -48,7 +48,7 @@ def parse_dag(world, training_id=MODEL_ID):
     from airflow.dag_processing.collection import update_dag_parsing_results_in_db
     from airflow.serialization.serialized_objects import LazyDeserializedDAG
 
-    dag = dags.training_dag(world.catalogue.get(training_id).as_dict())
+    dag = dags.training_dag(world.catalogue.get(training_id))
     dag.fileloc, dag.relative_fileloc = str(world.catalogue.record_path(training_id)), f"{training_id}.py"
     with world.session() as session:
         found = [LazyDeserializedDAG.from_dag(dag)]

@@ -92,7 +92,7 @@ def waiting_trigger(api, **changes):
         await asyncio.sleep(0)
 
     made = pod_trigger(**changes)
-    made._api, made._watch = opened, watch
+    made.pods.api, made.pods.until_changed = opened, watch
     return made
 
 

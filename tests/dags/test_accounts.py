@@ -62,7 +62,7 @@ class TestMembers:
 
     def test_without_a_token_nothing_answers_that_is_anybodys_business(self, yard):
         described = yard.client("ada").get("/openapi.json").json()["paths"]
-        nobody = Http(yard.client("ada")._app)
+        nobody = Http(yard.client("ada").app)
         asked = {
             (verb, path): nobody.ask(verb, path.replace("{model_id}", MODEL_ID)).status_code
             for path, verbs in described.items()
@@ -129,7 +129,7 @@ class TestMetrics:
 
     @pytest.mark.parametrize("end", ["/metrics", "/metrics?follow=true"])
     def test_nobody_reads_none(self, yard, end):
-        nobody = Http(yard.client("ada")._app)
+        nobody = Http(yard.client("ada").app)
         assert nobody.get(f"/models/{MODEL_ID}{end}").status_code == 401
 
 

@@ -99,7 +99,17 @@ def pods():
 
 
 def waiting():
-    return trigger.TrainingPodTrigger(_POD, "default", _CONNECTION, 1, 30, 60, 2, 1, 512 * 1024**2)
+    return trigger.TrainingPodTrigger(
+        pod_name=_POD,
+        namespace="default",
+        conn_id=_CONNECTION,
+        poll_seconds=1,
+        outage_seconds=30,
+        image_seconds=60,
+        grace_seconds=2,
+        gpus=1,
+        memory=512 * 1024**2,
+    )
 
 
 def _take_all(workspace):
@@ -164,7 +174,7 @@ def test_nothing_else_of_the_service_speaks_to_the_cluster():
     package = PROJECT / "include" / "trainyard"
     files = [file for file in package.rglob("*.py") if "local" not in file.relative_to(package).parts]
     asking = {file.name for file in files if re.search(r"_namespaced_|Api\(\)", file.read_text("utf-8"))}
-    assert asking == {"podclient.py", "podwaits.py", "trigger.py"}
+    assert asking == {"podclient.py", "podwaits.py", "podwatch.py"}
 
 
 def test_what_the_doctor_asks_whether_it_may_is_what_the_roles_allow():

@@ -34,11 +34,11 @@ _HOSTILE = [
 
 
 def _docs(**changes):
-    return dags.training_dag(training(**changes).as_dict()).doc_md
+    return dags.training_dag(training(**changes)).doc_md
 
 
 def _name(**changes):
-    return dags.training_dag(training(**changes).as_dict()).dag_display_name
+    return dags.training_dag(training(**changes)).dag_display_name
 
 
 class TestName:

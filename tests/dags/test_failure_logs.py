@@ -97,7 +97,7 @@ def _has_traceback(done):
 
 
 def _step(name):
-    return dags.training_dag(training().as_dict()).get_task(name)
+    return dags.training_dag(training()).get_task(name)
 
 
 class TestExpected:

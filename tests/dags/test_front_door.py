@@ -343,13 +343,13 @@ class TestResults:
 
     def test_a_download_goes_on_where_it_broke_off(self, http, weights):
         place = f"/models/{MODEL_ID}/results/model/größe 1.h5"
-        answer = Http(http._app, {"Range": "bytes=70000-"}).get(place)
+        answer = Http(http.app, {"Range": "bytes=70000-"}).get(place)
         assert (answer.status_code, answer.content) == (206, weights[70000:])
         assert answer.headers["content-range"] == f"bytes 70000-{len(weights) - 1}/{len(weights)}"
 
     @pytest.mark.parametrize("asked", ["bytes=999999999-", "bytes=-5", "lines=3-", "bytes=1-2"])
     def test_a_range_that_makes_no_sense_here_gets_the_whole(self, http, weights, asked):
-        answer = Http(http._app, {"Range": asked}).get(f"/models/{MODEL_ID}/results/model/größe 1.h5")
+        answer = Http(http.app, {"Range": asked}).get(f"/models/{MODEL_ID}/results/model/größe 1.h5")
         assert (answer.status_code, answer.content) == (200, weights)
 
     @pytest.mark.parametrize("name", ["nothing", "model", "..%2f..%2fother/x", "model/"])

@@ -33,7 +33,7 @@ from trainyard.errors import TrainyardError
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
-histories = Late("trainyard.airflow.history")
+states = Late("trainyard.airflow.runstates")
 runs = Late("airflow.models.dagrun")
 rows = Late("airflow.models.taskinstance")
 xcoms = Late("airflow.models.xcom")
@@ -68,7 +68,7 @@ class TestPhases:
         ],
     )  # fmt: skip
     def test_the_phase_follows_from_the_steps(self, state, steps, started, phase):
-        assert histories.phase_of(state, steps, started) is phase
+        assert states.phase_of(state, steps, started) is phase
 
 
 _CRASHED = Outcome("C201", "the training program failed", "Read its log.", 3, 40.0, 1.0, 11.0)
@@ -78,57 +78,57 @@ _BILLED = {"gpu_seconds": 40.0, "started_at": 1.0, "finished_at": 11.0}
 
 class TestOutcomes:
     def test_a_run_that_went_well_has_its_programs_outcome(self):
-        assert histories.outcome_of("success", ALL_STEPS, {"train": TRAINED.as_dict()}) == TRAINED
+        assert states.outcome_of("success", ALL_STEPS, {"train": TRAINED.as_dict()}) == TRAINED
 
     def test_a_failed_program_is_told_as_it_was(self):
         steps = {**ALL_STEPS, "train": "failed"}
-        assert histories.outcome_of("failed", steps, {"train": _CRASHED.as_dict()}) == _CRASHED
+        assert states.outcome_of("failed", steps, {"train": _CRASHED.as_dict()}) == _CRASHED
 
     def test_results_that_were_not_stored_fail_a_run_that_was_trained_and_is_billed(self):
         ends = {"train": TRAINED.as_dict(), "upload": _FULL.as_dict()}
-        outcome = histories.outcome_of("failed", {**ALL_STEPS, "upload": "failed"}, ends)
+        outcome = states.outcome_of("failed", {**ALL_STEPS, "upload": "failed"}, ends)
         assert outcome == Outcome("S303", _FULL.message, _FULL.hint, 0, **_BILLED)
 
     def test_the_first_step_that_failed_is_the_reason(self):
         ends = {"train": _CRASHED.as_dict(), "upload": _FULL.as_dict()}
-        outcome = histories.outcome_of("failed", {**ALL_STEPS, "train": "failed", "upload": "failed"}, ends)
+        outcome = states.outcome_of("failed", {**ALL_STEPS, "train": "failed", "upload": "failed"}, ends)
         assert outcome.code == "C201"
 
     def test_a_reason_from_before_training_is_told(self):
         refused = Outcome("C103", "there is no bucket training-data", "Name another.")
         steps = {"validate": "failed", "stage": "upstream_failed", "train": "upstream_failed"}
-        assert histories.outcome_of("failed", steps, {"validate": refused.as_dict()}) == refused
+        assert states.outcome_of("failed", steps, {"validate": refused.as_dict()}) == refused
 
     def test_a_step_that_ended_without_a_word_is_the_services_fault(self):
-        outcome = histories.outcome_of("failed", {**ALL_STEPS, "stage": "failed"}, {})
+        outcome = states.outcome_of("failed", {**ALL_STEPS, "stage": "failed"}, {})
         assert (outcome.code, outcome.message) == ("S500", "the stage step ended without a reason")
 
     def test_what_an_earlier_attempt_said_is_not_the_reason_of_a_step_that_succeeded(self):
         ends = {"train": TRAINED.as_dict(), "stage": _FULL.as_dict()}
-        assert histories.outcome_of("success", ALL_STEPS, ends) == TRAINED
+        assert states.outcome_of("success", ALL_STEPS, ends) == TRAINED
 
     def test_a_run_that_was_canceled_says_by_whom_and_what_it_used(self):
         ends = {"canceled": "grace", "train": {**_CRASHED.as_dict(), "code": "S102"}}
-        outcome = histories.outcome_of("failed", {**ALL_STEPS, "train": "failed"}, ends)
+        outcome = states.outcome_of("failed", {**ALL_STEPS, "train": "failed"}, ends)
         assert (outcome.state, outcome.message) == (State.CANCELED, "canceled by grace")
         assert (outcome.gpu_seconds, outcome.started_at, outcome.finished_at) == (40.0, 1.0, 11.0)
 
     def test_a_run_whose_program_was_stopped_is_billed_what_it_used_up_to_then(self):
         ends = {"canceled": "grace", "used": TRAINED.as_dict()}
-        outcome = histories.outcome_of("failed", {**ALL_STEPS, "train": "failed"}, ends)
+        outcome = states.outcome_of("failed", {**ALL_STEPS, "train": "failed"}, ends)
         assert (outcome.code, outcome.gpu_seconds, outcome.finished_at) == ("C204", 40.0, 11.0)
 
     @pytest.mark.parametrize("state", ["success", "failed"])
     @pytest.mark.parametrize("train", ["skipped", "failed", "upstream_failed", None])
     def test_a_run_that_was_canceled_before_its_program_succeeded_is_canceled(self, state, train):
-        assert histories.outcome_of(state, {"train": train}, {"canceled": "grace"}).state is State.CANCELED
+        assert states.outcome_of(state, {"train": train}, {"canceled": "grace"}).state is State.CANCELED
 
     def test_a_program_that_succeeded_before_the_cancel_came_has_completed(self):
         ends = {"canceled": "grace", "train": TRAINED.as_dict()}
-        assert histories.outcome_of("success", ALL_STEPS, ends) == TRAINED
+        assert states.outcome_of("success", ALL_STEPS, ends) == TRAINED
 
     def test_a_run_that_somebody_marked_failed_says_so(self):
-        outcome = histories.outcome_of("failed", ALL_STEPS, {"train": TRAINED.as_dict()})
+        outcome = states.outcome_of("failed", ALL_STEPS, {"train": TRAINED.as_dict()})
         assert (outcome.code, outcome.message) == ("S500", "the run was marked failed in Airflow")
 
 
@@ -339,13 +339,13 @@ class TestFilteredLists:
         assert total == 2
 
     def test_only_the_page_is_read_whole(self, world, mixed, monkeypatch):
-        read, run_of = [], world.history._run
+        read, run_of = [], world.history.reader.run
 
         def noted(row, *more):
             read.append(row.run_id)
             return run_of(row, *more)
 
-        monkeypatch.setattr(world.history, "_run", noted)
+        monkeypatch.setattr(world.history.reader, "run", noted)
         world.history.page(None, 2, 0)
         assert read == [mixed["done"], mixed["failed"]]
         world.history.page(None, 1, 0, frozenset({State.COMPLETED}))

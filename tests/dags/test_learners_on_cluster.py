@@ -180,7 +180,7 @@ def test_one_that_is_taken_away_ends_all_and_another_attempt_has_all_of_them(run
     run.event = None
     run.train(_MEET, attempt=2)
     assert run.outcome.code is None
-    assert run.trigger.pod_name == pod_name(run.key, 2)
+    assert run.trigger.wait.pod_name == pod_name(run.key, 2)
 
 
 def test_those_that_go_on_after_the_first_has_ended_are_stopped(runs):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 import warnings
+import zipfile
 
 import pytest
 from accountsyard import OTHER_RUN
@@ -108,7 +110,7 @@ class TestEveryPage:
     @pytest.fixture
     def there(self, pages):
         """Every verb and path but those of the front door and of script and style, of the run of another account."""
-        named = {"model_id": OTHER_RUN, "dag_id": OTHER_RUN, "name": "model/a"}
+        named = {"model_id": OTHER_RUN, "dag_id": OTHER_RUN, "name": "model/a", "experiment_id": "of-nobody"}
         found = [
             (verb, re.sub(r"{(\w+)(:path)?}", lambda name: named[name[1]], route.path))
             for route in pages()._app.routes
@@ -148,8 +150,8 @@ class TestEveryPage:
 
     def test_so_has_one_that_nobody_foresaw(self, pages):
         ada = pages("ada")
-        ada._app.state.quotas = None
-        answer = Http(ada._app, ada._headers, raises=False).get("/quota")
+        ada.app.state.quotas = None
+        answer = Http(ada.app, ada.headers, raises=False).get("/quota")
         assert (answer.status_code, "The service failed" in answer.text) == (500, True)
         assert _SECURE.items() <= dict(answer.headers).items()
         assert "script-src 'self'" in answer.headers["content-security-policy"]
@@ -444,3 +446,51 @@ class TestState:
         assert getattr(pages("ada", **_HERE), verb)("/health").status_code == 403
         assert "Service health" not in pages("ada").get("/").text
         assert pages("root", "admin").get("/health").status_code == 200
+
+
+class TestStoredDocuments:
+    _DEFINITION = """\
+name: digits
+framework: {name: tensorflow, version: "2.16"}
+command: python3 train.py
+training_data_reference:
+- connection: {endpoint_url: https://objects.example.com, access_key_id: AKIADATA, secret_access_key: s3cret}
+  source: {bucket: training-data, type: s3}
+"""
+    _EXPERIMENT = """\
+settings: {name: Rates & more}
+training_references:
+- {name: first, training_definition_url: /v3/training_definitions/ID, compute_configuration: {name: small}}
+training_results_reference:
+  connection: {endpoint_url: https://objects.example.com, access_key_id: AKIADATA, secret_access_key: s3cret}
+  target: {bucket: training-results}
+  type: s3
+"""
+
+    @pytest.fixture
+    def stored(self, pages):
+        """The id of an experiment that ada has stored."""
+        ada, zipped = pages("ada", **_HERE), io.BytesIO()
+        with zipfile.ZipFile(zipped, "w") as archive:
+            archive.writestr("train.py", "print('hello')")
+        files = {"manifest": ("a.yml", self._DEFINITION.encode()), "zip": ("a.zip", zipped.getvalue())}
+        definition = ada.ask("POST", "/v3/training_definitions", files=files).json()["id"]
+        files = {"manifest": ("b.yml", self._EXPERIMENT.replace("ID", definition).encode())}
+        return ada.ask("POST", "/v3/experiments", files=files).json()["id"]
+
+    def test_an_experiment_is_run_by_its_button_once(self, pages, yard, stored):
+        ada, before = pages("ada", **_HERE), set(yard.catalogue.ids())
+        shown = ada.get("/stored").text
+        assert f'action="/stored/{stored}/runs"' in shown
+        assert "Rates &amp; more" in shown
+        form = {"key": re.search(r'name="key" value="(\w+)"', shown)[1]}
+        answers = [ada.ask("POST", f"/stored/{stored}/runs", data=form) for _ in range(2)]
+        assert {answer.status_code for answer in answers} == {303}
+        assert answers[0].headers["location"].startswith("/?experiment=Rates%20%26%20more")
+        assert len(set(yard.catalogue.ids()) - before) == 1
+
+    def test_others_see_and_run_none_of_it(self, pages, yard, stored):
+        grace, before = pages("grace", **_HERE), set(yard.catalogue.ids())
+        assert "Rates" not in grace.get("/stored").text
+        assert grace.ask("POST", f"/stored/{stored}/runs", data={"key": ""}).status_code == 404
+        assert set(yard.catalogue.ids()) == before

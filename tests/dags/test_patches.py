@@ -19,6 +19,7 @@ managers = Late("airflow.dag_processing.manager")
 runs = Late("airflow.models.dagrun")
 schedulers = Late("airflow.jobs.scheduler_job_runner")
 _QUEUED = "_executable_task_instances_to_queued"
+_DEACTIVATES = "deactivate_deleted_dags"
 _EXAMINED = "get_running_dag_runs_to_examine"
 
 
@@ -28,8 +29,9 @@ def _airflow_as_it_comes(monkeypatch):
     monkeypatch.setattr(runners.TriggerRunner, "run_trigger", runners.TriggerRunner.run_trigger)
     monkeypatch.setattr(schedulers.SchedulerJobRunner, _QUEUED, getattr(schedulers.SchedulerJobRunner, _QUEUED))
     monkeypatch.setattr(runs.DagRun, _EXAMINED, runs.DagRun.__dict__[_EXAMINED])
-    for name in ("deactivate_deleted_dags", "__repr__"):
-        monkeypatch.setattr(managers.DagFileProcessorManager, name, getattr(managers.DagFileProcessorManager, name))
+    monkeypatch.setattr(
+        managers.DagFileProcessorManager, _DEACTIVATES, managers.DagFileProcessorManager.deactivate_deleted_dags
+    )
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_every_patch_fits_the_pinned_airflow(process, warnings):
 def test_a_part_that_is_gone_or_takes_something_else_leaves_airflow_as_it_is(monkeypatch, warnings):
     as_usual = runners.TriggerRunner.run_trigger
     monkeypatch.delattr(runners.TriggerRunner, "sync_state_to_supervisor")
-    monkeypatch.setattr(managers.DagFileProcessorManager, "deactivate_deleted_dags", lambda bundle: None)
+    monkeypatch.setattr(managers.DagFileProcessorManager, _DEACTIVATES, lambda bundle: None)
     changed = managers.DagFileProcessorManager.deactivate_deleted_dags
     patches.apply("triggerer")
     patches.apply("dag-processor")

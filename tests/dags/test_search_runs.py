@@ -18,7 +18,8 @@ from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.search.trials import trial_id
 from trainyard.core.starts import Kind, Start
 from trainyard.domain.outcome import Outcome
-from trainyard.domain.search import Choices, Goal, Real, SearchSpec
+from trainyard.domain.search import MAX_TRIALS, Choices, Goal, Real, SearchSpec
+from trainyard.web.words import number as shown_number
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -89,11 +90,13 @@ def test_it_is_told_by_a_patch_and_its_owners_alone(search):
     assert search.ada.get("/searches/training-Xz81mQ0aB").status_code == 404
 
 
-def test_as_many_runs_go_on_at_once_as_the_search_says(search):
-    assert dags.training_dag(search.catalogue.get(SEARCH_ID).as_dict()).max_active_runs == 3
+def test_airflow_holds_no_trial_back_so_that_its_successor_waits_for_its_gpu_while_it_is_being_stored(search):
+    assert dags.training_dag(search.catalogue.get(SEARCH_ID)).max_active_runs == MAX_TRIALS
 
 
-def test_its_page_shows_how_it_goes_and_nobody_elses(search):
+@pytest.fixture
+def browser(search):
+    """What makes a browser of somebody who is signed in."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from airflow.api_fastapi import app as airflow_app
@@ -107,6 +110,20 @@ def test_its_page_shows_how_it_goes_and_nobody_elses(search):
         user = users.SimpleAuthManagerUser(username=name, role="user")
         return Http(app, {"Cookie": f"_token={manager.generate_jwt(user)}"})
 
+    return browser
+
+
+def test_lists_of_runs_say_the_point_of_each(search, browser):
+    search.root.post("/searches/due")
+    start = search.catalogue.starts.get(trial_id(SEARCH_ID, 1))
+    point = f"lr={shown_number(start.values['lr'])}</bdi>, <bdi>opt={start.values['opt']}"
+    assert point in browser("ada").get("/").text
+    narrowed = browser("ada").get("/?experiment=tuning").text  # where the values have columns of their own
+    assert '<th scope="col" class="num varied"><bdi>lr</bdi></th>' in narrowed
+    assert point not in narrowed
+
+
+def test_its_page_shows_how_it_goes_and_nobody_elses(search, browser):
     search.root.post("/searches/due")
     empty = browser("ada").get("/searches/tuning").text
     assert "No trial has a value of acc yet" in empty

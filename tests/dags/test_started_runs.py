@@ -164,7 +164,7 @@ def test_the_train_task_takes_the_slots_of_the_size_that_was_asked_for(yard, mon
     start = _start(yard, size="large")
     here = SimpleNamespace(catalogue=yard.catalogue)
     monkeypatch.setattr("trainyard.airflow.runparameters.current_app", lambda: here)
-    dag = dags.training_dag(yard.catalogue.get(MODEL_ID).as_dict())
+    dag = dags.training_dag(yard.catalogue.get(MODEL_ID))
     task = SimpleNamespace(task_id="train", dag_id=MODEL_ID, pool="gpus-vision", pool_slots=1)
     task.task = dag.get_task("train")
     slots.follow_size(task, SimpleNamespace(run_id=start.model_id, conf={"size": "tiny"}))

@@ -86,7 +86,7 @@ class TestStarting:
         assert cluster.created == _FIRST
         assert list(cluster.services) == [pod_name(RUN, 1)]
         trigger = task.raised.trigger
-        assert (trigger.pod_name, trigger.learners, trigger.gpus) == (pod_name(RUN, 1), 3, 1)
+        assert (trigger.wait.pod_name, trigger.wait.learners, trigger.wait.gpus) == (pod_name(RUN, 1), 3, 1)
         made = operators.TrainOperator(training=training(resources=Resources(size="small", nodes=3)), task_id="train")
         assert (made.pool, made.pool_slots) == ("gpus-vision", 3)
 
@@ -116,7 +116,7 @@ class TestFindingAgain:
         cluster = FakeCluster(*three(RUNNING, RUNNING))
         task = train(cluster, "TaskDeferred", attempt=2)
         assert (cluster.created, cluster.deleted) == ([_FIRST[2]], [])
-        assert task.raised.trigger.pod_name == pod_name(RUN, 1)
+        assert task.raised.trigger.wait.pod_name == pod_name(RUN, 1)
 
     def test_an_attempt_that_lost_a_learner_is_ended_and_followed_by_another(self, train):
         train(FakeCluster(), "TaskDeferred")
@@ -133,7 +133,7 @@ class TestFindingAgain:
         cluster = FakeCluster(*three(*statuses))
         task = train(cluster, "TaskDeferred", attempt=2, retries=1)
         assert cluster.created == _SECOND
-        assert task.raised.trigger.last
+        assert task.raised.trigger.wait.last
         outcome = _outcome(train(FakeCluster(*three(*statuses, attempt=2)), _FOR_GOOD, attempt=3, retries=1))
         assert outcome.code == "S102"
         assert outcome.message.startswith(f"learner {number + 1} of 3: ")
@@ -173,7 +173,7 @@ class TestPlacing:
             event = {"missing": "1 of 3 learners have a node", "attempt": number - 1}
             task = train(cluster, "TaskDeferred", event=event, retries=0)
             assert cluster.created == [learner_name(RUN, number, each) for each in (1, 2, 3)]
-            assert task.raised.trigger.last
+            assert task.raised.trigger.wait.last
             assert task.raised.method_name == "place_again"
 
     def test_a_run_that_was_canceled_meanwhile_is_not_placed_again(self, train, monkeypatch):

@@ -64,7 +64,7 @@ def test_a_failure_is_one_block_with_code_fault_message_hint_and_last_words(fold
 
 
 def test_new_lines_are_shown_while_the_program_runs(folder, log, monkeypatch):
-    monkeypatch.setattr("trainyard.airflow.trigger.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("trainyard.airflow.programlog.LOOK_SECONDS", 0.01)
     seen = []
 
     async def shown(text):
@@ -84,7 +84,7 @@ def test_new_lines_are_shown_while_the_program_runs(folder, log, monkeypatch):
             file.write(f"step {len(seen)}\n")
         await shown(f"step {len(seen)}")
 
-    waiting._api, waiting._watch = opened, watch
+    waiting.pods.api, waiting.pods.until_changed = opened, watch
     event_of(waiting)
     assert seen == ["step 0", "step 1", "step 2"]
     assert [text for _, text in log()].count("│ step 1") == 1

@@ -256,13 +256,13 @@ class TestWaiting:
 
 
 def _counted(trigger, monkeypatch):
-    looks, look = [], trigger._look
+    looks, look = [], trigger.pods.look
 
     async def noted(api):
         looks.append(1)
         return await look(api)
 
-    monkeypatch.setattr(trigger, "_look", noted)
+    monkeypatch.setattr(trigger.pods, "look", noted)
     return looks
 
 
@@ -277,7 +277,7 @@ class TestClearing:
         again.start()
         yard.let_go()
         again.join(30)
-        assert [each.pod_name for each in made] == [_SECOND]
+        assert [each.wait.pod_name for each in made] == [_SECOND]
         wait_for(lambda: yard.names() == [_SECOND], "the end of the first pod")
 
 

@@ -79,8 +79,8 @@ class TestStarting:
         assert cluster.created == [_FIRST]
         (container,) = cluster.pods[_FIRST]["spec"]["containers"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == "4"
-        assert task.raised.trigger.pod_name == _FIRST
-        assert (task.raised.trigger.gpus, task.raised.trigger.memory) == (4, 96 * GIB)
+        assert task.raised.trigger.wait.pod_name == _FIRST
+        assert (task.raised.trigger.wait.gpus, task.raised.trigger.wait.memory) == (4, 96 * GIB)
         assert task.pushed == {}
 
     def test_a_run_without_a_dataset_does_not_start(self, train):
@@ -165,7 +165,7 @@ class TestFindingAgain:
         cluster = FakeCluster(pod(RUNNING))
         task = train(cluster, "TaskDeferred", attempt=2)
         assert (cluster.created, cluster.deleted) == ([], [])
-        assert task.raised.trigger.pod_name == _FIRST
+        assert task.raised.trigger.wait.pod_name == _FIRST
 
     @pytest.mark.parametrize("attempt", [1, 2, 3])
     def test_a_program_that_succeeded_is_never_started_again(self, train, attempt):
@@ -185,7 +185,7 @@ class TestFindingAgain:
         cluster = FakeCluster(pod(EVICTED))
         task = train(cluster, "TaskDeferred", attempt=2)
         assert cluster.created == [_SECOND]
-        assert task.raised.trigger.pod_name == _SECOND
+        assert task.raised.trigger.wait.pod_name == _SECOND
 
     def test_an_attempt_after_the_first_is_told_the_newest_complete_checkpoint(self, train, tmp_path):
         checkpoints = Workspace(tmp_path / "workspace").run(RUN).checkpoints
@@ -208,7 +208,7 @@ class TestFindingAgain:
         lost["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}
         cluster = FakeCluster(lost)
         task = train(cluster, "TaskDeferred", attempt=2)
-        assert (cluster.created, task.raised.trigger.pod_name) == ([_SECOND], _SECOND)
+        assert (cluster.created, task.raised.trigger.wait.pod_name) == ([_SECOND], _SECOND)
 
     def test_a_pod_that_vanished_without_a_word_is_followed_by_another(self, train):
         train(FakeCluster(), "TaskDeferred")
@@ -221,18 +221,18 @@ class TestFindingAgain:
         dying["metadata"] |= {"deletionTimestamp": "2096-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}
         cluster = FakeCluster(dying)
         task = train(cluster, "TaskDeferred", attempt=2)
-        assert (cluster.created, task.raised.trigger.pod_name) == ([_SECOND], _SECOND)
+        assert (cluster.created, task.raised.trigger.wait.pod_name) == ([_SECOND], _SECOND)
 
     def test_a_pod_that_still_waits_for_its_image_is_given_another_time(self, train):
         cluster = FakeCluster(pod(PULLING))
         task = train(cluster, "TaskDeferred", attempt=2)
         assert (cluster.created, cluster.deleted) == ([], [])
-        assert task.raised.trigger.pod_name == _FIRST
+        assert task.raised.trigger.wait.pod_name == _FIRST
 
     def test_tries_that_only_looked_for_the_pod_are_no_attempts(self, train):
         cluster = FakeCluster(pod(EVICTED))
         task = train(cluster, "TaskDeferred", attempt=6)
-        assert (cluster.created, task.raised.trigger.last) == ([_SECOND], False)
+        assert (cluster.created, task.raised.trigger.wait.last) == ([_SECOND], False)
 
     @pytest.mark.parametrize("retries", [0, 1, 2])
     def test_the_infrastructure_may_take_as_many_pods_as_the_manifest_says(self, train, retries):
@@ -240,7 +240,7 @@ class TestFindingAgain:
             cluster = FakeCluster(*[pod(EVICTED, number - 1)] * (number > 1))
             task = train(cluster, "TaskDeferred", attempt=number, retries=retries)
             assert cluster.created == [pod_name(RUN, number)]
-            assert task.raised.trigger.last is (number > retries)
+            assert task.raised.trigger.wait.last is (number > retries)
         cluster = FakeCluster(pod(EVICTED, retries + 1))
         outcome = _outcome(train(cluster, _FOR_GOOD, attempt=retries + 2, retries=retries))
         assert cluster.created == []

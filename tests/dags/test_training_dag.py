@@ -27,7 +27,7 @@ _STEPS = ["validate", "stage", "train", "upload", "cleanup"]
 
 
 def _dag(**changes):
-    return dags.training_dag(training(**changes).as_dict())
+    return dags.training_dag(training(**changes))
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_a_rendered_file_is_one_call_with_an_id_whatever_a_person_wrote(**texts)
 @settings(max_examples=15)
 def test_a_record_makes_a_dag_that_airflow_can_keep(**texts):
     there = training(**texts)
-    made = dags.training_dag(there.as_dict())
+    made = dags.training_dag(there)
     assert made.get_task("train").training == there
     kept = serialized.DagSerialization.from_dict(serialized.DagSerialization.to_dict(made))
     assert kept.dag_id == MODEL_ID

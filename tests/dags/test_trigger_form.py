@@ -31,7 +31,7 @@ SIZES = sizes_for(LIMITS.accounts["vision"], LIMITS)
 
 
 def _dag(**changes):
-    return dags.training_dag(training(**{"hyperparameters": VALUES, "sizes": SIZES, **changes}).as_dict())
+    return dags.training_dag(training(**{"hyperparameters": VALUES, "sizes": SIZES, **changes}))
 
 
 def _kept(dag):
@@ -149,7 +149,7 @@ def _parse(catalogue, database):
     from airflow.dag_processing.collection import update_dag_parsing_results_in_db
     from airflow.serialization.serialized_objects import LazyDeserializedDAG
 
-    dag = dags.training_dag(catalogue.get(MODEL_ID).as_dict())
+    dag = dags.training_dag(catalogue.get(MODEL_ID))
     dag.fileloc, dag.relative_fileloc = str(catalogue.record_path(MODEL_ID)), f"{MODEL_ID}.py"
     with database() as session:
         update_dag_parsing_results_in_db(

@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
-import signal
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 from webhookreceiver import Receiver, receiving
@@ -80,9 +77,7 @@ def test_what_failed_arrives_after_a_kill_of_the_triggerer_and_a_slow_one_holds_
     assert wait_for(lambda: "it answers 503" in [each["failure"] for each in failing()], LIMIT_SECONDS), failing()
     before = len(receiver.bodies("/broken"))
     receiver.answers["/broken"] = 204
-    process = psutil.Process(yard.stack.status()["triggerer"]["pid"])
-    for each in (*process.children(recursive=True), process):
-        os.kill(each.pid, signal.SIGKILL)
+    yard.kill("triggerer")
     assert wait_for(lambda: len(receiver.bodies("/broken")) > before, LIMIT_SECONDS)
     assert wait_for(lambda: "it answers 503" not in [each["failure"] for each in failing()], LIMIT_SECONDS)
     receiver.answers["/slow"] = 204

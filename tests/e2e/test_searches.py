@@ -8,6 +8,10 @@ from pathlib import Path
 
 import optuna
 import pytest
+from faults.invariants import search_broken
+from faults.searched import PROGRAM as STARTED
+from faults.searched import SEARCH as KILLED
+from faults.searched import read_search
 from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.ready import wait_for
@@ -119,3 +123,19 @@ def test_a_search_is_paused_extended_and_ended(yard: Yard, search: str) -> None:
     assert yard.data("experiments", "cancel", search)["state"] in ("paused", "canceled")
     assert wait_for(lambda: _over(yard, search), RUN_LIMIT_SECONDS)
     yard.trainyard("experiments", "pause", search, fails=True)
+
+
+def test_a_search_goes_on_where_it_was_when_what_drives_it_is_killed(yard: Yard) -> None:
+    total, many = 5, 2
+    yard.submit("fails-with-3", "--experiment", "killed", change=_searched(KILLED % (total, many)), program=STARTED)
+
+    def counts() -> dict[str, int]:
+        found: dict[str, int] = yard.data("experiments", "show", "killed")["counts"]
+        return found
+
+    assert wait_for(lambda: counts().get("running", 0) > 0, RUN_LIMIT_SECONDS)
+    yard.kill("triggerer")
+    yard.kill("api-server")
+    yard.up(print)
+    assert wait_for(lambda: _over(yard, "killed"), 2 * RUN_LIMIT_SECONDS)
+    assert list(search_broken(total=total, **read_search(yard, "killed"))) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -197,14 +198,6 @@ def _signed_in(yard: Yard) -> httpx.Client:
 
 
 _SERVED = (
-    "/v3/models?limit=100",
-    "/v3/frameworks",
-    "/v3/quota",
-    "/v3/datasets",
-    "/v3/secrets",
-    "/v3/schedules",
-    "/v3/notify",
-    "/v3/openapi.json",
     "/api/v2/connections?limit=1000",
     "/api/v2/variables",
     "/api/v2/pools",
@@ -213,19 +206,27 @@ _SERVED = (
     "/api/v2/dagWarnings",
     "/api/v2/plugins",
     "/api/v2/dags?limit=1000",
+    *(f"/trainyard/{page}" for page in ("", "experiments", "new", "quota", "health")),
 )
 
 
 def _answers(yard: Yard, runs: list[str]) -> dict[str, str]:
     """Return all that the front door and Airflow answer about the service and these runs."""
-    places = [*_SERVED, *(place for model_id in runs for place in _places(model_id))]
     with _signed_in(yard) as client:
+        described = client.get("/v3/openapi.json").json()["paths"]
+        own = [f"/v3{path}" for path, verbs in described.items() if "get" in verbs]
+        assert "/v3/stores" in own
+        places = [*_SERVED, *(path for path in own if "{" not in path)]
+        places += [place for model_id in runs for place in _places(model_id, own)]
         return {**{place: client.get(place).text for place in places}, "doctor": client.post("/v3/doctor").text}
 
 
-def _places(model_id: str) -> Iterator[str]:
-    yield from (f"/v3/models/{model_id}{end}" for end in ("", "/logs", "/results"))
-    yield from (f"/v3/schedules/{model_id}", f"/api/v2/dags/{model_id}/details", f"/api/v2/dagSources/{model_id}")
+def _places(model_id: str, own: list[str]) -> Iterator[str]:
+    """Yield what is served of a run; `own` are the paths of the front door."""
+    of_runs = [path for path in own if set(re.findall("{(.*?)}", path)) in ({"model_id"}, {"training_id"})]
+    yield from (re.sub("{.*?}", model_id, path) for path in of_runs)
+    yield from (f"/trainyard/runs/{model_id}{page}" for page in ("", "/log", "/files", "/manifest", "/steps", "/again"))
+    yield from (f"/api/v2/dags/{model_id}/details", f"/api/v2/dagSources/{model_id}")
     yield from (f"/api/v2/connections/{model_id}.{store}" for store in ("data", "results", "notify"))
     run = f"/api/v2/dags/{model_id}/dagRuns/{model_id}"
     yield from (run, f"{run}/taskInstances")

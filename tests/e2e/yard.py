@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from trainyard.client.access import find_access
@@ -64,6 +65,12 @@ class Yard:
             for name, value in self.environment.items():
                 environment.setenv(name, value)
             self.stack.up(report)
+
+    def kill(self, part: str) -> None:
+        """Kill a part of the stack with all that it has started; it is started again by itself."""
+        process = psutil.Process(self.stack.status()[part]["pid"])
+        for each in (*process.children(recursive=True), process):
+            each.kill()
 
     @property
     def folder(self) -> Path:

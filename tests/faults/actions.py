@@ -22,7 +22,8 @@ from trainyard.local.parts import API_SERVER, CLUSTER, OBJECT_STORE
 if TYPE_CHECKING:
     from faults.ground import Ground
 
-SERVERS = (API_SERVER, "scheduler", "dag-processor", "triggerer", CLUSTER, OBJECT_STORE)
+AIRFLOW = (API_SERVER, "scheduler", "dag-processor", "triggerer")
+SERVERS = (*AIRFLOW, CLUSTER, OBJECT_STORE)
 # Longer than after which Airflow calls a part unhealthy (30 s), and a step dead (90 s).
 _PAUSED_SECONDS = 35.0
 _SILENT_SECONDS = 100.0
@@ -58,10 +59,15 @@ class Scene:
 def kill_server(scene: Scene) -> str:
     """Kill a part, alone or with its children, and start it again at once or after a while."""
     name, whole = scene.rng.choice(SERVERS), scene.rng.random() < 0.5
-    if server := scene.ground.part(name):
-        _kill([*server.children(recursive=True), server] if whole and name != CLUSTER else [server])
-    time.sleep(scene.rng.uniform(*_GONE_SECONDS))
-    scene.ground.up()
+    return kill_part(scene.ground, name, whole=whole and name != CLUSTER, pause=scene.rng.uniform(*_GONE_SECONDS))
+
+
+def kill_part(ground: Ground, name: str, *, whole: bool, pause: float) -> str:
+    """Kill a part, with its children where it is to go as a whole, and start it again after so many seconds."""
+    if server := ground.part(name):
+        _kill([*server.children(recursive=True), server] if whole else [server])
+    time.sleep(pause)
+    ground.up()
     return f"{name}{' with its children' if whole else ''}"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -149,3 +151,27 @@ INVARIANTS: tuple[Callable[[End], Iterator[str]], ...] = (
 def broken(end: End) -> list[str]:
     """Return what breaks any of them."""
     return [f"{check.__name__}: {sentence}" for check in INVARIANTS for sentence in check(end)]
+
+
+def search_broken(
+    search: Mapping[str, Any],
+    total: int,
+    runs: Sequence[Mapping[str, Any]],
+    starts: Mapping[str, int],
+    study: Mapping[str, Any],
+) -> Iterator[str]:
+    """Yield what of a search is not as it should be when it has ended, in sentences: nothing has taken its pods."""
+    trials = search["trials"]
+    numbers = [trial["number"] for trial in trials]
+    if numbers != list(range(total)):
+        yield f"its trials are {numbers}, not 0 to {total - 1}"
+    yield from (f"trial {trial['number']} is {trial['state']}" for trial in trials if trial["state"] != "completed")
+    known = {trial["model_id"] for trial in trials}
+    yield from (f"{run['model_id']} is a run of no trial" for run in runs if run["model_id"] not in known)
+    yield from (f"{lost} has no run" for lost in sorted(known - {run["model_id"] for run in runs}))
+    yield from (f"{model_id} was started {count} times" for model_id, count in starts.items() if count != 1)
+    points = Counter(json.dumps(trial["point"], sort_keys=True) for trial in trials)
+    yield from (f"{count} trials have the point {point}" for point, count in points.items() if count > 1)
+    stored = [(trial["user_attrs"]["number"], trial["state"]) for trial in study["trials"]]
+    if stored != [(number, "COMPLETE") for number in range(total)]:
+        yield f"study.json has {stored}"

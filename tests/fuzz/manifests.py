@@ -12,13 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from readmanifest import read_manifest
+
 from fuzz.grammar import grown, monster
 from fuzz.scalars import SECRET, raw_scalar
 from fuzz.trees import spoiled, written
 from trainyard.errors import TrainyardError
 from trainyard.manifest.document import read_document
 from trainyard.manifest.limits import load_limits
-from trainyard.manifest.reading import read_manifest
 
 _REAL = Path(__file__).resolve().parents[1] / "manifests"
 _EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -17,9 +17,9 @@ from samples import SPEC
 from storeservers import KEY, SECRET, free_port, stop, wait_for
 
 from trainyard.domain.addresses import ANYWHERE
+from trainyard.domain.digest import IN_PARTS, MIB, PART
 from trainyard.domain.training import Credentials
 from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment, wait_until_ready
-from trainyard.stores.digest import IN_PARTS, MIB, PART
 from trainyard.stores.network.limits import NetworkLimits
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.transfer import Source

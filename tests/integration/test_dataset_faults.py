@@ -14,9 +14,9 @@ from faultproxy import Asked, Fault, FaultProxy
 from killable import BUCKET, LARGE, Server, digests, digests_in, quiet, small_and_large, store_at
 from storeservers import KEY, SECRET, wait_for
 
+from trainyard.domain.digest import PART
 from trainyard.domain.training import StoreRef
 from trainyard.errors import TrainyardError
-from trainyard.stores.digest import PART
 from trainyard.stores.moving import parallel, retrying
 from trainyard.stores.moving.values import Terms
 from trainyard.workspace.datasets import Dataset, DatasetCache

@@ -15,6 +15,7 @@ import pytest
 from samples import RUN, SPEC
 from storeservers import KEY, SECRET, Bucket, OneMachineServer, free_port, serve_folder, stop, wait_for
 
+from trainyard.domain.digest import MIB
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.training import Credentials
 from trainyard.errors import TrainyardError
@@ -25,7 +26,6 @@ from trainyard.steps.stage import Staged, stage
 from trainyard.steps.upload import upload as store_results
 from trainyard.steps.validate import validate
 from trainyard.stores.base import StoreError, Why
-from trainyard.stores.digest import MIB
 from trainyard.stores.transfer import Source, download, upload
 from trainyard.workspace.layout import Workspace
 

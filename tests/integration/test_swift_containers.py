@@ -13,8 +13,8 @@ from storeservers import Bucket, free_port
 from swiftcloud.sharing import SwiftCloud
 from wire import Wire
 
+from trainyard.domain.digest import MIB
 from trainyard.stores.base import Entry, StoreError, Why
-from trainyard.stores.digest import MIB
 from trainyard.stores.transfer import Source, download, upload
 
 

@@ -19,8 +19,8 @@ from swiftcloud.cloud import PASSWORD
 from swiftcloud.sharing import SwiftCloud
 from wire import Wire
 
+from trainyard.domain.digest import IN_PARTS, MIB, PART
 from trainyard.stores.base import Entry, StoreError, Why
-from trainyard.stores.digest import IN_PARTS, MIB, PART
 from trainyard.stores.moving import parallel, retrying
 from trainyard.stores.moving.values import Terms
 from trainyard.stores.transfer import Source, download, upload

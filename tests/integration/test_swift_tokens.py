@@ -14,9 +14,9 @@ from swiftcloud.cloud import EMPTY_REGION
 from swiftcloud.sharing import SwiftCloud
 from wire import Wire
 
+from trainyard.domain.digest import MIB
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import StoreError, Why
-from trainyard.stores.digest import MIB
 from trainyard.stores.swift.session import keystone_url
 from trainyard.stores.transfer import Source, upload
 

@@ -18,9 +18,9 @@ from killable import BUCKET, LARGE, Server, digests, digests_in, quiet, small_an
 from storeservers import KEY, SECRET, wait_for
 
 from trainyard.domain.addresses import ANYWHERE
+from trainyard.domain.digest import MIB, PART
 from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, StoreError, Why
-from trainyard.stores.digest import MIB, PART
 from trainyard.stores.moving import parallel, retrying
 from trainyard.stores.moving.values import Terms
 from trainyard.stores.network.call import Call, calling

@@ -47,7 +47,7 @@ class World:
     """What the front door knows, and what it was asked."""
 
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    logs: dict[str, list[bytes | str]] = field(default_factory=dict)
+    logs: dict[str, list[bytes | str | dict[str, Any]]] = field(default_factory=dict)
     results: dict[str, dict[str, bytes]] = field(default_factory=dict)
     cut_results: list[int] = field(default_factory=list)
     """After how many bytes the next downloads break off."""
@@ -276,10 +276,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self.wfile.write(data)
 
-    def _log(self, script: list[bytes | str], query: dict[str, str], run: dict[str, Any]) -> None:
-        """Send the log piece by piece; `cut` breaks the connection, once, `begun` waits until the run does not.
+    def _log(self, script: list[Any], query: dict[str, str], run: dict[str, Any]) -> None:
+        """Send the log piece by piece; `cut` breaks the connection, once, other words are a new state.
 
-        Other words are a new state.
+        A mapping changes the run once what it was before has been seen and reported beside the log.
         """
         follow, skip = query.get("follow") == "true", int(query.get("offset", 0))
         if "last" in query:
@@ -299,13 +299,21 @@ class Handler(BaseHTTPRequestHandler):
                 script.remove(piece)
                 self.close_connection = True
                 return
-            elif piece == "begun":
-                end = time.monotonic() + PATIENCE
-                while run.get("waiting") and time.monotonic() < end:
-                    time.sleep(0.01)
+            elif isinstance(piece, dict):
+                self._until_reported(run)
+                run.update(piece)
             elif piece in TERMINAL:
                 run["state"] = piece
         self.wfile.write(b"0\r\n\r\n")
+
+    def _until_reported(self, run: dict[str, Any]) -> None:
+        """Wait for two more requests of the run: with the second one, the answer of the first has been reported."""
+        before, end = self._seen(run), time.monotonic() + PATIENCE
+        while self._seen(run) < before + 2 and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def _seen(self, run: dict[str, Any]) -> int:
+        return self.world.paths("GET").count(run["url"])
 
     def _answer(self, answer: Answer) -> None:
         body = b"" if answer.body is None else answer.body

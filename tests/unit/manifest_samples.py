@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
+from readmanifest import read_manifest
+
 from trainyard.domain.limits import Limits
 from trainyard.errors import Problem, TrainyardError
 from trainyard.manifest.document import read_document
 from trainyard.manifest.limits import load_limits
 from trainyard.manifest.masking import masked_manifest
-from trainyard.manifest.reading import ManifestRead, read_manifest
+from trainyard.manifest.reading import ManifestRead
 
 # November 2017: the data store in a list, the type inside source and target.
 MANIFEST = """\

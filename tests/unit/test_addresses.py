@@ -6,10 +6,10 @@ from ipaddress import ip_address
 
 import pytest
 from manifest_samples import MANIFEST, limits
+from readmanifest import read_manifest
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy, literal
 from trainyard.errors import TrainyardError
-from trainyard.manifest.reading import read_manifest
 from trainyard.settings import read_settings
 
 _INSIDE = [

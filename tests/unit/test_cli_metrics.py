@@ -13,9 +13,10 @@ import pytest
 from cli_front_door import Answer
 
 from trainyard.answers.metrics import MetricsAnswer
+from trainyard.cli.columns import cells, spoken_seconds
 from trainyard.cli.metrictext import metric_table, sparkline
+from trainyard.cli.runrows import progress_text
 from trainyard.cli.runtable import differing, fitted_table, run_columns, sorted_runs
-from trainyard.cli.tables import cells, progress_text, spoken_seconds
 from trainyard.client.access import Access
 from trainyard.client.rest import RestClient
 from trainyard.client.run import Run

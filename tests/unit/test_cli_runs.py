@@ -52,7 +52,7 @@ class TestList:
         assert "training-newest001" in lines[3]
 
     def test_columns_align_whatever_the_names_and_states(self, cli, front_door):
-        from trainyard.cli.tables import cells
+        from trainyard.cli.columns import cells
 
         front_door.add("training-000000001", name="手書き文字の認識", state="completed")
         front_door.add("training-000000002", name="a name that is longer than the column was in 2017")
@@ -350,8 +350,7 @@ class TestLogs:
 
     def test_following_tells_once_what_the_run_waits_for_beside_the_log(self, cli, front_door):
         front_door.add(ID, waiting="bringing the training data")
-        front_door.looks[ID] = [{}, {}, {"waiting": "waiting for 1 GPU"}, {"waiting": None}]
-        front_door.logs[ID] = ["begun", b"epoch 1\n"]
+        front_door.logs[ID] = [{"waiting": "waiting for 1 GPU"}, {"waiting": None}, b"epoch 1\n"]
         done = cli("logs", "-f", ID)
         assert done.out == "epoch 1\n"
         assert done.err == f"{ID}: bringing the training data\n{ID}: waiting for 1 GPU\n"

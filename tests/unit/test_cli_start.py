@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from trainyard.cli.main import app
+from trainyard.cli.sections import SECTIONS, SectionedGroup
 
 pytest_plugins = ["cli_front_door"]
 
@@ -123,3 +124,20 @@ def test_every_variable_is_documented():
 
     for variable in (URL, TOKEN, USERNAME, PASSWORD, "NO_COLOR", "SSL_CERT_FILE"):
         assert f"`{variable}`" in DOC.read_text()
+
+
+class TestTheListOfCommands:
+    def test_every_command_is_in_one_section_and_shown_with_a_whole_sentence(self, run):
+        listed = [name for names in SECTIONS.values() for name in names]
+        assert len(set(listed)) == len(listed)
+        assert commands().keys() <= set(listed)
+        done = run("--help").out
+        assert "..." not in done.partition("Begin:")[2]
+        assert [title for title in SECTIONS if f"\n{title}:\n" not in done] == []
+
+    def test_a_command_that_is_in_no_section_is_still_shown(self):
+        found = SectionedGroup(name="x").sections({"list": None, "novel": None})
+        assert (found["Watch"], found["More"]) == (["list"], ["novel"])
+
+    def test_the_commands_of_a_group_are_shown_with_whole_sentences(self, run):
+        assert "..." not in run("experiments", "--help").out.partition("Commands:")[2]

@@ -159,6 +159,7 @@ _SCENES = {
 }
 # Two ask for what nobody may see, another reads real files.
 _SHOWN_ELSEWHERE = {
+    "data put ./digits data-vision/digits",
     "login --url https://train.example.org --username ada",
     "secret set WANDB_API_KEY",
     "store add team-data --endpoint https://objects.example.com",

@@ -19,12 +19,12 @@ from trainyard.core import registration
 from trainyard.core.audit import event, files
 from trainyard.core.maintenance import retention
 from trainyard.doctor import judging, probepod
-from trainyard.domain import hyperparameters, metricrules, plan
+from trainyard.domain import digest, hyperparameters, metricrules, plan
 from trainyard.domain.states import Phase, State
 from trainyard.inbox import drops
 from trainyard.local import parts
 from trainyard.manifest import archive, compose, exitcode, grid, limits, schedule, shell
-from trainyard.stores import digest, listing, sampling
+from trainyard.stores import listing, sampling
 from trainyard.stores.moving import parts as pieces
 from trainyard.stores.moving import retrying
 from trainyard.stores.network import limits as network

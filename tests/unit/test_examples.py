@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from readmanifest import read_manifest
 
 from trainyard.cluster.environment import learner_text
 from trainyard.domain.plan import Plan, make_plan
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.manifest.limits import load_limits
-from trainyard.manifest.reading import read_manifest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("digits", "fails-with-3", "learners", "runs-out-of-memory")

@@ -57,6 +57,14 @@ LOST = [
     "coproc ./fail.py",
     "find . -name ok.sh -exec ./fail.py {} \\;",
     "./fail.py | python3 -c 'pass'",
+    'echo "$(./fail.py)"',
+    "echo `./fail.py 2>&1`",
+    "cat <(./fail.py)",
+    "export X=$(./fail.py)",
+    "echo $(echo $(./ok.sh); ./fail.py | tail -1)",
+    "while read line; do echo $line; done < <(./fail.py)",
+    "./ok.sh < <(./fail.py)",
+    "while ./fail.py; do echo again; done",
 ]
 KEPT = [
     "./fail.py & ",
@@ -107,6 +115,13 @@ KEPT = [
     "if true; then ./fail.py; fi",
     "for i in 1 2; do echo $i; done; ./fail.py",
     "while read line; do echo $line; done < ok.sh; ./fail.py",
+    "x=$(./fail.py)",
+    "./fail.py $(./ok.sh) <(./ok.sh)",
+    "./fail.py '$(./ok.sh)' \\$x",
+    "echo '$(./ok.sh)' \\`./ok.sh\\`; ./fail.py",
+    "echo $((1 + 2)) $(date); ./fail.py",
+    "while ! ./ok.sh; do echo again; done; ./fail.py",
+    "until ./ok.sh; do echo again; done; ./fail.py",
 ]
 
 

@@ -234,6 +234,12 @@ class TestSubmittingASearch:
             _submit(world, text, grid=read_grid(grid))
         assert refusal.value.problems[0].message.startswith(message)
 
+    def test_a_sampler_whose_package_is_there_is_taken(self, world, tmp_path, monkeypatch):
+        (tmp_path / "torch.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path)
+        (made,) = _submit(world, self._SEARCH + "  sampler: gp\n")
+        assert 0.1 <= world.catalogue.starts.get(made.id).values["lr"] <= 1.0
+
 
 class TestSubmittingTogether:
     def test_every_fault_of_every_manifest_is_told_with_its_name(self, world):

@@ -42,7 +42,7 @@ _ROWS = (
 )
 # The same within the stores: the port, what moves objects through it, the adapters, what opens them.
 _STORES = (
-    {"base", "keys", "digest", "tree", "links", "refusals", "below", "network", "listing", "atmost"},
+    {"base", "keys", "tree", "links", "refusals", "below", "network", "listing", "atmost"},
     {"moving", "s3", "swift", "folder"},
     {"sampling", "transfer", "opening"},
 )
@@ -244,8 +244,9 @@ _BUILD = """
 import sys
 from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager as parsing
 from trainyard.airflow.dag import training_dag
+from trainyard.core.catalogue import Training
 with parsing(dag_id={id!r}, task_id="validate"):
-    training_dag({record!r})
+    training_dag(Training.from_dict({record!r}))
 heavy = {{"kubernetes", "kubernetes_asyncio", "boto3", "botocore", "obstore", "swiftclient", "keystoneauth1"}}
 print(sorted(heavy & set(sys.modules)))
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from manifest_samples import FFDL, MANIFEST, SWIFT, change, limits, only_problem, problems, read
+from readmanifest import located
 
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import Author, Credentials, Framework, Resources, StoreRef
@@ -245,7 +246,7 @@ def test_what_the_plan_refuses_is_told_at_its_place_in_the_manifest(changes, pat
     found = read(text)
     with pytest.raises(TrainyardError) as caught:
         make_plan(found.submission.spec, limits().accounts["free"], limits())
-    (problem,) = found.located(caught.value.problems)
+    (problem,) = located(found, caught.value.problems)
     assert (problem.path, problem.line) == (path, line)
     assert problem.code == "C104"
 
@@ -255,7 +256,7 @@ def test_what_the_plan_refuses_of_ffdl_is_told_at_its_place_too():
     found = read(change(text, "gpus: 1", "gpus: 3"))
     with pytest.raises(TrainyardError) as caught:
         make_plan(found.submission.spec, limits().accounts["free"], limits())
-    assert [(p.path, p.line) for p in found.located(caught.value.problems)] == [("framework.name", 20), ("gpus", 4)]
+    assert [(p.path, p.line) for p in located(found, caught.value.problems)] == [("framework.name", 20), ("gpus", 4)]
 
 
 def test_both_spellings_at_once_are_a_fault():

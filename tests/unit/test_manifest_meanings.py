@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from manifest_samples import FFDL, MANIFEST, change, limits, only_problem, problems, read, refusal
+from readmanifest import located
 
 from trainyard.domain.limits import Account
 from trainyard.domain.plan import DEFAULT_CPU_MILLIS, DEFAULT_MEMORY, make_plan
@@ -160,7 +161,7 @@ class TestFrameworks:
         found = read(with_framework(name, version))
         with pytest.raises(TrainyardError) as caught:
             make_plan(found.submission.spec, ANYTHING, limits())
-        (problem,) = found.located(caught.value.problems)
+        (problem,) = located(found, caught.value.problems)
         assert problem.line
         assert "DDL is not to be had" in problem.message
         assert instead in problem.hint

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from manifest_samples import FFDL, MANIFEST, limits
+from readmanifest import read_manifest
 
 from trainyard.errors import TrainyardError
 from trainyard.manifest.document import read_document
 from trainyard.manifest.program import program_of
-from trainyard.manifest.reading import read_manifest
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PIECES = [line.strip() for line in (MANIFEST + FFDL).splitlines()]

@@ -7,6 +7,7 @@ import re
 
 import pytest
 from manifest_samples import change, limits
+from readmanifest import read_manifest
 from realmanifests import source
 
 from trainyard.domain.documents import Compute, Definition, Experiment, definition_id_of
@@ -16,7 +17,6 @@ from trainyard.errors import TrainyardError
 from trainyard.manifest.composing import Keys, compose
 from trainyard.manifest.document import read_document
 from trainyard.manifest.olddocuments import Reading, examine_definition, read_experiment
-from trainyard.manifest.reading import read_manifest
 
 ID = "5b21ea03-0936-4829-a96c-946638e84d6d"
 DEFINITION = """\

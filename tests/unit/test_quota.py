@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from samples import LIMITS
 
-from trainyard.airflow.app import App, follow_quotas
+from trainyard.airflow.app import App
 from trainyard.core.accounts import Caller
-from trainyard.core.quota import Quotas, Share, usages
+from trainyard.core.quota import Quotas, Share, follow_quotas, usages
 from trainyard.errors import TrainyardError
 
 NOW = 1_700_000_000.0

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from manifest_samples import FFDL, MANIFEST, limits, masked, only_problem, problems, read
+from readmanifest import read_manifest
 
 from trainyard.domain.schedule import Overlap, Schedule
 from trainyard.errors import TrainyardError
-from trainyard.manifest.reading import read_manifest
 from trainyard.manifest.schema import schema_data
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,8 @@ from trainyard.domain.search import Choices, Goal, SearchSpec, Stop
 
 SEARCH = SearchSpec("acc", Goal.MAXIMIZE, 10, {"x": Choices((1, 2))}, parallel=4)
 LEDGER = Ledger(began_at=1000.0)
+# The account has GPUs for as many trials as may go on at once, and for no more.
+SCARCE = 4
 
 
 def ended(*values: float | None, seconds: float = 600.0) -> list[Trial]:
@@ -34,33 +37,57 @@ def going(count: int, first: int = 0) -> list[Trial]:
     return [Trial(first + number, {"x": 1}, TrialState.RUNNING) for number in range(count)]
 
 
+def storing(number: int, value: float | None = None) -> Trial:
+    """Return a trial whose program has ended and whose results are being stored."""
+    return Trial(number, {"x": 1}, TrialState.RUNNING, value=value, storing=True)
+
+
 def search(**stop: float) -> SearchSpec:
     return replace(SEARCH, stop=Stop(**stop))
 
 
 class TestHowMany:
     def test_as_many_as_may_go_on_at_once(self):
-        assert wanted(SEARCH, LEDGER, []) == 4
-        assert wanted(SEARCH, LEDGER, going(3)) == 1
-        assert wanted(SEARCH, LEDGER, [*ended(0.1), *going(4, 1)]) == 0
+        assert wanted(SEARCH, LEDGER, [], SCARCE) == 4
+        assert wanted(SEARCH, LEDGER, going(3), SCARCE) == 1
+        assert wanted(SEARCH, LEDGER, [*ended(0.1), *going(4, 1)], SCARCE) == 0
 
     def test_never_more_than_there_are_in_all(self):
         trials = [*ended(*[0.1] * 8), *going(1, 8)]
-        assert wanted(SEARCH, LEDGER, trials) == 1
-        assert wanted(SEARCH, replace(LEDGER, more=20), trials) == 3
-        assert wanted(SEARCH, LEDGER, [*trials, *going(1, 9)]) == 0
+        assert wanted(SEARCH, LEDGER, trials, SCARCE) == 1
+        assert wanted(SEARCH, replace(LEDGER, more=20), trials, SCARCE) == 3
+        assert wanted(SEARCH, LEDGER, [*trials, *going(1, 9)], SCARCE) == 0
 
     def test_one_that_is_gone_is_not_made_up_for(self):
         left = [trial for trial in ended(*[0.1] * 10) if trial.number != 3]
-        assert wanted(SEARCH, LEDGER, left) == 0
+        assert wanted(SEARCH, LEDGER, left, SCARCE) == 0
 
-    def test_short_ones_have_their_successors_waiting(self):
-        assert wanted(SEARCH, LEDGER, [*ended(0.1, seconds=5.0), *going(4, 1)]) == 2
-        assert wanted(SEARCH, LEDGER, [*ended(0.1, seconds=5.0), *going(6, 1)]) == 0
+    def test_short_ones_have_their_successors_waiting_for_a_gpu(self):
+        short = ended(0.1, seconds=5.0)
+        assert wanted(SEARCH, LEDGER, [*short, *going(4, 1)], SCARCE) == 2
+        assert wanted(SEARCH, LEDGER, [*short, *going(6, 1)], SCARCE) == 0
+
+    def test_none_waits_where_there_are_gpus_for_it_as_it_would_train_beside_the_others(self):
+        trials = [*ended(0.1, seconds=5.0), *going(4, 1)]
+        assert wanted(SEARCH, LEDGER, trials, SCARCE + 1) == 0
+        assert wanted(SEARCH, LEDGER, trials, math.inf) == 0
+
+    def test_a_short_one_that_is_only_being_stored_has_its_successor(self):
+        trials = [*ended(0.1, seconds=5.0), *going(3, 1), storing(4)]
+        assert wanted(SEARCH, LEDGER, trials, math.inf) == 1
+        assert wanted(SEARCH, LEDGER, [*trials, *going(1, 5)], math.inf) == 0
+
+    def test_a_long_one_that_is_being_stored_has_its_successor_once_its_value_is_known(self):
+        assert wanted(SEARCH, LEDGER, [*ended(0.1), *going(3, 1), storing(4)], SCARCE) == 0
+        assert wanted(SEARCH, LEDGER, [*ended(0.1), *going(3, 1), storing(4, value=0.5)], SCARCE) == 1
+
+    def test_a_store_that_takes_nothing_holds_the_search(self):
+        stuck = [storing(number) for number in range(1, 9)]
+        assert wanted(SEARCH, LEDGER, [*ended(0.1, seconds=5.0), *stuck], math.inf) == 0
 
     @pytest.mark.parametrize("change", [{"paused": True}, {"over": "it was canceled"}])
     def test_none_while_it_is_paused_or_over(self, change):
-        assert wanted(SEARCH, replace(LEDGER, **change), []) == 0
+        assert wanted(SEARCH, replace(LEDGER, **change), [], SCARCE) == 0
 
 
 class TestOver:
@@ -88,6 +115,17 @@ class TestOver:
 
     def test_by_a_person(self):
         assert why_over(SEARCH, replace(LEDGER, canceled=True), [], 1001.0) == "it was canceled"
+
+    @pytest.mark.parametrize(
+        "stop", [search(value=0.9), search(failures=2), search(stale=2), search(hours=1.0)], ids=str
+    )
+    def test_what_has_ended_one_that_got_more_trials_does_not_end_it_at_once_again(self, stop):
+        trials, now = ended(0.95, None, None, 0.1, 0.2), 1000.0 + 3600
+        assert why_over(stop, LEDGER, trials, now) != ""
+        anew = replace(LEDGER, more=20, anew_from=5, anew_at=now)
+        assert why_over(stop, anew, trials, now) == ""
+        later = [*trials, *(replace(trial, number=trial.number + 5, ended_at=9000.0) for trial in trials)]
+        assert why_over(stop, anew, later, now + 3600) != ""
 
     def test_not_while_more_trials_were_added(self):
         assert why_over(SEARCH, replace(LEDGER, more=1), ended(*[0.1] * 10), 1001.0) == ""

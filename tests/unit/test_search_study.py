@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from trainyard.core.search.study import ask, importances, step_to_stop, study_json, study_of
+from trainyard.core.search.pruning import step_to_stop
+from trainyard.core.search.study import ask, importances, missing_package, study_json, study_of
 from trainyard.core.search.trials import MAX_REPORTED, Trial, TrialState, best_of, point_of, thinned, trial_id
 from trainyard.domain.names import is_model_id
 from trainyard.domain.search import Choices, Goal, Pruner, Real, Sampler, SearchSpec, Whole
+from trainyard.errors import TrainyardError
 
 SPACE = {
     "opt": Choices(("sgd", "adam")),
@@ -90,14 +92,30 @@ class TestAsking:
         assert best(Sampler.TPE) > best(Sampler.RANDOM)
 
 
+class TestPackages:
+    def test_a_sampler_whose_package_is_missing_says_so_and_what_to_do(self):
+        assert [missing_package(sampler) for sampler in Sampler] == [None, None, None, "torch", None]
+        with pytest.raises(TrainyardError, match="the sampler gp needs the package torch") as refusal:
+            ask(replace(SEARCH, sampler=Sampler.GP), [], 0, 1)
+        assert "docs/search.md" in refusal.value.hint
+
+    def test_with_its_package_it_asks(self, tmp_path, monkeypatch):
+        (tmp_path / "torch.py").write_text("")
+        monkeypatch.syspath_prepend(tmp_path)
+        assert missing_package(Sampler.GP) is None
+        point, _ = ask(replace(SEARCH, sampler=Sampler.GP), [], 0, 1)  # the first ones are drawn at random
+        assert point["opt"] in ("sgd", "adam")
+
+
 class TestStudies:
     def test_every_state_is_one_of_optunas(self):
         point = {"opt": "adam", "lr": 0.01, "layers": 2, "units": 64}
         states = [TrialState.WAITING, TrialState.RUNNING, TrialState.FAILED, TrialState.CANCELED, TrialState.STOPPED]
         trials = [Trial(number, point, state, reported=((1, 0.5),)) for number, state in enumerate(states)]
         trials += [completed(5, point, 0.9), replace(completed(6, point, 0.0), value=None)]
+        trials += [Trial(7, point, TrialState.RUNNING, value=0.8, storing=True)]  # no program runs that could change it
         names = [trial.state.name for trial in study_of(SEARCH, trials).trials]
-        assert names == ["RUNNING", "RUNNING", "FAIL", "FAIL", "PRUNED", "COMPLETE", "FAIL"]
+        assert names == ["RUNNING", "RUNNING", "FAIL", "FAIL", "PRUNED", "COMPLETE", "FAIL", "COMPLETE"]
 
     def test_its_data_makes_the_study_again(self):
         import optuna

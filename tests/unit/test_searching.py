@@ -33,7 +33,7 @@ class TrialRuns:
 
     def __init__(self):
         self.starts, self.runs, self.curves, self.stored, self.ended, self.calls = {}, {}, {}, {}, [], []
-        self.dies_at, self.refuses = None, ""
+        self.dies_at, self.refuses, self.store_refuses = None, "", False
 
     def values(self, model_id):
         return self.starts.get(model_id)
@@ -68,6 +68,8 @@ class TrialRuns:
         self.end(run.model_id, code="C204")
 
     def store(self, training, name, data):
+        if self.store_refuses:
+            raise TrainyardError("S303", "the bucket is away", "Try again.")
         self.stored[name] = data
 
     def begin(self, model_id, at=1000.0):
@@ -160,6 +162,39 @@ def test_whatever_dies_when_no_trial_is_lost_and_none_is_doubled(yard, seed):
     assert len({tuple(point.items()) for point in yard.runs.starts.values()}) == 12
 
 
+def test_a_trial_that_is_being_stored_has_its_successor_and_is_known_by_its_curve(yard):
+    yard.register(replace(SEARCH, trials=3, parallel=1))
+    first, second = MODEL_ID, trial_id(MODEL_ID, 1)
+    yard.runs.begin(first)
+    yard.settle()
+    assert list(yard.runs.starts) == [first]
+    yard.runs.runs[first] = replace(yard.runs.runs[first], phase=Phase.STORING)
+    yard.settle()
+    assert list(yard.runs.starts) == [first]  # how it went is not known yet
+    yard.runs.curves[first] = [(1, 0.25), (2, 0.5)]
+    yard.settle()
+    assert list(yard.runs.starts) == [first, second]
+    yard.runs.end(first, value=0.5)
+    yard.settle()
+    assert list(yard.runs.starts) == [first, second]
+
+
+def test_short_trials_wait_in_the_queue_only_where_the_account_has_no_gpus_for_them(yard):
+    account = LIMITS.accounts["vision"]
+    for gpus, going in ((4, 6), (5, 4)):
+        limits = replace(LIMITS, accounts={"vision": replace(account, gpus=gpus)})
+        yard.searching = replace(yard.searching, limits=lambda limits=limits: limits)
+        one = yard.register(training_id=f"training-Gpus0000{gpus}", experiment=f"with {gpus}")
+        assert one.plan.all_gpus == 1
+        yard.settle()
+        yard.runs.begin(one.id, at=1995.0)
+        yard.runs.end(one.id, value=0.1, at=2000.0)
+        yard.settle()
+        yard.settle()
+        mine = [run for run in yard.runs.going() if run.training_id == one.id]
+        assert len(mine) == going
+
+
 def test_a_trial_that_fails_counts_and_one_that_the_infrastructure_took_is_tried_again(yard):
     yard.register(replace(SEARCH, trials=2, parallel=2))
     yard.settle()
@@ -212,6 +247,35 @@ def test_a_value_that_is_good_enough_ends_it_with_what_still_goes_on(yard):
     assert yard.heard == [(MODEL_ID, "acc has reached 0.9", first)]
 
 
+class TestStoring:
+    @pytest.fixture
+    def refused(self, yard):
+        """A search of one trial that has ended while its bucket was away."""
+        yard.register(replace(SEARCH, trials=1))
+        train(yard, yard.runs.going()[0])
+        yard.runs.store_refuses = True
+        yard.settle()
+        assert (yard.seen().state, yard.runs.stored) == ("over", {})
+        return yard
+
+    def test_a_study_that_its_bucket_refuses_is_stored_when_it_is_back_and_its_end_is_told_once(self, refused):
+        refused.now += 100
+        assert refused.settle() is not None
+        refused.runs.store_refuses = False
+        assert (refused.settle(), refused.runs.stored) == (60.0, {})  # it is not asked at every look
+        refused.now += 100
+        refused.settle()
+        assert list(refused.runs.stored) == ["tuning/study.json"]
+        assert refused.settle() is None
+        assert len(refused.heard) == 1
+
+    def test_a_bucket_that_stays_away_is_given_up(self, refused):
+        refused.now += 3700
+        refused.settle()
+        assert refused.settle() is None
+        assert refused.runs.stored == {}
+
+
 class TestTelling:
     def test_a_paused_search_starts_nothing_until_it_is_resumed(self, yard):
         yard.register()
@@ -243,6 +307,15 @@ class TestTelling:
         with pytest.raises(TrainyardError, match="cannot have 1000 trials more"):
             yard.searching.extend(MODEL_ID, 1000, ADA)
 
+    def test_one_that_had_reached_its_value_goes_on_when_it_gets_more_trials(self, yard):
+        yard.register(replace(SEARCH, trials=3, parallel=1, stop=Stop(value=-0.5)))
+        train(yard, yard.runs.going()[0])
+        yard.settle()
+        assert yard.seen().ledger.over == "acc has reached -0.5"
+        yard.searching.extend("tuning", 1, ADA)
+        yard.settle()
+        assert (yard.seen().state, len(yard.runs.going())) == ("running", 1)
+
     def test_it_goes_by_its_experiment_its_training_and_each_of_its_trials(self, yard):
         yard.register()
         yard.settle()
@@ -268,6 +341,18 @@ class TestTelling:
         yard.runs.refuses = ""
         yard.settle()
         assert (yard.seen().ledger.note, len(yard.runs.starts)) == ("", 4)
+
+    def test_a_sampler_that_fails_is_told_too(self, yard, tmp_path, monkeypatch):
+        (tmp_path / "torch.py").write_text("raise OSError('libcudart.so.13: cannot open shared object file')")
+        monkeypatch.syspath_prepend(tmp_path)
+        yard.register(replace(SEARCH, sampler=Sampler.GP, trials=20, parallel=1))
+        for _ in range(12):
+            for run in yard.runs.going():
+                train(yard, run)
+            yard.settle()
+        note = yard.seen().ledger.note
+        assert note.startswith("no trial can be started: the sampler gp failed: ")
+        assert "libcudart.so.13" in note
 
     def test_there_is_no_best_before_one_has_a_value(self, yard):
         yard.register()

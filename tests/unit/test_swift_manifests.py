@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from trainyard.domain.digest import PART
 from trainyard.errors import TrainyardError
 from trainyard.settings import read_settings
-from trainyard.stores.digest import PART
 from trainyard.stores.swift.large import (
     MAX_SEGMENTS,
     Leftover,

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from memorystore import MemoryStore
 
+from trainyard.domain.digest import multipart_etag
 from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, FileShrankError, StoreError, Why
-from trainyard.stores.digest import multipart_etag
 from trainyard.stores.moving import retrying
 from trainyard.stores.moving.journal import Journal
 from trainyard.stores.refusals import refusal

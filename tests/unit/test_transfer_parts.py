@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from trainyard.domain.digest import PART
 from trainyard.stores.base import Entry
-from trainyard.stores.digest import PART
 from trainyard.stores.moving import parts as parts_module
 from trainyard.stores.moving.parts import SPAN, Partial, Span
 

@@ -10,20 +10,40 @@ import asyncio
 import json
 import os
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from trainyard.airflow.app import current_app
 from trainyard.airflow.connections import open_given
+from trainyard.airflow.threads import in_thread
 from trainyard.domain.names import RunKey, results_connection
 from trainyard.errors import TrainyardError
 from trainyard.steps.checkpoints import copy_newest
 from trainyard.stores.moving.values import Terms
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
 
 _FIELDS = ("conn_id", "conn_type", "host", "schema", "login", "password", "port", "extra")
 # In a trigger's process Airflow puts an address here that its models do not even load with; none is needed to copy.
 _NO_DATABASE = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite://"}
 _NICE = 10
 _MAX_WORD = 400
+
+
+async def copy_repeatedly(run: RunKey | None, log: Logger) -> None:
+    """Copy the newest complete checkpoint to the bucket from time to time, where the manifest asks for it."""
+    every = 0.0
+    with suppress(TrainyardError):  # a triggerer without the service's settings still waits for pods
+        training = await in_thread(current_app().catalogue.get, run.training_id) if run else None
+        every = training.spec.checkpoint.every_seconds if training else 0.0
+    while run is not None and every:
+        await asyncio.sleep(every)
+        try:
+            if words := await copy_in_process(run):
+                log.info(words)
+        except Exception as error:  # noqa: BLE001 - the run goes on, and the next copy may work
+            log.warning("No checkpoint is copied: %s", type(error).__name__)
 
 
 async def copy_in_process(run: RunKey) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,16 +38,11 @@ _ORDER = {"validate": 10, "cleanup": 5, "upload": 4, "train": 3, "stage": 2}
 def registered_dag(training_id: str) -> DAG | None:
     """Build the DAG of a training from its record in the catalogue; None for one that was deleted meanwhile."""
     training = current_app().catalogue.get(training_id)
-    return None if training is None else _dag_of(training)
+    return None if training is None else training_dag(training)
 
 
-def training_dag(record: Mapping[str, Any]) -> DAG:
-    """Build the DAG of one training from its record; files that an earlier version rendered hold one as a literal."""
-    return _dag_of(Training.from_dict(record))
-
-
-def _dag_of(training: Training) -> DAG:
-    """Put the steps together.
+def training_dag(training: Training) -> DAG:
+    """Put the steps of a training together.
 
     upload and cleanup are teardowns: they run whatever happened before, and the run still counts as failed. A failed
     upload fails the run through cleanup, which then fails too, since the results are still there: were upload itself
@@ -62,7 +56,7 @@ def _dag_of(training: Training) -> DAG:
         start_date=_START,
         catchup=False,
         is_paused_upon_creation=False,
-        max_active_runs=_runs_at_once(training),
+        max_active_runs=MAX_TRIALS,  # the pools of its account decide, and of a search its controller
         default_args={**_RETRIES, "weight_rule": "absolute"},
         tags=_tags(training),
         doc_md=documentation(training),
@@ -78,14 +72,6 @@ def _dag_of(training: Training) -> DAG:
     # After the tasks: each takes a copy of what is there before it, and none of them looks at it.
     dag.params.update(form_of(training))
     return dag
-
-
-def _runs_at_once(training: Training) -> int:
-    """Return how many runs go on at once: of a search as many as it says, the others wait in Airflow's queue.
-
-    Of any other training all may: its account's pools decide.
-    """
-    return training.spec.search.parallel if training.spec.search else MAX_TRIALS
 
 
 def _step(function: Any, training: Training, **options: Any) -> Any:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from trainyard.airflow.cancel import CANCELED
 from trainyard.airflow.outcomes import KEY, USED, value_of
 from trainyard.airflow.runlines import Line, Seen
+from trainyard.airflow.runqueries import canceled_runs
+from trainyard.airflow.runstates import ended_as
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
 
@@ -67,21 +67,6 @@ class EndedRuns:
         for line in lines:
             state = ended_as(line.state, line.id in canceled)
             self._known[line.id] = ((line.state, line.ended_at), Ended(state, *times.get(line.id, ())))
-
-
-def canceled_runs() -> Any:
-    """Ask for the runs that were canceled, as `outcome_of` tells it: not those whose program had succeeded already."""
-    task, xcom = TaskInstance, XComModel
-    # By the columns that have an index.
-    train = and_(task.dag_id == xcom.dag_id, task.run_id == xcom.run_id, task.task_id == "train")
-    return select(xcom.dag_run_id).where(xcom.key == CANCELED, ~exists().where(train, task.state == "success"))
-
-
-def ended_as(run_state: str, canceled: bool) -> State:
-    """Tell the state of a run that is over."""
-    if canceled:
-        return State.CANCELED
-    return State.COMPLETED if run_state == "success" else State.ERROR
 
 
 def _times(session: Session, ids: Sequence[int]) -> dict[int, tuple[float, float | None, float | None]]:

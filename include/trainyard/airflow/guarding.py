@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trainyard.airflow.app import App, current_app
 from trainyard.airflow.notifying import tell_of
+from trainyard.airflow.threads import in_thread
 from trainyard.core.catalogue import Training
 from trainyard.domain.metricrules import rules_of
 from trainyard.domain.names import RunKey
@@ -15,7 +18,12 @@ from trainyard.domain.watchdogs import STOPPED, Then, Watch
 from trainyard.workspace.stopping import mark_stopped
 from trainyard.workspace.watching import kept, look
 
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
 log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -49,3 +57,27 @@ class Guard:
         if stops:
             mark_stopped(folder, f"stopped by a watchdog: {stops[0]}", STOPPED)
         return stops[0] if stops else ""
+
+
+async def stopped_by_watchdog(run: RunKey | None, shown: Logger) -> bool:
+    """Report alarms of a run until one stops it; say whether one does, which is no where nothing is watched.
+
+    What fails here is `shown` in the run's log, and leaves the run alone.
+    """
+    trouble = ""
+    try:
+        guard = await in_thread(Guard.of_run, run)
+    except Exception as error:  # noqa: BLE001 - a triggerer without the service's settings still waits for pods
+        shown.warning("The run cannot be watched: %s", type(error).__name__)
+        return False
+    while guard is not None:
+        try:
+            if reason := await in_thread(guard.look):
+                shown.error("A watchdog stops the run: %s", reason)
+                return True
+        except Exception as error:  # noqa: BLE001 - a watchdog that fails leaves the run alone
+            if str(error) != trouble:
+                shown.warning("The run cannot be watched: %s", type(error).__name__)
+            trouble = str(error)
+        await asyncio.sleep(WATCH_SECONDS)
+    return False

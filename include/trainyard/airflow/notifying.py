@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from trainyard.airflow.app import App
+from trainyard.airflow.app import App, current_app
 from trainyard.airflow.outcomes import METRICS, xcom_of
+from trainyard.airflow.threads import in_thread
 from trainyard.core.catalogue import Training
 from trainyard.domain.names import RunKey
 from trainyard.domain.notification import Event
 from trainyard.domain.outcome import Outcome, read_metrics
+from trainyard.errors import TrainyardError
 
 log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 2.0
 
 
 def tell_end(context: Mapping[str, Any], app: App, run: RunKey, ended: Callable[[], Outcome]) -> None:
@@ -36,6 +42,21 @@ def tell_of(app: App, run: RunKey, event: Event, reason: str = "", moment: str =
         app.notifier.tell(training, app.notifier.about(training, event, run, reason), moment)
 
     _without_harm(app, run, tell)
+
+
+async def announce_start(run: RunKey | None, over: asyncio.Event) -> None:
+    """Tell of a run's start once its program has started, unless it is `over` before."""
+    with suppress(TrainyardError):  # a triggerer without the service's settings notifies nobody
+        app = current_app()
+        while run is not None:
+            ended = over.is_set()
+            if await in_thread(lambda: app.workspace.run(run).has_started):
+                await in_thread(tell_of, app, run, Event.STARTED)
+                return
+            if ended:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), _POLL_SECONDS)
 
 
 def _without_harm(app: App, run: RunKey, tell: Callable[[Training], object]) -> None:

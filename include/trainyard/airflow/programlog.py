@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from trainyard.airflow.programlines import split_lines
+from trainyard.airflow.threads import in_thread
 from trainyard.stores.tree import open_inside, write_inside
 from trainyard.workspace.layout import RunFolder
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
 
 LOOK_SECONDS = 2.0
 # Every line costs the triggerer, the disk and each reader of the page: so much at once, and so much a second for long.
@@ -25,6 +30,8 @@ _MIN_LOOK = 4096
 COST_OF_LINE = 200
 LAST_WORDS = 10
 _LAST_BYTES = 4096
+# Lines that are logged before other triggers have their turn.
+_LINES_AT_ONCE = 50
 
 
 class ProgramLog:
@@ -130,6 +137,28 @@ class ProgramLog:
         with suppress(OSError, ValueError):
             return max(0, int(self._run.shown.read_text()))
         return 0
+
+
+async def show(program: ProgramLog | None, over: asyncio.Event, log: Logger) -> None:
+    """Log what a program prints until it is `over`, then the end of it."""
+    trouble = ""
+    while program:
+        ended = over.is_set()
+        try:
+            lines = await in_thread(program.look, ended)
+            for number, line in enumerate(lines, 1):
+                log.info(line)
+                if number % _LINES_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            await in_thread(program.keep)
+        except OSError as error:
+            if str(error) != trouble:
+                log.warning("The program's log cannot be shown here: %s", error.strerror)
+            trouble = str(error)
+        if ended:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), LOOK_SECONDS)
 
 
 def _cost(line: str) -> int:

@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from trainyard.airflow.endstates import ENDED_RUN
+from trainyard.airflow.runqueries import TRAININGS
 
-TRAININGS = "training-%"
 # Clocks of the machines that write the table may differ by as much without a look at all lines.
 _SKEW = timedelta(seconds=30)
 

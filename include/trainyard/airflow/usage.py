@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from trainyard.airflow.endedruns import Ended, EndedRuns
 from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.outcomes import KEY, USED, value_of
-from trainyard.airflow.runlines import TRAININGS, Line, RunLines, Seen
+from trainyard.airflow.runlines import Line, RunLines, Seen
+from trainyard.airflow.runqueries import TRAININGS
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.quota import Share
 from trainyard.domain.hyperparameters import SIZE

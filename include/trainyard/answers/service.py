@@ -102,6 +102,24 @@ class StoreTest(Whole):
     empty: bool = False
 
 
+class StoredObject(Whole):
+    """An object of a bucket; `md5` is the digest of its content in hex, where the store tells that."""
+
+    key: str
+    size: int
+    etag: str = ""
+    md5: str | None = None
+
+
+class ObjectPage(Whole):
+    """Objects of a bucket in the order of their keys; asked with `continuation`, the next page comes."""
+
+    store: str
+    bucket: str
+    resources: list[StoredObject]
+    continuation: str | None = None
+
+
 class DatasetAnswer(Whole):
     """A version in the dataset cache; `size` is in bytes."""
 

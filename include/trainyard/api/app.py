@@ -24,6 +24,7 @@ from trainyard.api import (
     metrics,
     models,
     notify,
+    objects,
     quota,
     results,
     schedules,
@@ -67,6 +68,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.submitting = CapacityLimiter(_SUBMISSIONS_AT_ONCE)
     app.state.secrets = parts.secrets
     app.state.stores = parts.stores
+    app.state.objects = parts.objects
     app.state.open_store = parts.open_own_store
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
@@ -87,6 +89,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.include_router(searches.router)
     app.include_router(secrets.router)
     app.include_router(stores.router)
+    app.include_router(objects.router)
     app.include_router(notify.router)
     app.include_router(doctor.router)
     app.include_router(audit.router)

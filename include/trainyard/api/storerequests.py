@@ -13,6 +13,7 @@ from threading import Event, Lock
 from typing import Any, BinaryIO, TypeVar, cast
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
@@ -100,6 +101,14 @@ class StoreRequests:
             raise
         return flow.rest(first, job)
 
+    async def receive(self, request: Request, place: Place, job: Callable[[RequestBody], T]) -> T:
+        """Return what a job returns that reads the request's body, or raise what it raises.
+
+        A client that leaves ends the body, so that the job can still take back what it has begun.
+        """
+        body = RequestBody(asyncio.get_running_loop(), request.stream())
+        return await self._start(place, Event(), partial(job, body))
+
     def _start(self, place: Place, given_up: Event, job: Callable[[], T]) -> asyncio.Future[T]:
         def run() -> T:
             with given_up_by(given_up):
@@ -171,6 +180,30 @@ class _Flow:
                 return put.result(_LOOK_SECONDS)
         put.cancel()
         raise _ReaderGoneError
+
+
+class RequestBody:
+    """The body of a request, read in a thread while the loop takes it from the connection as it is asked for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, stream: AsyncIterator[bytes]) -> None:
+        self._loop, self._stream = loop, stream
+        self._piece = b""
+
+    def read(self, size: int) -> bytes:
+        """Return up to so many bytes, at least one; none at the end. Raise TrainyardError where the client has left."""
+        if not self._piece:
+            self._piece = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+        taken, self._piece = self._piece[:size], self._piece[size:]
+        return taken
+
+    async def _next(self) -> bytes:
+        try:
+            while (piece := await anext(self._stream, None)) is not None:
+                if piece:
+                    return piece
+        except ClientDisconnect:
+            raise TrainyardError("C110", "the client has left before the end of the body", "Send it again.") from None
+        return b""
 
 
 class _ReaderGoneError(Exception):

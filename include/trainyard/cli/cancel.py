@@ -31,11 +31,11 @@ def cancel(
     `cancel experiment-runs EXPERIMENT RUN` stops all trainings of an experiment's run.
     """
     from trainyard.cli.client import open_service
+    from trainyard.cli.columns import pairs
     from trainyard.cli.documents import cancel_document, on_document
     from trainyard.cli.naming import runs_named
     from trainyard.cli.output import Screen
     from trainyard.cli.several import do_each
-    from trainyard.cli.tables import pairs
     from trainyard.client.errors import WrongUsageError
 
     if bool(words) == bool(experiment):

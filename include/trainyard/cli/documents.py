@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainyard.cli.options import DEFINITIONS, DOCUMENT_NOUNS, EXPERIMENT_RUNS, EXPERIMENTS
+from trainyard.cli.options import DEFINITIONS, DOCUMENT_NOUNS, EXPERIMENT_RUNS, EXPERIMENTS, opened
 from trainyard.client.errors import WrongUsageError
 
 if TYPE_CHECKING:
@@ -95,13 +95,10 @@ Action = Callable[["RestClient", "Screen", str, Sequence[str]], None]
 
 def on_document(words: Sequence[str], action: Action, url: str | None, output: str) -> bool:
     """Do something with what the words name if they begin with the noun of a document; return whether they do."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
 
     if words[0] not in DOCUMENT_NOUNS:
         return False
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         action(service, screen, words[0], words[1:])
     return True
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainyard.cli.columns import Paint, columns, pairs
 from trainyard.cli.output import one_line
-from trainyard.cli.tables import Paint, columns, pairs, run_table
+from trainyard.cli.tables import run_table
 
 _HEADER = ("SI No", "Name", "guid", "created-at")
 _RUN_HEADER = ("SI No", "guid", "status", "trainings", "created-at")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trainyard.cli.options import ModelId, Output, Url
+from trainyard.cli.options import ModelId, Output, Url, opened
 
 
 def download(
@@ -24,14 +24,12 @@ def download(
     """
     from pathlib import Path
 
-    from trainyard.cli.client import open_service
     from trainyard.cli.naming import run_named
-    from trainyard.cli.output import Screen, if_interrupted
+    from trainyard.cli.output import if_interrupted
     from trainyard.cli.waiting import transfer_bar
     from trainyard.client.download import Target, check_stored, fetch_all
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         model_id = run_named(service, model_id)
         target = Target(Path(folder or model_id))
         screen.say(f"Downloading the results of '{model_id}' ...")

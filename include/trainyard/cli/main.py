@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from trainyard.cli.audit import audit
 from trainyard.cli.cancel import cancel
+from trainyard.cli.data import data
 from trainyard.cli.datasets import datasets
 from trainyard.cli.delete import delete
 from trainyard.cli.doctor import doctor
@@ -23,12 +24,13 @@ from trainyard.cli.logs import logs
 from trainyard.cli.metrics import metrics
 from trainyard.cli.monitor import monitor
 from trainyard.cli.notify import app as notify
-from trainyard.cli.options import QuickCommand, QuickGroup, RunCommand
+from trainyard.cli.options import QuickCommand, RunCommand
 from trainyard.cli.quota import quota
 from trainyard.cli.rerun import rerun
 from trainyard.cli.schedules import pause, resume, schedules, unschedule
 from trainyard.cli.searches import best, experiments
 from trainyard.cli.secrets import secret
+from trainyard.cli.sections import SectionedGroup
 from trainyard.cli.show import show
 from trainyard.cli.stack import down, status, up
 from trainyard.cli.starting import init
@@ -43,7 +45,7 @@ from trainyard.errors import TrainyardError
 _WRONG_USAGE = 2
 # Plain help: typer's rich help alone would take 0.2 s of every start that shows it.
 app = typer.Typer(
-    cls=QuickGroup,
+    cls=SectionedGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -63,7 +65,7 @@ def trainyard(
         raise typer.Exit(_WRONG_USAGE)
 
 
-# In the order in which --help lists them.
+# `--help` lists them in the sections of cli/sections.py.
 app.command("init", cls=QuickCommand)(init)
 app.command("train", cls=QuickCommand)(train)
 app.command("rerun", cls=RunCommand)(rerun)
@@ -90,6 +92,7 @@ app.command("datasets", cls=QuickCommand)(datasets)
 app.command("validate", cls=QuickCommand)(validate)
 app.add_typer(secret, name="secret")
 app.add_typer(store, name="store")
+app.add_typer(data, name="data")
 app.command("login", cls=QuickCommand)(login)
 app.command("up", cls=QuickCommand)(up)
 app.command("down", cls=QuickCommand)(down)

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from trainyard.answers.metrics import CurveAnswer, MetricsAnswer, Point
+from trainyard.cli.columns import columns
 from trainyard.cli.output import one_line
-from trainyard.cli.tables import columns, progress_text
+from trainyard.cli.runrows import progress_text
 from trainyard.client.run import POINT_COLUMNS, point_rows
 
 _HEADER = ("Metric", "last", "lowest", "at step", "highest", "at step", "points", "curve")

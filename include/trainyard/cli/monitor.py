@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainyard.cli.options import EXPERIMENTS, NOUNS, Output, Url
+from trainyard.cli.options import EXPERIMENTS, NOUNS, Output, Url, opened
 
 if TYPE_CHECKING:
     from trainyard.answers.documents import ExperimentRunDetails
@@ -38,8 +38,6 @@ def monitor(
 
     Each line of an experiment begins with the name and the id of its training. The exit code is 1 unless all completed.
     """
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
     from trainyard.client.errors import WrongUsageError
     from trainyard.errors import TrainyardError
 
@@ -52,8 +50,7 @@ def monitor(
     if noun in NOUNS:
         _one_run(ids[0], stream, url, output)
         return
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say(f"Monitoring the experiment-run '{ids[1]}' ...")
         run = _follow(service, screen, ids, stream)
     screen.data(run.as_data())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainyard.cli.options import Output, QuickCommand, QuickGroup, Url
+from trainyard.cli.options import Output, QuickCommand, QuickGroup, Url, opened
 
 if TYPE_CHECKING:
     from trainyard.client.rest import RestClient
@@ -28,12 +28,9 @@ _TEST_SECONDS, _LOOK_SECONDS = 30.0, 0.5
 @app.command("list", cls=QuickCommand)
 def list_(url: Url = None, output: Output = "text") -> None:
     """List your addresses, those of your accounts, and the notifications that did not arrive."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
     from trainyard.cli.tables import address_table, undelivered_table
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say("Fetching the addresses ...")
         found = service.addresses().as_data()
     addresses, undelivered = found["addresses"], found["undelivered"]
@@ -61,14 +58,11 @@ def set_(
     output: Output = "text",
 ) -> None:
     """Keep an address under a name; one of that name is replaced. A webhook gets a secret, shown this once."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
     from trainyard.cli.tables import address_table
 
-    screen = Screen(output)
-    text = sys.stdin.readline().strip() if address == "-" else address
-    events = [each.strip() for each in on.split(",") if each.strip()]
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
+        text = sys.stdin.readline().strip() if address == "-" else address
+        events = [each.strip() for each in on.split(",") if each.strip()]
         screen.say(f"Keeping the address '{name}' ...")
         given = {"address": text, "on": events, "every_run": every_run, "account": account}
         kept = service.keep_address(name, given).as_data()
@@ -82,11 +76,7 @@ def set_(
 @app.command("remove", cls=QuickCommand)
 def remove(name: Name, account: Account = None, url: Url = None, output: Output = "text") -> None:
     """Forget an address; what is on its way there is given up."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
-
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say(f"Removing the address '{name}' ...")
         service.remove_address(name, account)
     screen.say("OK", "Remove address successful")
@@ -96,12 +86,9 @@ def remove(name: Name, account: Account = None, url: Url = None, output: Output 
 @app.command("test", cls=QuickCommand)
 def send_test(name: Name, account: Account = None, url: Url = None, output: Output = "text") -> None:
     """Send a test to an address and wait for what becomes of it; 1 is the exit code where it does not arrive."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
     from trainyard.errors import TrainyardError
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say(f"Sending a test to '{name}' ...")
         found = _settled(service, service.test_address(name, account).id)
     if found["state"] != "arrived":
@@ -114,11 +101,7 @@ def send_test(name: Name, account: Account = None, url: Url = None, output: Outp
 @app.command("retry", cls=QuickCommand)
 def retry(url: Url = None, output: Output = "text") -> None:
     """Try again what was given up, once its receiver is mended."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
-
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         count = service.retry_notifications()
     screen.say(f"{count} notifications are tried again.", "OK", "Retry notifications successful")
     screen.data({"notifications": count})

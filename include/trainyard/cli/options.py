@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from trainyard.cli.output import Screen
+    from trainyard.client.rest import RestClient
 
 NOUNS = ("trained-models", "training-runs")
 DEFINITIONS, EXPERIMENTS, EXPERIMENT_RUNS = "training-definitions", "experiments", "experiment-runs"
@@ -31,6 +37,17 @@ RunsOrDocument = Annotated[list[str], typer.Argument(metavar="ID", help=NAMES_OR
 TrainingId = Annotated[
     str, typer.Argument(metavar="ID", help="The id of the training, which is the model id of its first run.")
 ]
+
+
+@contextmanager
+def opened(url: str | None, output: str) -> Iterator[tuple[RestClient, Screen]]:
+    """Open the service that the options, the environment and the kept files name, and what shows its answers."""
+    from trainyard.cli.client import open_service
+    from trainyard.cli.output import Screen
+
+    screen = Screen(output)
+    with open_service(url) as service:
+        yield service, screen
 
 
 def whole_number(option: str, text: str | None) -> int | None:
@@ -66,8 +83,27 @@ class QuickCommand(TyperCommand):
 
 
 class QuickGroup(TyperGroup):
+    """A group whose help shows the first sentence of each command, whole."""
+
     def get_params(self, ctx: Any) -> list[Any]:
         return _quick(super().get_params(ctx))
+
+    def sections(self, commands: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        """Return titles with the names of the commands that are listed under each."""
+        return {"Commands": list(commands)}
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        shown = {name: command for name, command in found.items() if command is not None and not command.hidden}
+        for title, names in self.sections(shown).items():
+            if names:
+                with formatter.section(title):
+                    formatter.write_dl([(name, _first_sentence(shown[name].help or "")) for name in names])
+
+
+def _first_sentence(text: str) -> str:
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    return paragraph.partition(". ")[0].rstrip(".")
 
 
 class RunCommand(QuickCommand):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from trainyard.cli.options import Output, Url
+from trainyard.cli.options import Output, Url, opened
 
 
 def quota(url: Url = None, output: Output = "text") -> None:
     """Show your accounts: GPUs owned, used and waited for, and the GPU hours of the last 7 days."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
     from trainyard.cli.tables import quota_table
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say("Fetching the quotas ...")
         accounts = [account.as_data() for account in service.quota()]
     screen.say(*quota_table(accounts), "", f"{len(accounts)} records found.", "OK", "Show quota successful")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from trainyard.cli.columns import cells, columns, spoken_seconds
 from trainyard.cli.output import one_line
-from trainyard.cli.tables import cells, columns, spoken_seconds
 from trainyard.client.errors import WrongUsageError
 from trainyard.domain.hyperparameters import as_text
 

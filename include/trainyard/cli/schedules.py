@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainyard.cli.options import Output, TrainingId, Url
+from trainyard.cli.options import Output, TrainingId, Url, opened
 
 if TYPE_CHECKING:
     from trainyard.cli.output import Screen
@@ -21,12 +21,9 @@ def schedules(
     output: Output = "text",
 ) -> None:
     """List the schedules: which trainings are trained again, and when next."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
     from trainyard.cli.tables import schedule_table
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say("Fetching the list of schedules ...")
         found = [row.as_data() for row in service.schedules()]
     shown = [schedule for schedule in found if everything or schedule.get("state") != _ENDED]
@@ -40,12 +37,9 @@ def schedules(
 
 def pause(training_id: TrainingId, url: Url = None, output: Output = "text") -> None:
     """Pause a schedule: nothing is started until it is resumed. Runs that are going are left alone."""
-    from trainyard.cli.client import open_service
     from trainyard.cli.naming import training_named
-    from trainyard.cli.output import Screen
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         training_id = training_named(service, training_id)
         screen.say(f"Pausing the schedule of '{training_id}' ...")
         _change(service, screen, training_id, "paused", "Pause")
@@ -53,12 +47,9 @@ def pause(training_id: TrainingId, url: Url = None, output: Output = "text") -> 
 
 def resume(training_id: TrainingId, url: Url = None, output: Output = "text") -> None:
     """Go on with a schedule that was paused. What was due during the pause is not made up for."""
-    from trainyard.cli.client import open_service
     from trainyard.cli.naming import training_named
-    from trainyard.cli.output import Screen
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         training_id = training_named(service, training_id)
         screen.say(f"Resuming the schedule of '{training_id}' ...")
         _change(service, screen, training_id, "active", "Resume")
@@ -71,12 +62,9 @@ def unschedule(
     output: Output = "text",
 ) -> None:
     """End a schedule for good, after a question. Its runs and their results stay, also one that is going."""
-    from trainyard.cli.client import open_service
     from trainyard.cli.naming import training_named
-    from trainyard.cli.output import Screen
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         training_id = training_named(service, training_id)
         screen.say(f"Ending the schedule of '{training_id}' ...")
         if not yes:
@@ -102,7 +90,7 @@ def _ask(service: RestClient, training_id: str) -> None:
 
 def _change(service: RestClient, screen: Screen, training_id: str, state: str, verb: str) -> None:
     """Bring a schedule into a state, and show what became of it."""
-    from trainyard.cli.tables import pairs
+    from trainyard.cli.columns import pairs
 
     schedule = service.change_schedule(training_id, state).as_data()
     screen.say(*pairs(_rows(schedule)), "OK", f"{verb} schedule successful")

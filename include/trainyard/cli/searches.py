@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainyard.cli.options import Output, QuickCommand, QuickGroup, Url
+from trainyard.cli.options import Output, QuickCommand, QuickGroup, Url, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,24 +83,18 @@ def extend_search(
 
 def best(name: Name, url: Url = None, output: Output = "text") -> None:
     """Print the model id of a search's best trial; `NAME@best` stands for it in other commands."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
     from trainyard.client.naming import best_of
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         model_id = best_of(service, name)
     screen.say(model_id)
     screen.data({"model_id": model_id})
 
 
 def _told(verb: str, name: str, url: str | None, output: str, tell: Callable[[RestClient], SearchAnswer]) -> None:
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
-    from trainyard.cli.tables import pairs
+    from trainyard.cli.columns import pairs
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say(f"{_DOING[verb]} the search '{name}' ...")
         found = tell(service).as_data()
     rows = [("State", str(found["state"])), ("Trials", f"{len(found['trials'])} of {found['total']}")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainyard.cli.columns import columns, pairs
 from trainyard.cli.output import one_line
-from trainyard.cli.tables import columns, pairs
 from trainyard.domain.hyperparameters import as_text
 
 _BAR = 20

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trainyard.cli.options import Output, Payer, QuickCommand, QuickGroup, Url
+from trainyard.cli.options import Output, Payer, QuickCommand, QuickGroup, Url, opened
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as WANDB_API_KEY.")]
 secret = typer.Typer(cls=QuickGroup, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -21,12 +21,8 @@ def _secret() -> None:
 @secret.command("set", cls=QuickCommand)
 def set_(name: Name, account: Payer = None, url: Url = None, output: Output = "text") -> None:
     """Keep a secret, in the place of one of that name. Its value is asked for, or read from stdin."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
-
-    screen = Screen(output)
-    value = _value(name)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
+        value = _value(name)
         kept = service.keep_secret(name, value, account)
     screen.say("OK", f"Secret {name} is kept; name it in a manifest below secrets")
     screen.data(kept.as_data())
@@ -35,12 +31,9 @@ def set_(name: Name, account: Payer = None, url: Url = None, output: Output = "t
 @secret.command("list", cls=QuickCommand)
 def list_(url: Url = None, output: Output = "text") -> None:
     """List the secrets that are kept for you and your accounts, without their values."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
     from trainyard.cli.tables import secret_table
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say("Fetching the secrets ...")
         found = [each.as_data() for each in service.secrets()]
     screen.say(*secret_table(found), "", f"{len(found)} records found.", "OK", "List secrets successful")
@@ -50,11 +43,7 @@ def list_(url: Url = None, output: Output = "text") -> None:
 @secret.command("rm", cls=QuickCommand)
 def rm(name: Name, account: Payer = None, url: Url = None, output: Output = "text") -> None:
     """Forget a secret. Runs that are under way keep it; runs to come are refused it."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
-
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         service.forget_secret(name, account)
     screen.say("OK", f"Secret {name} is forgotten")
     screen.data({"name": name, "account": account, "forgotten": True})

@@ -14,7 +14,7 @@ def show(words: RunsOrDocument, url: Url = None, output: Output = "text") -> Non
     from trainyard.cli.documents import on_document, show_document
     from trainyard.cli.naming import runs_named
     from trainyard.cli.output import Screen, terminal_width
-    from trainyard.cli.tables import run_rows
+    from trainyard.cli.runrows import run_rows
 
     if on_document(words, show_document, url, output):
         return

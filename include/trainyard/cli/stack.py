@@ -57,8 +57,8 @@ def down(folder: Folder = _FOLDER, output: Output = "text") -> None:
 
 def status(folder: Folder = _FOLDER, output: Output = "text") -> None:
     """Say what of the one-machine stack runs, and where. Exit with 1 unless all of it does."""
+    from trainyard.cli.columns import columns
     from trainyard.cli.output import Screen
-    from trainyard.cli.tables import columns
 
     screen, rows = Screen(output), _stack(folder).status()
     table = [

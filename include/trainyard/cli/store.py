@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainyard.cli.options import DEFINITIONS, EXPERIMENTS, Output, Url
+from trainyard.cli.options import DEFINITIONS, EXPERIMENTS, Output, Url, opened
 
 if TYPE_CHECKING:
     from trainyard.answers.documents import DocumentDetails
@@ -60,11 +60,7 @@ def _store(noun: str, files: list[str], account: str | None, url: str | None, ou
 
 def run_experiment(experiment_id: ExperimentId, url: Url = None, output: Output = "text") -> None:
     """Run a stored experiment: each of its trainings becomes a run, or a search for hyperparameters."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
-
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say(f"Starting to run the experiment with ID '{experiment_id}' ...")
         run = service.documents.run(experiment_id)
     screen.say("OK", f"Experiment-run created with ID '{run.id}'")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trainyard.cli.options import DEFINITIONS, EXPERIMENTS, Output, Payer, QuickCommand, QuickGroup, Url
+from trainyard.cli.options import DEFINITIONS, EXPERIMENTS, Output, Payer, QuickCommand, QuickGroup, Url, opened
 from trainyard.cli.store import store_definition, store_experiment
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name in manifests, such as team-data.")]
@@ -32,12 +32,8 @@ def add(
     output: Output = "text",
 ) -> None:
     """Keep an S3 store, in the place of one of that name. Key id and secret are asked for, or two lines of stdin."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
-
-    screen = Screen(output)
-    key_id, secret = _keys()
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
+        key_id, secret = _keys()
         kept = service.keep_store(name, endpoint, key_id, secret, region, account)
     screen.say("OK", f"Store {name} is kept; name it in a manifest as connection: {{name: {name}}}")
     screen.data(kept.as_data())
@@ -46,12 +42,9 @@ def add(
 @store.command("list", cls=QuickCommand)
 def list_(url: Url = None, output: Output = "text") -> None:
     """List the stores that are kept for you and your accounts, without their keys."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
     from trainyard.cli.tables import store_table
 
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         screen.say("Fetching the stores ...")
         found = [each.as_data() for each in service.stores()]
     screen.say(*store_table(found), "", f"{len(found)} records found.", "OK", "List stores successful")
@@ -67,11 +60,7 @@ def check(
     output: Output = "text",
 ) -> None:
     """Let the service look into a bucket with the keys that are kept. Exit with 1 if they do not open it."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
-
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         found = service.test_store(name, bucket, account)
     screen.say("OK", f"Store {name} opens the bucket {bucket}, which {'is empty' if found.empty else 'has objects'}")
     screen.data(found.as_data())
@@ -80,11 +69,7 @@ def check(
 @store.command("rm", cls=QuickCommand)
 def rm(name: Name, account: Payer = None, url: Url = None, output: Output = "text") -> None:
     """Forget a store; its buckets are left alone. Runs that name it fail when they next need it."""
-    from trainyard.cli.client import open_service
-    from trainyard.cli.output import Screen
-
-    screen = Screen(output)
-    with open_service(url) as service:
+    with opened(url, output) as (service, screen):
         service.forget_store(name, account)
     screen.say("OK", f"Store {name} is forgotten")
     screen.data({"name": name, "account": account, "forgotten": True})

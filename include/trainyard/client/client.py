@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
@@ -19,17 +18,18 @@ from trainyard.answers.notify import AddressAnswer, AddressKept, DeliveryAnswer
 from trainyard.answers.runs import Submitted
 from trainyard.answers.service import SecretAnswer, StoreAnswer
 from trainyard.client.access import Access, find_access, warnings_of
+from trainyard.client.data import Data
 from trainyard.client.errors import UnreachableError, WrongUsageError
 from trainyard.client.experiment import Experiment
+from trainyard.client.manifests import Manifest, Program, manifest_paths, manifest_text, with_search
 from trainyard.client.naming import model_id_of
 from trainyard.client.packing import packed
 from trainyard.client.rest import RestClient
 from trainyard.client.run import Run, Runs
+from trainyard.client.stored import StoredDocuments
 from trainyard.client.waiting import pauses
 from trainyard.domain.hyperparameters import as_text
 
-Program = str | os.PathLike[str]
-Manifest = str | os.PathLike[str] | Mapping[str, Any]
 _ATTEMPTS = 4
 
 
@@ -114,8 +114,8 @@ class Client:
             "set": [f"{name}={_texts(value)}" for name, value in (set or {}).items()],
         }
         given = {name: value for name, value in fields.items() if value}
-        text, own_key = _text(manifest), key or f"python-{secrets.token_hex(16)}"
-        with packed(program, _paths(manifest)) as found:
+        text, own_key = manifest_text(manifest), key or f"python-{secrets.token_hex(16)}"
+        with packed(program, manifest_paths(manifest)) as found:
             answer = self._submit(text, found.zip, {**given, **found.fields}, own_key)
         return Runs(Run(self._service, model_id, warnings=answer.warnings) for model_id in answer.all_ids)
 
@@ -135,11 +135,11 @@ class Client:
         "maximize", "trials": 40, "space": {"lr": {"low": 1e-4, "high": 0.1, "log": True}}}`. Raise TrainyardError with
         all problems of the submission, and WrongUsageError for a manifest that says nothing of a search.
         """
-        name, text = _text(manifest)
+        name, text = manifest_text(manifest)
         if search is not None:
-            text = _with_search(text, search)
+            text = with_search(text, search)
         given = {key: value for key, value in (("account", account), ("experiment", experiment)) if value}
-        with packed(program, _paths(manifest)) as found:
+        with packed(program, manifest_paths(manifest)) as found:
             named = key or f"python-{secrets.token_hex(16)}"
             answer = self._submit((name, text), found.zip, {**given, **found.fields}, named)
         return Experiment(self._service, answer.model_id, answer.warnings)
@@ -148,6 +148,11 @@ class Client:
         """Return a search by its experiment, or by the model id of any of its runs; raise C107 if there is none."""
         return Experiment(self._service, self._service.search(name).training_id)
 
+    @property
+    def documents(self) -> StoredDocuments:
+        """The stored training definitions and experiments of the form of 2018, and the runs of these."""
+        return StoredDocuments(self._service)
+
     def validate(self, program: Program, manifest: Manifest, *, account: str | None = None) -> list[str]:
         """Check a submission on this machine, without the service, and return its warnings.
 
@@ -155,8 +160,8 @@ class Client:
         """
         from trainyard.client.checking import check
 
-        with packed(program, _paths(manifest)) as found:
-            return list(check(_text(manifest)[1], found.zip, account).warnings)
+        with packed(program, manifest_paths(manifest)) as found:
+            return list(check(manifest_text(manifest)[1], found.zip, account).warnings)
 
     def run(self, run_id: str) -> Run:
         """Return a run by its model id, a part of it, a name, `@last` or `EXPERIMENT@best`.
@@ -190,6 +195,11 @@ class Client:
         }
         found = self._service.runs({key: value for key, value in wanted.items() if value}, limit)
         return Runs(Run(self._service, run.model_id, run) for run in found)
+
+    @property
+    def data(self) -> Data:
+        """Data in your stores: `data.put("./digits", "BUCKET/PREFIX")`, `data.list(…)`, `data.remove(…)`."""
+        return Data(self._service)
 
     def set_secret(self, name: str, value: str, *, account: str | None = None) -> None:
         """Keep a secret for programs whose manifest names it below `secrets`: your own, or an account's."""
@@ -272,30 +282,6 @@ def _access(url: str | None, user: str | None, password: str | None, token: str 
     if token:
         return Access(found.url, token)
     return Access(found.url, username=user, password=password) if user else found
-
-
-def _text(manifest: Manifest) -> tuple[str, bytes]:
-    """Return a manifest's name and content."""
-    if isinstance(manifest, Mapping):
-        return "manifest.json", json.dumps(manifest).encode()
-    path = Path(manifest)
-    try:
-        return path.name, path.read_bytes()
-    except OSError as error:
-        raise WrongUsageError(f"the manifest {path} cannot be read: {error.strerror}", "Check the path.") from None
-
-
-def _paths(manifest: Manifest) -> list[str | os.PathLike[str]]:
-    return [] if isinstance(manifest, Mapping) else [manifest]
-
-
-def _with_search(manifest: bytes, search: Mapping[str, Any]) -> bytes:
-    """Return a manifest with a search; in YAML it stands at the end, where a second one is refused by its line."""
-    try:
-        data = json.loads(manifest)
-    except ValueError:
-        return manifest.rstrip() + b"\nsearch: " + json.dumps(dict(search)).encode() + b"\n"
-    return json.dumps({**data, "search": dict(search)}).encode() if isinstance(data, dict) else manifest
 
 
 def _values(value: Any) -> Sequence[Any]:

@@ -89,3 +89,27 @@ def _usage(account: Account, shares: Sequence[Share], since: float) -> Usage:
         waiting_gpus=sum(waiting),
         gpu_hours=sum(share.seconds_since(since) for share in shares) / 3600,
     )
+
+
+def follow_quotas(
+    limits: Callable[[], Limits],
+    sync_pools: Callable[[Limits], None],
+    changed: Callable[[Limits, Limits], None] = lambda _, __: None,
+) -> Callable[[], Limits]:
+    """Return `limits` such that the pools follow the files: at the first look, and whenever these have changed.
+
+    `changed` hears of each change: what was there before, and what is now.
+    """
+    seen: Limits | None = None
+
+    def look() -> Limits:
+        nonlocal seen
+        found = limits()
+        if found is not seen:
+            sync_pools(found)
+            before, seen = seen, found
+            if before is not None:
+                changed(before, found)
+        return found
+
+    return look

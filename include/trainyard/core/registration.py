@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
 
 from trainyard.core.accounts import Caller, account_for
 from trainyard.core.addressbook import AddressBook
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import NO_AUDIT, Audit
 from trainyard.core.catalogue import Catalogue, Training
+from trainyard.core.checkedmanifest import APART_SECONDS, CheckedManifest, checked_manifest
 from trainyard.core.idempotency import Claim, claimed
-from trainyard.core.schedules import Entry, Schedules
-from trainyard.core.search import study
-from trainyard.core.search.deciding import Ledger
-from trainyard.core.search.ledgers import SEARCHES, Ledgers
+from trainyard.core.schedules import Schedules
 from trainyard.core.search.trials import trial_id
 from trainyard.core.secrets import missing_secrets, missing_sentence
-from trainyard.core.starts import Kind, Start
+from trainyard.core.trainingwriter import TrainingWriter, Vault
 from trainyard.domain.codeversion import CodeVersion
-from trainyard.domain.earlier import NOTHING_EARLIER, Earlier
-from trainyard.domain.hyperparameters import Value
+from trainyard.domain.earlier import NOTHING_EARLIER
 from trainyard.domain.limits import Account, Limits
-from trainyard.domain.names import new_model_id
-from trainyard.domain.overrides import overrides
-from trainyard.domain.plan import Plan, sizes_for
-from trainyard.domain.schedule import Progress
-from trainyard.domain.search import Sampler, SearchSpec
-from trainyard.domain.training import Submission
+from trainyard.domain.plan import sizes_for
 from trainyard.domain.variables import Holder
-from trainyard.errors import Problem, TrainyardError
+from trainyard.errors import TrainyardError
 from trainyard.manifest.faults import Faults
-from trainyard.manifest.grid import MAX_RUNS, Grid, annotated, spec_with
+from trainyard.manifest.grid import MAX_RUNS, Grid
 from trainyard.manifest.masking import MASK
 from trainyard.manifest.reading import ManifestRead
 from trainyard.manifest.submission import Rules, check_submission
@@ -47,48 +37,6 @@ from trainyard.settings import Settings
 
 _MAX_EXPERIMENT_LENGTH = 80
 NO_GRID = Grid({})
-# Between two runs of a submission, in seconds.
-_APART = 0.001
-
-
-class Vault(Protocol):
-    """Keeps the credentials of a training's two stores, encrypted."""
-
-    def keep(self, training_id: str, submission: Submission) -> None: ...
-
-    def forget(self, training_id: str) -> None: ...
-
-    def read(self, training: Training) -> Earlier:
-        """Return what is kept of a training that has been registered."""
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """One manifest without a fault: its plan, its masked text, and the hyperparameters to set for each of its runs."""
-
-    read: ManifestRead
-    plan: Plan
-    text: str
-    points: list[dict[str, Value]]
-
-    @property
-    def count(self) -> int:
-        return len(self.points)
-
-    def training(self, submitted_at: float, common: Mapping[str, Any]) -> Training:
-        """Return the training; what is set for its only run stands in its spec, of several each has its own."""
-        known, only = new_model_id(), self.points[0] if self.count == 1 else {}
-        return Training(
-            id=known,
-            submitted_at=submitted_at,
-            spec=spec_with(self.read.submission.spec, only),
-            plan=self.plan,
-            manifest=annotated(self.text, only),
-            warnings=self.read.submission.warnings,
-            settings=only,
-            runs=tuple(trial_id(known, number) for number in range(self.count)) if self.count > 1 else (),
-            **common,
-        )
 
 
 @dataclass(frozen=True)
@@ -157,7 +105,7 @@ class Registration:
         """Raise TrainyardError as `submit_all` would for these manifests, and register nothing."""
         limits = self.limits()
         account = account_for(caller, account_name, limits)
-        check = partial(_checked, NO_GRID, partial(self._check_secrets, caller.name, account.name))
+        check = partial(checked_manifest, NO_GRID, partial(self._check_secrets, caller.name, account.name))
         check_submission(manifests, zip_path, account, self._rules(limits, caller, account), check)
 
     def _submitted(
@@ -179,7 +127,7 @@ class Registration:
             known = self._known(claim) if claim else []
             if known:
                 return known
-            check = partial(_checked, grid, partial(self._check_secrets, caller.name, account.name))
+            check = partial(checked_manifest, grid, partial(self._check_secrets, caller.name, account.name))
             rules = self.rules(limits, caller, account, earlier)
             checked = check_submission(manifests, zip_path, account, rules, check)
             made = self._made(checked, zip_path, account, limits, caller, experiment, code)
@@ -188,7 +136,7 @@ class Registration:
                 parts = self._claimed(claim, parts, origin)
                 made = [training for training, _ in parts]
             self.sync_pools(limits)
-            self._register(parts, zip_path)
+            TrainingWriter(self.catalogue, self.schedules, self.vault).add(parts, zip_path)
             if claim:
                 claim.finish()
                 return self._known(claim)
@@ -222,7 +170,7 @@ class Registration:
 
     def _made(
         self,
-        checked: list[_Checked],
+        checked: list[CheckedManifest],
         zip_path: Path,
         account: Account,
         limits: Limits,
@@ -238,9 +186,10 @@ class Registration:
             "code": code.masked(_secrets(checked), MASK) if code else None,
         }
         now, before = self.clock(), itertools.accumulate((one.count for one in checked), initial=0)
-        # A millisecond for each run, so that the list has them in this order.
         return [
-            one.training(now + number * _APART, {**common, "sizes": sizes_for(account, limits, one.plan.learners)})
+            one.training(
+                now + number * APART_SECONDS, common | {"sizes": sizes_for(account, limits, one.plan.learners)}
+            )
             for one, number in zip(checked, before, strict=False)
         ]
 
@@ -252,8 +201,8 @@ class Registration:
         return found if claim.done else []
 
     def _claimed(
-        self, claim: Claim, parts: list[tuple[Training, _Checked]], origin: str
-    ) -> list[tuple[Training, _Checked]]:
+        self, claim: Claim, parts: list[tuple[Training, CheckedManifest]], origin: str
+    ) -> list[tuple[Training, CheckedManifest]]:
         """Give trainings the ids that are claimed for them; return what is not registered yet.
 
         Raise TrainyardError C108 if the key was used for another submission.
@@ -269,85 +218,13 @@ class Registration:
             self.vault.forget(training.id)  # an earlier attempt may have died after keeping them
         return missing
 
-    def _register(self, parts: Sequence[tuple[Training, _Checked]], zip_path: Path) -> None:
-        """Keep all of all trainings, or nothing: credentials of a training that is not there would stay for ever."""
-        first = parts[0][0]
-        try:
-            self.catalogue.keep_zip(first.id, zip_path)
-            for training, checked in parts:
-                if training is not first:
-                    self.catalogue.share_zip(training.id, first.id)
-                self.vault.keep(training.id, checked.read.submission)
-                self._schedule(training)
-                self._keep_runs(training, checked.points)
-            self.catalogue.add(*(training for training, _ in parts))
-        except BaseException:
-            for training, _ in parts:
-                self.catalogue.remove(training.id)
-                self.vault.forget(training.id)
-                self.schedules.remove(training.id)
-                self._searches.remove(training.id)
-                for model_id in training.first_runs:
-                    self.catalogue.starts.remove(model_id)
-            raise
-
-    def _keep_runs(self, training: Training, points: Sequence[Mapping[str, Value]]) -> None:
-        """Keep what each of a training's first runs has of its own; they count once the record is there."""
-        if search := training.spec.search:
-            point, attrs = study.ask(search, (), 0, study.seed_of(search, training.id)) or ({}, {})
-            self.catalogue.starts.register(_start(training, 0, point, Kind.TRIAL))
-            self._searches.keep(training.id, Ledger(began_at=training.submitted_at, asked=1, attrs={0: attrs}))
-        elif training.runs:
-            self.catalogue.starts.register(
-                *(_start(training, number, point, Kind.POINT) for number, point in enumerate(points))
-            )
-
-    @property
-    def _searches(self) -> Ledgers:
-        return Ledgers(self.catalogue.folder / SEARCHES)
-
-    def _schedule(self, training: Training) -> None:
-        if training.spec.schedule:
-            self.schedules.keep(Entry(training.id, training.spec.schedule, Progress(training.submitted_at)))
-
 
 def _renamed(training: Training, known: str, origin: str) -> Training:
     runs = tuple(trial_id(known, number) for number in range(len(training.runs)))
     return replace(training, id=known, origin=origin, runs=runs)
 
 
-def _start(training: Training, number: int, point: Mapping[str, Value], kind: Kind) -> Start:
-    return Start(
-        model_id=trial_id(training.id, number),
-        training_id=training.id,
-        owner=training.owner,
-        started_at=training.submitted_at + number * _APART,
-        values=overrides(training.spec, point),
-        kind=kind,
-        trial=number if kind is Kind.TRIAL else None,
-    )
-
-
-def _checked(grid: Grid, check: Callable[[ManifestRead], None], read: ManifestRead, plan: Plan) -> _Checked:
-    check(read)
-    spec = read.submission.spec
-    points = grid.points(spec)
-    if spec.search and (fault := _fault_of_search(spec.search, points)):
-        line = read.document.position(("search",)) or (None, None)
-        raise TrainyardError.refused([Problem(*fault, "search", *line)])
-    return _Checked(read, plan, read.masked, points)
-
-
-def _fault_of_search(search: SearchSpec, points: Sequence[Mapping[str, Value]]) -> tuple[str, str] | None:
-    if len(points) > 1:
-        return "a search and several values to set are both given.", "Put the values into the space of the search."
-    if search.sampler is Sampler.GP and find_spec("torch") is None:
-        message = "the sampler gp needs the package torch, which this service does not have."
-        return message, "Write sampler: tpe, or have torch installed beside the api-server."
-    return None
-
-
-def _secrets(checked: Sequence[_Checked]) -> set[str]:
+def _secrets(checked: Sequence[CheckedManifest]) -> set[str]:
     """Return the credentials of all manifests: whoever writes them into a file has them in its diff."""
     submissions = [one.read.submission for one in checked]
     both = [side for one in submissions for side in (one.data_credentials, one.results_credentials) if side]

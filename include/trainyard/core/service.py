@@ -12,12 +12,13 @@ from trainyard.core.audit.event import Action, Result
 from trainyard.core.audit.recording import NO_AUDIT, Audit, about
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.idempotency import claimed, give_up
-from trainyard.core.registration import Registration, Vault
+from trainyard.core.registration import Registration
 from trainyard.core.runs import Filter, Order, Run, StepRun
 from trainyard.core.schedules import Schedules
 from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.starting import forget_start
 from trainyard.core.starts import Start
+from trainyard.core.trainingwriter import Vault
 from trainyard.domain.limits import Limits
 from trainyard.domain.names import MODEL_ID_PREFIX, RunKey
 from trainyard.domain.ownstores import shown_connection

@@ -9,7 +9,6 @@ from typing import Any
 
 # A file that was written to its own name, not renamed to it, counts once it has not changed for so long.
 QUIET_SECONDS = 30.0
-MAX_KEEP = 1000
 _HALF_WRITTEN = re.compile(
     r"^\.|^_?te?mp[._-]|~$|\.(tmp|temp|part|partial|incomplete|lock|swp)([._-][^.]*)?$", re.IGNORECASE
 )

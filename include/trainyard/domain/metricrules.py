@@ -33,8 +33,6 @@ _FFDL_LOG = "logs/training-log.txt"
 TRAINING_LOG = "logs/learner-1/training-log.txt"
 KINDS = ("logger", "tensorboard", "regex_extractor", "emetrics_file", "file")
 _SMALL = ("loss", "error", "err", "perplexity", "rmse", "mae", "mse")
-# A type of FfDL's own that nobody outside had the format of.
-UNREAD_KINDS = ("optivist",)
 
 
 class PatternError(ValueError):

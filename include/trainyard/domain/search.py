@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 from trainyard.domain.hyperparameters import Value
 
 MAX_TRIALS = 1000
-MAX_PARALLEL = 100
 DEFAULT_PARALLEL = 4
 
 When: TypeAlias = "Mapping[str, tuple[Value, ...]]"

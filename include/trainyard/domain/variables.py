@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from trainyard.domain.hyperparameters import is_text
 
-MAX_SECRETS = 50
 # Shorter than this a value cannot be masked without masking ordinary text.
 MIN_SECRET_LENGTH = 8
 MAX_SECRET_BYTES = 32 * 1024

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from trainyard.domain.digest import CHUNK, md5_of
 from trainyard.stores.base import Entry, Store, StoreError, Why
-from trainyard.stores.digest import CHUNK, md5_of
 
 
 def fetch(store: Store, entry: Entry, path: Path) -> Path | None:

@@ -24,7 +24,10 @@ class Simple:
 
 @dataclass
 class Compound:
-    """`kind` is group, subshell, if, loop, case, function or test; each body is a list of its own."""
+    """`kind` is group, subshell, if, loop, case, function or test; each body is a list of its own.
+
+    `name` is a function's, or `while` or `until` of a loop with a condition.
+    """
 
     kind: str
     bodies: list[List] = field(default_factory=list)
@@ -126,8 +129,8 @@ class _Parser:
         readers = {
             "{": lambda: Compound("group", [self._body("}")]),
             "if": self._if,
-            "while": self._loop,
-            "until": self._loop,
+            "while": lambda: self._loop("while"),
+            "until": lambda: self._loop("until"),
             "for": self._for,
             "select": self._for,
             "case": self._case,
@@ -171,8 +174,8 @@ class _Parser:
                 return found
             self._expect("elif")
 
-    def _loop(self) -> Compound:
-        return Compound("loop", conditions=[self._body("do")], bodies=[self._body("done")])
+    def _loop(self, name: str) -> Compound:
+        return Compound("loop", conditions=[self._body("do")], bodies=[self._body("done")], name=name)
 
     def _for(self) -> Compound:
         while self.here and not (self.here.text == "do" and not self.here.operator):

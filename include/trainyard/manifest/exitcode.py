@@ -7,7 +7,7 @@ mends by itself is not reported: pipelines that `pipefail` suits, and an & at th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -23,7 +23,7 @@ from trainyard.manifest.commandwords import (
     words_of,
 )
 from trainyard.manifest.exitkept import alternatives, exits_behind, may_fail, tells_by_itself
-from trainyard.manifest.shell import UncertainError
+from trainyard.manifest.shell import UncertainError, read_from, substituted
 
 _PROGRAM = "{}"
 _SEQUENCE = (
@@ -44,6 +44,11 @@ _LOOP = "a failure of {} counts only in the last pass of the loop; write `|| exi
 _UNSEEN = (
     "`set -e` does not see a failure of {} before `&&`, and what follows decides whether the run is completed; "
     "write it on a line of its own"
+)
+_WHILE = "`while` ends at a failure of {}, which counts as completed; write `until` to try again, or start it by itself"
+_SUBSTITUTED = (
+    "the shell does not look at the exit code of {} within $( ), <( ) or backticks, so that a failure counts as "
+    "completed; start it by itself, or keep its output first: `output=$(…) || exit 1`"
 )
 _TRAP = "a `trap` with `exit 0` makes every failure count as completed; leave its exit out, or write `exit $?`"
 
@@ -72,7 +77,8 @@ def lost_exit_codes(command: str) -> list[str]:
     except UncertainError:
         return []
     awaited = command.rstrip(" \t\n").endswith("&")
-    return list(dict.fromkeys(_in_list(tree, _Place(pipefail=suits_pipefail(command), awaited=awaited))))
+    place = _Place(pipefail=suits_pipefail(command), awaited=awaited)
+    return list(dict.fromkeys(chain(_in_list(tree, place), _in_substitutions(read_from(command)))))
 
 
 def lost_in_script(text: str, options: Sequence[str] = ()) -> list[str]:
@@ -178,12 +184,18 @@ def _in_member(member: Simple | Compound, place: _Place) -> Iterator[str]:
     elif member.kind == "if":
         yield from _in_if(member, place)
     elif member.kind == "loop":
+        if member.name == "while" and not _is_negated(member.conditions[0]):
+            yield from _in_list(member.conditions[0], replace(place, lost=_WHILE))
         inner = place if place.errexit or place.lost else replace(place, lost=_LOOP)
         yield from _in_list(member.bodies[0], inner)
     else:
         inner = replace(place, after=(), awaited=False) if member.kind == "subshell" else place
         for body in member.bodies:
             yield from _in_list(body, inner)
+
+
+def _is_negated(condition: List) -> bool:
+    return any(pipeline.negated for item in condition.items for pipeline in item.pipelines)
 
 
 def _in_if(member: Compound, place: _Place) -> Iterator[str]:
@@ -208,6 +220,20 @@ def _in_simple(words: Sequence[str], place: _Place) -> Iterator[str]:
         yield sentence
     elif place.lost and program_name(words):
         yield place.lost.replace(_PROGRAM, script_name(words))
+    elif own and not program_name(words):
+        yield from _in_substitutions(chain.from_iterable(map(substituted, words)))
+
+
+def _in_substitutions(texts: Iterable[str]) -> Iterator[str]:
+    """Name the programs of which only the output is used; an assignment alone keeps their exit code."""
+    for text in texts:
+        try:
+            tree = command_tree(text)
+        except UncertainError:
+            continue
+        for each in simple_commands(tree):
+            if program_name(each.words):
+                yield _SUBSTITUTED.replace(_PROGRAM, script_name(each.words))
 
 
 def _in_text(text: str, words: Sequence[str], place: _Place) -> Iterator[str]:

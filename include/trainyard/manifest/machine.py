@@ -15,7 +15,6 @@ from trainyard.quantity import cpu_millis, memory_bytes
 # Below this a memory is a number whose unit was forgotten; above, no machine has it.
 _MIN_MEMORY, _MAX_MEMORY = 2**20, 2**50
 _MAX_CPU_MILLIS = 10_000_000
-_MAX_GPUS = 64
 _COUNT_AND_NAME = re.compile(r"^(\d+)\s*x?\s*([a-z]+\d+)$")
 _NAME_AND_COUNT = re.compile(r"([a-z]+\d+)[^a-z0-9]*x?[^a-z0-9]*(\d+)")
 

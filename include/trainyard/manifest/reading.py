@@ -52,10 +52,6 @@ class ManifestRead:
         """The manifest as people may see it."""
         return masked_manifest(self.document)
 
-    def located(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-        """Give problems of make_plan the place in the manifest that they speak of."""
-        return tuple(_located(problem, self.places) for problem in problems)
-
 
 @dataclass(frozen=True)
 class Examination:
@@ -73,25 +69,6 @@ class Examination:
         known = {problem.path for problem in self.problems}
         located = (_located(problem, self.places) for problem in problems)
         return [problem for problem in located if not problem.path or problem.path not in known]
-
-
-def read_manifest(
-    data: bytes,
-    limits: Limits,
-    max_bytes: int = MAX_BYTES,
-    clock: Callable[[], float] = time.time,
-    addresses: AddressPolicy = ANYWHERE,
-) -> ManifestRead:
-    """Read a manifest and check it against what there is to run on, all but the account's quota.
-
-    `addresses` are where the service lets stores be. `clock` gives seconds since the epoch: a schedule must not be over
-    already.
-    Raise TrainyardError, C101 or C104 by its first problem, with every problem in the order of the file.
-    """
-    found = examine_manifest(data, limits, max_bytes, clock, addresses)
-    if found.read is None:
-        raise TrainyardError.refused(found.problems)
-    return found.read
 
 
 def examine_manifest(

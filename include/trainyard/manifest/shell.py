@@ -12,6 +12,7 @@ _REDIRECTION = re.compile(r"\d*(&>>?|>>|>&|<&|<>|>\||<<<|>|<)(?!\()\d*-?")
 _HEREDOC = re.compile(r"\d*<<(?!<)(?P<tabs>-?)[ \t]*(?P<quote>['\"]?)(?P<end>[\w.+-]+)(?P=quote)")
 _ANSI_QUOTE = re.compile(r"\$'(?:[^'\\]|\\.)*+'", re.DOTALL)
 _OPENING = {"$(": ")", "<(": ")", ">(": ")", "${": "}"}
+_SUBSTITUTION = re.compile(r"'[^']*'|\\.|[$<]\((?!\()|`", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,34 @@ def shell_tokens(command: str) -> list[Token]:
         raise UncertainError from None
 
 
+def substituted(word: str) -> list[str]:
+    """Return the commands whose output stands in a word: of `$( )`, `<( )` and backticks, not those within others."""
+    found, at = [], 0
+    while match := _SUBSTITUTION.search(word, at):
+        at = match.end()
+        if match[0] == "`":
+            at = _closing(word, at, "`")
+            found.append(word[match.end() : at - 1])
+        elif match[0][-1] == "(":
+            at = _bracket_end(word, at, ")")
+            found.append(word[match.end() : at - 1])
+    return found
+
+
+def read_from(command: str) -> list[str]:
+    """Return the commands whose output is read as input, `< <( )`."""
+    scanner = _Scanner(command)
+    scanner.tokens()
+    return [text for source in scanner.sources for text in substituted(source)]
+
+
 class _Scanner:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
         self._pending: list[re.Match[str]] = []
         self._found: list[Token] = []
+        self.sources: list[str] = []
 
     def tokens(self) -> list[Token]:
         while self._at < len(self._text):
@@ -88,7 +111,9 @@ class _Scanner:
         while self._text[self._at : self._at + 1] in (" ", "\t"):
             self._at += 1
         if self._at < len(self._text) and not _OPERATOR.match(self._text, self._at):
-            self._at = _word_end(self._text, self._at)
+            start, self._at = self._at, _word_end(self._text, self._at)
+            if self._text.startswith("<(", start):
+                self.sources.append(self._text[start : self._at])
 
 
 def _word_end(text: str, at: int) -> int:

@@ -6,7 +6,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -75,14 +75,13 @@ def copy_newest(
     threads: int,
     report: Report,
     terms: Terms | None = None,
-    clock: Callable[[], float] = time.time,
 ) -> str:
     """Copy the newest complete checkpoint of a program that runs, and forget the oldest copies; return its name.
 
     It is empty where there is none, or none that stayed as it was meanwhile. Raise StoreError as uploads do.
     """
     run = workspace.run(key)
-    found = complete(candidates(run.checkpoints), clock())
+    found = complete(candidates(run.checkpoints), time.time())
     copied = _copied(run)
     if not found or (copied and copied[-1] == (found[0].name, found[0].changed)):
         return ""

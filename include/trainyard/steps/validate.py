@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+from trainyard.domain.digest import CHUNK, chunks
 from trainyard.domain.training import TrainingSpec
 from trainyard.errors import Fault, Problem, TrainyardError
 from trainyard.manifest.entryname import entry_name
@@ -18,7 +19,6 @@ from trainyard.manifest.program import missing_program
 from trainyard.steps.buckets import PROBE, is_training_data
 from trainyard.stores.atmost import AtMost
 from trainyard.stores.base import Store, StoreError, Why
-from trainyard.stores.digest import CHUNK, chunks
 from trainyard.stores.refusals import refusal
 from trainyard.stores.sampling import read_start
 

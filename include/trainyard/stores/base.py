@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, Protocol
 
+from trainyard.domain.objectkeys import fault_of_key
 from trainyard.errors import TrainyardError
 
 
@@ -215,30 +216,8 @@ def _exactly(source: BinaryIO, size: int) -> bytearray:
 
 def check_key(key: str) -> str:
     """Return the key if it can be a path below a folder on any machine; raise StoreError BAD_KEY if not."""
-    fault = _fault(key)
+    fault = fault_of_key(key)
     if fault:
         hint = "Rename the object: the parts of a key become folders and a file name."
         raise StoreError(Why.BAD_KEY, f"the key {key!r} cannot be a file: it {fault}", hint)
     return key
-
-
-def _fault(key: str) -> str:
-    parts = key.split("/")
-    if "" in parts:
-        return "has an empty part"
-    if "." in parts or ".." in parts:
-        return "has a part that is only dots"
-    if "\0" in key or not _encodes(key):
-        return "has characters that no file name has"
-    # 255 is a file name's limit on Linux and macOS, 1024 a key's in S3 and Swift.
-    if len(key.encode()) > 1024 or any(len(part.encode()) > 255 for part in parts):
-        return "is too long"
-    return ""
-
-
-def _encodes(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

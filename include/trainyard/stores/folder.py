@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from trainyard.domain.digest import CHUNK, chunks, md5_of
 from trainyard.domain.training import StoreRef
 from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, MovesWhole, Store, Why, check_key
-from trainyard.stores.digest import CHUNK, chunks, md5_of
 from trainyard.stores.refusals import place_of, refusal
 from trainyard.stores.tree import move_inside, open_inside, unlink_inside
 

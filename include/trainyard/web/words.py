@@ -78,9 +78,9 @@ def number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.5g}"
 
 
-def amount(count: int, one: str, many: str = "") -> str:
+def amount(count: int, one: str) -> str:
     """Return a count with its noun: `1 run`, `2 runs`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {one if count == 1 else one + 's'}"
 
 
 def hours(value: float) -> str:

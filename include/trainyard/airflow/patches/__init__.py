@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 # What each process is patched with; the executor chooses its patch itself (executor.py).
 PATCHES = {
-    "dag-processor": ("managerrepr", "staledags"),
-    "scheduler": ("endedfirst", "fullpools"),
+    "dag-processor": ("staledags",),
+    "scheduler": ("fullpools", "waitingruns"),
     "triggerer": ("finalfaults", "promptevents"),
 }
 

@@ -29,6 +29,7 @@ class Bounds:
     max_bytes: int
     seconds: float = 30.0
     min_rate: float = 1024.0
+    hint: str = "Leave data out of the zip: it belongs in the training bucket."
 
     def check_announced(self, scope: Scope) -> None:
         """Raise TrainyardError C109 for a Content-Length beyond the bounds, C110 for one that is no number."""
@@ -42,8 +43,7 @@ class Bounds:
             raise self.too_large()
 
     def too_large(self) -> TrainyardError:
-        hint = "Leave data out of the zip: it belongs in the training bucket."
-        return TrainyardError("C109", f"the request is larger than {self.max_bytes} bytes", hint)
+        return TrainyardError("C109", f"the request is larger than {self.max_bytes} bytes", self.hint)
 
     def seconds_left(self, received: int, waited: float) -> float:
         """Return for how long the next bytes may be waited for."""

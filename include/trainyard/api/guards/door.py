@@ -34,12 +34,15 @@ log = logging.getLogger(__name__)
 # What tells nobody's business: the description of the interface, and the schemas that editors fetch.
 _OPEN = re.compile(r"/docs(?:/assets/.*)?|/openapi\.json|/schemas(?:/.*)?", re.DOTALL)
 STREAM = re.compile(r"/models/[^/]+/(?:logs|metrics|results/.+|results\.zip)", re.DOTALL)
+# An object on its way into a store of the caller's.
+OBJECT = re.compile(r"/stores/[^/]+/objects/[^/]+/.+", re.DOTALL)
 SUBMISSION = re.compile(r"/(?:models|training_definitions|experiments)/?")
 # As good as a submission, without a form.
 _STARTED = re.compile(r"/experiments/[^/]+/runs/?")
 _JSON = Bounds(1024 * 1024)
 # Boundaries, part headers and form fields beside the files of a submission.
 _FORM_BYTES = 1024 * 1024
+_OBJECT_HINT = "Store it in several objects, or with the tools of your object store."
 
 
 class Door:
@@ -49,7 +52,9 @@ class Door:
         self._app = app
         manifests = MAX_RUNS * settings.manifest_max_bytes
         largest = settings.zip_max_bytes + manifests + _FORM_BYTES
-        self._submission = Bounds(largest, settings.upload_seconds, settings.upload_min_rate)
+        speed = (settings.upload_seconds, settings.upload_min_rate)
+        self._submission = Bounds(largest, *speed)
+        self._object = Bounds(settings.object_max_bytes, *speed, _OBJECT_HINT)
         self._submissions = Budget(settings.member_submissions_per_minute, time.monotonic)
         self._bytes = Budget(settings.member_bytes_per_minute, time.monotonic)
         self._streams = AtOnce(settings.member_streams)
@@ -76,6 +81,9 @@ class Door:
         if caller and scope["method"] == "POST" and SUBMISSION.fullmatch(path):
             body = self._submitting(scope, receive, caller, used)
             return body, closing(send, body)
+        if caller and scope["method"] == "PUT" and OBJECT.fullmatch(path):
+            body = self._storing(scope, receive, caller, used)
+            return body, closing(send, body)
         _JSON.check_announced(scope)
         if caller and not caller.admin and scope["method"] == "POST" and _STARTED.fullmatch(path):
             self._submissions.require(caller.name, 1, "submissions")
@@ -97,6 +105,13 @@ class Door:
         self._submissions.spend(caller.name, 1)
         return BoundedBody(receive, self._submission, lambda size: self._paced(caller, size))
 
+    def _storing(self, scope: Scope, receive: Receive, caller: Caller, used: ExitStack) -> BoundedBody:
+        self._object.check_announced(scope)
+        if caller.admin:
+            return BoundedBody(receive, self._object)
+        self._enter(caller, used)
+        return BoundedBody(receive, self._object, lambda size: self._paced(caller, size))
+
     def _streaming(self, send: Send, caller: Caller, used: ExitStack) -> Send:
         if caller.admin:
             return send
@@ -111,7 +126,7 @@ class Door:
 
     def _enter(self, caller: Caller, used: ExitStack) -> None:
         self._bytes.require(caller.name, 0, "bytes")
-        used.enter_context(self._streams.one(caller.name, "submissions, downloads, logs and metrics"))
+        used.enter_context(self._streams.one(caller.name, "submissions, uploads, downloads, logs and metrics"))
 
     async def _paced(self, caller: Caller, size: int) -> None:
         if pause := self._bytes.spend(caller.name, size):

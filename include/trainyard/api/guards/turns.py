@@ -19,7 +19,7 @@ from trainyard.airflow.authmanager import is_admin
 from trainyard.api.guards.asgi import App, Message, Receive, Scope, Send, path_of, refuse
 from trainyard.api.guards.bodies import StalledClient, unstalled
 from trainyard.api.guards.budgets import too_many
-from trainyard.api.guards.door import STREAM, SUBMISSION
+from trainyard.api.guards.door import OBJECT, STREAM, SUBMISSION
 from trainyard.api.guards.members import user_of
 from trainyard.errors import TrainyardError
 from trainyard.settings import Settings
@@ -30,6 +30,8 @@ _MAX_WAITING = 200
 _RETRY_SECONDS = 5.0
 # Task processes, signing in, and files that are the same for everybody.
 _ELSEWHERE = ("/execution/", "/auth/", "/static/", "/trainyard/assets/")
+# What takes as long as it is large has limits of its own at the front door.
+_ARRIVING = {"POST": SUBMISSION, "PUT": OBJECT}
 _FRONT_DOOR = re.compile(r"(?:/trainyard)?/v3(/.*)", re.DOTALL)
 
 
@@ -60,7 +62,7 @@ async def _limited(scope: Scope) -> str:
     """Return the member whose turns a request takes; empty for an admin's, and for one that takes none."""
     if scope["type"] != "http" or path_of(scope).startswith(_ELSEWHERE):
         return ""
-    if scope["method"] == "POST" and SUBMISSION.fullmatch(_below_front_door(scope)):
+    if (wanted := _ARRIVING.get(scope["method"])) and wanted.fullmatch(_below_front_door(scope)):
         return ""
     try:
         user = await user_of(scope)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainyard.cluster.diagnosis.endings import Row, find_row
+from trainyard.cluster.diagnosis.endings import find_row
+from trainyard.cluster.diagnosis.row import Row
 from trainyard.cluster.diagnosis.signs import is_pulling, never_pulls
 from trainyard.cluster.diagnosis.status import Facts, clean, read_status
 from trainyard.domain.outcome import Outcome, exact_image

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainyard.cluster.diagnosis import outcome_of
-from trainyard.cluster.diagnosis.endings import Row, find_row
+from trainyard.cluster.diagnosis.endings import find_row
+from trainyard.cluster.diagnosis.row import Row
 from trainyard.cluster.diagnosis.status import Facts, clean, read_status
 from trainyard.domain.outcome import Outcome
 

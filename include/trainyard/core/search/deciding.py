@@ -12,7 +12,7 @@ from trainyard.domain.search import SearchSpec
 
 Curve: TypeAlias = "Sequence[tuple[int, float]]"
 # Trials that are shorter have their successors asked for ahead, which then wait in the queue when they end; of longer
-# ones it is worth a second to know how they went.
+# ones it is worth some seconds to know how they went.
 _SHORT_SECONDS = 60.0
 # A point whose run the infrastructure took is tried so often in all.
 MAX_ATTEMPTS = 3
@@ -25,7 +25,9 @@ class Ledger:
     `more` trials were added; `over` says why it is, for people, and `note` what keeps it from starting any; `asked` is
     how many were. `ended` are trials that have, by number, `seen` curves of those that go on and `attrs` what
     samplers want to find again; `stopping` are steps at which trials were given up, and `stored` is how many had ended
-    when the study was stored last, at `stored_at`.
+    when the study was stored last, at `stored_at`; at `refused_at` it could not be. `told` says that people were told
+    of its end. One that was over and got more trials is judged anew: by those from
+    the number `anew_from` on, and its hours from `anew_at`.
     """
 
     paused: bool = False
@@ -42,6 +44,15 @@ class Ledger:
     stopping: Mapping[int, int] = field(default_factory=dict)
     stored: int = -1
     stored_at: float = 0.0
+    refused_at: float = 0.0
+    told: bool = False
+    anew_from: int = 0
+    anew_at: float = 0.0
+
+    @property
+    def clock_at(self) -> float:
+        """From when its hours count."""
+        return max(self.began_at, self.anew_at)
 
     def as_dict(self) -> dict[str, Any]:
         ended = {str(number): trial.as_dict() for number, trial in self.ended.items()}
@@ -84,48 +95,62 @@ def total_of(search: SearchSpec, ledger: Ledger) -> int:
 
 def why_over(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], now: float) -> str:
     """Return why a search starts no trial any more, for people; empty while it goes on."""
-    stop, goal, best = search.stop, search.goal, best_of(trials, search.goal)
+    judged = [trial for trial in trials if trial.number >= ledger.anew_from]
+    stop, goal, best = search.stop, search.goal, best_of(judged, search.goal)
     if ledger.canceled:
         return "it was canceled"
     if best and stop.value is not None and (best.value == stop.value or goal.better(best.value or 0.0, stop.value)):
         return f"{search.metric} has reached {stop.value:g}"
-    if stop.hours is not None and now - ledger.began_at >= stop.hours * 3600:
+    if stop.hours is not None and now - ledger.clock_at >= stop.hours * 3600:
         return f"{stop.hours:g} hours have passed"
-    failed = sum(1 for trial in trials if trial.state is TrialState.FAILED)
+    failed = sum(1 for trial in judged if trial.state is TrialState.FAILED)
     if stop.failures is not None and failed >= stop.failures:
         return f"{failed} trials have failed"
-    if stop.stale is not None and (stale := _stale(search, trials)) >= stop.stale:
+    if stop.stale is not None and (stale := _stale(search, trials, ledger.anew_from)) >= stop.stale:
         return f"{stale} trials in a row were no better"
     if len(trials) >= total_of(search, ledger) and all(trial.state.ended for trial in trials):
         return "all its trials have ended"
     return ""
 
 
-def _stale(search: SearchSpec, trials: Sequence[Trial]) -> int:
-    """Return how many of the trials that ended last were no better than the best before them."""
+def _stale(search: SearchSpec, trials: Sequence[Trial], anew_from: int) -> int:
+    """Return how many of the trials that ended last, from a number on, were no better than the best before them."""
     ended = sorted((one for one in trials if one.state.ended), key=lambda one: (one.ended_at or 0.0, one.number))
     best, stale = None, 0
     for trial in ended:
         if trial.counts and (best is None or search.goal.better(trial.value or 0.0, best)):
             best, stale = trial.value, 0
-        elif trial.state in (TrialState.COMPLETED, TrialState.STOPPED):
+        elif trial.state in (TrialState.COMPLETED, TrialState.STOPPED) and trial.number >= anew_from:
             stale += 1
     return stale if best is not None else 0
 
 
-def wanted(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial]) -> int:
-    """Return how many trials are to be started now."""
+def wanted(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], room: float) -> int:
+    """Return how many trials are to be started now; `room` is how many its account has GPUs for at once.
+
+    A trial whose results are being stored has its successor, but not for ever: a store that takes nothing would
+    have all trials wait for it.
+    """
     if ledger.paused or ledger.over:
         return 0
-    going = sum(1 for trial in trials if not trial.state.ended)
     asked = max((trial.number for trial in trials), default=-1) + 1
-    return max(0, min(total_of(search, ledger) - asked, search.parallel + _ahead(search, trials) - going))
+    short, most = _are_short(trials), search.parallel + _ahead(search, trials, room)
+    going = [trial for trial in trials if not trial.state.ended]
+    trained = sum(1 for trial in going if trial.storing and (short or trial.value is not None))
+    return max(0, min(total_of(search, ledger) - asked, most - len(going) + min(trained, search.parallel)))
 
 
-def _ahead(search: SearchSpec, trials: Sequence[Trial]) -> int:
-    """Return how many trials wait in the queue beside those that go on, so that no GPU waits for the search."""
+def _ahead(search: SearchSpec, trials: Sequence[Trial], room: float) -> int:
+    """Return how many trials wait in the queue beside those that go on, so that no GPU waits for the search.
+
+    None where the account has GPUs for them: they would train beside the others, and more at once than may.
+    """
+    return max(1, search.parallel // 2) if _are_short(trials) and room <= search.parallel else 0
+
+
+def _are_short(trials: Sequence[Trial]) -> bool:
     lengths = [seconds for trial in trials if (seconds := trial.seconds) is not None]
-    return max(1, search.parallel // 2) if lengths and median(lengths) < _SHORT_SECONDS else 0
+    return bool(lengths) and median(lengths) < _SHORT_SECONDS
 
 
 def seconds_left(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], now: float) -> float | None:
@@ -136,5 +161,5 @@ def seconds_left(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], no
     left = total_of(search, ledger) - sum(1 for trial in trials if trial.state.ended)
     seconds = median(lengths) * -(-left // search.parallel)
     if search.stop.hours is not None:
-        seconds = min(seconds, max(0.0, ledger.began_at + search.stop.hours * 3600 - now))
+        seconds = min(seconds, max(0.0, ledger.clock_at + search.stop.hours * 3600 - now))
     return seconds

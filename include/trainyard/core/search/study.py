@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from trainyard.core.search.trials import Trial, TrialState
@@ -16,7 +17,6 @@ from trainyard.domain.search import (
     Goal,
     Parameter,
     Point,
-    Pruner,
     Real,
     Sampler,
     SearchSpec,
@@ -25,6 +25,7 @@ from trainyard.domain.search import (
     is_part,
     points_of,
 )
+from trainyard.errors import TrainyardError
 
 # Optuna takes half a second to import, and most that is asked of the service has nothing to do with it.
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _MAX_SEED = 2**32
-_REDUCTION = 3
+# What samplers need beside Optuna. There is no small build of torch, so it is not installed with the service.
+_PACKAGES = {Sampler.GP: ("torch", "scipy")}
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Optuna from printing each trial, and from warning of what is experimental in it."""
     import optuna
 
@@ -48,12 +50,24 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+def missing_package(sampler: Sampler) -> str | None:
+    """Return the package that a sampler needs and that is not installed here; None where it has all."""
+    return next((name for name in _PACKAGES.get(sampler, ()) if find_spec(name) is None), None)
+
+
+def missing_sentence(sampler: Sampler, package: str) -> tuple[str, str]:
+    """Return what is wrong where a sampler's package is missing, and what to do."""
+    message = f"the sampler {sampler} needs the package {package}, which this service does not have"
+    return message, f"Write sampler: tpe, or have {package} installed beside the api-server, as docs/search.md says."
+
+
 def ask(
     search: SearchSpec, trials: Sequence[Trial], number: int, seed: int, earlier: Iterable[Trial] = ()
 ) -> tuple[dict[str, Value], dict[str, Any]] | None:
     """Return the next point, that of the trial with this number, and what its sampler wants to find with it again.
 
-    The same trials give the same point. None where there is none: a grid or a list of points is through.
+    The same trials give the same point. None where there is none: a grid or a list of points is through. Raise
+    TrainyardError C101 where the sampler needs a package that is not installed.
     """
     if not search.space:
         return (dict(search.points[number]), {}) if number < len(search.points) else None
@@ -61,7 +75,9 @@ def ask(
         points = points_of(search.space) or []
         at = number - len(search.points)
         return (dict(points[at]), {}) if at < len(points) else None
-    with _quiet():
+    if package := missing_package(search.sampler):
+        raise TrainyardError("C101", *missing_sentence(search.sampler, package))
+    with quiet():
         study = study_of(search, trials, _sampler(search, (seed + number) % _MAX_SEED), earlier)
         if number < len(search.points):
             study.enqueue_trial(_drawn(search.space, search.points[number]))
@@ -74,16 +90,6 @@ def ask(
     return point, attrs
 
 
-def step_to_stop(search: SearchSpec, trials: Sequence[Trial], number: int) -> int | None:
-    """Return the step at which the pruner gives a trial up that is running; None where it goes on."""
-    trial = next((one for one in trials if one.number == number), None)
-    if search.pruner is Pruner.NONE or trial is None or not trial.reported:
-        return None
-    with _quiet():
-        prunes = _median(search, trials, trial) if search.pruner is Pruner.MEDIAN else _halving(search, trials, trial)
-    return trial.reported[-1][0] if prunes else None
-
-
 def importances(search: SearchSpec, trials: Sequence[Trial]) -> dict[str, float]:
     """Return how much each hyperparameter matters, the most important first; all together are 1.
 
@@ -94,7 +100,7 @@ def importances(search: SearchSpec, trials: Sequence[Trial]) -> dict[str, float]
     counted = [trial for trial in trials if trial.counts]
     if len(counted) < 2 or len({trial.value for trial in counted}) < 2:
         return {}
-    with _quiet():
+    with quiet():
         study = study_of(search, counted)
         try:
             found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
@@ -110,8 +116,8 @@ def study_of(
     import optuna
 
     space = _space_of(search)
-    with _quiet():
-        study = optuna.create_study(direction=_direction(search), sampler=sampler, study_name="search")
+    with quiet():
+        study = optuna.create_study(direction=direction_of(search), sampler=sampler, study_name="search")
         fitting = [replace(one, attrs={}) for one in earlier if one.counts and _fits(space, one.point)]
         for trial in [*fitting, *sorted(trials, key=lambda one: one.number)]:
             study.add_trial(_frozen(space, trial))
@@ -141,7 +147,7 @@ def study_json(search: SearchSpec, trials: Iterable[Trial]) -> dict[str, Any]:
     }
 
 
-def _direction(search: SearchSpec) -> Literal["maximize", "minimize"]:
+def direction_of(search: SearchSpec) -> Literal["maximize", "minimize"]:
     return "maximize" if search.goal is Goal.MAXIMIZE else "minimize"
 
 
@@ -160,80 +166,6 @@ def _sampler(search: SearchSpec, seed: int) -> BaseSampler:
             return samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True, group=True)
 
 
-def _median(search: SearchSpec, trials: Sequence[Trial], trial: Trial) -> bool:
-    from optuna.pruners import MedianPruner
-
-    others = [one for one in trials if one.number != trial.number and one.counts and one.reported]
-    if not others:
-        return False
-    # Optuna compares at one very step. Looks come when they come, and curves are thinned: what was known then counts.
-    step = min(trial.reported[-1][0], max(one.reported[-1][0] for one in others))
-    there = [_until(one, step) for one in others if one.reported[-1][0] >= step]
-    study = study_of(search, [*there, _until(trial, step)])
-    view = next(one for one in study.trials if one.user_attrs["number"] == trial.number)
-    return bool(MedianPruner(n_startup_trials=4).prune(study, view))
-
-
-def _until(trial: Trial, step: int) -> Trial:
-    """Return a trial with what it had reported at a step, which it has then."""
-    before = [pair for pair in trial.reported if pair[0] <= step]
-    if not before or before[-1][0] == step:
-        return replace(trial, reported=tuple(before))
-    return replace(trial, reported=(*before, (step, before[-1][1])))
-
-
-def _halving(search: SearchSpec, trials: Sequence[Trial], trial: Trial) -> bool:
-    """Say whether successive halving gives a trial up, at the highest rung that it has reached.
-
-    The others are reported first, step by step, which is how Optuna's pruners come to know who reached which rung.
-    """
-    import optuna
-    from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
-
-    whole = [one.reported[-1][0] for one in trials if one.counts and one.reported]
-    if not whole:
-        return False  # how long a trial is is not known yet
-    first = max(1, min(one.reported[0][0] for one in trials if one.reported))
-    pruner: BasePruner = (
-        HyperbandPruner(min_resource=first, max_resource=max(first + 1, *whole), reduction_factor=_REDUCTION)
-        if search.pruner is Pruner.HYPERBAND
-        else SuccessiveHalvingPruner(min_resource=first, reduction_factor=_REDUCTION)
-    )
-    study = optuna.create_study(direction=_direction(search), pruner=pruner, study_name="search")
-    verdict = False
-    for one in [*(other for other in trials if other.number != trial.number and other.reported), trial]:
-        verdict = _replayed(study, pruner, _at_rungs(one.reported, first))
-    return verdict
-
-
-def _at_rungs(reported: Sequence[tuple[int, float]], first: int) -> list[tuple[int, float]]:
-    """Return what a trial had reported when it reached each rung: its pruner looks at nothing else."""
-    found: list[tuple[int, float]] = []
-    rung = first
-    for step, value in reported:
-        if step >= rung:
-            found.append((step, value))
-            while rung <= step:
-                rung *= _REDUCTION
-    return found
-
-
-def _replayed(study: Study, pruner: Any, reported: Sequence[tuple[int, float]]) -> bool:
-    from optuna.trial import TrialState as Known
-    from optuna.trial import create_trial
-
-    study.add_trial(create_trial(state=Known.RUNNING))
-    view, reached, verdict = study.trials[-1], 0, False
-    for step, value in reported:
-        view.intermediate_values[step] = value
-        prunes = bool(pruner.prune(study, view))
-        view.system_attrs = dict(study.trials[-1].system_attrs)
-        rungs = sum(1 for key in view.system_attrs if "completed_rung" in key)
-        if rungs > reached:
-            reached, verdict = rungs, prunes
-    return verdict
-
-
 def _frozen(space: Space, trial: Trial) -> FrozenTrial:
     from optuna.trial import TrialState as Known
     from optuna.trial import create_trial
@@ -245,6 +177,8 @@ def _frozen(space: Space, trial: Trial) -> FrozenTrial:
         TrialState.STOPPED: Known.PRUNED,
     }
     state = states.get(trial.state, Known.FAIL)
+    if trial.storing and trial.value is not None:
+        state = Known.COMPLETE  # nothing that it still does changes its value
     point = {name: value for name, value in trial.point.items() if name in space and space[name].takes(value)}
     return create_trial(
         state=state,

@@ -36,7 +36,8 @@ class Trial:
     """One point that is tried. `value` is the metric's last one, `reported` are steps and values so far.
 
     Times are in seconds since the epoch. `attempt` counts from 0 how often its point was tried before, since the
-    infrastructure took a run; `again` says that it is to be tried once more.
+    infrastructure took a run; `again` says that it is to be tried once more. `storing` is one whose program has
+    ended: it holds no GPU any more, but how it went is not known for sure.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Trial:
     gpu_seconds: float = 0.0
     attempt: int = 0
     again: bool = False
+    storing: bool = False
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
     @property

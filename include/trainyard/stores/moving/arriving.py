@@ -11,8 +11,8 @@ from threading import Event
 from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
+from trainyard.domain.digest import MIB, PART, md5
 from trainyard.stores.base import Entry, Store, StoreError, Why
-from trainyard.stores.digest import MIB, PART, md5
 from trainyard.stores.moving.parallel import StoppedError
 from trainyard.stores.moving.parts import Partial, Span, partial_name
 from trainyard.stores.moving.progress import Progress

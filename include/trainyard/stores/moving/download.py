@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 
+from trainyard.domain.digest import IN_PARTS, md5_of
 from trainyard.stores.base import Entry, Store, StoreError, Why
-from trainyard.stores.digest import IN_PARTS, md5_of
 from trainyard.stores.keys import KeysInOrder, check_keys
 from trainyard.stores.moving.ahead import ahead
 from trainyard.stores.moving.arriving import Arriving

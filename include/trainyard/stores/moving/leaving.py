@@ -9,8 +9,8 @@ from dataclasses import replace
 from threading import Event
 from typing import BinaryIO
 
+from trainyard.domain.digest import IN_PARTS, MIB, md5_of
 from trainyard.stores.base import Entry, FileShrankError, Multipart, Store, StoreError, Why
-from trainyard.stores.digest import IN_PARTS, MIB, md5_of
 from trainyard.stores.moving.parallel import StoppedError
 from trainyard.stores.moving.progress import Progress
 from trainyard.stores.moving.retrying import until_done

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from trainyard.domain.digest import PART, md5
 from trainyard.stores.base import Entry, content_of
-from trainyard.stores.digest import PART, md5
 
 # The fewest bytes worth a request of their own: some servers digest the whole object for each. rclone asks for as many.
 SPAN = 4 * PART

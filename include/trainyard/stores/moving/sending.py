@@ -8,8 +8,8 @@ from io import BufferedReader
 from threading import Condition, Event, Lock
 from typing import BinaryIO, cast
 
+from trainyard.domain.digest import MIB, md5
 from trainyard.stores.base import Entry, FileShrankError, Multipart, StoreError, Why
-from trainyard.stores.digest import MIB, md5
 from trainyard.stores.moving.parallel import StoppedError
 from trainyard.stores.moving.progress import Progress
 from trainyard.stores.moving.retrying import until_done

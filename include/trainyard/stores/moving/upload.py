@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 
+from trainyard.domain.digest import IN_PARTS
 from trainyard.stores.base import Entry, Store, StoreError, Why, check_key
-from trainyard.stores.digest import IN_PARTS
 from trainyard.stores.keys import check_keys
 from trainyard.stores.moving.leaving import Leaving, LeavingFile
 from trainyard.stores.moving.parallel import in_parallel

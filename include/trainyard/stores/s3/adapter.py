@@ -8,9 +8,9 @@ from functools import cached_property
 from threading import Lock
 from typing import Any, BinaryIO
 
+from trainyard.domain.digest import CHUNK, IN_PARTS, multipart_etag, plain_md5
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Entry, SigningKeys, Why, check_key, put_parts
-from trainyard.stores.digest import CHUNK, IN_PARTS, multipart_etag, plain_md5
 from trainyard.stores.listing import ListingCheck
 from trainyard.stores.network.call import can_be_given_up
 from trainyard.stores.network.limits import NetworkLimits

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 
+from trainyard.domain.digest import plain_md5
 from trainyard.stores.base import Entry
-from trainyard.stores.digest import plain_md5
 from trainyard.stores.listing import ListingCheck
 from trainyard.stores.s3.http import S3Http
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from trainyard.domain.digest import md5, part_size, plain_md5
 from trainyard.stores.base import Entry, StoreError, Why
-from trainyard.stores.digest import md5, part_size, plain_md5
 from trainyard.stores.s3.refusals import S3Refusals
 
 # An upload has at most 10,000 parts, and every server tells of more than 20 at a time.

@@ -14,9 +14,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store as Bucket
 
+from trainyard.domain.digest import MIB, md5, plain_md5
 from trainyard.domain.training import StoreRef
 from trainyard.stores.base import SigningKeys
-from trainyard.stores.digest import MIB, md5, plain_md5
 
 SMALL = MIB
 _CONNECT, _WHOLE = timedelta(seconds=4), timedelta(seconds=20)

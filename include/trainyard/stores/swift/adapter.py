@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 
 from swiftclient import ClientException
 
+from trainyard.domain.digest import CHUNK, plain_md5
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Entry, StoreError, Why, check_key, put_parts
-from trainyard.stores.digest import CHUNK, plain_md5
 from trainyard.stores.listing import ListingCheck
 from trainyard.stores.network.call import Call
 from trainyard.stores.network.limits import NetworkLimits

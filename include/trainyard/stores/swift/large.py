@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 from uuid import uuid4
 
-from trainyard.stores.digest import PART, md5, md5_of_parts
+from trainyard.domain.digest import PART, md5, md5_of_parts
 
 DEEPEST = 10  # levels of manifests in manifests; Swift reads no deeper either
 MAX_SEGMENTS = 1000  # of one manifest, unless Swift is told otherwise

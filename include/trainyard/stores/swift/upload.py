@@ -9,8 +9,8 @@ from threading import Lock
 
 from swiftclient import ClientException
 
+from trainyard.domain.digest import md5
 from trainyard.stores.base import Entry, Why
-from trainyard.stores.digest import md5
 from trainyard.stores.swift import large as large
 from trainyard.stores.swift.large import Leftover, Segment
 from trainyard.stores.swift.refusals import SwiftRefusals

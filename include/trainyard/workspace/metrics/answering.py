@@ -15,8 +15,6 @@ def answer_of(
     model_id: str,
     points: int = DEFAULT_POINTS,
     since: str = "",
-    started: float | None = None,
-    now: float | None = None,
     complete: bool = True,
 ) -> dict[str, Any]:
     """Return the curves with so many points each at most; with the cursor `since` of an earlier answer what is new.
@@ -29,7 +27,6 @@ def answer_of(
     return {
         "model_id": model_id,
         "curves": [curve for curve in curves if curve["points"] or not known],
-        "progress": state.progress.answer(started, now),
         "warnings": state.remarks(),
         "cursor": cursor_of(state),
         "complete": complete,
