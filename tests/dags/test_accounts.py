@@ -40,7 +40,10 @@ _ROUTES = [
     ("PATCH", "", {"json": CANCEL_PATCH}),
     ("DELETE", "", {}),
     ("POST", "/rerun", {"json": {}}),
+    ("GET", "/summaries", {}),
+    ("GET", "/summaries/logs/tb/events.out.tfevents.1", {}),
     ("GET", "/results", {}),
+    ("GET", "/results.zip", {}),
     ("GET", "/results/_submitted_code/model.zip", {}),
 ]
 

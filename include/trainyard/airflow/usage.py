@@ -71,10 +71,11 @@ class AirflowUsage:
 
     def _expected(self, session: Session, seen: Seen) -> list[Share]:
         """Return the shares of the runs that Airflow does not have yet."""
-        expected = self._catalogue.expected()
-        known = {line.dag_id for line in seen.lines} if expected else set()
-        first = {run for run in expected if run.model_id == run.training_id and run.training_id not in known}
-        asked = {run for run in expected if run.model_id != run.training_id}
+        unbegun, pending = self._catalogue.unbegun(), self._catalogue.starts.pending()
+        known = {line.dag_id for line in seen.lines} if unbegun else set()
+        first = {RunKey.first_of(training_id) for training_id in unbegun - known}
+        asked = {start.key for start in map(self._catalogue.starts.get, pending) if start}
+        asked = {run for run in asked if run.model_id != run.training_id}
         if asked:
             made = select(DagRun.dag_id, DagRun.run_id).where(DagRun.run_id.in_([run.model_id for run in asked]))
             asked -= {RunKey(row.dag_id, row.run_id) for row in session.execute(made)}
