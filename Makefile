@@ -7,12 +7,12 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wheel tools demo up down status test pictures fuzz test-cluster test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
+.PHONY: help setup wheel tools demo up down status test pictures fuzz test-cluster test-learners test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/ready ## Install what the project needs into .venv, and mend what is no longer as the lock says
+setup: .venv/ready ## Install what the project needs into .venv, and fix what is no longer as the lock says
 	@damaged=$$($(PYTHON) scripts/check-environment .venv requirements.txt trainyard-client) || { \
 		echo "Mending in .venv:" $$damaged; \
 		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv; \
@@ -58,6 +58,13 @@ $(APART): | .venv/ready
 	@$(UV) sync --quiet --python $(@D)/bin/python $<
 	@touch $@
 
+# The build of torch for processors, from a folder of wheels that pip is told of, else from PyTorch's own index.
+.venv/learners/ready: tests/learners/requirements.txt | .venv/ready
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv --without-pip $(@D)
+	@UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) sync --quiet --python $(@D)/bin/python $< 2>/dev/null || \
+		$(UV) sync --quiet --torch-backend cpu --python $(@D)/bin/python $<
+	@touch $@
+
 demo: setup ## Start the one-machine stack, train the digits example, show the trained model
 	@$(BIN)/trainyard up
 	@$(BIN)/python -m trainyard.local.demo
@@ -79,13 +86,16 @@ SAID = $(foreach name,KUBECONFIG WORKSPACE NAMESPACE IMAGE,$(if $(filter command
 test-cluster: setup ## Train on KUBECONFIG=… WORKSPACE=… [NAMESPACE=… IMAGE=…], or on a local cluster: docs/test-cluster.md
 	@$(SAID) $(BIN)/python -m pytest tests/cluster -n 0 -vv --durations=5
 
+test-learners: setup tools .venv/learners/ready ## Train on several learners with PyTorch and mpi4py, which it installs apart (0.8 GB)
+	@$(BIN)/python -m pytest tests/integration/test_learner_programs.py -n 0 -vv --durations=5
+
 # One seed for all of a run of make; SEED itself stays empty, since `test-faults` has seeds of another form.
 NEW_SEED = $(eval NEW_SEED := $(shell od -An -N4 -tx4 /dev/urandom | tr -d ' '))$(NEW_SEED)
 MANIFESTS ?= 10000
 ZIPS ?= 500
 REQUESTS ?= 20
 SECONDS ?= 60
-fuzz: $(if $(filter atheris,$(ENGINE)),.venv/fuzz/ready,setup) ## Hand in hostile input: SEED MANIFESTS ZIPS REQUESTS; or ENGINE=atheris SECONDS
+fuzz: $(if $(filter atheris,$(ENGINE)),.venv/fuzz/ready,setup) ## Submit hostile input: SEED MANIFESTS ZIPS REQUESTS; or ENGINE=atheris SECONDS
 ifeq ($(ENGINE),atheris)
 	@PYTHONPATH=tests:include .venv/fuzz/bin/python -m fuzz.guided .fuzz/corpus -artifact_prefix=.fuzz/ -max_total_time=$(SECONDS) -max_len=4096
 else
@@ -97,7 +107,7 @@ FAULTS ?= 200
 test-faults: setup tools ## Do FAULTS=200 faults at random to a stack under load, or to a search with SEARCH=1; the same again with SEED=N, some kinds with ONLY=…
 	@PYTHONPATH=tests:tests/e2e $(BIN)/python -m $(if $(SEARCH),faults.search,faults) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-lint: setup ## Check style, types, formatting and known advisories; mends nothing
+lint: setup ## Check style, types, formatting and known advisories; fixes nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -119,9 +129,11 @@ format: setup ## Format the code
 bench: setup .venv/bench/ready ## Measure speed, PART="start list drops" or all; prints a table and keeps the figures in bench/results/
 	@PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
-lock: setup ## Make requirements.txt anew from requirements.in
+lock: setup ## Write requirements.txt from requirements.in
 	@for folder in . include/trainyard/local/training tests/swiftcloud tests/mlflowserver tests/fuzz bench scripts/advisories; do (cd $$folder && $(CURDIR)/$(UV) compile --quiet --no-header \
 		--python-version 3.11 --upgrade requirements.in -o requirements.txt) || exit 1; done
+	@cd tests/learners && for cpu in "" "--torch-backend cpu"; do UV_FIND_LINKS="$$PIP_FIND_LINKS" $(CURDIR)/$(UV) compile --quiet --no-header $$cpu \
+		--python-version 3.11 --upgrade requirements.in -o requirements.txt 2>/dev/null && break; done
 	@cd deploy/image && ../../$(UV) compile --quiet --no-header --python-version 3.11 --upgrade \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-build requirements.in -o requirements.txt
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import accounts, datasets, drops, idle, listing, metrics, moves, pages, queue, search, siege, start
+from bench import accounts, datasets, drops, idle, learners, listing, metrics, moves, pages, queue, search, siege, start
 from bench.figures import Figure, table
 from trainyard.errors import TrainyardError
 
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[Callable[[str], None]], Iterable[Figure]]] = {
     "start": start.measure,
     "idle": idle.measure,
     "queue": queue.measure,
+    "learners": learners.measure,
     "search": search.measure,
     "list": listing.measure,
     "pages": pages.measure,

@@ -86,7 +86,7 @@ class _Counted:
 
 
 def measure(say: Say) -> list[Figure]:
-    """Time every run as its staging would: a store opened anew, a listing, a look at an object, a hold."""
+    """Time every run as its staging would: a store opened again, a listing, a look at an object, a hold."""
     figures = []
     with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder, _server(Path(folder, "objects")) as endpoint:
         for shape in SHAPES:

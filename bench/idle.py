@@ -85,7 +85,7 @@ def _fill(stack: Stack, stock: Stock, job: Tiny, say: Say) -> list[Figure]:
 
 
 def _door(stack: Stack, job: Tiny, say: Say) -> list[Figure]:
-    """Hand in as fast as one and several callers can, while nothing else is done: the scheduler is halted.
+    """Submit as fast as one and several callers can, while nothing else is done: the scheduler is halted.
 
     The alternative is Airflow's own REST: to trigger a run of a DAG that is known, without manifest, zip or check. Of
     several callers at once it answers most with 500 on SQLite, so that there is nothing to compare.

@@ -53,7 +53,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Besieged:
-    """The stack under attack: where it is, a member's token, an admin's, and something small to hand in."""
+    """The stack under attack: where it is, a member's token, an admin's, and something small to submit."""
 
     url: str
     member: dict[str, str]

@@ -77,7 +77,7 @@ class Stock:
 
 @contextmanager
 def stock_airflow(stack: Stack, say: Say) -> Iterator[Stock]:
-    """Start it beside a stack; a training must have been handed in there, whose image it takes."""
+    """Start it beside a stack; a training must have been submitted there, whose image it takes."""
     folder = stack.folder / "stock"
     for name in ("dags", "manifests", "runs"):
         (folder / name).mkdir(parents=True)
@@ -152,5 +152,5 @@ def _children(pid: int) -> list[psutil.Process]:
 def _image(stack: Stack) -> str:
     catalogue = Catalogue(stack.folder / "catalogue")
     training = catalogue.get(next(iter(catalogue.ids())))
-    assert training is not None, "no training was handed in yet"
+    assert training is not None, "no training was submitted yet"
     return training.plan.image

@@ -1,14 +1,14 @@
 """# The watched bucket
 
-Hands every complete drop in `inbox/<account>/<name>/` to the front door: one manifest and one zip in a folder are one
+Submits every complete drop in `inbox/<account>/<name>/` to the front door: one manifest and one zip in a folder are one
 submission. There is no such DAG while the setting `TRAINYARD_INBOX` is empty.
 
 **What happens.** A watcher in the triggerer looks at the inbox every `TRAINYARD_INBOX_POLL_SECONDS` and starts a run
-when a drop is complete and has stopped growing. The run's only task, `hand_over`, looks for itself and handles all
+when a drop is complete and has stopped growing. The run's only task, `submit_drops`, looks for itself and handles all
 drops that are there, several at a time. Accepted ones go to `accepted/<account>/<model id>/`, refused ones to
 `refused/<account>/<name>-<time>/` with `reasons.txt`. Half-written ones wait for `TRAINYARD_INBOX_WAIT_SECONDS`.
 
-**A drop stays in the inbox.** Look at the log of the newest `hand_over`: every drop that stays is named there with its
+**A drop stays in the inbox.** The log of the newest `submit_drops` names every drop that stays, with its
 reason. If there is no run, look at the triggerer's log for "The inbox cannot be looked at".
 
 **The task fails.** The front door, the store or one of the connections `trainyard_front_door` and
@@ -40,8 +40,8 @@ if _settings.inbox:
     with DAG(
         "intake",
         dag_display_name="Watched bucket",
-        description="Hands drops in the inbox to the front door.",
+        description="Submits drops in the inbox.",
         doc_md=__doc__,
         **watched("inbox", _trigger),
     ):
-        task(retries=2, retry_delay=timedelta(seconds=20))(inboxtask.hand_over)()
+        task(retries=2, retry_delay=timedelta(seconds=20))(inboxtask.submit_drops)()

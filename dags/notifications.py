@@ -9,7 +9,7 @@ it is given up. The watcher fires never, so this DAG has no runs of its own.
 
 **Nothing is delivered.** The triggerer does not run, or its log has "The outbox cannot be looked at".
 
-**Something is given up.** `trainyard doctor` counts it, `trainyard notify list` names it with the reason. Mend the
+**Something is given up.** `trainyard doctor` counts it, `trainyard notify list` names it with the reason. Fix the
 receiver, then `trainyard notify retry`; or trigger this DAG, whose task does the same for everything.
 """
 

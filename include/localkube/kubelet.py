@@ -8,13 +8,13 @@ import shutil
 import time
 from collections.abc import Callable
 
-from localkube import network
 from localkube.config import Config
 from localkube.events import Events
 from localkube.mounts import PATHS
 from localkube.names import has_name, write_hosts
 from localkube.objects import Key, Obj, is_deleted, is_finished, key_of
 from localkube.podlife import PodLife
+from localkube.podnetwork import PodNetwork
 from localkube.runtime import Shims
 from localkube.store import Store
 from localkube.values import parse_time, seconds
@@ -33,13 +33,14 @@ class Kubelet:
         self._events = events
         self._on_freed = on_freed
         self._shims = Shims()
+        self._network = PodNetwork(store, config)
         self._lives: dict[str, PodLife] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, pod: Obj) -> None:
         """Begin the life of a pod that was just given the node, or take it up again after a restart."""
         uid, key = pod["metadata"]["uid"], key_of("pods", pod)
-        life = PodLife(key, self._store, self._shims, self._events, self._config)
+        life = PodLife(key, self._store, self._shims, self._events, self._config, self._network)
         self._lives[uid] = life
         if is_deleted(pod):
             life.stop(parse_time(pod["metadata"]["deletionTimestamp"]) / 1e9 - time.time())
@@ -118,9 +119,7 @@ class Kubelet:
     def _forget_network(self, pod: Obj) -> None:
         """Take a pod's name from those that are left, and remove the network after the last."""
         write_hosts(self._store, self._config, pod["metadata"]["namespace"], pod["spec"]["subdomain"])
-        if self._config.network == network.NAMESPACES and not any(map(has_name, self._store.all("pods"))):
-            name = network.name_of(str(self._config.folder))
-            self._keep(asyncio.create_task(asyncio.to_thread(network.remove, name)))
+        self._keep(asyncio.create_task(self._network.drop_unused()))
 
     def _discard(self, uid: str) -> None:
         """Remove a pod's files, aside, because there may be many."""

@@ -35,8 +35,7 @@ def make(name: str) -> None:
     if os.path.exists(f"/run/netns/{name}"):
         return
     _ip("netns", "add", name)
-    _ip("-n", name, "link", "add", _BRIDGE, "type", "bridge")
-    _ip("-n", name, "link", "set", _BRIDGE, "up")
+    _ip_all(f"link add {_BRIDGE} type bridge", f"link set {_BRIDGE} up", inside=name)
 
 
 def remove(name: str) -> None:
@@ -53,43 +52,40 @@ def enter(network: dict[str, Any]) -> int:
     host = os.open("/proc/self/ns/net", os.O_RDONLY)
     _check(_libc.unshare(_CLONE_NEWNET), "unshare of the network")
     own = os.open("/proc/self/ns/net", os.O_RDONLY)
-    _ip("link", "set", "lo", "up")
     join_network(host)
     os.close(host)
     cluster, outer = network["name"], f"v{hashlib.sha256(network['address'].encode()).hexdigest()[:12]}"
-    _ip(
-        "-n",
-        cluster,
-        "link",
-        "add",
-        outer,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "eth0",
-        "netns",
-        f"/proc/{os.getpid()}/fd/{own}",
+    _ip_all(
+        f"link add {outer} type veth peer name eth0 netns /proc/{os.getpid()}/fd/{own}",
+        f"link set {outer} master {_BRIDGE} up",
+        inside=cluster,
     )
-    _ip("-n", cluster, "link", "set", outer, "master", _BRIDGE, "up")
     inside = os.open("/proc/self/ns/net", os.O_RDONLY)
     join_network(own)
     try:
-        _ip("addr", "add", f"{network['address']}/16", "dev", "eth0")
-        _ip("link", "set", "eth0", "up")
+        _ip_all("link set lo up", f"addr add {network['address']}/16 dev eth0", "link set eth0 up")
     finally:
         join_network(inside)
         os.close(inside)
     return own
 
 
-def _ip(*arguments: str) -> None:
+def _ip_all(*commands: str, inside: str = "") -> None:
+    """Run commands of `ip` by one process, `inside` a named namespace or where this process is."""
+    where = ("-n", inside) if inside else ()
+    _ip(*where, "-batch", "-", text="\n".join(commands))
+
+
+def _ip(*arguments: str, text: str = "") -> None:
+    said = f"ip {' '.join(arguments)} {text}".strip()
     try:
-        done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            ["ip", *arguments], input=text, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
-        raise OSError(f"ip {' '.join(arguments)}: no answer") from None
+        raise OSError(f"{said}: no answer") from None
     if done.returncode:
-        raise OSError(f"ip {' '.join(arguments)}: {done.stderr.strip() or 'it failed'}")
+        raise OSError(f"{said}: {done.stderr.strip() or 'it failed'}")
 
 
 def _check(result: int, what: str) -> None:

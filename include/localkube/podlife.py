@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 
-from localkube import network, records, runtime
+from localkube import records, runtime
 from localkube.config import Config
 from localkube.containerspec import container_spec
 from localkube.errors import NoSecretError, NotReadyError
@@ -14,6 +14,7 @@ from localkube.events import Events
 from localkube.images import problem_of
 from localkube.names import free_address, has_name, write_hosts
 from localkube.objects import Key, Obj, is_finished
+from localkube.podnetwork import PodNetwork
 from localkube.podstatus import ContainerRecord, Waiting, container_record, final_phase, update_status
 from localkube.secrets import secret_environment
 from localkube.store import Store
@@ -31,12 +32,15 @@ _MESSAGES = {
 
 
 class PodLife:
-    """Runs one pod to its end; made anew for each pod that a restarted server finds under way."""
+    """Runs one pod to its end; made again for each pod that a restarted server finds under way."""
 
-    def __init__(self, key: Key, store: Store, shims: runtime.Shims, events: Events, config: Config) -> None:
+    def __init__(
+        self, key: Key, store: Store, shims: runtime.Shims, events: Events, config: Config, network: PodNetwork
+    ) -> None:
         self._key = key
         self._store = store
         self._shims = shims
+        self._network = network
         self._events = events
         pod = store.get(key)
         self._folder = config.pod(pod["metadata"]["uid"])
@@ -172,8 +176,8 @@ class PodLife:
             try:
                 secrets = secret_environment(container, self._key.namespace, self._store)
                 volumes = await asyncio.to_thread(make_volumes, self._config, pod)
-                if has_name(pod) and self._config.network == network.NAMESPACES:
-                    await asyncio.to_thread(network.make, network.name_of(str(self._config.folder)))
+                if has_name(pod):
+                    await self._network.provide()
                 return container_spec(pod, container, volumes, self._config, secrets)
             except NoSecretError as error:
                 self._warn("Failed", f"Error: {error}", container)

@@ -1,4 +1,4 @@
-"""Hand in a manifest and a zip, get back a trained model: deep-learning training on Airflow and Kubernetes.
+"""Submit a manifest and a zip, get back a trained model: deep-learning training on Airflow and Kubernetes.
 
 The Python API is `from trainyard import Client, Run, TrainyardError`; see docs/python.md.
 """

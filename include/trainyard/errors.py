@@ -88,7 +88,7 @@ class Problem:
 
     `path` is dotted with list indices (`training_data_reference[0].source.type`); `line` and `column`
     count from 1; `seen` is the value as text, masked where it is a credential. `file` is the manifest's name where
-    several were handed in.
+    several were submitted.
     """
 
     message: str
@@ -154,4 +154,4 @@ class TrainyardError(Exception):
         """Build the refusal of a submission from all its problems; the first one's code leads."""
         found = tuple(problems)
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-        return cls(found[0].code, f"the submission has {count}", "mend what is listed and submit again", found)
+        return cls(found[0].code, f"the submission has {count}", "fix what is listed and submit again", found)

@@ -109,6 +109,9 @@ class Settings:
     sizes_file: str = _setting(str, "", "sizes.yaml to use; empty is the shipped one.")
     quotas_file: str = _setting(str, "", "quotas.yaml to use; empty is the shipped one.")
     manifest_max_bytes: int = _setting(memory_bytes, "1MiB", "Largest manifest that is read.")
+    deleted_keep_seconds: float = _setting(
+        _from_zero, "86400", "Seconds in which a deleted run can be brought back; 0 removes it at once."
+    )
     zip_max_bytes: int = _setting(memory_bytes, "1GiB", "Largest zip that is received.")
     object_max_bytes: int = _setting(memory_bytes, "100GiB", "Largest object that `trainyard data put` may store.")
     zip_max_unpacked: int = _setting(memory_bytes, "1GiB", "Most bytes a zip may hold unpacked.")
@@ -239,10 +242,10 @@ class Settings:
     inbox_connection: str = _setting(str, "trainyard_inbox", "Airflow connection with the credentials of the inbox.")
     inbox_poll_seconds: float = _setting(float, "5", "Seconds between two looks of the triggerer at the inbox.")
     inbox_settle_seconds: float = _setting(
-        float, "2", "Seconds that a drop must not have changed before it is handed over."
+        float, "2", "Seconds that a drop must not have changed before it is submitted."
     )
     inbox_wait_seconds: float = _setting(float, "86400", "Seconds that a half-written drop is waited for.")
-    inbox_threads: int = _setting(int, "8", "Drops that are handed over at the same time.")
+    inbox_threads: int = _setting(int, "8", "Drops that are submitted at the same time.")
     folder_stores: str = _setting(str, "", "Folder in which stores of kind `folder` may lie; empty allows none.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from clusterrun import evict, take_away
 from clusteryard import MAX_GPUS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
@@ -60,39 +61,21 @@ def test_a_program_that_does_not_stop_is_ended_when_its_grace_is_over(yard):
     assert run.state == "failed"
 
 
-@pytest.mark.parametrize("way", ["deleted", "evicted"])
-def test_a_pod_that_somebody_takes_away_is_lost_and_another_try_goes_on_from_its_checkpoint(yard, way):
+@pytest.mark.parametrize("take", [take_away, evict])
+def test_a_pod_that_somebody_takes_away_is_lost_and_another_try_goes_on_from_its_checkpoint(yard, take):
     run = yard.submit(_GOES_ON)
     assert run.work() == "deferred"
     waiting = run.await_end()
     first = run.until_logged("begun")
-    _TAKE[way](yard.core, first.metadata)
+    take(yard.core, first.metadata)
     run.join(waiting)
     assert (run.outcome.code, run.state) == ("S102", "up_for_retry")
-    assert ("is being emptied" in run.outcome.message) is (way == "evicted"), run.outcome.message
+    assert ("is being emptied" in run.outcome.message) is (take is evict), run.outcome.message
 
     assert run.train().code is None
     assert (run.state, run.tries) == ("success", 2)
     assert run.read("result/kept.txt") == "goes on\n"
     assert run.until("Succeeded").metadata.uid != first.metadata.uid
-
-
-def _delete(core, pod):
-    core.delete_namespaced_pod(pod.name, pod.namespace, grace_period_seconds=3)
-
-
-def _evict(core, pod):
-    """Ask for the pod's going as `kubectl drain` does, without closing the node for everybody."""
-    eviction = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": pod.name, "namespace": pod.namespace},
-        "deleteOptions": {"gracePeriodSeconds": 3},
-    }
-    core.create_namespaced_pod_eviction(pod.name, pod.namespace, eviction)
-
-
-_TAKE = {"deleted": _delete, "evicted": _evict}
 
 
 def test_cleaning_up_removes_the_pods_of_a_run_whatever_they_do(yard):

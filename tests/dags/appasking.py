@@ -12,7 +12,7 @@ from trainyard.core.accounts import Caller
 
 
 def created_app() -> Any:
-    """Make the app anew; Airflow is imported no earlier."""
+    """Make the app again; Airflow is imported no earlier."""
     with warnings.catch_warnings():
         # A library of Airflow's own imports starlette's test client, which warns of the httpx that it finds.
         warnings.simplefilter("ignore")

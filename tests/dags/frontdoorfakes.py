@@ -82,7 +82,7 @@ class FakeService:
     def run_of_log(self, model_id, caller):
         return self.run(model_id, caller)
 
-    def run(self, model_id, caller):
+    def run(self, model_id, caller, deleted=False):
         self._note("run", model_id, caller)
         return self.run_there
 
@@ -90,8 +90,13 @@ class FakeService:
         self._note("cancel", model_id, caller)
         return replace(SHOWN_RUN, phase=Phase.DONE, outcome=Outcome("C204", "canceled by ada"))
 
-    def delete(self, model_id, caller):
+    def delete(self, model_id, caller, now=False):
         self._note("delete", model_id, caller)
+        return None if now else 1_700_000_000.0
+
+    def undelete(self, model_id, caller):
+        self._note("undelete", model_id, caller)
+        return replace(SHOWN_RUN, phase=Phase.DONE, outcome=Outcome())
 
     def limits(self):
         return LIMITS

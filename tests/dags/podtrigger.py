@@ -27,6 +27,7 @@ ARGUMENTS = {
     "learners": 1,
     "placement_seconds": 60.0,
     "first_learner_seconds": 60.0,
+    "lead": 1,
 }
 
 
@@ -41,7 +42,10 @@ def pod_trigger(**changes):
 
 
 class FakePods:
-    """Several pods by name, each as a list of what it is at each look; the last is repeated, None is gone."""
+    """Several pods by name, each as a list of what it is at each look; the last is repeated, None is gone.
+
+    An exception in the place of a pod is what that look raises.
+    """
 
     def __init__(self, **pods):
         self._pods = {name.replace("_", "-"): list(states) for name, states in pods.items()}
@@ -55,6 +59,8 @@ class FakePods:
         found = states.pop(0) if len(states) > 1 else states[0]
         if found is None:
             raise api_refusal(404)
+        if isinstance(found, Exception):
+            raise found
         return found
 
     async def delete_namespaced_pod(self, name, namespace, grace_period_seconds):

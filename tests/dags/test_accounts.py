@@ -87,7 +87,7 @@ class TestMembers:
     def test_an_admin_reads_and_deletes_what_is_anybodys(self, yard):
         root = yard.client("root", "admin")
         assert root.get(f"/models/{OTHER_RUN}").status_code == 200
-        assert root.delete(f"/models/{OTHER_RUN}").status_code == 204
+        assert root.delete(f"/models/{OTHER_RUN}", params={"now": "true"}).status_code == 204
         assert yard.catalogue.ids() == {MODEL_ID}
 
     def test_a_token_that_has_run_out_is_refused_with_the_hint(self, yard):
@@ -379,7 +379,7 @@ class TestLogsOfSteps:
         assert len(list(folder.iterdir())) == 2
 
     def test_deleting_a_run_removes_them_too(self, yard, folder):
-        assert yard.client("ada").delete(f"/models/{MODEL_ID}").status_code == 204
+        assert yard.client("ada").delete(f"/models/{MODEL_ID}", params={"now": "true"}).status_code == 204
         assert [path.name for path in folder.iterdir()] == [f"run_id={LATER_RUN}"]
 
 

@@ -44,7 +44,7 @@ def app(service, monkeypatch, tmp_path):
     monkeypatch.setenv("TRAINYARD_ZIP_MAX_BYTES", "10")
     monkeypatch.setenv("TRAINYARD_MANIFEST_MAX_BYTES", "20")
     made = created_app()
-    made.state.service = service
+    made.state.service = made.state.deleting = service
     return made
 
 
@@ -219,7 +219,14 @@ class TestDeleting:
     def test_a_run_is_deleted_without_a_word(self, http, service):
         answer = http.delete(f"/models/{MODEL_ID}")
         assert (answer.status_code, answer.content) == (204, b"")
-        assert service.asked == [("delete", MODEL_ID, _ADA)]
+        assert answer.headers["x-deleted-until"] == "2023-11-14T22:13:20Z"
+        assert "x-deleted-until" not in http.delete(f"/models/{MODEL_ID}", params={"now": "true"}).headers
+        assert service.asked == [("delete", MODEL_ID, _ADA)] * 2
+
+    def test_one_that_was_deleted_is_brought_back(self, http, service):
+        answer = http.post(f"/models/{MODEL_ID}/undelete")
+        assert (answer.status_code, answer.json()["model_id"]) == (200, MODEL_ID)
+        assert service.asked == [("undelete", MODEL_ID, _ADA)]
 
     def test_a_run_that_is_going_is_a_conflict(self, http, service):
         service.refusal = TrainyardError("C108", "it is still going", "Cancel it.")

@@ -338,6 +338,17 @@ class TestFilteredLists:
         assert [run.model_id for run in found] == [mixed["late"], mixed["fresh"]]
         assert total == 2
 
+    def test_some_are_left_out_or_asked_for_alone_page_by_page(self, world, mixed):
+        everything = [run.key for run in world.history.page(None, 99, 0)[0]]
+        made = [run.key for run in world.history.page(None, 99, 0)[0] if world.history.steps(run)]
+        hidden = set(made[:2]) | {RunKey(_OTHER, "training-nowhere00")}
+        found, total = world.history.page(None, 99, 0, without=hidden)
+        assert [run.key for run in found] == [key for key in everything if key not in hidden]
+        assert total == len(everything) - 2
+        found, total = world.history.page(None, 1, 1, only=hidden)
+        assert ([run.key for run in found], total) == ([made[1]], 2)
+        assert world.history.page(None, 99, 0, only=set()) == ([], 0)
+
     def test_only_the_page_is_read_whole(self, world, mixed, monkeypatch):
         read, run_of = [], world.history.reader.run
 
@@ -360,7 +371,7 @@ class TestKnownFailures:
         add_training(world)
         parse_dag(world)
         start_run(world, validate="failed", stage="upstream_failed", train="upstream_failed", upload="running")
-        leave_xcom(world, Outcome("C103", "the secret is wrong", "Mend it.").as_dict(), task_id="validate")
+        leave_xcom(world, Outcome("C103", "the secret is wrong", "Fix it.").as_dict(), task_id="validate")
         return world.history.find(MODEL_ID)
 
     def test_it_is_shown_while_the_last_steps_run(self, refused):
@@ -376,7 +387,7 @@ class TestKnownFailures:
         parse_dag(world)
         world.started[RUN] = 1.0
         start_run(world, validate="success", stage="success", train="failed", upload="running")
-        leave_xcom(world, Outcome("C201", "it failed", "Mend it.", 3).as_dict())
+        leave_xcom(world, Outcome("C201", "it failed", "Fix it.", 3).as_dict())
         run = world.history.find(MODEL_ID)
         assert (run.state, run.outcome) == (State.RUNNING, None)
 
@@ -621,7 +632,7 @@ class TestForgetting:
         assert world.history.find(MODEL_ID).model_id == MODEL_ID
 
     def test_a_first_run_that_was_deleted_does_not_start_again(self, world, monkeypatch):
-        """The scheduler starts what the DAG's row says next; it is worked out anew whenever the file is parsed."""
+        """The scheduler starts what the DAG's row says next; it is worked out again whenever the file is parsed."""
         monkeypatch.setenv("TRAINYARD_CATALOGUE", str(world.catalogue.folder))
         add_training(world)
         world.catalogue.mark_begun(MODEL_ID)

@@ -24,8 +24,9 @@ from unit.pod_samples import SMALL
 
 from trainyard.cluster.labels import MANAGED_BY, OURS, TRAINING_ID, pod_labels
 from trainyard.cluster.labels import MODEL_ID as RUN_LABEL
+from trainyard.cluster.learners import run_objects
 from trainyard.cluster.spec import WorkspaceVolume
-from trainyard.domain.names import RunKey, pod_name
+from trainyard.domain.names import RunKey, learner_name, pod_name
 from trainyard.errors import TrainyardError
 from trainyard.workspace.datasets import DatasetCache
 from trainyard.workspace.layout import Workspace
@@ -126,6 +127,30 @@ class TestPods:
             _tidies()
         assert _pods(place) == set()
         assert any(f"removed pod {name}: its run ended" in line for line in caplog.messages)
+
+    def test_all_learners_of_a_run_that_is_over_go_with_the_service_between_them(self, place):
+        names = [_trains(place, RUN, name=learner_name(RUN, 1, number)) for number in (1, 2)]
+        several = replace(
+            SMALL,
+            key=RUN,
+            plan=replace(SMALL.plan, learners=2),
+            namespace="default",
+            volume=WorkspaceVolume(folder=str(place.workspace.root)),
+        )
+        place.cluster.core.create_namespaced_service("default", run_objects(several).service)
+        assert sorted(_tidies()) == sorted([*(f"pod {name}" for name in names), f"service {pod_name(RUN, 1)}"])
+        assert (_pods(place), place.cluster.core.list_namespaced_service("default").items) == (set(), [])
+
+    def test_the_service_of_a_run_that_is_going_stays(self, place):
+        several = replace(SMALL, key=_LATER, plan=replace(SMALL.plan, learners=2), namespace="default")
+        several = replace(several, volume=WorkspaceVolume(folder=str(place.workspace.root)))
+        core = place.cluster.core
+        core.create_namespaced_service("default", run_objects(several).service)
+        try:
+            assert _tidies() == []
+            assert [each.metadata.name for each in core.list_namespaced_service("default").items] == [several.prefix]
+        finally:
+            core.delete_namespaced_service(several.prefix, "default")
 
     @pytest.mark.parametrize("state", ["running", "queued"])
     def test_the_pod_of_a_run_that_is_going_stays(self, place, state):

@@ -177,11 +177,15 @@ class TestChanges:
     def test_what_is_meant_is_done(self, pages, yard):
         answer = pages("ada", **_HERE).post("/actions", data={"do": "delete", "id": MODEL_ID, "meant": "1"})
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
-        assert yard.history.find(MODEL_ID) is None
+        assert MODEL_ID not in pages("ada").get("/").text
+        deleted = pages("ada").get("/?deleted=1").text
+        assert (MODEL_ID in deleted, "Bring back" in deleted) == (True, True)
+        answer = pages("ada", **_HERE).post("/actions", data={"do": "undelete", "id": MODEL_ID})
+        assert (answer.status_code, MODEL_ID in pages("ada").get("/").text) == (303, True)
 
     @pytest.mark.parametrize("meant", ["", "1"])
     def test_nobody_changes_a_run_of_others(self, pages, yard, meant):
-        for do in ("cancel", "delete", "again"):
+        for do in ("cancel", "delete", "again", "undelete"):
             form = {"do": do, "id": [MODEL_ID, OTHER_RUN], "meant": meant}
             assert pages("ada", **_HERE).post("/actions", data=form).status_code in (400, 404)
         assert yard.history.find(OTHER_RUN)

@@ -194,11 +194,11 @@ class TestWatcher:
         trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
         tell = trigger._tell
 
-        def mended(error):
+        def fixed(error):
             tell(error)
             self._keep(tmp_path, "training-0000000aA", time.time() - 7200)
 
-        trigger._tell = mended
+        trigger._tell = fixed
         assert self._events(trigger, 1) == [{"due": ["training-0000000aA"]}]
 
     def test_it_comes_back_from_the_database_as_it_was(self):

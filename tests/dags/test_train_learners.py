@@ -11,7 +11,7 @@ import pytest
 from fake_cluster import EVICTED, PULLING, RUNNING, FakeCluster, exited, pod, refusal
 from helddata import hold_data
 from late import Late
-from podtrigger import FakePods, event_of, waiting_trigger
+from podtrigger import FakePods, api_refusal, event_of, waiting_trigger
 from samples import MODEL_ID, RUN, training
 from workertask import WorkerTask
 
@@ -104,6 +104,14 @@ class TestStarting:
         assert _outcome(task).code == "S101"
         assert cluster.created == _FIRST[:2]
         assert cluster.pods == {}
+
+    def test_a_task_that_is_killed_stops_all_pods_and_those_it_was_about_to_create(self, train, monkeypatch):
+        cluster = FakeCluster(*three(RUNNING, RUNNING))
+        monkeypatch.setattr(operators.TrainOperator, "client", cluster)
+        operator = operators.TrainOperator(training=training(resources=Resources("small", nodes=3)), task_id="train")
+        operator.pod_names = _FIRST
+        operator.on_kill()
+        assert [name for name, _ in cluster.deleted] == _FIRST[:2]
 
 
 class TestFindingAgain:
@@ -228,11 +236,40 @@ class TestWaiting:
         assert [name for name, _ in api.deleted] == ["x-1-0", "x-1-2"]
         assert "final" not in event.xcoms
 
+    def test_one_that_somebody_deletes_is_named_although_the_others_are_deleted_after_it(self):
+        leaving = going(over(2, 143))
+        trigger, _ = waiting(pods=[[alive(1)], [alive(2), leaving, None], [alive(3)]])
+        outcome = _told(event_of(trigger))
+        assert (outcome.code, outcome.message.split(":")[0]) == ("S102", "learner 2 of 3")
+
+    def test_one_that_was_told_to_end_in_vain_is_told_again(self):
+        trigger, api = waiting(pods=[[alive(1)], [alive(2), over(2, 3)], [alive(3)]])
+        as_ever, refused = api.delete_namespaced_pod, [api_refusal(500)]
+
+        async def delete(name, namespace, grace_period_seconds):
+            if name == "x-1-2" and refused:
+                raise refused.pop()
+            await as_ever(name, namespace, grace_period_seconds)
+
+        api.delete_namespaced_pod = delete
+        assert _told(event_of(trigger)).code == "C201"
+        assert (api.deleted, refused) == ([("x-1-0", 7), ("x-1-2", 7)], [])
+
     def test_those_that_go_on_after_the_first_are_ended_and_the_run_is_completed_with_a_warning(self):
         trigger, api = waiting(pods=[[over(1, 0)], [alive(2)], [alive(3)]], first_learner_seconds=60.0)
         outcome = _told(event_of(trigger))
         assert (outcome.code, outcome.message) == (None, "learners 2, 3 were stopped: the first one had ended")
         assert [name for name, _ in api.deleted] == ["x-1-1", "x-1-2"]
+
+    @pytest.mark.parametrize("fault", [api_refusal(500), api_refusal(429), TimeoutError(), ConnectionResetError()])
+    def test_an_api_that_does_not_answer_for_one_is_no_news_of_any(self, fault):
+        trigger, api = waiting(pods=[[alive(1), over(1, 0)], [alive(2), fault, over(2, 0)], [alive(3), over(3, 0)]])
+        assert (_told(event_of(trigger)).code, api.deleted) == (None, [])
+
+    def test_a_silence_that_is_too_long_takes_no_learner(self):
+        trigger, api = waiting(pods=[[alive(1)], [TimeoutError()], [alive(3)]], outage_seconds=0.05)
+        outcome = _told(event_of(trigger))
+        assert (outcome.code, outcome.retried, api.deleted) == ("S200", True, [])
 
     def test_an_image_that_does_not_arrive_for_one_ends_all(self):
         trigger, api = waiting(pods=[[alive(1)], [pod(PULLING, learner=2)], [alive(3)]], image_seconds=0)

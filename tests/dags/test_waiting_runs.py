@@ -18,6 +18,8 @@ runs = Late("airflow.models.dagrun")
 _EXAMINED = "get_running_dag_runs_to_examine"
 _WAITING = [f"training-0000000{number:02}" for number in range(3)]
 _RUN = "training-aaaaaaaa1"
+# Seconds ago: far enough in the future for the slowest machine.
+_JUST_NOW = -600
 _BEFORE = {"validate": "success", "stage": "success"}
 
 
@@ -28,7 +30,7 @@ def yard(world, monkeypatch):
     monkeypatch.setattr(runs.DagRun, "DEFAULT_DAGRUNS_TO_EXAMINE", 2)
     waitingruns.install()
     for name in _WAITING:
-        _start(world, name, seconds_ago=30, train="scheduled")
+        _start(world, name, _JUST_NOW, train="scheduled")
     return world
 
 
@@ -58,18 +60,24 @@ def test_without_the_patch_those_that_wait_are_examined_in_every_loop(yard):
 
 @pytest.mark.parametrize("state", ["scheduled", "queued", "running", "deferred", "restarting"])
 def test_while_a_step_is_on_its_way_there_is_nothing_to_decide(yard, state):
-    _start(yard, _RUN, seconds_ago=1, train=state)
+    _start(yard, _RUN, _JUST_NOW, train=state)
     assert _to_be_examined(yard) == set()
 
 
-@pytest.mark.parametrize("state", ["success", "failed", "skipped", "upstream_failed", "up_for_retry", None])
+@pytest.mark.parametrize("state", ["success", "failed", "skipped", "upstream_failed", None])
 def test_a_run_is_examined_however_its_step_has_ended_and_however_many_wait(yard, state):
-    _start(yard, _RUN, seconds_ago=1, train=state)
+    _start(yard, _RUN, _JUST_NOW, train=state)
     assert _to_be_examined(yard) == {_RUN}
 
 
+@pytest.mark.parametrize(("seconds_ago", "found"), [(_JUST_NOW, set()), (10, {_RUN})])
+def test_whether_a_retry_is_due_is_asked_every_few_seconds(yard, seconds_ago, found):
+    _start(yard, _RUN, seconds_ago, train="up_for_retry")
+    assert _to_be_examined(yard) == found
+
+
 def test_a_run_that_was_never_examined_is(yard):
-    _start(yard, _RUN, seconds_ago=1, train="scheduled")
+    _start(yard, _RUN, _JUST_NOW, train="scheduled")
     with yard.session() as session:
         of_run = runs.DagRun.dag_id == _RUN
         session.execute(update(runs.DagRun).where(of_run).values(last_scheduling_decision=None))
@@ -77,7 +85,7 @@ def test_a_run_that_was_never_examined_is(yard):
 
 
 def test_what_was_changed_by_hand_is_seen_after_a_minute(yard):
-    _start(yard, _RUN, seconds_ago=61, train="scheduled")
+    _start(yard, _RUN, 61, train="scheduled")
     assert _to_be_examined(yard) == {_RUN}
 
 
@@ -125,4 +133,4 @@ def _register(world, dag_id):
             session=session,
         )
         run.get_task_instance("left", session=session).state = "running"
-    _examined(world, dag_id, seconds_ago=1)
+    _examined(world, dag_id, _JUST_NOW)

@@ -25,7 +25,7 @@ def credentials(place: str) -> Credentials:
 DATA, RESULTS, INBOX, WRONG, HOOK = map(credentials, ("Data", "Results", "Inbox", "Wrong", "Hook"))
 # Kept for programs, which print all that they are told.
 OF_PROGRAM = f"plantedForProgram{os.getpid():07d}"
-# Handed in where no secret belongs.
+# Submitted where no secret belongs.
 STRAY = f"{SECRET}Astray"
 
 

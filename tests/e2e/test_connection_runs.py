@@ -53,7 +53,7 @@ def test_it_trains_and_stores_its_results_with_no_key_of_its_own(
     assert "learner-1/training-log.txt" in yard.results(model_id)
     for store in ("data", "results"):
         assert airflow.get(f"{_CONNECTIONS}/{model_id}.{store}").status_code == 404
-    yard.trainyard("delete", model_id)
+    yard.trainyard("delete", model_id, "--now")
     assert airflow.get(f"{_CONNECTIONS}/{team_bucket}").status_code == 200
 
 

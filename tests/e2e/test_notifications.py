@@ -1,4 +1,4 @@
-"""Notifications of real runs, at a real receiver: all that people asked for, once it is mended, whatever dies."""
+"""Notifications of real runs, at a real receiver: all that people asked for, once it is fixed, whatever dies."""
 
 from __future__ import annotations
 

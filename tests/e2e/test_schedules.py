@@ -82,11 +82,15 @@ def test_new_data_trains_again_and_the_same_data_does_not(yard: Yard) -> None:
     new.unlink()
 
 
-def test_a_run_with_a_schedule_cannot_be_deleted_with_its_training(yard: Yard) -> None:
+def test_a_run_with_a_schedule_is_not_removed_at_once_and_its_schedule_is_back_with_it(yard: Yard) -> None:
     first = _submit(yard, "'@yearly'")
-    refused = yard.data("delete", first, "--yes", fails=True)["error"]
+    refused = yard.data("delete", first, "--yes", "--now", fails=True)["error"]
     assert (refused["code"], f"trainyard unschedule {first}" in refused["hint"]) == ("C111", True)
-    yard.trainyard("unschedule", first, "--yes")
     yard.trainyard("delete", first, "--yes")
+    assert first not in str(yard.data("schedules", "--all"))
+    yard.trainyard("undelete", first)
+    assert first in str(yard.data("schedules"))
+    yard.trainyard("unschedule", first, "--yes")
+    yard.trainyard("delete", first, "--yes", "--now")
     assert yard.data("show", first, fails=True)["error"]["code"] == "C107"
     assert not [each for each in yard.data("schedules", "--all")["resources"] if each["training_id"] == first]

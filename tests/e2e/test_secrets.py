@@ -1,4 +1,4 @@
-"""Secrets planted everywhere are found nowhere but in the encrypted connections and in what their owner handed in."""
+"""Secrets planted everywhere are found nowhere but in the encrypted connections and in what their owner submitted."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_a_planted_secret_is_found_nowhere(yard: Yard, story: Story) -> None:
     needles = _needles(yard)
     found = {name: planted.files_with(yard.folder, each) for name, each in needles.items()}
     handed_in = {file for file in found["planted"] if _is_handed_in(file)}
-    assert any(file.startswith(_REFUSED) for file in handed_in), "the refused drop is not as it was handed in"
+    assert any(file.startswith(_REFUSED) for file in handed_in), "the refused drop is not as it was submitted"
     assert found["planted"] - handed_in == set()
     assert found["program"] == set()
     assert {file for file in found["object store"] if not _is_handed_in(file)} <= {"secrets.json"}

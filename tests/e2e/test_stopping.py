@@ -121,7 +121,7 @@ def test_a_run_that_waits_for_a_gpu_can_be_canceled(yard: Yard) -> None:
     assert {row["account"]: row["used"] for row in yard.data("quota")["resources"]}["free"] == 0
 
 
-def test_deleting_a_run_that_is_going_wants_a_yes_then_stops_it_and_leaves_the_bucket(yard: Yard) -> None:
+def test_deleting_a_going_run_wants_a_yes_stops_it_is_undone_and_leaves_the_bucket(yard: Yard) -> None:
     model_id = yard.submit("fails-with-3", program=LONG)
     yard.until(model_id, lambda run: run["phase"] == "training")
     refused = yard.trainyard("delete", model_id, fails=True)
@@ -129,10 +129,16 @@ def test_deleting_a_run_that_is_going_wants_a_yes_then_stops_it_and_leaves_the_b
     assert "--yes" in refused.stderr
     deleted = yard.trainyard("delete", "trained-models", model_id, "--yes")
     assert deleted.stdout.endswith("OK\nDelete trained-models successful\n")
+    assert f"`trainyard undelete {model_id}` brings it back until" in deleted.stderr
     assert model_id not in yard.trainyard("list").stdout
     assert yard.results(model_id)["so-far.txt"] > 0
     gone = yard.data("show", model_id, fails=True)["error"]
     assert gone["code"] == "C107"
+    assert model_id in yard.trainyard("list", "--deleted").stdout
+    assert yard.data("undelete", model_id)["state"] == yard.data("show", model_id)["state"] == "canceled"
+    yard.trainyard("delete", model_id)
+    yard.trainyard("delete", model_id, "--now")
+    assert yard.data("undelete", model_id, fails=True)["error"]["code"] == "C107"
     connections = yard.airflow("/api/v2/connections?limit=1000").json()["connections"]
     assert not [each for each in connections if each["connection_id"].startswith(model_id)]
     assert not (yard.folder / "workspace" / "runs" / model_id).exists()

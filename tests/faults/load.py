@@ -62,7 +62,7 @@ class Load:
         self.stop()
 
     def stop(self) -> None:
-        """Submit no more; what was handed in without an answer is asked for until there is one."""
+        """Submit no more; what was submitted without an answer is asked for until there is one."""
         self._stop.set()
         self._thread.join()
 

@@ -45,7 +45,7 @@ def _rules() -> Rules:
 
 
 def run_manifest(data: bytes) -> Accepted | TrainyardError:
-    """Hand in a manifest as the front door does."""
+    """Submit a manifest as the front door does."""
     try:
         (accepted,) = check_submission([("hostile.yaml", data)], None, _ACCOUNT, _rules(), _accepted)
     except TrainyardError as error:

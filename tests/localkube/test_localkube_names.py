@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from localkube.__main__ import main
 from localkube.config import Config
 from localkube.errors import LocalkubeError
 from localkube.machine import choose_network
+from localkube.podnetwork import PodNetwork
+from localkube.store import Store
 
 NETWORKS = ["namespaces", "loopback"] if choose_network("auto") == network.NAMESPACES else ["loopback"]
 
@@ -89,6 +93,21 @@ def test_pods_reach_each_other_by_the_names_that_their_service_gives_them_each_o
         log = wait_for(lambda number=number: (text := cluster.log(f"team-{number}")).count("\n") == 3 and text)
         assert log == f"{names[0]} is team-0.team\n{names[1]} is team-1.team\nhost team-{number}\n"
     assert len({cluster.pod(f"team-{number}").status.pod_ip for number in (0, 1)}) == 2
+
+
+@pytest.mark.skipif("namespaces" not in NETWORKS, reason="this machine has no network namespaces")
+def test_of_many_pods_that_start_at_once_none_finds_the_network_half_made(tmp_path):
+    config = Config(folder=tmp_path, network=network.NAMESPACES)
+    made = PodNetwork(Store(tmp_path), config)
+
+    async def all_at_once() -> list[BaseException | None]:
+        return await asyncio.gather(*(made.provide() for _ in range(8)), return_exceptions=True)
+
+    try:
+        assert asyncio.run(all_at_once()) == [None] * 8
+    finally:
+        asyncio.run(made.drop_unused())
+    assert not Path(f"/run/netns/{network.name_of(str(tmp_path))}").exists()
 
 
 def test_names_follow_the_service_and_the_pods_that_come_and_go(cluster):

@@ -35,6 +35,7 @@ class Answer:
     status: int
     body: Any = None
     kind: str = "application/json"
+    until: str = ""
 
 
 def refusal(status: int, code: str, message: str, hint: str = "", problems: tuple[dict[str, Any], ...] = ()) -> Answer:
@@ -47,6 +48,7 @@ class World:
     """What the front door knows, and what it was asked."""
 
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deleted: dict[str, dict[str, Any]] = field(default_factory=dict)
     logs: dict[str, list[bytes | str | dict[str, Any]]] = field(default_factory=dict)
     results: dict[str, dict[str, bytes]] = field(default_factory=dict)
     cut_results: list[int] = field(default_factory=list)
@@ -168,6 +170,11 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(self._schedules(query))
         elif path.startswith("/v3/schedules/"):
             self._answer(self._schedule(path.split("/")[3], body))
+        elif path.endswith("/undelete") and (run := self.world.deleted.pop(path.split("/")[3], None)):
+            self.world.runs[run["model_id"]] = run
+            self._answer(Answer(200, run))
+        elif query.get("deleted") and (run := self.world.deleted.get(path.split("/")[3])):
+            self._answer(Answer(200, run))
         elif found := self.world.runs.get(path.split("/")[3]):
             self._one(path, found, query, body)
         else:
@@ -190,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
             self.world.bodies.append(json.loads(body))
             self._answer(self._cancel(run))
         elif self.command == "DELETE":
-            self._answer(self._delete(run))
+            self._answer(self._delete(run, query.get("now") == "true"))
         else:
             if looks := self.world.looks.get(run["model_id"]):
                 run.update(looks.pop(0))
@@ -222,7 +229,8 @@ class Handler(BaseHTTPRequestHandler):
     def _page(self, query: dict[str, str]) -> Answer:
         limit, offset = int(query["limit"]), int(query["offset"])
         states = query.get("state", "").split(",")
-        runs = [run for run in self.world.runs.values() if states == [""] or run["state"] in states]
+        there = self.world.deleted if query.get("deleted") else self.world.runs
+        runs = [run for run in there.values() if states == [""] or run["state"] in states]
         if text := query.get("match"):
             runs = [run for run in runs if run["name"] == text or run["model_id"].endswith(text)]
         wanted = query.get("experiment")
@@ -255,15 +263,15 @@ class Handler(BaseHTTPRequestHandler):
         run["phase"] = "storing"
         return Answer(202, run)
 
-    def _delete(self, run: dict[str, Any]) -> Answer:
+    def _delete(self, run: dict[str, Any], now: bool) -> Answer:
         if run["phase"] == "storing":
             self.world.deletes_before_end -= 1
             if self.world.deletes_before_end < 0:
                 run["state"] = "canceled"
         if run["state"] not in TERMINAL:
             return refusal(409, "C108", "it is still going", "Cancel it first, then delete it.")
-        del self.world.runs[run["model_id"]]
-        return Answer(204)
+        self.world.deleted[run["model_id"]] = self.world.runs.pop(run["model_id"])
+        return Answer(204, until="" if now else "2017-10-27T11:16:51Z")
 
     def _result(self, data: bytes) -> None:
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
@@ -321,6 +329,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(data)))
+        if answer.until:
+            self.send_header("X-Deleted-Until", answer.until)
         self.end_headers()
         self.wfile.write(data)
 

@@ -10,8 +10,8 @@ import zipfile
 from manifest_samples import masked
 
 from trainyard.answers.runs import Submitted
-from trainyard.inbox.handing import Hands
-from trainyard.inbox.passing import hand_all
+from trainyard.inbox.passing import submit_all
+from trainyard.inbox.submitting import DropSubmitter
 from trainyard.stores.base import Entry, StoreError, Why
 
 SECRET = "5b1c0ffee"
@@ -115,7 +115,7 @@ class Door:
 
 def run_pass(bucket, door, now=NOW, patience=86_400.0, settle=lambda: None):
     """One pass of a fresh process."""
-    return hand_all(Hands(bucket, door, patience, lambda: now), settle, threads=1)
+    return submit_all(DropSubmitter(bucket, door, patience, lambda: now), settle, threads=1)
 
 
 def packed(text="print()"):

@@ -50,11 +50,23 @@ class History:
         self.runs = {}
         self.canceled_by = {}
 
-    def page(self, trainings, limit, offset, states=frozenset(), since=None, order=Order(), owner=""):  # noqa: B008
+    def page(
+        self,
+        trainings,
+        limit,
+        offset,
+        states=frozenset(),
+        since=None,
+        order=Order(),  # noqa: B008
+        owner="",
+        without=(),
+        only=None,
+    ):
         found = [run for run in self.runs.values() if trainings is None or run.training_id in trainings]
         found = [run for run in found if not states or run.state in states]
         found = [run for run in found if owner in ("", run.owner)]
         found = [run for run in found if since is None or run.submitted_at >= since]
+        found = [run for run in found if run.key not in without and (only is None or run.key in only)]
         found = found[::-1] if order.descending else found
         return found[offset : offset + limit], len(found)
 

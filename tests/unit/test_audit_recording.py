@@ -16,6 +16,7 @@ from serviceworld import world as world  # a fixture
 from trainyard.core.accounts import Caller
 from trainyard.core.audit.accountchanges import record_changes
 from trainyard.core.audit.event import line_of
+from trainyard.core.deleting import Deleting
 from trainyard.core.maintenance.orphans import Remnant, remove_orphans
 from trainyard.core.maintenance.owners import UNKNOWN, Owner, Owners
 from trainyard.core.retraining import ScheduleState
@@ -82,10 +83,10 @@ class TestRuns:
         assert events.seen("result", "code") == [("failed", "S500")]
 
     def test_cancel_and_delete_are_recorded_whether_they_are_done_or_refused(self, service, events):
-        _attempt(service.delete, MODEL_ID, ADA)
+        _attempt(Deleting(service).delete, MODEL_ID, ADA)
         service.cancel(MODEL_ID, ADA)
         service.cancel(MODEL_ID, ADA)
-        service.delete(MODEL_ID, ROOT)
+        Deleting(service).delete(MODEL_ID, ROOT)
         assert events.seen("actor", "admin", "action", "run", "training", "account", "result", "code") == [
             ("ada", "False", "delete", MODEL_ID, MODEL_ID, "vision", "refused", "C108"),
             ("ada", "False", "cancel", MODEL_ID, MODEL_ID, "vision", "ok", ""),
@@ -107,7 +108,7 @@ class TestRuns:
         assert events[1].details == {"name": "model/x.bin"}
 
     def test_who_asks_for_a_run_of_others_is_recorded_although_the_answer_is_that_there_is_none(self, service, events):
-        for ask in (service.run, service.cancel, service.delete, service.results, service.run_of_log):
+        for ask in (service.run, service.cancel, Deleting(service).delete, service.results, service.run_of_log):
             _attempt(ask, MODEL_ID, MALLORY)
         _attempt(service.run, "training-none00000", MALLORY)
         assert events.seen("action", "result", "code") == [

@@ -1,4 +1,4 @@
-"""What `make setup` finds wrong with an environment before it mends it."""
+"""What `make setup` finds wrong with an environment before it fixes it."""
 
 from __future__ import annotations
 

@@ -255,6 +255,36 @@ class TestShow:
         assert front_door.asked == []
 
 
+_UNTIL = "2017-10-27T11:16:51Z"
+
+
+class TestUndelete:
+    def test_a_deleted_run_is_listed_apart_shown_and_brought_back(self, cli, front_door):
+        front_door.add(ID, state="completed", phase="done", deleted_at="2017-10-26T11:16:51Z", deleted_until=_UNTIL)
+        assert f"`trainyard undelete {ID}` brings it back until {_UNTIL}" in cli("delete", ID).err
+        assert ID not in cli("list").out
+        listed = cli("list", "--deleted")
+        assert (ID in listed.out, _UNTIL in listed.out) == (True, True)
+        assert cli("show", ID).code == 1
+        shown = cli("show", "--deleted", ID).out
+        assert f"Deleted_at     2017-10-26T11:16:51Z, can be brought back until {_UNTIL}" in shown
+        assert cli("undelete", ID[-5:], "-o", "json").data["model_id"] == ID
+        assert ID in cli("list").out
+
+    def test_at_once_nothing_is_said_of_bringing_back(self, cli, front_door):
+        front_door.add(ID, state="completed", phase="done")
+        assert cli("delete", "--now", ID).err == ""
+        assert front_door.paths("DELETE") == [f"/v3/models/{ID}?now=true"]
+
+    def test_hundreds_go_with_their_experiment(self, cli, front_door):
+        for number in range(300):
+            front_door.add(f"training-{number:09d}", state="completed", phase="done", experiment="rates")
+        front_door.add(ID, state="completed", phase="done", experiment="others")
+        done = cli("delete", "--experiment", "rates", "--yes", "-o", "json")
+        assert (done.code, done.data["total"], set(front_door.runs)) == (0, 300, {ID})
+        assert cli("delete").code == cli("delete", ID, "--experiment", "rates").code == 2
+
+
 class TestDelete:
     @pytest.mark.parametrize("words", [["delete"], ["delete", "trained-models"], ["delete", "training-runs"]])
     def test_delete_prints_what_the_2017_service_printed(self, cli, front_door, words):
@@ -263,7 +293,7 @@ class TestDelete:
         assert done.out == (
             "Deleting the trained model 'training-DOl4q2LkR' ...\nOK\nDelete trained-models successful\n"
         )
-        assert (done.code, done.err, front_door.runs) == (0, "", {})
+        assert (done.code, front_door.runs) == (0, {})
 
     def test_a_going_run_is_refused_where_nobody_can_be_asked(self, cli, front_door):
         front_door.add(ID, state="running")
@@ -306,7 +336,7 @@ class TestDelete:
     def test_json_says_whether_the_run_had_to_be_stopped(self, cli, front_door):
         front_door.add(ID, state="running")
         done = cli("delete", ID, "--yes", "-o", "json")
-        assert done.data == {"model_id": ID, "deleted": True, "stopped": True}
+        assert done.data == {"model_id": ID, "deleted": True, "stopped": True, "until": _UNTIL}
 
     def test_a_service_that_starts_again_meanwhile_is_waited_for(self, cli, front_door):
         from cli_front_door import Answer, refusal

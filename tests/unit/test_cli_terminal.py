@@ -64,7 +64,7 @@ class TestColours:
 class TestSentences:
     def test_a_reason_is_wrapped_to_the_terminal_in_its_column_and_whole_in_a_pipe(self, cli, front_door, terminal):
         reason = "the training program ended with exit code 3: " + "a very long word " * 12 + "/job/data/" + "x" * 90
-        outcome = {"code": "C201", "fault": "client", "message": reason, "hint": "Mend it.", "gpu_seconds": 0.0}
+        outcome = {"code": "C201", "fault": "client", "message": reason, "hint": "Fix it.", "gpu_seconds": 0.0}
         front_door.add(ID, state="error", phase="done", outcome=outcome)
         shown = terminal("show", ID)
         assert shown.end() == 0
@@ -149,7 +149,7 @@ class TestInterrupt:
         code, out, err = self.interrupted(front_door, "train", "big.zip", "job.yaml")
         assert code == 130
         assert out == "Starting to train ...\n"
-        assert err.strip() == "Nothing was handed in."
+        assert err.strip() == "Nothing was submitted."
         assert front_door.submissions == []
 
     def test_ctrl_c_while_a_run_is_being_stopped_says_how_to_go_on(self, front_door):

@@ -132,7 +132,7 @@ class TestSeveralRuns:
 
         (home / "other.yaml").write_text("x: 1\n")
         fault = {"message": "no name.", "hint": "Add it.", "path": "name", "line": 3, "column": 1, "file": "other.yaml"}
-        front_door.force("POST", "/v3/models", refusal(400, "C101", "1 problem", "mend", ({**fault, "code": "C101"},)))
+        front_door.force("POST", "/v3/models", refusal(400, "C101", "1 problem", "fix", ({**fault, "code": "C101"},)))
         done = cli("train", *submission, "other.yaml")
         assert done.err.startswith("other.yaml:3:1: name: no name.\n")
 
@@ -154,7 +154,7 @@ class TestRefusal:
     def refuse(self, front_door):
         from cli_front_door import refusal
 
-        answer = refusal(400, "C101", "the submission has 2 problems", "mend what is listed", self.PROBLEMS)
+        answer = refusal(400, "C101", "the submission has 2 problems", "fix what is listed", self.PROBLEMS)
         front_door.force("POST", "/v3/models", answer)
 
     def test_every_problem_is_listed_with_its_place_value_and_hint(self, cli, submission, front_door):
@@ -168,7 +168,7 @@ class TestRefusal:
             "tf-model.zip: train.py: the zip holds no train.py.\n"
             "  hint: Pack it too.\n"
             "error C101: the submission has 2 problems\n"
-            "  hint: mend what is listed\n"
+            "  hint: fix what is listed\n"
         )
 
     def test_json_carries_the_same_with_the_file_of_each_problem(self, cli, submission, front_door):

@@ -10,7 +10,7 @@ import pytest
 from trainyard.core.audit.event import Action
 from trainyard.errors import CODES
 from trainyard.local.environment import USERS
-from trainyard.local.parts import GPUS
+from trainyard.local.parts import GPUS, NODES
 from trainyard.settings import ROWS
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ def test_every_setting_is_documented_with_its_default(row):
 
 def test_no_setting_is_documented_that_is_not_there():
     named = {found for line in _lines("settings.md") for found in re.findall(r"TRAINYARD_\w+", line)}
-    assert named - {GPUS, USERS} == {row.variable for row in ROWS}
+    assert named - {GPUS, NODES, USERS} == {row.variable for row in ROWS}
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.code)

@@ -145,7 +145,7 @@ _SCENES = {
     ),
     f"download {ID}": _results,
     f"cancel {ID}": lambda door: door.add(ID, state="running", phase="training"),
-    f"delete {ID}": lambda door: door.add(ID, state="completed", phase="done"),
+    f"delete {ID}": lambda door: _answers(door, "DELETE", ID, 204, None),
     "experiments show tuning": _search,
     "schedules": _schedules,
     f"pause {ID}": _schedules,

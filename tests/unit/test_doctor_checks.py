@@ -9,9 +9,9 @@ import pytest
 from memorystore import MemoryStore
 from samples import LIMITS
 
-from trainyard.cluster.rights import verbs_of
+from trainyard.cluster.rights import SERVICE_RIGHTS, verbs_of
 from trainyard.doctor import judging
-from trainyard.doctor.checks import store_finding
+from trainyard.doctor.checks import rights_findings, store_finding
 from trainyard.doctor.examining import Check, examine
 from trainyard.domain.finding import Finding, fine, line_of
 from trainyard.domain.limits import Account
@@ -192,6 +192,31 @@ class TestRights:
         ]
         (found,) = judging.rights("trainings", "ada", ["list"], ["get", "list"])
         assert (found.ok, found.message) == (False, "ada may not list pods in trainings")
+
+    def test_what_some_runs_alone_need_is_told_with_these_runs_where_it_is_lacking(self):
+        lacking = judging.further_rights("trainings", "ada", ["create", "delete"], "services", "runs of many")
+        assert [(one.ok, one.message) for one in lacking] == [
+            (False, "ada may not create, delete services in trainings, so that runs of many fail")
+        ]
+        assert judging.further_rights("trainings", "ada", [], "services", "runs of many") == []
+
+    def test_a_user_that_may_not_make_services_is_asked_for_and_told(self):
+        class Cluster:
+            def user(self):
+                return "system:serviceaccount:airflow:airflow-worker"
+
+            def refused(self, verbs, resource="pods"):
+                return [verb for verb in verbs if resource == "services" and verb != "list"]
+
+        pods, services = rights_findings(Cluster(), "trainings")
+        assert pods.ok
+        assert "may not create, delete services in trainings, so that runs of several learners fail" in services.message
+
+    def test_the_steps_alone_make_list_and_remove_the_services_of_learners(self):
+        account = "system:serviceaccount:airflow:airflow-"
+        assert verbs_of(f"{account}worker", SERVICE_RIGHTS) == ("create", "delete", "list")
+        assert verbs_of(f"{account}triggerer", SERVICE_RIGHTS) == verbs_of(f"{account}api-server", SERVICE_RIGHTS) == ()
+        assert verbs_of("my-worker", SERVICE_RIGHTS) == ("create", "delete", "list")
 
     @pytest.mark.parametrize(
         ("user", "verbs"),

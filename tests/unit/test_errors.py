@@ -56,7 +56,7 @@ def test_a_problem_leaves_out_what_is_not_known(problem, text):
 
 
 def test_a_refusal_carries_all_problems_and_the_first_ones_code():
-    problems = [Problem("one.", "Mend it.", code="C104"), Problem("two.", "Mend it.")]
+    problems = [Problem("one.", "Fix it.", code="C104"), Problem("two.", "Fix it.")]
     error = TrainyardError.refused(problems)
     assert (error.code.code, error.status, error.fault) == ("C104", 400, "client")
     assert error.problems == tuple(problems)
@@ -64,17 +64,17 @@ def test_a_refusal_carries_all_problems_and_the_first_ones_code():
 
 
 def test_a_refusal_counts_one_problem_in_the_singular():
-    assert TrainyardError.refused([Problem("one.", "Mend it.")]).message == "the submission has 1 problem"
+    assert TrainyardError.refused([Problem("one.", "Fix it.")]).message == "the submission has 1 problem"
 
 
 def test_an_error_is_json_data():
-    error = TrainyardError("C101", "it cannot be read", "Mend it.", [Problem("no name.", "Add it.", "name", 1, 2, "x")])
+    error = TrainyardError("C101", "it cannot be read", "Fix it.", [Problem("no name.", "Add it.", "name", 1, 2, "x")])
     assert json.loads(json.dumps(error.as_dict())) == {
         "code": "C101",
         "fault": "client",
         "message": "it cannot be read",
-        "hint": "Mend it.",
-        "cure": "Mend it.",
+        "hint": "Fix it.",
+        "cure": "Fix it.",
         "problems": [
             {
                 "message": "no name.",

@@ -1,4 +1,4 @@
-"""Several runs handed in at once: manifests, grids, all or nothing; and which runs a filter takes."""
+"""Several runs submitted at once: manifests, grids, all or nothing; and which runs a filter takes."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_the_chart_and_airflow_are_told_the_same_executor(name):
     values = merged(_VALUES, overlay(name))
     extra = {one["name"]: one["value"] for one in yaml.safe_load(values.get("extraEnv", "[]"))}
     assert values["executor"] == _EXECUTORS[name]
-    # The image brings the mended LocalExecutor, unless the environment says otherwise.
+    # The image brings the patched LocalExecutor, unless the environment says otherwise.
     assert extra.get("AIRFLOW__CORE__EXECUTOR", "LocalExecutor") == _EXECUTORS[name]
 
 

@@ -128,6 +128,23 @@ class TestFailure:
         assert verdict.outcome is not None
         assert (verdict.outcome.code, verdict.outcome.retried) == ("S102", True)
 
+    def test_of_several_that_were_deleted_the_first_to_be_asked_is_the_cause(self) -> None:
+        verdict = judged(told_to_go(failed(143, 3), asked=2), told_to_go(failed(143, 9), asked=0))
+        assert verdict.outcome is not None
+        assert verdict.outcome.message.startswith("learner 2 of 2")
+
+    @pytest.mark.parametrize("taken", [None, told_to_go(failed(143, 1), asked=0)])
+    def test_one_that_was_stopped_is_no_cause_even_of_what_left_no_trace(self, taken: Json | None) -> None:
+        for stopped in (None, told_to_go(failed(143, 1), asked=0)):
+            verdict = judge([stopped, taken], 2, 24 * GIB, PATIENCE, NOON + 10, stopped={1})
+            assert verdict.outcome is not None
+            assert (verdict.outcome.code, verdict.learner) == ("S102", 2)
+
+    def test_one_that_was_stopped_and_lost_its_node_meanwhile_is_a_cause(self) -> None:
+        verdict = judge([evicted(3), failed(1, 2)], 2, 24 * GIB, PATIENCE, NOON + 10, stopped={1})
+        assert verdict.outcome is not None
+        assert (verdict.outcome.code, verdict.learner) == ("S102", 1)
+
     def test_one_whose_node_does_not_end_it_was_lost_with_its_node(self) -> None:
         verdict = judged(failed(1, 0, "connection reset"), told_to_go(running(), asked=1), now=200)
         assert verdict.outcome is not None
@@ -187,6 +204,38 @@ class TestSuccess:
 
     def test_others_that_end_before_the_first_are_not_waited_for_in_vain(self) -> None:
         assert judged(running(), done(0), done(1), now=10_000) == Verdict()
+
+
+class TestServers:
+    """Of three learners the first serves parameters, as FfDL's launcher for TensorFlow has it, and never ends."""
+
+    SERVED = Patience(placement=60, first=60, lead=2)
+
+    def judged(self, *pods: Json | None, now: float = 100) -> Verdict:
+        return judge(pods, 2, 4 * GIB, self.SERVED, NOON + now)
+
+    def test_a_server_is_ended_as_soon_as_all_others_have_ended(self) -> None:
+        verdict = self.judged(running(), done(0), done(1), now=2)
+        assert verdict.outcome is not None
+        assert (verdict.outcome.code, verdict.outcome.exit_code, verdict.going) == (None, 0, (1,))
+        assert verdict.outcome.message == ""
+
+    def test_others_may_go_on_for_a_while_after_the_one_that_leads_them(self) -> None:
+        assert self.judged(running(), done(0), running(), now=60) == Verdict()
+        assert self.judged(running(), running(), done(0), now=10_000) == Verdict()
+        verdict = self.judged(running(), done(0), running(), now=61)
+        assert verdict.outcome is not None
+        assert (verdict.going, verdict.outcome.message) == ((1, 3), "learner 3 was stopped: learner 2 had ended")
+
+    def test_a_server_that_was_stopped_does_not_fail_the_run(self) -> None:
+        verdict = self.judged(told_to_go(failed(143, 5), asked=2), done(0), done(1), now=10)
+        assert verdict.outcome is not None
+        assert (verdict.outcome.code, verdict.outcome.exit_code, verdict.outcome.message) == (None, 0, "")
+
+    def test_a_server_that_fails_fails_the_run(self) -> None:
+        verdict = self.judged(failed(3), running(), running())
+        assert verdict.outcome is not None
+        assert (verdict.outcome.code, verdict.going) == ("C201", (2, 3))
 
 
 class TestPlaces:

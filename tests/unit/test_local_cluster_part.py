@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from trainyard.cli.main import main
 from trainyard.errors import TrainyardError
 from trainyard.local import parts
 
 
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (parts.GPUS, "CUDA_VISIBLE_DEVICES"):
+    for name in (parts.GPUS, parts.NODES, "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -41,6 +42,31 @@ def test_gpus_are_those_of_the_setting_else_the_visible_ones_else_simulated(vari
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert gpu_words(tmp_path) == words
+
+
+def test_as_many_nodes_as_the_setting_says_are_simulated_and_the_clusters_usual_one_without_it(tmp_path, monkeypatch):
+    assert "--nodes" not in command(tmp_path)
+    monkeypatch.setenv(parts.NODES, "4")
+    words = command(tmp_path)
+    assert words[words.index("--nodes") :][:2] == ["--nodes", "4"]
+
+
+def test_the_option_of_up_is_that_setting(tmp_path, monkeypatch):
+    told = []
+
+    class Stack:
+        def __init__(self, folder):
+            self.folder = folder
+
+        def up(self, report):
+            told.append(command(tmp_path)[-2:])
+            raise TrainyardError("S500", "enough", "")
+
+    monkeypatch.setenv(parts.NODES, "2")
+    monkeypatch.setattr("trainyard.local.stack.Stack", Stack)
+    assert main(["up", "--folder", str(tmp_path), "--nodes", "4"]) == 1
+    assert told == [["--nodes", "4"]]
+    assert main(["up", "--folder", str(tmp_path), "--nodes", "101"]) == 2
 
 
 def test_trainings_find_the_machines_search_path_without_the_services_own_commands(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Each hint of a text that is not YAML, once it is followed, mends it; none of them quotes a value."""
+"""Each hint of a text that is not YAML, once it is followed, fixes it; none of them quotes a value."""
 
 from __future__ import annotations
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from dataclasses import replace
 
 import pytest
 import yaml
 from manifest_samples import change, limits, read, refusal
+from pod_samples import SMALL
 from realmanifests import FOLDER, RUNNING, VERDICTS, source
 
+from trainyard.cluster.learners import run_objects
+from trainyard.domain.launching import first_that_ends
 from trainyard.domain.plan import make_plan
 from trainyard.domain.training import TrainingSpec
 
+_LEARNERS = re.compile(r"^ *(learners|nodes): *(?!1\b)\S", re.MULTILINE)
 REFUSED = [name for name, verdict in VERDICTS.items() if "refused" in verdict]
 
 
@@ -48,16 +54,39 @@ def test_a_bad_manifest_is_refused_for_the_right_reasons(name):
         assert problem.hint
 
 
-def test_the_plans_of_manifests_that_ask_for_learners_are_as_recorded():
+ASKING = sorted(path.name for path in FOLDER.glob("*.yml") if _LEARNERS.search(path.read_text("utf-8")))
+
+
+def spec_of(name):
+    """The spec of a manifest, with credentials in the places where its author has left them out."""
+    return read(source(name).replace('key_id: "..."', "key_id: ada").replace('key: "..."', "key: s")).submission.spec
+
+
+def test_the_plans_of_all_manifests_that_ask_for_learners_are_as_recorded():
     plans = {}
-    for name in RUNNING:
-        spec = read(source(name)).submission.spec
-        if spec.resources.nodes > 1:
-            plans[name] = json.loads(json.dumps(make_plan(spec, limits().accounts["default"], limits()).as_dict()))
+    for name in ASKING:
+        spec = spec_of(name)
+        assert spec.resources.nodes > 1
+        plans[name] = json.loads(json.dumps(make_plan(spec, limits().accounts["default"], limits()).as_dict()))
     path = FOLDER.parent / "golden" / "plans-of-learners.yaml"
     if os.environ.get("TRAINYARD_WRITE_GOLDEN"):
         path.write_text(yaml.safe_dump(plans, sort_keys=True, width=120), encoding="utf-8")
     assert plans == yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_commands_that_count_machines_themselves_run_unchanged_and_those_of_mpi_by_mpirun(name):
+    spec = spec_of(name)
+    plan = make_plan(spec, limits().accounts["default"], limits())
+    run = replace(SMALL, spec=spec, plan=plan)
+    for pod in run_objects(run).pods:
+        found = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}
+        assert found["TRAINING_COMMAND"].replace("$$", "$") == spec.command
+        launched = "horovod" in str(spec.framework) or spec.framework.name == "pytorchmpi"
+        assert ("LEARNER_PROCESSES" in found) is launched
+        assert (found["NUM_LEARNERS"], found["LEARNER_TOGETHER"]) == (str(plan.learners), "/job")
+        assert found["NUM_GPUS"] == found["GPU_COUNT"] == str(plan.gpus)
+    assert first_that_ends(spec.command, spec.env, plan.learners) == (2 if "./launcher.py" in spec.command else 1)
 
 
 S3_TEMPLATE = "CHATTG1__PredictiveModeling__nl-de-ml_dlaas_working_with_new_models-block1@b83c855d.yml"

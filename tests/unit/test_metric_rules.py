@@ -55,6 +55,33 @@ def test_a_pattern_of_a_group_is_refused_at_its_regex():
     assert problem.path == "evaluation_metrics.groups.train.regex"
 
 
+class TestLearner:
+    ASKED = "evaluation_metrics: {learner: 2, type: tensorboard, in: $JOB_STATE_DIR/logs/tb/train}\n"
+
+    def test_the_metrics_of_another_learner_than_the_first_are_read_where_that_one_has_them(self):
+        rules = rules_of(read(FFDL.replace("learners: 1", "learners: 2") + self.ASKED).submission.spec.metrics, {})
+        assert (rules.own, rules.log) == ("learners/2/", "learners/2/logs/learner-2/training-log.txt")
+        assert rules.summaries == ("learners/2/state/logs/tb/train",)
+
+    @pytest.mark.parametrize(
+        ("place", "path"),
+        [
+            ("$LOG_DIR/x.txt", "learners/3/logs/x.txt"),
+            ("$RESULT_DIR/x.txt", "result/x.txt"),
+            ("$JOB_STATE_DIR/logs/training-log.txt", "learners/3/logs/learner-3/training-log.txt"),
+        ],
+    )
+    def test_places_are_its_own_but_for_results(self, place, path):
+        assert rules_of({"type": "file", "in": place, "learner": 3}, {}).line_files == (path,)
+
+    @pytest.mark.parametrize("learner", ["2", "0", "two", "true", "1.5", "[1]"])
+    def test_one_that_there_is_not_is_refused_with_its_line(self, learner):
+        problem = only_problem(f"{MANIFEST}evaluation_metrics: {{learner: {learner}}}\n")
+        assert problem.message == "there is one learner, 1."
+        assert problem.path == "evaluation_metrics.learner"
+        assert problem.line
+
+
 def test_metrics_that_are_no_map_of_texts_are_refused():
     assert only_problem(f"{MANIFEST}metrics: [loss]\n").message == "metrics is a list, not a map."
     assert only_problem(f"{MANIFEST}metrics:\n  loss: 3\n").path == "metrics.loss"

@@ -320,3 +320,19 @@ class TestHostileFiles:
 
     def test_a_run_without_metrics_has_none(self, tmp_path):
         assert load(RunFolder(tmp_path)) is None
+
+
+def test_the_metrics_of_another_learner_are_read_from_its_own_files_and_results_that_all_share(program):
+    rules = rules_of({"learner": 2}, {"loss": "loss ([0-9.]+)"})
+    for own, value in (("", 1), ("learners/2/", 2)):
+        program.write(f"{own}logs/metrics.jsonl", f'{{"step": 1, "acc": {value}}}\n')
+        line = json.dumps(_evaluation(1, recall=value))
+        program.write(f"{own}logs/learner-2/evaluation-metrics.txt", f"{line}\n")
+        program.write(f"{own}logs/learner-{value}/training-log.txt", f"loss {value}\n")
+        with SummaryWriter(str(program.run.root / f"{own}state/logs/tb/train")) as writer:
+            writer.add_scalar("lr", value, 1)
+    program.write("result/val_dict_list.json", '[{"steps": 1, "top5": 5}]')
+    program.rules = rules
+    state = program.read()
+    found = {name: values(state, name)[0][1] for name in ("acc", "test/recall", "loss", "train/lr", "top5")}
+    assert found == {"acc": 2, "test/recall": 2, "loss": 2, "train/lr": 2, "top5": 5}

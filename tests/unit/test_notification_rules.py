@@ -135,14 +135,14 @@ class TestMessage:
     def test_it_says_what_became_of_the_run_and_where_to_look(self):
         numbers = {f"m{number}": float(number) for number in range(20)}
         message = Message(
-            "ended", "training-abc", "digits", "vision", "ada", "error", "C201", "it failed", "mend it", numbers, 3725
+            "ended", "training-abc", "digits", "vision", "ada", "error", "C201", "it failed", "fix it", numbers, 3725
         )
         assert message.title == "digits has failed"
         assert message.text.splitlines()[:5] == [
             "Run: training-abc",
             "State: error",
             "Reason: C201: it failed",
-            "Hint: mend it",
+            "Hint: fix it",
             "Took: 1 h 2 min",
         ]
         assert "m3 3, " in message.text

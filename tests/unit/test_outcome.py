@@ -96,12 +96,12 @@ def test_a_long_reason_is_cut():
 
 def test_an_error_becomes_an_outcome_with_its_problems_in_the_message():
     problems = [Problem("no such bucket.", "Name another.", "source.bucket"), Problem("empty.", "Fill it.")]
-    outcome = Outcome.of(TrainyardError("C103", "the stores are not ready", "Mend it.", problems))
+    outcome = Outcome.of(TrainyardError("C103", "the stores are not ready", "Fix it.", problems))
     assert outcome.code == "C103"
     assert outcome.message == (
         "the stores are not ready: source.bucket: no such bucket. Name another.; empty. Fill it."
     )
-    assert outcome.hint == "Mend it."
+    assert outcome.hint == "Fix it."
 
 
 def test_an_error_without_problems_keeps_its_sentence():

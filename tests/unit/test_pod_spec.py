@@ -1,4 +1,4 @@
-"""The training pod, compared whole with the files in tests/golden (TRAINYARD_WRITE_GOLDEN=1 writes them anew)."""
+"""The training pod, compared whole with the files in tests/golden (TRAINYARD_WRITE_GOLDEN=1 writes them again)."""
 
 from __future__ import annotations
 

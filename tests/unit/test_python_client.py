@@ -116,11 +116,11 @@ class TestTraining:
         from cli_front_door import refusal
 
         problem = {"message": "no name.", "hint": "Add it.", "path": "name", "code": "C101"}
-        front_door.force("POST", "/v3/models", refusal(400, "C101", "1 problem", "Mend it.", (problem,)))
+        front_door.force("POST", "/v3/models", refusal(400, "C101", "1 problem", "Fix it.", (problem,)))
         with pytest.raises(TrainyardError) as refused:
             client.train(program, {})
-        assert (refused.value.hint, refused.value.problems[0].path) == ("Mend it.", "name")
-        assert refused.value.__notes__ == ["name: no name. Add it.", "Mend it."]
+        assert (refused.value.hint, refused.value.problems[0].path) == ("Fix it.", "name")
+        assert refused.value.__notes__ == ["name: no name. Add it.", "Fix it."]
 
     def test_an_answer_that_is_lost_is_asked_for_again_under_the_same_key(self, program):
         keys = []

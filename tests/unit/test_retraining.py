@@ -10,13 +10,30 @@ from retrainingyard import ADA, HOURLY, MALLORY, MIDNIGHT, ROOT
 from retrainingyard import yard as yard  # a fixture
 from samples import MODEL_ID
 
-from trainyard.core.retraining import Look, ScheduleState
+from trainyard.core.deletions import Deletion
+from trainyard.core.retraining import Look, ScheduleState, Settled
 from trainyard.domain.schedule import Overlap, Schedule
 from trainyard.errors import TrainyardError
 
 HOUR = 3600.0
 ON_NEW_DATA = Schedule(every_seconds=900)
 _OTHER = "training-Xz81mQ0aB"
+
+
+class TestDeletedTrainings:
+    def test_nothing_is_started_looked_at_or_shown_until_the_training_is_back(self, yard):
+        yard.schedule(HOURLY)
+        yard.schedule(ON_NEW_DATA, _OTHER)
+        for training_id in (MODEL_ID, _OTHER):
+            yard.catalogue.deletions.keep(Deletion(training_id, training_id, "ada", yard.now, last=True))
+        yard.now = MIDNIGHT + HOUR + 3
+        assert yard.due() == Settled([], [])
+        assert yard.retraining.looked(_OTHER, yard.now, "v1", "", ROOT) is None
+        assert (yard.runs.started, yard.retraining.all(ADA)) == ({}, ([], 0))
+        with pytest.raises(TrainyardError, match="there is no schedule"):
+            yard.seen()
+        yard.catalogue.deletions.remove(MODEL_ID)
+        assert yard.due().started == ["run-1"]
 
 
 class TestCron:

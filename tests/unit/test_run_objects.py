@@ -19,6 +19,7 @@ from trainyard.cluster.labels import run_selector
 from trainyard.cluster.learners import RunObjects, run_objects
 from trainyard.cluster.run import PodRun, pod_options
 from trainyard.cluster.spec import training_pod
+from trainyard.cluster.volumes import PLACES
 from trainyard.domain.names import RunKey
 from trainyard.domain.training import Framework
 from trainyard.settings import read_settings
@@ -160,7 +161,8 @@ def test_each_learner_has_logs_and_state_of_its_own_and_shares_all_else() -> Non
         paths = {mount["mountPath"]: mount.get("subPath") for mount in pod["spec"]["containers"][0]["volumeMounts"]}
         own = folder.of_learner(number)
         assert (paths.pop("/job/logs"), paths.pop("/job/state")) == (str(own.logs), str(own.state))
-        assert paths["/job/together"] == str(folder.together)
+        assert paths["/job"] == str(folder.together / pod["spec"]["subdomain"])
+        assert set(paths) >= {f"/job/{place}" for place in PLACES} - {"/job/environment", "/job/logs", "/job/state"}
         mounts.append(paths)
     assert mounts[0] == mounts[1] == mounts[2]
     assert mounts[0]["/job/result"] == str(folder.result)

@@ -63,17 +63,23 @@ class TestHowMany:
         assert wanted(SEARCH, LEDGER, left, SCARCE) == 0
 
     def test_short_ones_have_their_successors_waiting_for_a_gpu(self):
-        short = ended(0.1, seconds=5.0)
+        short = ended(0.1, seconds=20.0)
         assert wanted(SEARCH, LEDGER, [*short, *going(4, 1)], SCARCE) == 2
         assert wanted(SEARCH, LEDGER, [*short, *going(6, 1)], SCARCE) == 0
 
+    def test_very_short_ones_have_more_of_them_as_each_takes_its_seconds_to_be_staged(self):
+        assert wanted(SEARCH, LEDGER, [*ended(0.1, seconds=1.0), *going(4, 1)], SCARCE) == 4
+        alone = replace(SEARCH, parallel=1)
+        assert wanted(alone, LEDGER, [*ended(0.1, seconds=1.0), *going(1, 1)], 1) == 2
+        assert wanted(alone, LEDGER, [*ended(0.1, seconds=20.0), *going(1, 1)], 1) == 1
+
     def test_none_waits_where_there_are_gpus_for_it_as_it_would_train_beside_the_others(self):
-        trials = [*ended(0.1, seconds=5.0), *going(4, 1)]
+        trials = [*ended(0.1, seconds=20.0), *going(4, 1)]
         assert wanted(SEARCH, LEDGER, trials, SCARCE + 1) == 0
         assert wanted(SEARCH, LEDGER, trials, math.inf) == 0
 
     def test_a_short_one_that_is_only_being_stored_has_its_successor(self):
-        trials = [*ended(0.1, seconds=5.0), *going(3, 1), storing(4)]
+        trials = [*ended(0.1, seconds=20.0), *going(3, 1), storing(4)]
         assert wanted(SEARCH, LEDGER, trials, math.inf) == 1
         assert wanted(SEARCH, LEDGER, [*trials, *going(1, 5)], math.inf) == 0
 
@@ -83,7 +89,7 @@ class TestHowMany:
 
     def test_a_store_that_takes_nothing_holds_the_search(self):
         stuck = [storing(number) for number in range(1, 9)]
-        assert wanted(SEARCH, LEDGER, [*ended(0.1, seconds=5.0), *stuck], math.inf) == 0
+        assert wanted(SEARCH, LEDGER, [*ended(0.1, seconds=20.0), *stuck], math.inf) == 0
 
     @pytest.mark.parametrize("change", [{"paused": True}, {"over": "it was canceled"}])
     def test_none_while_it_is_paused_or_over(self, change):

@@ -1,4 +1,4 @@
-"""A search as Optuna's study: made anew from its trials, the same every time."""
+"""A search as Optuna's study: made again from its trials, the same every time."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from serviceworld import world as world  # a fixture
 
 from trainyard.core.accounts import account_for
 from trainyard.core.catalogue import Training
+from trainyard.core.deleting import Deleting
 from trainyard.core.runs import Run
 from trainyard.core.schedules import Entry
 from trainyard.core.starts import Start
@@ -122,7 +123,7 @@ class TestSubmitting:
 
     def test_a_fault_of_the_service_is_not_told_as_the_submitters(self, world, packed):
         def no_limits():
-            raise TrainyardError("S500", "sizes.yaml cannot be used", "Mend it.")
+            raise TrainyardError("S500", "sizes.yaml cannot be used", "Fix it.")
 
         world.service = replace(world.service, limits=no_limits)
         assert _refused(world, packed()).code.code == "S500"
@@ -277,13 +278,13 @@ class TestCanceling:
 class TestDeleting:
     def test_a_run_that_is_going_cannot_be_deleted(self, world, going):
         with pytest.raises(TrainyardError, match="still going: training") as refusal:
-            world.service.delete(MODEL_ID, GRACE)
+            Deleting(world.service).delete(MODEL_ID, GRACE, now=True)
         assert refusal.value.code.code == "C108"
         assert world.history.runs
         assert world.files_forgotten == []
 
     def test_the_last_run_takes_its_training_along(self, world, ended):
-        world.service.delete(MODEL_ID, GRACE)
+        Deleting(world.service).delete(MODEL_ID, GRACE, now=True)
         assert world.history.runs == {}
         assert world.catalogue.ids() == set()
         assert world.vault.kept == {}
@@ -291,7 +292,7 @@ class TestDeleting:
 
     def test_a_training_with_other_runs_stays(self, world, ended):
         world.history.runs["training-again0000"] = replace(ended, model_id="training-again0000")
-        world.service.delete(MODEL_ID, GRACE)
+        Deleting(world.service).delete(MODEL_ID, GRACE, now=True)
         assert world.catalogue.ids() == {MODEL_ID}
         assert world.vault.kept
         assert world.files_forgotten == [RUN]
@@ -300,31 +301,31 @@ class TestDeleting:
         hourly = Entry(MODEL_ID, Schedule(cron="0 * * * *"), Progress(0.0))
         world.service.schedules.keep(hourly)
         with pytest.raises(TrainyardError, match="the only run of a training with a schedule") as refusal:
-            world.service.delete(MODEL_ID, GRACE)
+            Deleting(world.service).delete(MODEL_ID, GRACE, now=True)
         assert (refusal.value.code.code, f"trainyard unschedule {MODEL_ID}" in refusal.value.hint) == ("C111", True)
         assert (world.catalogue.ids(), set(world.vault.kept), set(world.history.runs)) == ({MODEL_ID},) * 3
         world.service.schedules.keep(hourly.with_progress(Progress(0.0, ended=True)))
-        world.service.delete(MODEL_ID, GRACE)
+        Deleting(world.service).delete(MODEL_ID, GRACE, now=True)
         assert world.service.schedules.ids() == set()
 
     def test_an_older_run_of_a_training_with_a_schedule_can_go(self, world, ended):
         world.service.schedules.keep(Entry(MODEL_ID, Schedule(cron="0 * * * *"), Progress(0.0)))
         world.history.runs["training-again0000"] = replace(ended, model_id="training-again0000")
-        world.service.delete(MODEL_ID, GRACE)
+        Deleting(world.service).delete(MODEL_ID, GRACE, now=True)
         assert world.service.schedules.ids() == {MODEL_ID}
 
     def test_a_run_takes_along_what_was_asked_for_and_the_training_that_of_all_its_runs(self, world, ended):
         for model_id in ("training-again0000", "training-other0000"):
             world.catalogue.starts.add(Start(model_id, MODEL_ID, "grace", 1.0))
         world.history.runs["training-again0000"] = replace(ended, model_id="training-again0000")
-        world.service.delete("training-again0000", GRACE)
+        Deleting(world.service).delete("training-again0000", GRACE, now=True)
         assert world.catalogue.starts.all().keys() == {"training-other0000"}
-        world.service.delete(MODEL_ID, GRACE)
+        Deleting(world.service).delete(MODEL_ID, GRACE, now=True)
         assert world.catalogue.starts.all() == {}
 
     def test_nobody_deletes_a_run_of_others(self, world, ended):
         with pytest.raises(TrainyardError) as refusal:
-            world.service.delete(MODEL_ID, ADA)
+            Deleting(world.service).delete(MODEL_ID, ADA)
         assert refusal.value.code.code == "C107"
         assert world.history.runs
 

@@ -45,7 +45,7 @@ def check_not_canceled(context: Mapping[str, Any], forget: Callable[[Mapping[str
     """Raise TrainyardError C204 in a step of a run that was canceled.
 
     A cancel skips the steps that have not started; a scheduler that is about to queue one does not always notice.
-    `forget` removes the mark of a run that was canceled before it was cleared, and starts anew with validate.
+    `forget` removes the mark of a run that was canceled before it was cleared, and starts again with validate.
     """
     first = context["ti"].task_id == _VALIDATE
     mark = xcom_of(context, _TRAIN if first else _VALIDATE, CANCELED)

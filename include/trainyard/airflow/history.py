@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from airflow.models.dagrun import DagRun
@@ -54,9 +54,11 @@ class AirflowHistory:
         since: float | None = None,
         order: Order = Order(),  # noqa: B008 - a value
         owner: str = "",
+        without: Collection[RunKey] = (),
+        only: Collection[RunKey] | None = None,
     ) -> tuple[Sequence[Run], int]:
         """Return a page of the runs that are asked for, and how many there are in all."""
-        return self._list.page(trainings, limit, offset, states, since, order, owner)
+        return self._list.page(trainings, limit, offset, states, since, order, owner, without, only)
 
     def find(self, model_id: str) -> Run | None:
         """Return the run that got this model id: a training's first run has the training's, others theirs alone.

@@ -23,7 +23,9 @@ from trainyard.cluster.diagnosis.learners import Patience, Verdict, judge
 from trainyard.cluster.learners import run_objects
 from trainyard.cluster.podclient import TrainingPods
 from trainyard.cluster.run import PodRun, pod_options
+from trainyard.cluster.volumes import PLACES
 from trainyard.core.catalogue import Training
+from trainyard.domain.launching import first_that_ends
 from trainyard.domain.names import RunKey, pod_name
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.plan import Plan
@@ -93,11 +95,11 @@ class TrainOperator(KubernetesPodOperator):
             if words_of_stop(folder := current_app().workspace.run(run)):
                 self._pods.end_all(run, current_app().settings.grace_seconds)
                 left = _in_order(self._pods.newest_attempt(run), training.plan)
-                return end_with(context, as_stopped(folder, _last_of(_judged(left, training.plan), training.plan)))
+                return end_with(context, as_stopped(folder, _last_of(_judged(left, training), training.plan)))
             if found and TrainingPods.attempt(found[0]) > attempts.last:
                 found = self._noted(context, run, training, attempts, found)
             pods = _in_order(found, training.plan)
-            verdict = _judged(pods, training.plan)
+            verdict = _judged(pods, training)
             taken = attempts.last > 0 and _is_taken(pods, verdict)
             if taken and attempts.spent:
                 return end_with(context, _loss(verdict, training.plan, attempts), final=True)
@@ -105,11 +107,11 @@ class TrainOperator(KubernetesPodOperator):
                 self._pods.end_all(run, current_app().settings.grace_seconds)
             if taken or not found:
                 found = self._new_attempt(context, run, training, attempts)
-                verdict = _judged(_in_order(found, training.plan), training.plan)
+                verdict = _judged(_in_order(found, training.plan), training)
             self.pod_names = [pod["metadata"]["name"] for pod in found]
             if verdict.outcome and not verdict.going:
                 return end_with(context, verdict.outcome, last_words=self._show_rest(run, verdict))
-        return self._wait(run, pod_name(run, attempts.last), training.plan, last=attempts.spent)
+        return self._wait(run, pod_name(run, attempts.last), training, last=attempts.spent)
 
     def on_kill(self) -> None:
         """Stop the pods when the task is killed while it still runs here, before it waits in the triggerer."""
@@ -182,7 +184,10 @@ class TrainOperator(KubernetesPodOperator):
         self, context: Mapping[str, Any], run: RunKey, training: Training, attempts: Attempts, number: int
     ) -> list[dict[str, Any]]:
         """Create what is not there yet of an attempt, and note it."""
-        objects = run_objects(self._pod_run(run, training, number))
+        wanted = self._pod_run(run, training, number)
+        if wanted.several:
+            current_app().workspace.run(run).make_job(wanted.prefix, PLACES)
+        objects = run_objects(wanted)
         self.pod_names = [body["metadata"]["name"] for body in objects.pods]
         for name in self.pod_names:
             self.log.info("Creating pod %s with %s GPUs.", name, training.plan.gpus)
@@ -229,8 +234,8 @@ class TrainOperator(KubernetesPodOperator):
             return given
         return newest_complete(workspace.checkpoints_of(run, training.account, spec), workspace.run(run)) or given
 
-    def _wait(self, run: RunKey, pod_name: str, plan: Plan, last: bool) -> None:
-        settings = current_app().settings
+    def _wait(self, run: RunKey, pod_name: str, training: Training, last: bool) -> None:
+        settings, plan = current_app().settings, training.plan
         trigger = TrainingPodTrigger(
             pod_name=pod_name,
             namespace=settings.namespace,
@@ -248,6 +253,7 @@ class TrainOperator(KubernetesPodOperator):
             learners=plan.learners,
             placement_seconds=settings.placement_seconds,
             first_learner_seconds=settings.first_learner_seconds,
+            lead=_lead(training),
         )
         # The trigger ends the task, unless the cluster has no room for all learners.
         self.defer(trigger=trigger, method_name="place_again")
@@ -259,10 +265,14 @@ def _in_order(found: Sequence[dict[str, Any]], plan: Plan) -> list[dict[str, Any
     return [by_number.get(number) for number in range(1, plan.learners + 1)]
 
 
-def _judged(pods: Sequence[dict[str, Any] | None], plan: Plan) -> Verdict:
-    settings = current_app().settings
-    patience = Patience(settings.placement_seconds, settings.first_learner_seconds)
+def _judged(pods: Sequence[dict[str, Any] | None], training: Training) -> Verdict:
+    settings, plan = current_app().settings, training.plan
+    patience = Patience(settings.placement_seconds, settings.first_learner_seconds, _lead(training))
     return judge(pods, plan.gpus, plan.memory, patience, time.time())
+
+
+def _lead(training: Training) -> int:
+    return first_that_ends(training.spec.command, training.spec.env, training.plan.learners)
 
 
 def _last_of(verdict: Verdict, plan: Plan) -> Outcome:

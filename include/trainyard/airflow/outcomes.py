@@ -14,7 +14,7 @@ from trainyard.errors import TrainyardError
 
 log = logging.getLogger(__name__)
 KEY = "outcome"
-# Whether an outcome that another attempt might mend is the last one all the same; for the triggerer alone.
+# Whether an outcome that another attempt might fix is the last one all the same; for the triggerer alone.
 FINAL = "final"
 # What a run used whose train step was stopped before it could say so: an XCom of the upload step.
 USED = "used"

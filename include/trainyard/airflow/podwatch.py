@@ -26,8 +26,8 @@ class PodWait:
     """What the trigger of a train step waits for, which Airflow's database keeps between processes.
 
     `gpus` and `memory` (in bytes) are a pod's. Several learners have a pod each, whose names are `pod_name` and a
-    number. After the `last` attempt a pod that was lost is not replaced; `page` and `results` are where more of the
-    run is to be seen.
+    number; the good end of the `lead` ends the others after a while. After the `last` attempt a pod that was lost is
+    not replaced; `page` and `results` are where more of the run is to be seen.
     """
 
     pod_name: str
@@ -46,6 +46,7 @@ class PodWait:
     learners: int = 1
     placement_seconds: float = 60.0
     first_learner_seconds: float = 60.0
+    lead: int = 1
 
     @property
     def pod_names(self) -> list[str]:
@@ -68,6 +69,8 @@ class PodWatch:
         self.api: Callable[[], AbstractAsyncContextManager[Any]] = partial(_CoreApi, wait.conn_id)
         # The learner that decided how the run ended.
         self.cause = 1
+        # Those that were ended here after another one, by their numbers.
+        self._stopped: set[int] = set()
         self._image_trouble_since: dict[str, float] = {}
 
     async def stop(self) -> None:
@@ -108,7 +111,7 @@ class PodWatch:
         self.cause = verdict.learner
         if verdict.going:
             self._log.info("Learner %s has ended; the others are stopped.", verdict.learner)
-            return await self._ended_all(api, verdict)
+            return await self._ended_all(api, verdict, pods)
         return verdict.outcome
 
     async def _read(self, api: Any) -> list[dict[str, Any] | None]:
@@ -128,16 +131,20 @@ class PodWatch:
         return list(await asyncio.gather(*map(read, self._wait.pod_names)))
 
     def _judged(self, pods: Sequence[dict[str, Any] | None]) -> Verdict:
-        patience = Patience(self._wait.placement_seconds, self._wait.first_learner_seconds)
-        return judge(pods, self._wait.gpus, self._wait.memory, patience, time.time())
+        patience = Patience(self._wait.placement_seconds, self._wait.first_learner_seconds, self._wait.lead)
+        return judge(pods, self._wait.gpus, self._wait.memory, patience, time.time(), self._stopped)
 
-    async def _ended_all(self, api: Any, verdict: Verdict) -> Outcome | None:
+    async def _ended_all(self, api: Any, verdict: Verdict, pods: Sequence[dict[str, Any] | None]) -> Outcome | None:
         """End the learners that go on after one that decides for all; return how the run ended when none does."""
-        names = [self._wait.pod_names[number - 1] for number in verdict.going]
-        await self._delete(api, names, self._wait.grace_seconds)
         while verdict.going:
+            self._stopped |= set(verdict.going)
+            # Whoever was asked in vain, because the API was away, is asked again.
+            unasked = [number for number in verdict.going if not _is_leaving(pods[number - 1])]
+            names = [self._wait.pod_names[number - 1] for number in unasked]
+            await self._delete(api, names, self._wait.grace_seconds)
             await self.until_changed(api)
-            verdict = self._judged(await self._read(api))
+            pods = await self._read(api)
+            verdict = self._judged(pods)
         self.cause = verdict.learner
         return verdict.outcome
 
@@ -200,6 +207,10 @@ class PodWatch:
             self._image_trouble_since[name] = time.monotonic()
             return False
         return time.monotonic() - self._image_trouble_since[name] > self._wait.image_seconds
+
+
+def _is_leaving(pod: dict[str, Any] | None) -> bool:
+    return pod is None or "deletionTimestamp" in pod["metadata"]
 
 
 def _silence(seconds: str, refused: str) -> Outcome:

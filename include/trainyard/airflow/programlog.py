@@ -62,7 +62,7 @@ class ProgramLog:
         most = MAX_END if ended else self._refilled()
         with suppress(FileNotFoundError), self._open() as log:
             size = log.seek(0, 2)
-            self._at = self._at if self._at <= size else 0  # one that was replaced begins anew
+            self._at = self._at if self._at <= size else 0  # one that was replaced starts again
             if size == self._at or (most < _MIN_LOOK and not self._fits(size - self._at, most)):
                 return self._once_full(size)
             return self._read(log, size, most, ended)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from airflow.models.dagrun import DagRun
@@ -19,6 +19,7 @@ from trainyard.airflow.runqueries import TRAININGS, key_of
 from trainyard.airflow.runreader import RunReader, first_run, listed
 from trainyard.core.catalogue import Catalogue
 from trainyard.core.runs import Order, Run
+from trainyard.domain.names import RunKey
 from trainyard.domain.states import State
 
 _GOING = DagRun.state.not_in(ENDED_RUN)
@@ -43,22 +44,27 @@ class RunList:
         since: float | None = None,
         order: Order = Order(),  # noqa: B008 - a value
         owner: str = "",
+        without: Collection[RunKey] = (),
+        only: Collection[RunKey] | None = None,
     ) -> tuple[Sequence[Run], int]:
         """Return a page of runs, in the order of their submission or another one, and how many there are in all.
 
         Only runs in one of the `states` (none given: any), submitted not before `since` and started by the `owner`
-        (none given: anybody) are listed. A run that Airflow does not know yet counts as a queued one: nothing accepted
-        is ever missing.
+        (none given: anybody) are listed, `without` some, or `only` some. A run that Airflow does not know yet counts
+        as a queued one: nothing accepted is ever missing.
         """
         wanted = self._catalogue.ids() if trainings is None else set(trainings)
         with create_session() as session:
             seen = self._lines.look(session)
             asked = [line for line in seen.lines if line.dag_id in wanted and line.run_after >= (since or 0.0)]
+            if without or only is not None:
+                asked = _those(asked, only if only is not None else without, kept=only is not None)
             if owner:
                 asked = self._owned(asked, owner)
             if states:
                 asked = self._in_states(session, seen, asked, states)
-            fresh = self._fresh(session, wanted, seen.known) if not states or State.PENDING in states else []
+            may_be_fresh = only is None and (not states or State.PENDING in states)
+            fresh = self._fresh(session, wanted, seen.known) if may_be_fresh else []
             fresh = [run for run in fresh if run.submitted_at >= (since or 0.0) and owner in ("", run.owner)]
             ends, going = partial(self._ended.of, session, seen), partial(self._states_of_going, session)
             chosen = self._ordering.ordered(seen, asked, fresh, order, ends, going)[offset : offset + limit]
@@ -107,6 +113,11 @@ class RunList:
         going = session.scalars(those).all()
         known = {run.key: run.state for run in self._reader.runs(session, going)}
         return {row.id: known[key_of(row)] for row in going if key_of(row) in known}
+
+
+def _those(lines: Iterable[Line], runs: Collection[RunKey], *, kept: bool) -> list[Line]:
+    """Keep the lines of some runs, or leave them out."""
+    return [line for line in lines if (RunKey(line.dag_id, line.run_id) in runs) is kept]
 
 
 def _state(ends: Mapping[int, Ended], line: Line) -> State | None:

@@ -84,7 +84,7 @@ class RunAnswer(Whole):
 
     `hyperparameters` are those that it trains with, `overrides` what of the manifest was replaced; `metrics` are the
     final values by name, the newest while it is going. `parent` is the run that it repeats, `trial` its number in a
-    search.
+    search. Only a run that is deleted has the moment of that, and until when it can be brought back.
     """
 
     model_id: str
@@ -112,6 +112,8 @@ class RunAnswer(Whole):
     progress: ProgressAnswer | None = None
     parent: str = ""
     trial: int | None = None
+    deleted_at: Moment | None = None
+    deleted_until: Moment | None = None
 
     @property
     def ended(self) -> bool:

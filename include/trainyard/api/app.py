@@ -40,6 +40,7 @@ from trainyard.api.guards.door import Door
 from trainyard.api.guards.headers import SecurityHeaders, security_headers
 from trainyard.api.openapi import documented
 from trainyard.api.storerequests import StoreRequests
+from trainyard.core.deleting import Deleting
 from trainyard.doctor.checks import findings
 from trainyard.errors import Problem, TrainyardError
 
@@ -49,11 +50,12 @@ _SUBMISSIONS_AT_ONCE = 2
 def create_app(parts: App | None = None) -> FastAPI:
     """Build the app over the service's parts, by default this process's own."""
     parts = parts or current_app()
-    description = "Hand in a manifest and a zip, get back a trained model."
+    description = "Submit a manifest and a zip, get back a trained model."
     # FastAPI's own pages load their scripts from a network of copies.
     app = FastAPI(title="Trainyard", version="3", description=description, docs_url=None, redoc_url=None)
     app.state.settings = parts.settings
     app.state.service = parts.service
+    app.state.deleting = Deleting(parts.service)
     app.state.quotas = parts.quotas
     app.state.datasets = parts.datasets
     app.state.documents = parts.documents

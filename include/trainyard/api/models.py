@@ -23,6 +23,7 @@ from trainyard.api.schedules import schedule_json
 from trainyard.api.times import epoch, moment
 from trainyard.api.uploads import receive
 from trainyard.core.catalogue import Training
+from trainyard.core.deleting import Deleting
 from trainyard.core.livemetrics import LiveMetrics
 from trainyard.core.rerunning import Rerunning
 from trainyard.core.runs import Filter, Run
@@ -152,12 +153,13 @@ def runs(
         str,
         Query(max_length=200, description="The 20 runs at most that this may stand for: part of an id, or a name"),
     ] = "",
+    deleted: Annotated[bool, Query(description="Only runs that are deleted and can be brought back")] = False,
 ) -> dict[str, Any]:
     """List the runs the caller may see, in the order of their submission; `total` counts those that are asked for."""
     whose = caller.name if owner == _ME else owner
-    wanted = Filter(frozenset(state or ()), name, experiment, framework, epoch(since), owner=whose)
+    wanted = Filter(frozenset(state or ()), name, experiment, framework, epoch(since), owner=whose, deleted=deleted)
     if match:
-        page: Sequence[Run] = _service(request).matching(match, caller)
+        page: Sequence[Run] = _service(request).matching(match, caller, deleted=deleted)
         total = len(page)
     else:
         page, total = _service(request).runs(caller, limit, offset, wanted)
@@ -166,10 +168,15 @@ def runs(
 
 
 @router.get("/models/{model_id}", summary="Show a run", **answers(RunDetails), responses=refusals(404))
-def show(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
+def show(
+    request: Request,
+    caller: CallerDep,
+    model_id: str,
+    deleted: Annotated[bool, Query(description="Also a run that is deleted and can be brought back")] = False,
+) -> dict[str, Any]:
     """Show one run: what it waits for, how far its data has been moved, and when its training is trained again."""
     service = _service(request)
-    run = service.run(model_id, caller)
+    run = service.run(model_id, caller, deleted)
     schedule = request.app.state.retraining.of(run.training_id)
     return {
         **run_json(run, request.app.state.metrics),
@@ -235,9 +242,31 @@ def cancel(request: Request, caller: CallerDep, model_id: str, patch: list[Patch
     summary="Delete a finished run",
     responses=refusals(404, 409),
 )
-def delete(request: Request, caller: CallerDep, model_id: str) -> None:
-    """Delete a finished run from the history; the bucket is left alone."""
-    _service(request).delete(model_id, caller)
+def delete(
+    request: Request,
+    response: Response,
+    caller: CallerDep,
+    model_id: str,
+    now: Annotated[bool, Query(description="Remove it at once, also one that is deleted already")] = False,
+) -> None:
+    """Delete a finished run from the history; the bucket is left alone.
+
+    `X-Deleted-Until` of the answer says until when it can be brought back; without it, it cannot.
+    """
+    until = _deleting(request).delete(model_id, caller, now)
+    if until is not None:
+        response.headers["X-Deleted-Until"] = moment(until) or ""
+
+
+@router.post(
+    "/models/{model_id}/undelete",
+    summary="Bring a deleted run back",
+    **answers(RunAnswer),
+    responses=refusals(404, 409),
+)
+def undelete(request: Request, caller: CallerDep, model_id: str) -> dict[str, Any]:
+    """Bring a deleted run back with all that it had, while its time is not over."""
+    return run_json(_deleting(request).undelete(model_id, caller), request.app.state.metrics)
 
 
 @router.get("/frameworks", summary="List frameworks", **answers(Frameworks), responses=refusals())
@@ -275,7 +304,13 @@ def run_json(run: Run, live: LiveMetrics) -> dict[str, Any]:
         "progress": progress,
         "parent": run.parent,
         "trial": run.trial,
+        **_deletion_json(run),
     }
+
+
+def _deletion_json(run: Run) -> dict[str, Any]:
+    times = {"deleted_at": moment(run.deleted_at), "deleted_until": moment(run.deleted_until)}
+    return times if run.deleted_at else {}
 
 
 def final_values(run: Run) -> dict[str, float]:
@@ -297,6 +332,11 @@ def _transfer_json(reported: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
+
+
+def _deleting(request: Request) -> Deleting:
+    deleting: Deleting = request.app.state.deleting
+    return deleting
 
 
 def _url(model_id: str) -> str:

@@ -115,7 +115,7 @@ class StoreRequests:
                 return job()
 
         place.hold()
-        # Whoever asked may be gone: what the job raises then is nobody's concern, and its place is taken until it ends.
+        # Whoever asked may be gone: what the job raises then concerns nobody, and its place is taken until it ends.
         begun = self._threads.submit(run)
         begun.add_done_callback(place.let_go)
         future = asyncio.wrap_future(begun)

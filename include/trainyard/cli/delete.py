@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainyard.cli.options import Output, RunsOrDocument, Url
+from trainyard.cli.options import NAMES_OR_DOCUMENT, Output, Url
 
 if TYPE_CHECKING:
     from trainyard.client.rest import RestClient
@@ -15,7 +15,13 @@ _GOING = "C108"
 
 
 def delete(
-    words: RunsOrDocument,
+    words: Annotated[list[str] | None, typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT, show_default=False)] = None,
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All runs of this experiment.", show_default=False)
+    ] = None,
+    now: Annotated[
+        bool, typer.Option("--now", help="Remove them at once, so that undelete brings none back; also deleted ones.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Without asking, also of a run that is going.")] = False,
     timeout: Annotated[
         str, typer.Option(metavar="SECONDS", help="How long a run that is stopped may take to store its results.")
@@ -23,34 +29,43 @@ def delete(
     url: Url = None,
     output: Output = "text",
 ) -> None:
-    """Remove runs from the history. The trained models and the logs in the bucket stay.
+    """Delete runs from the history. The trained models and the logs in the bucket stay.
 
-    On a terminal it asks first. A run that is still going is stopped, always after a question. With the noun of a
-    stored document that is removed: `delete experiments ID`, `delete training-definitions ID`, `delete experiment-runs
-    EXPERIMENT RUN`.
+    `trainyard undelete ID` brings them back, for a day unless the service is set otherwise. On a terminal it asks
+    first. A run that is still going is stopped, always after a question. With the noun of a stored document that is
+    removed for good: `delete experiments ID`, `delete training-definitions ID`; `delete experiment-runs EXPERIMENT
+    RUN` deletes its runs.
     """
     from trainyard.cli.client import open_service
     from trainyard.cli.documents import delete_document, on_document
     from trainyard.cli.naming import runs_named
-    from trainyard.cli.output import Screen
+    from trainyard.cli.output import Screen, remark
     from trainyard.cli.several import do_each
+    from trainyard.client.errors import WrongUsageError
 
-    if on_document(words, delete_document, url, output):
+    if bool(words) == bool(experiment):
+        raise WrongUsageError("either runs or an experiment are deleted", "Give ids, or --experiment NAME.")
+    if words and on_document(words, delete_document, url, output):
         return
     screen, seconds = Screen(output), _seconds(timeout)
 
     def remove(model_id: str) -> dict[str, Any]:
         screen.say(f"Deleting the trained model '{model_id}' ...")
-        stopped = not _deleted(service, model_id)
-        if stopped:
+        until = _deleted(service, model_id, now)
+        stopped = until is None
+        if until is None:
             _ask(model_id, yes)
-            _stop_and_delete(service, model_id, seconds)
+            until = _stop_and_delete(service, model_id, seconds, now)
         screen.say("OK", "Delete trained-models successful")
-        return {"model_id": model_id, "deleted": True, "stopped": stopped}
+        if until and not screen.json:  # not on stdout, which is as in 2017
+            remark(f"`trainyard undelete {model_id}` brings it back until {until}")
+        return {"model_id": model_id, "deleted": True, "stopped": stopped, "until": until or None}
 
     with open_service(url) as service:
-        ids = runs_named(service, words)
-        if not yes:
+        ids = _of_experiment(service, experiment) if experiment else runs_named(service, words or [])
+        if not ids:
+            screen.say(f"{experiment} has no run.")
+        if not yes and ids:
             _ask_first(service, ids)
         do_each(ids, remove, screen)
 
@@ -66,17 +81,20 @@ def _ask_first(service: RestClient, ids: list[str]) -> None:
         ask(f"Delete {which}?", ("", ""), "nothing is deleted")
 
 
-def _deleted(service: RestClient, model_id: str) -> bool:
-    """Delete the run; return False where it is still going."""
+def _of_experiment(service: RestClient, experiment: str) -> list[str]:
+    return [run.model_id for run in service.runs({"experiment": experiment})]
+
+
+def _deleted(service: RestClient, model_id: str, now: bool) -> str | None:
+    """Delete the run; return until when it can be brought back, empty for never, None where it is still going."""
     from trainyard.errors import TrainyardError
 
     try:
-        service.delete(model_id)
+        return service.delete(model_id, now) or ""
     except TrainyardError as error:
         if error.code.code == _GOING:
-            return False
+            return None
         raise
-    return True
 
 
 def _ask(model_id: str, yes: bool) -> None:
@@ -90,7 +108,7 @@ def _ask(model_id: str, yes: bool) -> None:
         )
 
 
-def _stop_and_delete(service: RestClient, model_id: str, seconds: float) -> None:
+def _stop_and_delete(service: RestClient, model_id: str, seconds: float, now: bool) -> str:
     from trainyard.cli.output import if_interrupted
     from trainyard.cli.waiting import wait_for
     from trainyard.client.waiting import patient
@@ -99,9 +117,11 @@ def _stop_and_delete(service: RestClient, model_id: str, seconds: float) -> None
     later = f"`trainyard delete {model_id}` removes it once it has stopped."
     with if_interrupted(f"{model_id} is being stopped. {later}"):
         _cancel(service, model_id)
-        look = patient(lambda: _deleted(service, model_id) or None, answered=True)
-        if not wait_for(look, seconds, f"Stopping {model_id} ..."):
+        look = patient(lambda: _deleted(service, model_id, now), answered=True)
+        until = wait_for(look, seconds, f"Stopping {model_id} ...")
+        if until is None:
             raise TrainyardError(_GOING, f"{model_id} is being stopped and has not ended in {seconds:g} seconds", later)
+        return until
 
 
 def _cancel(service: RestClient, model_id: str) -> None:

@@ -20,7 +20,7 @@ class Files:
     def of(self, problem: Problem) -> str:
         """Name the file that a problem is about; empty where that is not known.
 
-        Where several manifests were handed in, the service names them.
+        Where several manifests were submitted, the service names them.
         """
         if problem.code == "C102":
             return self.zip

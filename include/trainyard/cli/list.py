@@ -67,6 +67,9 @@ def list_(
             "--columns", metavar="COLUMN,...", help="Show these; also hyperparameters and metrics.", show_default=False
         ),
     ] = None,
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="The runs that are deleted and can be brought back, and until when.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on and show what changes, until Ctrl-C.")] = False,
     url: Url = None,
     output: Output = "text",
@@ -89,7 +92,9 @@ def list_(
     if what not in (*_KINDS, ""):
         raise WrongUsageError(f"there is no list of {what!r}", f"Use one of {', '.join(_KINDS)}.")
     wanted, most = filters(state, name, experiment, framework, since), whole_number("--limit", limit)
-    chosen = sort is not None or shown is not None
+    if deleted:
+        wanted["deleted"] = "true"
+    chosen = deleted or sort is not None or shown is not None
     whole = what in (_FRAMEWORKS, *DOCUMENT_NOUNS) or bool(ids)
     if whole and (wanted or watch or chosen or most is not None):
         raise WrongUsageError(f"{what} are always listed whole", "Leave the filters and --watch out.")

@@ -38,6 +38,7 @@ from trainyard.cli.store import run_experiment
 from trainyard.cli.stores import store
 from trainyard.cli.tensorboard import tensorboard
 from trainyard.cli.train import train
+from trainyard.cli.undelete import undelete
 from trainyard.cli.validate import validate
 from trainyard.cli.version import installed_version, version
 from trainyard.errors import TrainyardError
@@ -56,7 +57,7 @@ app = typer.Typer(
 def trainyard(
     context: typer.Context, show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
-    """Hand in a manifest and a zip, get back a trained model."""
+    """Submit a manifest and a zip, get back a trained model."""
     if show_version:
         print(f"trainyard {installed_version()}")
         raise typer.Exit
@@ -77,6 +78,7 @@ app.command("tensorboard", cls=QuickCommand)(tensorboard)
 app.command("download", cls=RunCommand)(download)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
+app.command("undelete", cls=RunCommand)(undelete)
 experiments.command("run", cls=QuickCommand)(run_experiment)
 app.add_typer(experiments, name="experiments")
 app.command("best", cls=QuickCommand)(best)

@@ -100,7 +100,7 @@ def send_test(name: Name, account: Account = None, url: Url = None, output: Outp
 
 @app.command("retry", cls=QuickCommand)
 def retry(url: Url = None, output: Output = "text") -> None:
-    """Try again what was given up, once its receiver is mended."""
+    """Try again what was given up, once its receiver is fixed."""
     with opened(url, output) as (service, screen):
         count = service.retry_notifications()
     screen.say(f"{count} notifications are tried again.", "OK", "Retry notifications successful")

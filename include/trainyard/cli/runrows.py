@@ -26,6 +26,7 @@ def run_rows(run: Mapping[str, Any], paint: Paint = str, terminal: int | None = 
         ("Name", text_of(run, "name")),
         ("State", paint(text_of(run, "state"))),
         ("Submitted_at", text_of(run, "submitted_at")),
+        *_deletion_rows(run),
         *_identity_rows(run),
         *_phase_rows(run),
         *_progress_rows(run),
@@ -69,6 +70,12 @@ def _identity_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Zip_sha256", "zip_sha256"),
     )
     return [*((label, text_of(run, key)) for label, key in labels if run.get(key)), *_code_rows(run.get("code"))]
+
+
+def _deletion_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say when a run was deleted; nothing for any other."""
+    times = f"{text_of(run, 'deleted_at')}, can be brought back until {text_of(run, 'deleted_until')}"
+    return [("Deleted_at", times)] if run.get("deleted_at") else []
 
 
 def _code_rows(code: Any) -> list[tuple[str, str]]:

@@ -72,6 +72,8 @@ def known_columns(now: datetime) -> dict[str, Column]:
         "framework": Column("framework", _plain("framework")),
         "phase": Column("phase", _plain("phase")),
         "submitted": Column("submitted-at", _plain("submitted_at")),
+        "deleted": Column("deleted-at", _plain("deleted_at")),
+        "until": Column("back-until", _plain("deleted_until")),
         "age": Column("age", lambda run: _seconds(run, "submitted_at", "", now), _spoken),
     }
 
@@ -87,7 +89,7 @@ def run_columns(runs: Sequence[Run], wanted: str | None, now: datetime) -> list[
     own = [_parameter_column(name) for name in differing(runs)[:_MAX_PARAMETERS]]
     own += [_metric_column(name) for name in common_metrics(runs)[:_MAX_METRICS]]
     first = [known[name] for name in ("name", "id", "state", "owner", "experiment")]
-    last = [known[name] for name in ("duration", "gpus", "account", "age")]
+    last = [known[name] for name in ("duration", "gpus", "account", "deleted", "until", "age")]
     shown = (column for column in (*first, *own, *last) if any(column.value(run) not in (None, "") for run in runs))
     return list(shown) if runs else [known[name] for name in ("name", "id", "state", "age")]
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from trainyard.cli.options import Output, RunsOrDocument, Url
 
 
-def show(words: RunsOrDocument, url: Url = None, output: Output = "text") -> None:
+def show(
+    words: RunsOrDocument,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Among the runs that are deleted.")] = False,
+    url: Url = None,
+    output: Output = "text",
+) -> None:
     """Show runs; of one that failed, also the reason and the hint. The last line is the address of its page.
 
     `show experiments ID`, `show training-definitions ID` and `show experiment-runs EXPERIMENT RUN` show what is stored.
@@ -20,9 +29,9 @@ def show(words: RunsOrDocument, url: Url = None, output: Output = "text") -> Non
         return
     screen, runs = Screen(output), []
     with open_service(url) as service:
-        for model_id in runs_named(service, words):
+        for model_id in runs_named(service, words, deleted):
             screen.say(f"Fetching the trained model details with MODEL-ID '{model_id}' ...")
-            found = service.run(model_id)
+            found = service.run(model_id, deleted)
             run = {**found.as_data(), "page": f"{service.url}/trainyard/runs/{found.model_id}"}
             screen.say(*run_rows(run, screen.state, terminal_width()), "OK", "Show trained-models details successful")
             screen.say(f"The run's page is {run['page']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,15 @@ from trainyard.cli.options import Output
 
 Folder = Annotated[
     str, typer.Option("--folder", metavar="DIR", help="Where the stack keeps its state, logs and objects.")
+]
+Nodes = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=100,
+        metavar="N",
+        help="Let the local cluster simulate N nodes, each with its part of the GPUs. Before: TRAINYARD_LOCAL_NODES.",
+    ),
 ]
 _FOLDER = ".trainyard"
 _NO_SANDBOX = (
@@ -26,11 +36,16 @@ _NEXT = (
 )
 
 
-def up(folder: Folder = _FOLDER, output: Output = "text") -> None:
+def up(folder: Folder = _FOLDER, nodes: Nodes = None, output: Output = "text") -> None:
     """Start the one-machine stack: object store, cluster and Airflow. What runs already is left alone."""
     from trainyard.cli.output import Screen
 
     screen, stack = Screen(output), _stack(folder)
+    if nodes is not None:
+        from trainyard.local.parts import NODES
+
+        # The supervisor starts the cluster again, and has this environment then.
+        os.environ[NODES] = str(nodes)
     stack.up(lambda line: screen.say(line))
     rows = stack.status()
     address = rows["api-server"]["address"]

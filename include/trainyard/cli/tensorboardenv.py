@@ -34,7 +34,7 @@ def installed(report: Callable[[str], object], folder: Path | None = None) -> Pa
         folder.parent.mkdir(parents=True, exist_ok=True)
         _run([sys.executable, "-m", "venv", str(folder)])
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *REQUIREMENTS])
-        # Last, so that one which was broken off is made anew.
+        # Last, so that one which was broken off is made again.
         mark.write_text("\n".join(REQUIREMENTS))
     except OSError as error:
         raise WrongUsageError(f"{folder} cannot be written: {error.strerror}", "Set XDG_CACHE_HOME.") from None

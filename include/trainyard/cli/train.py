@@ -83,7 +83,7 @@ def _submit(service: RestClient, handed: Handed, fields: dict[str, Any]) -> Subm
         try:
             return service.submit(handed.manifests, handed.program.zip, fields, upload)
         except KeyboardInterrupt:
-            remark("", _UNSURE if upload.whole else "Nothing was handed in.")
+            remark("", _UNSURE if upload.whole else "Nothing was submitted.")
             raise
         except UnreachableError as error:
             unsure = error.sent and upload.whole

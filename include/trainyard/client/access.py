@@ -132,5 +132,5 @@ def _read(path: Path) -> Access:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
         return Access(service_url(data["url"]), *(data.get(key) for key in ("token", "username", "password")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, WrongUsageError):
-        hint = "Write it anew with `trainyard up` or `trainyard login`, or remove it."
+        hint = "Write it again with `trainyard up` or `trainyard login`, or remove it."
         raise WrongUsageError(f"{path} cannot be read as the access to a service", hint) from None

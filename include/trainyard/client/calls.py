@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import httpx
+
 from trainyard.answers.runs import RunPage, SchedulePage
 from trainyard.client.errors import WrongUsageError
 from trainyard.client.reading import error_of
@@ -24,10 +26,11 @@ class Calls:
         self.url = session.url
         self._session = session
 
-    def _remove(self, place: str, **content: Any) -> None:
+    def _remove(self, place: str, **content: Any) -> httpx.Response:
         answer = self._session.send("DELETE", place, **content)
         if not answer.is_success:
             raise error_of(self.url, answer.status_code, answer.content)
+        return answer
 
     def _all(self, kind: type[P], place: str, key: str, wanted: Mapping[str, Any] = ALL, start: int = 0) -> list[Any]:
         """Return what every page from a start on has, once each; `key` tells one from another."""

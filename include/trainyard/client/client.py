@@ -180,11 +180,13 @@ class Client:
         framework: str | None = None,
         since: datetime | None = None,
         limit: int | None = None,
+        deleted: bool = False,
     ) -> Runs:
         """Return the runs that you may see, the oldest first; with `limit` only the newest so many.
 
         `name` is a part of a run's name, `framework` `tensorflow` or `tensorflow 1.2-py3`; `since` is when
-        they were submitted, in local time unless it has a time zone.
+        they were submitted, in local time unless it has a time zone. With `deleted` those alone that are deleted and
+        can be brought back.
         """
         wanted = {
             "state": [state] if isinstance(state, str) else list(state or ()),
@@ -192,9 +194,15 @@ class Client:
             "experiment": experiment,
             "framework": framework,
             "since": since.astimezone().isoformat() if since else None,
+            "deleted": "true" if deleted else None,
         }
         found = self._service.runs({key: value for key, value in wanted.items() if value}, limit)
         return Runs(Run(self._service, run.model_id, run) for run in found)
+
+    def undelete(self, run_id: str) -> Run:
+        """Bring a deleted run back, by its model id, a part of it or a name; raise C107 where its time is over."""
+        found = self._service.undelete(model_id_of(self._service, run_id, deleted=True))
+        return Run(self._service, found.model_id, found)
 
     @property
     def data(self) -> Data:

@@ -18,7 +18,7 @@ _MAX_FILES_OF_DIFF = 500
 def code_version(folder: Path, names: Collection[str], is_left_out: Callable[[str], bool]) -> CodeVersion | None:
     """Return commit and changes of the packed files; None without git, a repository or a commit.
 
-    `names` are those of the packed files, relative to the folder: what is not packed is nobody's business, and so are
+    `names` are those of the packed files, relative to the folder: what is not packed does not count, and neither do
     the files that are gone and would be left out.
     """
     try:

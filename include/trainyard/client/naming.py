@@ -17,8 +17,8 @@ _BEST = re.compile(r"(.+)@best(?::(.+))?", re.DOTALL)
 _SHOWN = 10
 
 
-def model_id_of(service: RestClient, text: str) -> str:
-    """Return the model id that a text stands for.
+def model_id_of(service: RestClient, text: str, deleted: bool = False) -> str:
+    """Return the model id that a text stands for, with `deleted` among the deleted runs.
 
     That is an id, the beginning or the end of one after `training-`, the name of one run, `@last` for the newest run
     of one's own and `@last~2` for the second before it, or `EXPERIMENT@best`, with `:METRIC` where it is no search and
@@ -33,7 +33,7 @@ def model_id_of(service: RestClient, text: str) -> str:
         return _last(service, int(last[1] or 0))
     if best := _BEST.fullmatch(text):
         return _best(service, best[1], best[2])
-    return _only(text, [run for run in service.matching(text) if _stands_for(text, run)])
+    return _only(text, [run for run in service.matching(text, deleted) if _stands_for(text, run)])
 
 
 def training_id_of(service: RestClient, text: str) -> str:

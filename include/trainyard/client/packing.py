@@ -1,4 +1,4 @@
-"""The program as the zip that is handed in: a zip as it is, a folder packed; the same files make the same zip."""
+"""The program as the zip that is submitted: a zip as it is, a folder packed; the same files make the same zip."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Packed:
 def packed(program: str | os.PathLike[str], manifests: Iterable[str | os.PathLike[str]] = ()) -> Iterator[Packed]:
     """Yield a program's zip; raise WrongUsageError where it is not there or cannot be packed.
 
-    The manifests that are handed in with it are no part of the program: they may hold the keys of its stores.
+    The manifests that are submitted with it are no part of the program: they may hold the keys of its stores.
     """
     path = Path(program)
     if not path.is_dir():

@@ -139,9 +139,17 @@ class Run:
         """Stop the run; what it has made so far is still stored. Raise C108 if it has ended."""
         self._seen = self._service.cancel(self.id)
 
-    def delete(self) -> None:
-        """Remove the run from the history; its bucket is left alone. Raise C108 if it goes on."""
-        self._service.delete(self.id)
+    def delete(self, *, now: bool = False) -> None:
+        """Delete the run from the history; its bucket is left alone. Raise C108 if it goes on.
+
+        `undelete` brings it back for a day, or as long as the service is set to keep it; `now` removes it at once.
+        """
+        self._service.delete(self.id, now)
+
+    def undelete(self) -> None:
+        """Bring the run back after `delete`. Raise C107 where its time is over, C108 where it is not deleted."""
+        self._seen = None
+        self._service.undelete(self.id)
 
     def __repr__(self) -> str:
         return f"<Run {' '.join(text for _, text in self.cells() if text)}>"

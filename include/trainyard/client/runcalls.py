@@ -17,7 +17,7 @@ from trainyard.client.errors import UnreachableError
 from trainyard.client.transport import ANSWER_SECONDS, CountedFile
 
 _MAX_MATCHES = 20
-# A run may wait for a GPU for hours without a line; after this long the connection is made anew, in case it is dead.
+# A run may wait for a GPU for hours without a line; after this long the connection is made again, in case it is dead.
 _SILENT_SECONDS = 300.0
 
 
@@ -32,7 +32,7 @@ class RunCalls(Calls):
         progress: Callable[[int], object] | None = None,
         key: str = "",
     ) -> Submitted:
-        """Hand in manifests (name and content) and a zip; `progress` hears how many bytes of the zip have gone.
+        """Submit manifests (name and content) and a zip; `progress` hears how many bytes of the zip have gone.
 
         The same key again gets the same answer and registers nothing twice.
         """
@@ -49,13 +49,14 @@ class RunCalls(Calls):
         runs = sorted(found, key=lambda run: run.submitted_at or "")
         return runs if limit is None else runs[-limit:]
 
-    def matching(self, text: str) -> list[RunAnswer]:
+    def matching(self, text: str, deleted: bool = False) -> list[RunAnswer]:
         """Return the runs that a text may stand for: a part of an id, at either end, or a name."""
-        asked = {"match": text, "limit": _MAX_MATCHES, "offset": 0}
+        asked = {"match": text, "limit": _MAX_MATCHES, "offset": 0, **_of_deleted(deleted)}
         return self._session.ask(RunPage, "GET", "/v3/models", params=asked).resources
 
-    def run(self, model_id: str) -> RunDetails:
-        return self._session.ask(RunDetails, "GET", place_of(model_id))
+    def run(self, model_id: str, deleted: bool = False) -> RunDetails:
+        """Return a run, with `deleted` also one that is."""
+        return self._session.ask(RunDetails, "GET", place_of(model_id), params=_of_deleted(deleted))
 
     def rerun(self, model_id: str, asked: Mapping[str, Any], key: str = "") -> Submitted:
         """Start a run that repeats another one, with what is changed of it; the same key again starts nothing twice."""
@@ -66,8 +67,13 @@ class RunCalls(Calls):
         change = [{"op": "replace", "path": "/status/state", "value": "canceled"}]
         return self._session.ask(RunAnswer, "PATCH", place_of(model_id), json=change)
 
-    def delete(self, model_id: str) -> None:
-        self._remove(place_of(model_id))
+    def delete(self, model_id: str, now: bool = False) -> str | None:
+        """Delete a run, for good where it has to be `now`; return until when it can be brought back, None for never."""
+        answer = self._remove(place_of(model_id), params={"now": "true"} if now else {})
+        return answer.headers.get("x-deleted-until")
+
+    def undelete(self, model_id: str) -> RunAnswer:
+        return self._session.ask(RunAnswer, "POST", f"{place_of(model_id)}/undelete")
 
     @contextmanager
     def log(self, model_id: str, **wanted: Any) -> Iterator[tuple[int, Iterator[bytes]]]:
@@ -126,3 +132,8 @@ class RunCalls(Calls):
 
     def _count(self, wanted: Mapping[str, Any]) -> int:
         return self._session.ask(RunPage, "GET", "/v3/models", params={**wanted, "limit": 1, "offset": 0}).total
+
+
+def _of_deleted(deleted: bool) -> dict[str, str]:
+    # A service of an earlier version need not know of it.
+    return {"deleted": "true"} if deleted else {}

@@ -27,7 +27,7 @@ class Patience:
         self._answered_at, self._pauses = time.monotonic(), pauses()
 
     def pause(self, failure: Exception, stood_seconds: float) -> None:
-        """Wait a little before a connection that stood so long is made anew; raise its failure once that is enough."""
+        """Wait a little before a connection that stood so long is made again; raise its failure once that is enough."""
         if stood_seconds > _LASTED_SECONDS:
             self.answered()
         if self.is_over:

@@ -22,7 +22,7 @@ def distributed(run: PodRun) -> dict[str, str]:
     if launched:
         found["LEARNER_PROCESSES"] = str(run.plan.processes)
     if run.several:
-        found |= {"LEARNER_HOSTS": ",".join(run.hosts), "LEARNER_TOGETHER": volumes.TOGETHER}
+        found |= {"LEARNER_HOSTS": ",".join(run.hosts), "LEARNER_TOGETHER": volumes.JOB}
         found |= _torchrun(run, slots) | ({} if launched else _one_process(run, slots) | _tensorflow(run))
     return found
 

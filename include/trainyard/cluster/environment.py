@@ -54,6 +54,8 @@ def _reference(run: PodRun, name: str) -> dict[str, Any]:
 
 def _variables(run: PodRun) -> dict[str, str]:
     return {
+        # A sample of 2018 gives it to torch.distributed.launch; whoever has one of their own keeps it.
+        **({"NUM_GPUS": str(run.plan.gpus)} if run.several else {}),
         **run.spec.env,
         **{name: as_text(value) for name, value in run.spec.hyperparameters.items()},
         "DATA_DIR": volumes.DATA,

@@ -79,10 +79,12 @@ write_hosts() {
 }
 
 # mpirun starts its daemons on the other learners through this, in the place of ssh: it leaves the command where that
-# learner finds it (see served_command), and waits for its end.
+# learner finds it (see served_command), and waits for its end. Each learner has one at the same path, since the daemons
+# are told the first one's and look whether it is there.
+agent=${LEARNER_HOSTFILE%/*}/.mpirun-agent
 write_agent() {
     [ -n "$LEARNER_PROCESSES" ] || return 0
-    cat >"$scratch/agent" <<'AGENT'
+    cat >"$agent" <<'AGENT' || give_up 73 "there is no room for '$agent'"
 #!/bin/sh
 host=${1%%.*}
 learner=$((${host##*-} + 1))
@@ -95,7 +97,7 @@ until [ -e "$at.ended" ] || [ -e "$LEARNER_TOGETHER/$LEARNER_NAME_PREFIX/ended" 
 done
 exit "$(cat "$at.ended" 2>/dev/null || echo 255)"
 AGENT
-    chmod +x "$scratch/agent"
+    chmod +x "$agent"
 }
 
 # What a learner after the first runs where mpirun is the launcher.
@@ -476,7 +478,7 @@ mark_start || give_up 73 "the state cannot be written to '$JOB_STATE_DIR'"
     [ "$LEARNER_ID" -eq 1 ] || launched=
     [ -z "$TRAINYARD_ENVIRONMENT" ] || install_requirements "$TRAINYARD_ENVIRONMENT" || exit 1
     set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option" "$VIRTUAL_ENV" \
-        "$launched" "$scratch/agent"
+        "$launched" "$agent"
     eval "$TRAINYARD_EXPORTS"
     unset OLDPWD TRAINYARD_EXPORTS
     export PATH="$2" PYTHONPATH="$3"

@@ -27,7 +27,7 @@ _ACCOUNTS = {
 def verbs_of(user: str, rights: Mapping[str, tuple[str, ...]] = MappingProxyType(RIGHTS)) -> tuple[str, ...]:
     """Return the verbs that a user of the cluster needs: those of its process, or all where one user is all of them.
 
-    They are those on pods, or of `SECRET_RIGHTS` those on secrets.
+    They are those on pods, or of `SECRET_RIGHTS` and `SERVICE_RIGHTS` those on secrets and services.
     """
     for ending, process in _ACCOUNTS.items():
         if user.startswith("system:serviceaccount:") and user.endswith(ending):

@@ -97,6 +97,11 @@ class PodRun:
         return tuple(f"{self.prefix}-{index}.{self.prefix}" for index in range(self.plan.learners))
 
     @property
+    def job_subpath(self) -> str:
+        """The folder that the learners of the attempt see as `/job`: no file of an earlier attempt is in it."""
+        return f"{self.run_subpath}/together/{self.prefix}"
+
+    @property
     def learner_subpath(self) -> str:
         """Where the learner's own folders are: the first one has the run's."""
         return self.run_subpath if self.learner == 1 else f"{self.run_subpath}/learners/{self.learner}"

@@ -11,7 +11,10 @@ from trainyard.quantity import memory_text
 JOB = "/job"
 DATA, MODEL, RESULT, LOGS, STATE = f"{JOB}/data", f"{JOB}/model", f"{JOB}/result", f"{JOB}/logs", f"{JOB}/state"
 CHECKPOINTS, HOME, ENVIRONMENT = f"{JOB}/checkpoints", f"{JOB}/home", f"{JOB}/environment"
-TOGETHER = f"{JOB}/together"
+# What lies in the folder that several learners share as `JOB`: there have to be places to mount the rest at.
+PLACES = tuple(
+    path.removeprefix(f"{JOB}/") for path in (DATA, MODEL, RESULT, LOGS, STATE, CHECKPOINTS, HOME, ENVIRONMENT)
+)
 SHARED_MEMORY = "/dev/shm"
 TEMPORARY = ("/tmp", "/var/tmp")
 
@@ -41,9 +44,11 @@ def mounts(run: PodRun) -> list[dict[str, Any]]:
         LOGS: f"{run.learner_subpath}/logs",
         STATE: f"{run.learner_subpath}/state",
         CHECKPOINTS: run.checkpoints_subpath,
-        **({TOGETHER: f"{run.run_subpath}/together"} if run.several else {}),
     }
+    # The programs of 2018 leave words for one another in /job itself. The outer one comes before what lies in it.
+    shared = [{"name": _WORKSPACE, "mountPath": JOB, "subPath": run.job_subpath}] if run.several else []
     return [
+        *shared,
         {"name": _WORKSPACE, "mountPath": DATA, "subPath": run.dataset_subpath, "readOnly": True},
         *({"name": _WORKSPACE, "mountPath": path, "subPath": subpath} for path, subpath in writable.items()),
         *_environment(run),

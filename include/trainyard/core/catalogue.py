@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trainyard.core.deletions import Deletions
 from trainyard.core.remembered import Remembered
 from trainyard.core.starts import Start, Starts
 from trainyard.domain.codeversion import CodeVersion
@@ -72,7 +73,7 @@ class Training:
         return replace(self, spec=spec, plan=plan)
 
     def without_texts(self) -> Training:
-        """Return what lists look at, whose size does not depend on what was handed in."""
+        """Return what lists look at, whose size does not depend on what was submitted."""
         spec = replace(self.spec, command="", description="", author=None, metrics={}, metric_patterns={})
         spec = replace(spec, hyperparameters={})
         return replace(self, spec=spec, manifest="", warnings=(), settings={}, code=None)
@@ -116,6 +117,11 @@ class Catalogue:
         """The runs that were asked for beside the trainings' first ones."""
         # A folder of its own: the bundle looks at the other one whenever that changes.
         return Starts(self.folder / "starts")
+
+    @cached_property
+    def deletions(self) -> Deletions:
+        """The runs that are deleted and can be brought back."""
+        return Deletions(self.folder / "deleted")
 
     def values_of(self, run: RunKey, conf: object) -> Mapping[str, Any]:
         """Return what a run was given in the place of its manifest's values.

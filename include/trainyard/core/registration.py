@@ -233,7 +233,7 @@ def _secrets(checked: Sequence[CheckedManifest]) -> set[str]:
 
 def _check_experiment(name: str, runs: int) -> None:
     if not 1 <= runs <= MAX_RUNS:
-        hint = f"Hand in 1 to {MAX_RUNS} runs at a time."
+        hint = f"Submit 1 to {MAX_RUNS} runs at a time."
         raise TrainyardError("C110", f"manifests and values to set make {runs} runs", hint)
     if len(name) > _MAX_EXPERIMENT_LENGTH or not name.isprintable() or name != name.strip():
         hint = f"Use at most {_MAX_EXPERIMENT_LENGTH} characters that can be printed, no blank at either end."

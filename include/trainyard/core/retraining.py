@@ -120,7 +120,9 @@ class Retraining:
     def all(self, caller: Caller, limit: int = _NO_PAGE, offset: int = 0) -> tuple[list[Retrained], int]:
         """Return a page of the schedules that the caller may see, the next due first, and how many there are."""
         limits = self.limits()
-        pairs = ((entry, self.catalogue.get(entry.training_id)) for entry in self.schedules.all())
+        hidden = self.catalogue.deletions.trainings()
+        entries = (entry for entry in self.schedules.all() if entry.training_id not in hidden)
+        pairs = ((entry, self.catalogue.get(entry.training_id)) for entry in entries)
         mine = [
             (entry, training) for entry, training in pairs if training and may_see(caller, training.account, limits)
         ]
@@ -139,7 +141,7 @@ class Retraining:
     def of(self, training_id: str) -> Retrained | None:
         """Return the schedule of a training; None if it has none."""
         entry, training = self.schedules.get(training_id), self.catalogue.get(training_id)
-        if entry is None or training is None:
+        if entry is None or training is None or training_id in self.catalogue.deletions.trainings():
             return None
         return self._with_last_runs([self._seen(training, entry, self._is_held(training_id))])[0]
 
@@ -167,7 +169,8 @@ class Retraining:
         self._only_the_service(caller)
         started: list[str] = []
         looks: list[Look] = []
-        for training_id in sorted(self.schedules.ids()):
+        # The schedule of a deleted training stands still.
+        for training_id in sorted(self.schedules.ids() - self.catalogue.deletions.trainings()):
             with self.schedules.locked():
                 entry = self.schedules.get(training_id)
                 if entry and entry.is_due(self.clock()) and self.catalogue.get(training_id):
@@ -183,6 +186,8 @@ class Retraining:
         with self.schedules.locked():
             entry = self.schedules.get(training_id)
             if entry is None or entry.progress.paused or entry.progress.ended:
+                return None
+            if training_id in self.catalogue.deletions.trainings():
                 return None
             note, model_id = failure, None
             if version is not None:

@@ -22,7 +22,7 @@ class Run:
     `left_out` tells which of its files were not stored, None where all are; `tracked` where an MLflow server has it.
     `gpus` are those of all its learners. `hyperparameters` are those that it trains with, `overrides` what of them and
     of the rest is not as in the manifest. `owner` is who started it, `parent` the run that it repeats and `trial` its
-    number in a search.
+    number in a search. One that is deleted can be brought back until `deleted_until`.
     """
 
     model_id: str
@@ -45,6 +45,8 @@ class Run:
     parent: str = ""
     trial: int | None = None
     learners: int = 1
+    deleted_at: float | None = None
+    deleted_until: float | None = None
 
     @property
     def key(self) -> RunKey:
@@ -78,6 +80,7 @@ class Filter:
 
     `name` is a part of the run's name and `framework` a name, with its version or without, both in any case;
     `experiment`, `account` and `owner` are exact; `since` is in seconds since the epoch and includes that very moment.
+    `deleted` asks for those alone that are deleted.
     """
 
     states: frozenset[State] = frozenset()
@@ -87,6 +90,7 @@ class Filter:
     since: float | None = None
     account: str = ""
     owner: str = ""
+    deleted: bool = False
 
     def takes(self, training: Training) -> bool:
         """Say whether the runs of a training are asked for, as far as the training alone tells."""

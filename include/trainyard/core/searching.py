@@ -84,7 +84,8 @@ class Searching:
         with self.audit.refusals(caller, Action.START_SCHEDULED):
             only_admins(caller, "drives searches", "The service does so by itself.")
         soon: list[float] = []
-        for training_id in sorted(self.ledgers.active()):
+        # The search of a deleted training stands still.
+        for training_id in sorted(self.ledgers.active() - self.catalogue.deletions.trainings()):
             training = self.catalogue.get(training_id)
             if training is None or training.spec.search is None:
                 continue  # it is being registered, or is gone
@@ -169,8 +170,9 @@ class Searching:
         return self.seen(training.id, caller)
 
     def _training(self, name: str, caller: Caller) -> Training:
-        limits = self.limits()
-        mine = [one for one in self.catalogue.trainings() if may_see(caller, one.account, limits)]
+        limits, hidden = self.limits(), self.catalogue.deletions.trainings()
+        there = (one for one in self.catalogue.trainings() if one.id not in hidden)
+        mine = [one for one in there if may_see(caller, one.account, limits)]
         named = [one for one in mine if one.experiment == name and one.spec.search]
         found = max(named, key=lambda one: one.submitted_at, default=None)
         found = found or next((one for one in mine if one.id == name), None)

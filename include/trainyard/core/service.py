@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from trainyard.core.accounts import Caller, may_see
 from trainyard.core.audit.event import Action, Result
 from trainyard.core.audit.recording import NO_AUDIT, Audit, about
 from trainyard.core.catalogue import Catalogue, Training
+from trainyard.core.deletions import Deletion
 from trainyard.core.idempotency import claimed, give_up
 from trainyard.core.registration import Registration
 from trainyard.core.runs import Filter, Order, Run, StepRun
@@ -43,11 +44,13 @@ class History(Protocol):
         since: float | None,
         order: Order,
         owner: str = "",
+        without: Collection[RunKey] = (),
+        only: Collection[RunKey] | None = None,
     ) -> tuple[Sequence[Run], int]: ...
 
     def find(self, model_id: str) -> Run | None: ...
 
-    def like(self, part: str) -> Iterable[RunKey]:
+    def like(self, part: str) -> set[RunKey]:
         """Return the runs whose ids begin or end with a part, of the nine characters that tell ids apart."""
 
     def cancel(self, run: Run, caller: str) -> None: ...
@@ -108,24 +111,32 @@ class Service:
         self, caller: Caller, limit: int, offset: int, wanted: Filter = _ANY, order: Order = _OLDEST_FIRST
     ) -> tuple[Sequence[Run], int]:
         """Return a page of the wanted runs that the caller may see, oldest first, and how many there are in all."""
-        trainings = self._visible(caller, wanted)
-        return self.history.page(trainings, limit, offset, wanted.states, wanted.since, order, wanted.owner)
+        trainings, narrow = self._visible(caller, wanted), self._narrow(wanted.deleted)
+        page, total = self.history.page(
+            trainings, limit, offset, wanted.states, wanted.since, order, wanted.owner, **narrow
+        )
+        return [self._with_deletion(run) for run in page] if wanted.deleted else page, total
 
-    def matching(self, text: str, caller: Caller, most: int = 20) -> list[Run]:
-        """Return the runs that a text may stand for: a part of an id, at either end, or the very name of a run."""
+    def matching(self, text: str, caller: Caller, most: int = 20, deleted: bool = False) -> list[Run]:
+        """Return the runs that a text may stand for: a part of an id, at either end, or the very name of a run.
+
+        With `deleted` those alone that are.
+        """
         may_see, part = self._visibility(caller), text.removeprefix(MODEL_ID_PREFIX)
-        keys = sorted(self.history.like(part)) if _ID_PART.fullmatch(part) else []
+        hidden = self._deleted
+        like = self.history.like(part) if _ID_PART.fullmatch(part) else set()
+        keys = sorted(like & hidden if deleted else like - hidden)
         mine = [key for key in keys if (record := self.catalogue.get(key.training_id)) and may_see(record)]
         found = [run for run in map(self.history.find, (key.model_id for key in mine[:most])) if run]
         named = {record.id for record in self.catalogue.trainings() if record.spec.name == text and may_see(record)}
-        newest = self.history.page(named, most, 0, frozenset(), None, Order(descending=True))[0] if named else []
+        newest = self._newest(named, most, deleted) if named else []
         return list({run.key: run for run in (*found, *newest)}.values())[:most]
 
     def experiments(self, caller: Caller) -> dict[str, set[str]]:
         """Return the experiments that the caller may see with their trainings, the one with the newest first."""
-        may_see, found = self._visibility(caller), dict[str, set[str]]()
+        may_see, found, hidden = self._visibility(caller), dict[str, set[str]](), self.catalogue.deletions.trainings()
         for record in sorted(self.catalogue.trainings(), key=lambda record: -record.submitted_at):
-            if record.experiment and may_see(record):
+            if record.experiment and record.id not in hidden and may_see(record):
                 found.setdefault(record.experiment, set()).add(record.id)
         return found
 
@@ -133,17 +144,18 @@ class Service:
         """Return the runs of some trainings that the caller may see, the newest `limit` of them."""
         records = filter(None, map(self.catalogue.head, trainings))
         those = {record.id for record in filter(self._visibility(caller), records)}
-        return self.history.page(those, limit, 0, frozenset(), None, Order(descending=True))[0]
+        return self._newest(those, limit)
 
-    def run(self, model_id: str, caller: Caller) -> Run:
-        """Return one run; raise TrainyardError C107 if there is none that the caller may see.
+    def run(self, model_id: str, caller: Caller, deleted: bool = False) -> Run:
+        """Return one run, with `deleted` also one that is; raise TrainyardError C107 if the caller may see none.
 
         That somebody asked for a run of others is recorded, although the answer is as for one that does not exist.
         """
         try:
-            return self._run(model_id, caller)
+            return self.found(model_id, caller, deleted)
         except TrainyardError as error:
-            if hidden := self.history.find(model_id):
+            hidden = self.history.find(model_id)
+            if hidden and not may_see(caller, hidden.account, self.limits()):
                 refused = {"result": Result.REFUSED, "code": error.code.code}
                 self.audit.record(caller, Action.READ_RUN, **about(hidden), **refused)
             raise
@@ -151,12 +163,15 @@ class Service:
     def run_of_log(self, model_id: str, caller: Caller) -> Run:
         """Return a run whose log the caller is going to read, which is recorded; raise as `run` does."""
         with self.audit.action(caller, Action.READ_LOG, run=model_id) as known:
-            run = self._run(model_id, caller)
+            run = self.found(model_id, caller)
             known.update(about(run))
             return run
 
-    def _run(self, model_id: str, caller: Caller) -> Run:
+    def found(self, model_id: str, caller: Caller, deleted: bool = False) -> Run:
+        """Return one run as `run` does, without a record of who asked."""
         run = self.history.find(model_id)
+        if run and self.catalogue.deletions.of(run.key):
+            run = self._with_deletion(run) if deleted else None
         if run is None or not may_see(caller, run.account, self.limits()):
             hint = "`trainyard list` shows the runs there are; finished ones leave it after the retention time."
             raise TrainyardError("C107", f"there is no run {model_id}", hint)
@@ -220,12 +235,12 @@ class Service:
         """Open a run's results as `stored` does, to list them or to read the one named, which is recorded."""
         action = Action.READ_RESULT if name else Action.LIST_RESULTS
         with self.audit.action(caller, action, run=model_id, details={"name": name}) as known:
-            known.update(about(self._run(model_id, caller)))
+            known.update(about(self.found(model_id, caller)))
             return self.stored(model_id, caller)
 
     def stored(self, model_id: str, caller: Caller) -> Store:
         """Open what a run has in its results bucket, with names below the run's folder."""
-        run = self._run(model_id, caller)
+        run = self.found(model_id, caller)
         training = self.catalogue.get(run.training_id)
         if training is None:
             raise TrainyardError("C107", f"there is no run {model_id} any more", "Its results are still in the bucket.")
@@ -237,7 +252,7 @@ class Service:
         One that was canceled already stays as it is: who asks again, since no answer came, has what was asked for.
         """
         with self.audit.action(caller, Action.CANCEL, run=model_id) as known:
-            run = self._run(model_id, caller)
+            run = self.found(model_id, caller)
             known.update(about(run))
             if run.state is State.CANCELED:
                 return run
@@ -245,26 +260,20 @@ class Service:
                 message = f"{model_id} has ended already: {run.state}"
                 raise TrainyardError("C108", message, "There is nothing to cancel.")
             self.history.cancel(run, caller.name)
-        return self._run(model_id, caller)
+        return self.found(model_id, caller)
 
-    def delete(self, model_id: str, caller: Caller) -> None:
-        """Remove a finished run from the history; raise C108 while it is going. The bucket is left alone."""
-        with self.audit.action(caller, Action.DELETE, run=model_id) as known:
-            run = self._run(model_id, caller)
-            known.update(about(run))
-            if run.phase is not Phase.DONE:
-                hint = "It ends by itself." if run.state.terminal else "Cancel it first, then delete it."
-                raise TrainyardError("C108", f"{model_id} is still going: {run.phase}", hint)
-            self.forget(run)
+    def deleted_until(self, mark: Deletion) -> float:
+        """Return until when a deleted run can be brought back, in seconds since the epoch."""
+        return mark.at + self.settings.deleted_keep_seconds
 
-    def forget(self, run: Run) -> bool:
+    def forget(self, run: Run, with_schedule: bool = False) -> bool:
         """Remove a run that has ended, and with its last run the training; return whether that went too.
 
         The record goes before the history: a training with a record and without a run would be trained again. Raise
-        C111 for the only run of a training whose schedule lives.
+        C111 for the only run of a training whose schedule lives, unless that goes `with_schedule`.
         """
         last = self.history.is_last(run)
-        if last and self.schedules.lives(run.training_id, self.clock()):
+        if last and not with_schedule and self.schedules.lives(run.training_id, self.clock()):
             message = f"{run.model_id} is the only run of a training with a schedule"
             raise TrainyardError("C111", message, f"End its schedule first: `trainyard unschedule {run.training_id}`.")
         if last:
@@ -273,6 +282,7 @@ class Service:
             forget_start(self.catalogue, start, run.account)
         self.history.forget(run)
         self.forget_files(run.key)
+        self.catalogue.deletions.remove(run.model_id)
         return last
 
     def forget_training(self, training_id: str) -> None:
@@ -288,6 +298,22 @@ class Service:
             with claimed(self.catalogue.folder, training.account, training.origin) as claim:
                 if not any(self.catalogue.get(other) for other in claim.ids):
                     give_up(self.catalogue.folder, training.account, training.origin)
+
+    @property
+    def _deleted(self) -> set[RunKey]:
+        return self.catalogue.deletions.keys()
+
+    def _with_deletion(self, run: Run) -> Run:
+        mark = self.catalogue.deletions.of(run.key)
+        return replace(run, deleted_at=mark.at, deleted_until=self.deleted_until(mark)) if mark else run
+
+    def _newest(self, trainings: set[str], most: int, deleted: bool = False) -> Sequence[Run]:
+        newest_first, narrow = Order(descending=True), self._narrow(deleted)
+        return self.history.page(trainings, most, 0, frozenset(), None, newest_first, **narrow)[0]
+
+    def _narrow(self, deleted: bool) -> dict[str, Any]:
+        """Return what lets a page of the history have the deleted runs alone, or all others."""
+        return {"only": self._deleted} if deleted else {"without": self._deleted}
 
     def _visible(self, caller: Caller, wanted: Filter) -> set[str] | None:
         """Return the trainings whose runs may be listed, None for all: then no record has to be looked at."""

@@ -168,7 +168,7 @@ def check_values(training: Training, given: Mapping[str, Any], limits: Limits) -
         problems += plan_problems(spec.framework, spec.resources, account, limits)
         problems += connection_problems(spec, account)
     if problems:
-        raise TrainyardError(problems[0].code, "the run cannot be started", "Mend what is listed.", problems)
+        raise TrainyardError(problems[0].code, "the run cannot be started", "Fix what is listed.", problems)
 
 
 def forget_start(catalogue: Catalogue, start: Start, account: str) -> None:

@@ -41,7 +41,7 @@ def door_finding(check: str) -> Finding:
     try:
         answer = httpx.get(f"{address}/api/v2/monitor/health", timeout=_ANSWER_SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        hint = f"Start it or look at its log; or mend the host of the connection {CONNECTION}."
+        hint = f"Start it or look at its log; or fix the host of the connection {CONNECTION}."
         return wrong(check, f"it does not answer at {_shown(address)}: {type(error).__name__}", hint)
     if answer.status_code != httpx.codes.OK:
         hint = f"Look whether the connection {CONNECTION} names the api-server, and at the api-server's log."

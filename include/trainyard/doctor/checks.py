@@ -41,7 +41,7 @@ class Wishes:
 
 
 def findings(wishes: Wishes, app: App) -> Generator[Finding, None, None]:
-    """Look at everything side by side; yield a finding a line, the quick ones first. Nothing is mended."""
+    """Look at everything side by side; yield a finding a line, the quick ones first. Nothing is fixed."""
     return examine(list(_checks(wishes, app)))
 
 
@@ -56,7 +56,7 @@ def _checks(wishes: Wishes, app: App) -> Iterator[Check]:
     yield _check("notifications", lambda: _notifications(app))
     yield _check("fernet key", lambda: [airflow.fernet_finding("fernet key")], _DATABASE)
     yield _check("cluster", lambda: _greeting(cluster), CONNECTION, _REMOTE)
-    yield _check("rights", lambda: _rights(cluster, settings), CONNECTION, _REMOTE)
+    yield _check("rights", lambda: rights_findings(cluster, settings.namespace), CONNECTION, _REMOTE)
     yield _check("clocks", lambda: _clocks(cluster), CONNECTION, _REMOTE)
     yield _check("gpus", lambda: judging.gpus(limits(), cluster.nodes()), CONNECTION, _REMOTE)
     yield _check(INBOX, lambda: [_inbox(settings)], seconds=_REMOTE)
@@ -102,14 +102,20 @@ def _greeting(cluster: DoctorCluster) -> list[Finding]:
     ]
 
 
-def _rights(cluster: DoctorCluster, settings: Settings) -> list[Finding]:
-    from trainyard.cluster.rights import SECRET_RIGHTS, verbs_of
+def rights_findings(cluster: DoctorCluster, namespace: str) -> list[Finding]:
+    """Return whether the service's user of the cluster may do all that its process does there."""
+    from trainyard.cluster.rights import SECRET_RIGHTS, SERVICE_RIGHTS, verbs_of
 
     user = cluster.user()
     verbs, who = verbs_of(user), user or "the service's user"
-    found = judging.rights(settings.namespace, who, cluster.refused(verbs), verbs)
-    lacking = cluster.refused(verbs_of(user, SECRET_RIGHTS), "secrets")
-    return [*found, *judging.secret_rights(settings.namespace, who, lacking)]
+    found = judging.rights(namespace, who, cluster.refused(verbs), verbs)
+    for resource, rights, losing in (
+        ("secrets", SECRET_RIGHTS, "runs whose manifest names secrets"),
+        ("services", SERVICE_RIGHTS, "runs of several learners"),
+    ):
+        lacking = cluster.refused(verbs_of(user, rights), resource)
+        found += judging.further_rights(namespace, who, lacking, resource, losing)
+    return found
 
 
 def _clocks(cluster: DoctorCluster) -> list[Finding]:

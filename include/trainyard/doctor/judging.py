@@ -90,7 +90,7 @@ def audit(where: str, written: bool, lost: int, reason: str) -> list[Finding]:
 def notifications(dead: Sequence[str], failing: int) -> list[Finding]:
     """Judge what notifications were given up, by why, and how many are tried again."""
     if dead:
-        hint = "Mend what receives them, then `trainyard notify retry`; `trainyard notify list` names them."
+        hint = "Fix what receives them, then `trainyard notify retry`; `trainyard notify list` names them."
         return [warned("notifications", f"{len(dead)} were given up, the last one because {dead[-1]}", hint)]
     return [fine("notifications", f"{failing} are tried again" if failing else "all have arrived")]
 
@@ -145,8 +145,8 @@ def rights(namespace: str, who: str, refused: Iterable[str], asked: Sequence[str
     return [wrong("rights", f"{who} may not {lacking} pods in {namespace}", _APPLY_RIGHTS)]
 
 
-def secret_rights(namespace: str, who: str, refused: Iterable[str]) -> list[Finding]:
-    """Tell what that user may not do with secrets; nothing where all is allowed."""
+def further_rights(namespace: str, who: str, refused: Iterable[str], resource: str, losing: str) -> list[Finding]:
+    """Tell what that user may not do with a resource that some runs need; nothing if all is allowed."""
     lacking = ", ".join(refused)
-    message = f"{who} may not {lacking} secrets in {namespace}, so that runs whose manifest names secrets fail"
+    message = f"{who} may not {lacking} {resource} in {namespace}, so that {losing} fail"
     return [wrong("rights", message, _APPLY_RIGHTS)] if lacking else []

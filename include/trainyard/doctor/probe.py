@@ -31,7 +31,7 @@ _SAME = (
     "Let TRAINYARD_WORKSPACE here and TRAINYARD_WORKSPACE_VOLUME in the pods be the same folder, writable for "
     "TRAINYARD_POD_USER."
 )
-_FIRST = "Mend what keeps the probe pod from starting first."
+_FIRST = "Fix what keeps the probe pod from starting first."
 _PULL = (
     "Look at the image's name in frameworks.yaml, and at the registry, its credentials and the network of the nodes."
 )

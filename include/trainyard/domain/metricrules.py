@@ -11,7 +11,7 @@ MAX_PATTERNS = 50
 MAX_PATTERN_LENGTH = 2000
 MAX_LINES = 20
 _FFDL_LINES = 4
-# What one pattern's automaton may take; RE2 refuses a larger one, and starts it anew when its cache is full.
+# What one pattern's automaton may take; RE2 refuses a larger one, and starts it again when its cache is full.
 _MAX_PATTERN_BYTES = 1024 * 1024
 
 # The macros of regex_extractor: `%{FLOAT}`, or `%{FLOAT:name}` for a group of that name.
@@ -30,7 +30,8 @@ _MACRO = re.compile(r"%\{(\w+)(?::(\w+))?\}")
 _PLACE = re.compile(r"\$\{?(LOG_DIR|RESULT_DIR|JOB_STATE_DIR)\}?(?:/(.*))?|/job/(logs|result|state)(?:/(.*))?")
 _FOLDERS = {"LOG_DIR": "logs", "RESULT_DIR": "result", "JOB_STATE_DIR": "state"}
 _FFDL_LOG = "logs/training-log.txt"
-TRAINING_LOG = "logs/learner-1/training-log.txt"
+LOG_OF = "logs/learner-{}/training-log.txt"
+TRAINING_LOG = LOG_OF.format(1)
 KINDS = ("logger", "tensorboard", "regex_extractor", "emetrics_file", "file")
 _SMALL = ("loss", "error", "err", "perplexity", "rmse", "mae", "mse")
 
@@ -56,9 +57,13 @@ class LogPattern:
 
 @dataclass(frozen=True)
 class MetricRules:
-    """What is read beside the places that are always looked at; paths are relative to the run's folder."""
+    """What is read beside the places that are always looked at; paths are relative to the run's folder.
+
+    `own` is where the folders that are each learner's own lie there, of the one whose metrics are the run's.
+    """
 
     patterns: tuple[LogPattern, ...] = ()
+    own: str = ""
     log: str = TRAINING_LOG
     line_files: tuple[str, ...] = ()
     summaries: tuple[str, ...] = ()
@@ -72,17 +77,35 @@ def is_better_small(name: str) -> bool:
 
 def rules_of(metrics: Mapping[str, Any], patterns: Mapping[str, str]) -> MetricRules:
     """Read `evaluation_metrics` and `metrics` of a manifest; what cannot be used of them is a warning."""
-    kind, place = str(metrics.get("type") or ""), place_of(str(metrics.get("in") or ""))
+    kind, learner = str(metrics.get("type") or ""), learner_of(metrics)
+    own = "" if learner == 1 else f"learners/{learner}/"
+    log = f"{own}{LOG_OF.format(learner)}"
+    place = _place_of_learner(str(metrics.get("in") or ""), own, log)
     warnings = [sentence for sentence in (unread_kind(kind), unread_place(metrics)) if sentence]
     groups, faults = _usable(group_patterns(metrics) if kind == "regex_extractor" else iter(()))
-    own, own_faults = _usable(named_patterns(patterns))
+    named, named_faults = _usable(named_patterns(patterns))
     return MetricRules(
-        patterns=(*groups, *own)[:MAX_PATTERNS],
-        log=(place or TRAINING_LOG) if kind == "regex_extractor" else TRAINING_LOG,
+        patterns=(*groups, *named)[:MAX_PATTERNS],
+        own=own,
+        log=(place or log) if kind == "regex_extractor" else log,
         line_files=(place,) if place and kind in ("emetrics_file", "file") else (),
         summaries=(place,) if place and kind == "tensorboard" else (),
-        warnings=(*warnings, *faults, *own_faults),
+        warnings=(*warnings, *faults, *named_faults),
     )
+
+
+def learner_of(metrics: Mapping[str, Any]) -> int:
+    """Return whose metrics those of a run are among its learners."""
+    learner = metrics.get("learner")
+    return learner if type(learner) is int and learner > 0 else 1
+
+
+def _place_of_learner(text: str, own: str, log: str) -> str:
+    """Return a place of a manifest as a path in the run's folder; the folder of results is all learners'."""
+    place = place_of(text)
+    if place == TRAINING_LOG:
+        return log
+    return place if not place or place.startswith("result") else f"{own}{place}"
 
 
 def unread_kind(kind: str) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 STOPPED = "C205"
-STOP_HINT = "What it had made is stored. Mend the program, or change the watchdog in the manifest's `watch`."
+STOP_HINT = "What it had made is stored. Fix the program, or change the watchdog in the manifest's `watch`."
 
 
 class Then(StrEnum):

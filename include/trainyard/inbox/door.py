@@ -30,7 +30,7 @@ class FrontDoor(Protocol):
 
 @dataclass(frozen=True)
 class HttpDoor:
-    """Hands submissions in as the user of a client; many threads may share it."""
+    """DropSubmitter submissions in as the user of a client; many threads may share it."""
 
     service: RestClient
 

@@ -61,7 +61,7 @@ class Drop:
 
     @property
     def faults(self) -> tuple[Problem, ...]:
-        """What no waiting will mend."""
+        """What no waiting will fix."""
         return tuple(self._faults())
 
     def _missing(self) -> Iterator[Problem]:

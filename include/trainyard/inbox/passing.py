@@ -1,4 +1,4 @@
-"""One pass over the inbox: everything that is complete now is handed over, a bounded number at a time."""
+"""One pass over the inbox: everything that is complete now is submitted, a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from trainyard.errors import TrainyardError
 from trainyard.inbox.drops import INBOX, Drop, drops_of
-from trainyard.inbox.handing import Handed, Hands
 from trainyard.inbox.marks import Kind, Mark, delete_moved, read_marks
+from trainyard.inbox.submitting import DropResult, DropSubmitter
 from trainyard.stores.base import Store, StoreError, Why
 
 log = logging.getLogger(__name__)
@@ -31,48 +31,48 @@ class Seen:
 
 
 def look(store: Store) -> Seen:
-    # Marks first: a drop that is marked between the two listings is seen without its mark, and only handed once more.
+    # Marks first: a drop that is marked between the two listings is seen without its mark, and submitted once more.
     marks = read_marks(store)
     return Seen(tuple(drops_of(store.list(INBOX))), marks)
 
 
-def hand_all(hands: Hands, settle: Callable[[], object], threads: int) -> tuple[list[Handed], int]:
-    """Hand over all drops that are the same before and after `settle`.
+def submit_all(submitter: DropSubmitter, settle: Callable[[], object], threads: int) -> tuple[list[DropResult], int]:
+    """Submit all drops that are the same before and after `settle`.
 
     Return what became of them and how many failed by no fault of their own: those stay, and are reported in the log.
     """
-    for mark in read_marks(hands.store):
+    for mark in read_marks(submitter.store):
         if mark.kind is Kind.MOVED:
-            _finish(hands.store, mark)
-    before = look(hands.store)
+            _finish(submitter.store, mark)
+    before = look(submitter.store)
     settle()
-    seen = look(hands.store)
-    ready = [drop for drop in seen.unchanged(before) if hands.needed(drop, seen.marks)]
+    seen = look(submitter.store)
+    ready = [drop for drop in seen.unchanged(before) if submitter.needed(drop, seen.marks)]
     with ThreadPoolExecutor(max(threads, 1)) as pool:
-        handed = list(pool.map(lambda drop: _hand(hands, drop, seen.marks), ready))
-    _tidy(hands.store)
-    done = [each for each in handed if each]
-    return done, len(handed) - len(done)
+        results = list(pool.map(lambda drop: _submit(submitter, drop, seen.marks), ready))
+    _tidy(submitter.store)
+    done = [each for each in results if each]
+    return done, len(results) - len(done)
 
 
-def _hand(hands: Hands, drop: Drop, marks: tuple[Mark, ...]) -> Handed | None:
+def _submit(submitter: DropSubmitter, drop: Drop, marks: tuple[Mark, ...]) -> DropResult | None:
     try:
-        handed = hands.hand(drop, marks)
+        result = submitter.submit(drop, marks)
     except StoreError as error:
         # Another pass was faster, or its owner took the drop back.
         if error.why is Why.NO_KEY:
-            return Handed(drop.place, "changed")
+            return DropResult(drop.place, "changed")
         log.warning("%s stays: %s. %s", drop.place, error, error.hint)
         return None
     except TrainyardError as error:
         log.warning("%s stays: %s. %s", drop.place, error, error.hint)
         return None
     except Exception:
-        # One drop that breaks its handing must not hold up the others.
+        # One drop that breaks its submission must not hold up the others.
         log.exception("%s stays", drop.place)
         return None
-    log.info("%s", handed)
-    return handed
+    log.info("%s", result)
+    return result
 
 
 def _finish(store: Store, mark: Mark) -> None:

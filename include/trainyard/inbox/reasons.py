@@ -15,7 +15,7 @@ def reasons_text(drop: Drop, problems: Iterable[Problem]) -> str:
     faults = "\n".join(f"{problem.code}  {_reported(problem)}\n      {problem.hint}" for problem in found)
     return (
         f"{drop.place} was not trained, for {count}:\n\n{faults}\n\n"
-        "The files beside this one are as they were dropped. Mend them and drop both into a folder\n"
+        "The files beside this one are as they were dropped. Fix them and drop both into a folder\n"
         "of inbox/<account>/ again.\n"
     )
 

@@ -14,25 +14,25 @@ log = logging.getLogger(__name__)
 
 
 @explained()
-def hand_over() -> dict[str, int]:
-    """Hand over everything that is complete in the inbox now; return how many drops were accepted, refused, and so on.
+def submit_drops() -> dict[str, int]:
+    """Submit everything that is complete in the inbox now; return how many drops were accepted, refused, and so on.
 
-    Raise TrainyardError S500 if any could not be handed over by no fault of its own: it stays, and is tried again.
+    Raise TrainyardError S500 if any could not be submitted by no fault of its own: it stays, and is tried again.
     """
     from trainyard.airflow.connections import read_login
     from trainyard.airflow.frontdoor import front_door
     from trainyard.errors import TrainyardError
     from trainyard.inbox.door import HttpDoor
-    from trainyard.inbox.handing import Hands
-    from trainyard.inbox.passing import hand_all
+    from trainyard.inbox.passing import submit_all
     from trainyard.inbox.place import open_inbox
+    from trainyard.inbox.submitting import DropSubmitter
 
     settings = current_app().settings
     store = open_inbox(settings.inbox, read_login(settings.inbox_connection), settings)
     with front_door() as service:
-        hands = Hands(store, HttpDoor(service), settings.inbox_wait_seconds)
+        submitter = DropSubmitter(store, HttpDoor(service), settings.inbox_wait_seconds)
         settle = partial(time.sleep, settings.inbox_settle_seconds)
-        handed, failed = hand_all(hands, settle, settings.inbox_threads)
+        results, failed = submit_all(submitter, settle, settings.inbox_threads)
     if failed:
-        raise TrainyardError("S500", f"{failed} drops could not be handed over; they stay", "Look at the log above.")
-    return dict(Counter(each.what for each in handed))
+        raise TrainyardError("S500", f"{failed} drops could not be submitted; they stay", "Look at the log above.")
+    return dict(Counter(each.what for each in results))

@@ -18,7 +18,7 @@ _MAX_SHOWN = 200
 
 
 class InboxTrigger(WatchTrigger):
-    """Fire whenever there are drops to hand over, with their places and fingerprints.
+    """Fire whenever there are drops to submit, with their places and fingerprints.
 
     It says only that there is work; the task looks for itself. So neither a restart nor a second watcher can lose a
     drop or have it trained twice: a new watcher knows nothing and fires for everything that is still there.

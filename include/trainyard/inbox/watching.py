@@ -1,4 +1,4 @@
-"""When a watcher has to call for hands: for what is new and settled, and again for what stays."""
+"""When the watcher starts a pass: for what is new and settled, and again for what stays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from trainyard.inbox.drops import Drop
 from trainyard.inbox.marks import Kind, mark_of
 from trainyard.inbox.passing import Seen
 
-# Long enough for a full hand-over, short enough for a front door that was down for a minute.
+# Long enough for a whole pass, short enough for a front door that was down for a minute.
 AGAIN_SECONDS = 300.0
 
 

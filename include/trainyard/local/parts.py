@@ -19,7 +19,7 @@ API_SERVER = "api-server"
 SUPERVISOR = "supervisor"
 AIRFLOW_PARTS = (API_SERVER, "scheduler", "dag-processor", "triggerer")
 _LOG_SERVERS = ("scheduler", "triggerer")
-GPUS = "TRAINYARD_LOCAL_GPUS"
+GPUS, NODES = "TRAINYARD_LOCAL_GPUS", "TRAINYARD_LOCAL_NODES"
 # What learner.sh looks at, to say in the run's log which image was not run.
 IMAGE_NOT_RUN = "TRAINYARD_IMAGE_NOT_RUN"
 _LOCALKUBE = (sys.executable, "-P", "-m", "localkube")
@@ -62,7 +62,8 @@ def object_store(folder: Path, port: int, key: str, secret: str) -> Part:
 def cluster(folder: Path, port: int) -> Part:
     # The rest of the stack, with its secrets and the runs of others, is no business of a training.
     hidden = ("--hide", str(folder.parent), "--image-variable", IMAGE_NOT_RUN)
-    options = (*hidden, *_environment_options(os.environ), *_python_options(), *_gpu_options(os.environ))
+    nodes = ("--nodes", os.environ[NODES]) if NODES in os.environ else ()
+    options = (*hidden, *_environment_options(os.environ), *_python_options(), *_gpu_options(os.environ), *nodes)
     command = (*_LOCALKUBE, "serve", "--folder", str(folder), "--port", str(port), *options)
     address = f"https://127.0.0.1:{port}"
     return Part(CLUSTER, command, lambda _: answers(f"{address}/readyz"), {}, address, 30, port)

@@ -156,7 +156,7 @@ def _check_kind(kind: str | None) -> None:
     if kind == "zip":
         return
     message = f"this is a {kind} archive, not a zip." if kind else "this is not a zip."
-    raise _refused(_problem(message, "Pack the files with `zip -r model.zip .` and hand in that."))
+    raise _refused(_problem(message, "Pack the files with `zip -r model.zip .` and submit that."))
 
 
 def _files(archive: zipfile.ZipFile, rules: ArchiveRules) -> list[zipfile.ZipInfo]:

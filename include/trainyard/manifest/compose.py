@@ -65,7 +65,7 @@ class Composer:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _unreadable(event, "a second document starts.", "Hand in one manifest a file.")
+                    raise _unreadable(event, "a second document starts.", "Submit one manifest a file.")
             elif not isinstance(event, _END):
                 root = self._node(event, events, 1)
         return root

@@ -16,7 +16,7 @@ from trainyard.manifest.syntax import name_templates, syntax_problems
 
 Path: TypeAlias = "tuple[str | int, ...]"
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
-_EMPTY = Problem("the file is empty.", "Hand in a manifest.")
+_EMPTY = Problem("the file is empty.", "Submit a manifest.")
 _MAX_PROBLEMS = 100
 
 

@@ -1,7 +1,7 @@
 """Find commands whose exit code is not their program's, so that a run that failed would count as completed.
 
 Only what is certain is reported; what the shell makes up is passed over. What the pod's wrapper (cluster/learner.sh)
-mends by itself is not reported: pipelines that `pipefail` suits, and an & at the end.
+fixes by itself is not reported: pipelines that `pipefail` suits, and an & at the end.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def lost_exit_codes(command: str) -> list[str]:
 
 
 def lost_in_script(text: str, options: Sequence[str] = ()) -> list[str]:
-    """Return the same for a script that a shell runs with these options, where the pod's wrapper mends nothing."""
+    """Return the same for a script that a shell runs with these options, where the pod's wrapper fixes nothing."""
     first, _, _ = text.partition("\n")
     words = [*options, *(first.split()[1:] if first.startswith("#!") else [])]
     return [] if "PIPESTATUS" in text else list(dict.fromkeys(_in_shell(text, words, None)))

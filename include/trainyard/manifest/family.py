@@ -12,7 +12,7 @@ from trainyard.manifest.suggestions import nearest
 _DEFINITION_MARKS = {"training_data_reference", "training_data", "execution", "command"}
 _FFDL_MARKS = {"data_stores", "learners", "gpus", "cpus", "memory", "evaluation_metrics"}
 _MARKS = ["model_definition", "training_data_reference", "training_results_reference", "data_stores"]
-_KUBERNETES = ("a Kubernetes object", "Hand in a manifest; the service makes the Kubernetes objects itself.")
+_KUBERNETES = ("a Kubernetes object", "Submit a manifest; the service makes the Kubernetes objects itself.")
 _EXPERIMENT = (
     "an experiment: several trainings that share one results bucket",
     "Store it with `trainyard store experiments FILE` and run it with `trainyard experiments run ID`.",
@@ -36,18 +36,18 @@ _KINDS = {"training-definition": _DEFINITION, "experiment": _EXPERIMENT}
 _WANTED = {
     "training-definition": (
         "a training definition",
-        "`trainyard generate-manifest training-definitions` shows one; a manifest is handed in with `trainyard train`.",
+        "`trainyard generate-manifest training-definitions` shows one; a manifest is submitted with `trainyard train`.",
     ),
     "experiment": (
         "an experiment",
-        "`trainyard generate-manifest experiments` shows one; a manifest is handed in with `trainyard train`.",
+        "`trainyard generate-manifest experiments` shows one; a manifest is submitted with `trainyard train`.",
     ),
 }
 _ANSWER = (
     "an answer of the service, with the manifest inside",
-    "Hand in what stands below entity, without definition_href, with source and target for location.",
+    "Submit what stands below entity, without definition_href, with source and target for location.",
 )
-_LISTING = ("a list that the service answered with", "Hand in one manifest, with model_definition and its two stores.")
+_LISTING = ("a list that the service answered with", "Submit one manifest, with model_definition and its two stores.")
 _V4 = (
     "a training of the v4 REST interface",
     "Write model_definition with name, framework: {name, version} for software_spec, and execution: {command, "

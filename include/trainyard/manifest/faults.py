@@ -85,4 +85,4 @@ class Faults:
 
 
 def _rest(count: int) -> Problem:
-    return Problem(f"there are {count} problems more.", "Mend these first.")
+    return Problem(f"there are {count} problems more.", "Fix these first.")

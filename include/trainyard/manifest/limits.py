@@ -51,7 +51,7 @@ def _load(path: Path | None, name: str, check: Callable[[Document, Faults], None
             check(document, faults)
         faults.raise_any()
     except OSError as error:
-        raise TrainyardError("S500", f"{file} cannot be read: {error.strerror}", "Mend the setting.") from None
+        raise TrainyardError("S500", f"{file} cannot be read: {error.strerror}", "Fix the setting.") from None
     except TrainyardError as error:
         raise _unusable(file, error.problems) from None
     return document
@@ -59,7 +59,7 @@ def _load(path: Path | None, name: str, check: Callable[[Document, Faults], None
 
 def _unusable(file: Path, problems: tuple[Problem, ...]) -> TrainyardError:
     found = [replace(problem, code="S500") for problem in problems]
-    return TrainyardError("S500", f"{file} cannot be used: {'; '.join(map(str, found[:5]))}", "Mend the file.", found)
+    return TrainyardError("S500", f"{file} cannot be used: {'; '.join(map(str, found[:5]))}", "Fix the file.", found)
 
 
 def _check_frameworks(document: Document, faults: Faults) -> None:

@@ -25,15 +25,22 @@ _STORED = re.compile(
 _HINT = "Patterns are RE2's: as in Python, without look-around and back references. %{FLOAT} and %{INT} are numbers."
 
 
-def read_metrics(values: Values) -> tuple[Mapping[str, Any], dict[str, str]]:
+def read_metrics(values: Values, learners: int) -> tuple[Mapping[str, Any], dict[str, str]]:
     """Return evaluation_metrics and the patterns; note patterns that cannot be used, and warn of what is not read."""
     metrics, patterns = _map(values, EVALUATION), _map(values, PATTERNS)
     _warn(values, metrics)
+    _check_learner(values, metrics.get("learner", 1), learners)
     texts = {name: str(text) for name, text in patterns.items() if isinstance(text, str) and text}
     _note(values, ((name, one) for name, one in named_patterns(texts)), PATTERNS)
     if metrics.get("type") == "regex_extractor":
         _note(values, group_patterns(metrics), EVALUATION, "groups")
     return metrics, texts
+
+
+def _check_learner(values: Values, learner: Any, learners: int) -> None:
+    if type(learner) is not int or not 1 <= learner <= learners:
+        what = "there is one learner, 1" if learners == 1 else f"the learners are 1 to {learners}"
+        values.faults.add((EVALUATION, "learner"), f"{what}.", "Name one of them, or ask for more.")
 
 
 def _map(values: Values, key: str) -> Mapping[str, Any]:

@@ -78,7 +78,7 @@ def _of_v3(work: _Rewriting, root: Mapping) -> Mapping:
     model = _node(root, "model_definition")
     found = root
     if isinstance(model, Mapping) and "definition_href" in model.pairs:
-        shorter = work.left_out(model, {"definition_href"}, "the program is the zip that is handed in")
+        shorter = work.left_out(model, {"definition_href"}, "the program is the zip that is submitted")
         found = _with(found, "model_definition", shorter)
     for name, side in _SIDES.items():
         if name in found.pairs:

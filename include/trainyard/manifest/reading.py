@@ -145,7 +145,7 @@ def _examined(values: Values, clock: Callable[[], float]) -> Examination:
     hyperparameters, schedule = values.hyperparameters(), read_schedule(values, clock)
     search = read_search(values, hyperparameters)
     data, results = read_store(values, layout.data), read_store(values, layout.results)
-    metrics, patterns = read_metrics(values)
+    metrics, patterns = read_metrics(values, resources.nodes)
     mlflow, (notify, addresses) = read_tracking(values), read_notify(values)
     watch, checkpoint = read_watch(values), read_checkpoint(values)
     taken = with_defaults(hyperparameters, search)

@@ -45,7 +45,7 @@ def decode(data: bytes, max_bytes: int) -> tuple[str, list[Problem]]:
         return "", [Problem(f"the file has {len(data)} bytes.", hint)]
     if kind := archive_kind(data[:512]):
         return "", [
-            Problem(f"this is a {kind} archive, not a manifest.", "Hand in the manifest as text, beside the zip.")
+            Problem(f"this is a {kind} archive, not a manifest.", "Submit the manifest as text, beside the zip.")
         ]
     mark, encoding = next((row for row in _BYTE_ORDER_MARKS if data.startswith(row[0])), (b"", _unmarked(data[:64])))
     body = data[len(mark) :]

@@ -38,7 +38,7 @@ _SENTENCES = tuple(
         (
             "expected '?<document start>",
             "the text goes on behind the end of the manifest.",
-            "Hand in one manifest a file, with its first keys at the beginning of their lines.",
+            "Submit one manifest a file, with its first keys at the beginning of their lines.",
         ),
     )
 )

@@ -123,7 +123,7 @@ def fetch_newest(
 
 
 def resumed_from(run: RunFolder) -> str:
-    """Return the checkpoint that a run is to go on from, empty where it begins anew."""
+    """Return the checkpoint that a run is to go on from, empty where it starts again."""
     with suppress(OSError):
         return run.resume.read_text("utf-8", "replace")
     return ""

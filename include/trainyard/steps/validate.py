@@ -31,7 +31,7 @@ _PATHS = {
 def validate(spec: TrainingSpec, data: Store, results: Store, zip_path: Path, zip_sha256: str) -> None:
     """Check buckets and zip; raise one TrainyardError with every fault found.
 
-    A fault that the person has to mend leads, since that one no retry mends.
+    A fault that the person has to fix leads, since that one no retry fixes.
     """
     data_path, results_path = _PATHS.get(spec.family, _PATHS["wml"])
     checks: tuple[tuple[str, Callable[[], None]], ...] = (

@@ -103,7 +103,7 @@ class SigningKeys(Protocol):
 class Multipart(Protocol):
     """A file that is being stored in parts, which may arrive in any order and from many threads.
 
-    Every method raises StoreError; NO_UPLOAD where the store has forgotten the upload, so that it has to begin anew.
+    Every method raises StoreError; NO_UPLOAD where the store has forgotten the upload, so that it has to start again.
     """
 
     @property

@@ -112,7 +112,7 @@ def _tags(key: RunKey, spec: TrainingSpec, outcome: Outcome, about: Mapping[str,
         "artifacts": artifacts_of(spec.results, key.model_id),
         "artifacts_endpoint": spec.results.endpoint,
     }
-    # A run that is reported anew, since its results are stored now, has no code any more.
+    # A run that is reported again, since its results are stored now, has no code any more.
     ours = {PREFIX + name: _cut(text, _MAX_TEXT) for name, text in {**about, **ended}.items()}
     shown = {
         "mlflow.user": about.get("owner", ""),

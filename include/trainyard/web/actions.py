@@ -1,4 +1,4 @@
-"""What is done to runs from a page: canceled, deleted, run again, after a page that asks whether it is meant so."""
+"""What is done to runs from a page: canceled, deleted, run again, after a page that asks; and brought back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from trainyard.core.accounts import Caller
+from trainyard.core.deleting import Deleting
 from trainyard.core.rerunning import Rerunning
 from trainyard.core.runs import Run
 from trainyard.core.service import Service
@@ -24,7 +25,7 @@ _MAX_RUNS = 100
 @router.post("/actions", response_class=HTMLResponse)
 def act(
     request: Request,
-    do: Annotated[Literal["cancel", "delete", "again"], Form()],
+    do: Annotated[Literal["cancel", "delete", "again", "undelete"], Form()],
     model_ids: Annotated[list[str] | None, Form(alias="id", max_length=_MAX_RUNS)] = None,
     meant: Annotated[bool, Form()] = False,
     key: Annotated[str, Form(pattern="^([0-9a-f]{32})?$")] = "",
@@ -34,9 +35,12 @@ def act(
     who = caller(request)
     if not model_ids:
         raise TrainyardError("C110", "no run is ticked", "Tick the runs in the list first.")
-    runs = [service.run(model_id, who) for model_id in dict.fromkeys(model_ids)]
-    if not meant:
-        return page(request, "sure.html", do=do, rows=rows_of(request, runs), key=secrets.token_hex(16))
+    deleted = do == "undelete"
+    runs = [service.run(model_id, who, deleted) for model_id in dict.fromkeys(model_ids)]
+    if not meant and not deleted:  # nothing is lost by bringing a run back
+        kept = round(service.settings.deleted_keep_seconds / 3600, 1)
+        hours, key = f"{kept:g}" if kept else "", secrets.token_hex(16)
+        return page(request, "sure.html", do=do, rows=rows_of(request, runs), key=key, kept_hours=hours)
     refused = _refusals(_action(request, do, key), runs, who)
     if refused:
         return page(request, "refused.html", 409, do=do, done=len(runs) - len(refused), refused=refused)
@@ -51,7 +55,9 @@ def _action(request: Request, do: str, key: str) -> Callable[[str, Caller], obje
     rerunning: Rerunning = request.app.state.rerunning
     if do == "again":
         return lambda model_id, who: rerunning.rerun(model_id, {}, False, who, f"page-{key}-{model_id}" if key else "")
-    return service.cancel if do == "cancel" else service.delete
+    if do == "cancel":
+        return service.cancel
+    return Deleting(service).undelete if do == "undelete" else Deleting(service).delete
 
 
 def _refusals(

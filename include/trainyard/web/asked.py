@@ -25,6 +25,7 @@ class Asked:
     sort: Key = Key.SUBMITTED
     up: bool = False
     page: int = 1
+    deleted: bool = False
 
     @property
     def order(self) -> Order:
@@ -33,7 +34,7 @@ class Asked:
     def filter(self, now: float) -> Filter:
         since = now - _DAY_SECONDS if self.today else None
         states = frozenset(map(State, self.state))
-        return Filter(states, self.q, self.experiment, self.framework, since, self.account, self.owner)
+        return Filter(states, self.q, self.experiment, self.framework, since, self.account, self.owner, self.deleted)
 
     def values(self) -> dict[str, Any]:
         """Return what is not as usual, as an address has it."""
@@ -47,8 +48,10 @@ class Asked:
             "today": "1" if self.today else "",
             "sort": self.sort.value if self.sort is not Key.SUBMITTED else "",
             "up": "1" if self.up else "",
+            "deleted": "1" if self.deleted else "",
         }
 
     @property
     def narrowed(self) -> bool:
-        return any((self.q, self.experiment, self.account, self.owner, self.framework, self.state, self.today))
+        texts = (self.q, self.experiment, self.account, self.owner, self.framework)
+        return any((*texts, self.state, self.today, self.deleted))

@@ -49,6 +49,7 @@ def trainings(
     framework: Annotated[str, Query(max_length=_MAX_TEXT)] = "",
     state: Annotated[list[State | str] | None, Query(max_length=8)] = None,
     today: bool = False,
+    deleted: bool = False,
     sort: Key = Key.SUBMITTED,
     up: Annotated[Literal["", "0", "1", "true", "false"], Query()] = "",
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
@@ -56,7 +57,8 @@ def trainings(
 ) -> HTMLResponse:
     """Show the runs that the caller may see; `part=live` is what changes of the page alone."""
     chosen = tuple(dict.fromkeys(one for one in state or () if one in set(State)))
-    asked = Asked(q.strip(), experiment, account, owner, framework, chosen, today, sort, up in ("1", "true"), page)
+    rising = up in ("1", "true")
+    asked = Asked(q.strip(), experiment, account, owner, framework, chosen, today, sort, rising, page, deleted)
     return _shown(request, asked, "live.html" if part == "live" else "trainings.html")
 
 

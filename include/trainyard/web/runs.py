@@ -56,7 +56,7 @@ async def log(request: Request, model_id: str, lines: Annotated[int, Query(ge=1,
 
 @router.get("/runs/{model_id}/manifest", response_class=HTMLResponse)
 def manifest(request: Request, model_id: str) -> HTMLResponse:
-    """Show the manifest as it was handed in, without its secrets."""
+    """Show the manifest as it was submitted, without its secrets."""
     head = head_of(request, model_id)
     training = training_of(request, head["run"])
     return page(request, "manifest.html", **head, text=training.manifest if training else "")
@@ -101,7 +101,7 @@ def _described(request: Request, model_id: str) -> dict[str, Any]:
 
 
 def _effective(training: Training, run: Run) -> Training:
-    """Return the training as this run has it; one whose values are not to be had any more, as it was handed in."""
+    """Return the training as this run has it; one whose values are not to be had any more, as it was submitted."""
     with suppress(TrainyardError):
         return training.of_run(run.overrides)
     return training

@@ -14,7 +14,7 @@ from trainyard.core.accounts import Caller
 from trainyard.errors import TrainyardError
 
 _READING = ("GET", "HEAD")
-# Script and style tell nobody's business.
+# Script and style are no secrets.
 _OPEN = "/assets/"
 _FRONT_DOOR = "/v3/"
 

@@ -22,7 +22,7 @@ def visible(value: object) -> object:
 
 
 def log_text(data: bytes) -> str:
-    """Return a log as text: without colours, and of a line that was written anew again and again its last state."""
+    """Return a log as text: without colours, and of a line that was rewritten again and again its last state."""
     text = _COLOUR.sub("", data.decode("utf-8", "backslashreplace"))
     lines = (line.removesuffix("\r").rpartition("\r")[2] for line in text.split("\n"))
     return str(visible("\n".join(lines)))

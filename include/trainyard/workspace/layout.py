@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainyard.domain.names import RunKey, is_model_id
 from trainyard.domain.training import StoreRef, TrainingSpec
 from trainyard.errors import TrainyardError
+from trainyard.stores.tree import open_folders
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,14 @@ class RunFolder:
 
     @property
     def together(self) -> Path:
-        """Where several learners meet before their programs start."""
+        """Where several learners meet, with a folder for each attempt."""
         return self.root / "together"
+
+    def make_job(self, attempt: str, places: Iterable[str]) -> None:
+        """Make the folder that all learners of an attempt share, with the places that the rest is mounted at in it."""
+        for place in places:
+            (self.together / attempt / place).mkdir(parents=True, exist_ok=True)
+        open_folders(self.together / attempt, 0o777)
 
     @property
     def model(self) -> Path:

@@ -52,7 +52,8 @@ def _sight(run: RunFolder, watch: Watch, rules: MetricRules, started: float, now
         if last and extremes and isfinite(last.value):
             values.setdefault(curve.name, (last.value, extremes[0].value))
     broken = tuple(sorted({curve.name for curve in curves if curve.not_finite}))
-    return Sight(now, started, max(_changed(run.training_log), _changed(run.metrics)), broken, values)
+    written = max(_changed(run.of_learner(number).training_log) for number in run.learners)
+    return Sight(now, started, max(written, _changed(run.metrics)), broken, values)
 
 
 def _changed(path: Path) -> float:

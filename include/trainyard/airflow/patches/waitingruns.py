@@ -1,4 +1,4 @@
-"""Let the scheduler pass over the runs of trainings of which a step is on its way.
+"""Let the scheduler pass over the runs of trainings of which a step is on its way, or waits for its retry.
 
 Airflow 3.3.2. A loop examines 20 running runs, those first that it has not examined for longest: 25 ms of a core each,
 whether there is something to decide or not. Each examination is written down, which wakes the scheduler again. Without
@@ -19,6 +19,8 @@ from trainyard.airflow.patches import ShapeMismatchError, expect
 ON_THEIR_WAY = ("scheduled", "queued", "running", "restarting", "deferred")
 # What a person changes by hand in Airflow's pages meanwhile, like an earlier step that is cleared, is seen so soon.
 LONGEST = timedelta(minutes=1)
+# A step whose retry is not due yet decides nothing either; when that is, Airflow works out from the DAG.
+BETWEEN_RETRY_LOOKS = timedelta(seconds=3)
 
 
 def install() -> None:
@@ -60,13 +62,15 @@ def _to_be_examined() -> Any:
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import exists, or_
 
-    step = TaskInstance
-    on_its_way = exists().where(
-        step.dag_id == DagRun.dag_id, step.run_id == DagRun.run_id, step.state.in_(ON_THEIR_WAY)
-    )
+    def has_step(*states: str) -> Any:
+        step = TaskInstance
+        return exists().where(step.dag_id == DagRun.dag_id, step.run_id == DagRun.run_id, step.state.in_(states))
+
+    examined, now = DagRun.last_scheduling_decision, datetime.now(UTC)
     return or_(
-        DagRun.last_scheduling_decision.is_(None),
-        DagRun.last_scheduling_decision < datetime.now(UTC) - LONGEST,
+        examined.is_(None),
+        examined < now - LONGEST,
         ~DagRun.dag_id.startswith("training-", autoescape=True),
-        ~on_its_way,
+        ~has_step(*ON_THEIR_WAY, "up_for_retry"),
+        ~has_step(*ON_THEIR_WAY) & (examined < now - BETWEEN_RETRY_LOOKS),
     )

@@ -31,7 +31,7 @@ from trainyard.manifest.grid import MAX_RUNS
 from trainyard.settings import Settings
 
 log = logging.getLogger(__name__)
-# What tells nobody's business: the description of the interface, and the schemas that editors fetch.
+# What is no secret: the description of the interface, and the schemas that editors fetch.
 _OPEN = re.compile(r"/docs(?:/assets/.*)?|/openapi\.json|/schemas(?:/.*)?", re.DOTALL)
 STREAM = re.compile(r"/models/[^/]+/(?:logs|metrics|results/.+|results\.zip)", re.DOTALL)
 # An object on its way into a store of the caller's.

@@ -44,7 +44,7 @@ EXITS = (
         wrapper_gave_up(74),
         "C102",
         "requirements.txt could not be installed{f.wrappers_reason}",
-        "Mend requirements.txt, or write `requirements: false` in the manifest and bring what is needed in the image.",
+        "Fix requirements.txt, or write `requirements: false` in the manifest and bring what is needed in the image.",
     ),
     Row(
         "not-executable",

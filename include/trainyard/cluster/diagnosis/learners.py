@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,10 +23,14 @@ Pod = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds that learners with a node wait for those without, and that the others may go on after the first."""
+    """Seconds that learners with a node wait for those without, and that the others may go on after the `lead`.
+
+    That is the number of the one whose good end is the run's: the first, or the first that is no parameter server.
+    """
 
     placement: float = 60.0
     first: float = 60.0
+    lead: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,23 +66,27 @@ class _Learner:
         return self.facts.finished_at or self.facts.disrupted_at
 
 
-def judge(pods: Sequence[Pod | None], gpus: int, memory: int, patience: Patience, now: float) -> Verdict:
+def judge(
+    pods: Sequence[Pod | None], gpus: int, memory: int, patience: Patience, now: float, stopped: Collection[int] = ()
+) -> Verdict:
     """Judge a run by the pods of all its learners in their order, None for one that is gone.
 
     `gpus` and `memory` (in bytes) are those of one learner; `now` is in seconds since the epoch. One learner that fails
-    decides for all; one learner alone is judged as `diagnose` does.
+    decides for all; one learner alone is judged as `diagnose` does. Those that whoever asks has `stopped` after another
+    one are no reason for anything.
     """
     learners = [_learner(number, pod, gpus, memory, now) for number, pod in enumerate(pods, 1)]
     going = tuple(one.number for one in learners if one.row is None)
-    if cause := _cause(learners):
+    lead = learners[patience.lead - 1]
+    if cause := _cause(learners, lead, stopped):
         return Verdict(_failure(cause, learners), going, learner=cause.number)
-    first = learners[0]
+    late = _late(learners, lead)
     if not going:
-        return Verdict(_success(learners, _late(learners)))
-    if first.row is not None and (late := _late(learners)):
-        over = first.ended_at is None or now - first.ended_at > patience.first
-        stopped = all(one.facts.gone or one.facts.deleting for one in late)
-        return Verdict(_success(learners, late), going) if over or stopped else Verdict()
+        return Verdict(_success(learners, lead, late))
+    if lead.row is not None and late:
+        over = lead.ended_at is None or now - lead.ended_at > patience.first or late[-1].number < lead.number
+        leaving = all(one.facts.gone or one.facts.deleting for one in late)
+        return Verdict(_success(learners, lead, late), going) if over or leaving else Verdict()
     return Verdict(missing=_missing(learners, patience, now))
 
 
@@ -98,7 +106,7 @@ def _learner(number: int, pod: Pod | None, gpus: int, memory: int, now: float) -
     return _Learner(number, facts, row if row is not None and row.final else None)
 
 
-def _cause(learners: Sequence[_Learner]) -> _Learner | None:
+def _cause(learners: Sequence[_Learner], lead: _Learner, stopped: Collection[int]) -> _Learner | None:
     """Return the learner whose end is the run's, None where none has failed by itself.
 
     What the infrastructure did comes before what programs say: those of the others fail as soon as they miss a peer. So
@@ -106,11 +114,15 @@ def _cause(learners: Sequence[_Learner]) -> _Learner | None:
     """
     failed = [one for one in learners if one.failed]
     moments = [one.ended_at for one in failed if one.ended_at is not None and not one.facts.deleting]
-    if learners[0].row is not None and not learners[0].failed and learners[0].ended_at is not None:
-        moments.append(learners[0].ended_at)  # whoever still runs then is stopped
+    if lead.row is not None and not lead.failed and lead.ended_at is not None:
+        moments.append(lead.ended_at)  # whoever still runs then is stopped
     anchor = min(moments, default=None)
-    causes = [one for one in failed if not _is_consequence(one, anchor)]
+    causes = [one for one in failed if not (_is_end_of_stopped(one, stopped) or _is_consequence(one, anchor))]
     return min(causes, key=_rank, default=None)
+
+
+def _is_end_of_stopped(one: _Learner, stopped: Collection[int]) -> bool:
+    return one.number in stopped and one.row is not None and one.row.name in _STOPPED
 
 
 def _is_consequence(one: _Learner, anchor: float | None) -> bool:
@@ -126,12 +138,14 @@ def _is_consequence(one: _Learner, anchor: float | None) -> bool:
 def _rank(one: _Learner) -> tuple[int, float, int]:
     code = (one.row and one.row.code) or ""
     kind = 0 if code.startswith("S") else 1 if code == _OUT_OF_MEMORY else 2
-    return kind, one.ended_at or float("inf"), one.number
+    # Of several that were deleted the first one to be asked, however long each has taken over its end.
+    moment = one.facts.deletion_asked_at or one.ended_at if kind == 0 else one.ended_at
+    return kind, moment or float("inf"), one.number
 
 
-def _late(learners: Sequence[_Learner]) -> list[_Learner]:
-    """Return the learners that go on, or went on until they were stopped, after the first has ended well."""
-    return [one for one in learners[1:] if one.row is None or one.failed]
+def _late(learners: Sequence[_Learner], lead: _Learner) -> list[_Learner]:
+    """Return the learners that go on, or went on until they were stopped, after the lead has ended well."""
+    return [one for one in learners if one is not lead and (one.row is None or one.failed)]
 
 
 def _failure(cause: _Learner, learners: Sequence[_Learner]) -> Outcome:
@@ -143,18 +157,19 @@ def _failure(cause: _Learner, learners: Sequence[_Learner]) -> Outcome:
     return replace(_summed(outcome, learners), message=f"learner {cause.number} of {len(learners)}: {outcome.message}")
 
 
-def _success(learners: Sequence[_Learner], late: Sequence[_Learner]) -> Outcome:
-    first = learners[0]
-    if first.row is None:
-        raise AssertionError("a first learner that has not ended is no success")
+def _success(learners: Sequence[_Learner], lead: _Learner, late: Sequence[_Learner]) -> Outcome:
+    if lead.row is None:
+        raise AssertionError("a run whose lead has not ended is no success")
     if len(learners) == 1:
-        return outcome_of(first.row, first.facts)
+        return outcome_of(lead.row, lead.facts)
     warnings = list(dict.fromkeys(one.facts.warnings for one in learners if one.facts.warnings))
-    if late:
-        names = ", ".join(str(one.number) for one in late)
-        what = f"learners {names} were" if len(late) > 1 else f"learner {names} was"
-        warnings.insert(0, f"{what} stopped: the first one had ended")
-    return replace(_summed(Outcome(exit_code=first.facts.exit_code), learners), message="; ".join(warnings))
+    # That a server of parameters is stopped is how it ends.
+    if stopped := [one.number for one in late if one.number > lead.number]:
+        names = ", ".join(map(str, stopped))
+        what = f"learners {names} were" if len(stopped) > 1 else f"learner {names} was"
+        whose = "the first one" if lead.number == 1 else f"learner {lead.number}"
+        warnings.insert(0, f"{what} stopped: {whose} had ended")
+    return replace(_summed(Outcome(exit_code=lead.facts.exit_code), learners), message="; ".join(warnings))
 
 
 def _summed(outcome: Outcome, learners: Sequence[_Learner]) -> Outcome:

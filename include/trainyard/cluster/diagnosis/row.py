@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from trainyard.cluster.diagnosis.signs import Sign
 
-READ_LOG = "See what it wrote with `trainyard logs{f.of_run}`, mend the program and submit it again."
+READ_LOG = "See what it wrote with `trainyard logs{f.of_run}`, fix the program and submit it again."
 TAKE_LARGER = "Take a larger size, or let the program hold less at once (smaller batches, fewer data loaders)."
 # No hint promises another attempt: whoever reads one has a run that had its last.
 SUBMIT_AGAIN = "Submit it again: what the program kept in CHECKPOINT_DIR is still there."

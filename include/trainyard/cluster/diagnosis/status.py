@@ -142,7 +142,7 @@ class Facts:
 
     @property
     def gpu_seconds(self) -> float:
-        """GPUs times the seconds they were held: from the moment the pod got its node until its container ended."""
+        """GPUs times the seconds they were held: from its place on a node until its container ended."""
         ends = [time for time in (self.finished_at, self.disrupted_at) if time is not None]
         if self.scheduled_at is None or not ends:
             return 0.0

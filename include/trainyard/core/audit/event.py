@@ -24,6 +24,7 @@ class Action(StrEnum):
     START = "start"
     CANCEL = "cancel"
     DELETE = "delete"
+    UNDELETE = "undelete"
     READ_RUN = "run.read"
     READ_LOG = "log.read"
     LIST_RESULTS = "results.list"

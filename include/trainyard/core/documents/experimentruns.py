@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from trainyard.core.accounts import Caller
 from trainyard.core.audit.event import Action
 from trainyard.core.catalogue import Training
+from trainyard.core.deleting import Deleting
 from trainyard.core.documents.documents import Documents, Part, by_zip, problems_of
 from trainyard.core.documents.files import Kind, Stored
 from trainyard.core.runs import Run
@@ -122,7 +123,7 @@ class ExperimentRuns:
                 message = f"{len(going)} of its trainings are still going: {', '.join(going[:5])}"
                 raise TrainyardError("C108", message, "Cancel them first, or wait until they have ended.")
             for run in seen.trainings:
-                self.service.delete(run.model_id, caller)
+                Deleting(self.service).delete(run.model_id, caller)
             self.documents.files.remove(record)
 
     def sweep(self, before: float, dry_run: bool) -> list[str]:

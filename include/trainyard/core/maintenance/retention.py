@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from trainyard.core.accounts import Caller, only_admins
 from trainyard.core.audit.event import Action
+from trainyard.core.deleting import Deleting
 from trainyard.core.maintenance.removals import Removals
 from trainyard.core.runs import Run
 from trainyard.core.search.ledgers import SEARCHES, Ledgers
@@ -104,11 +105,23 @@ class Housekeeper:
 
     def _swept(self, report: Report) -> Report:
         now = self.service.clock()
+        self._deleted_runs(report)
         self._runs(report, now)
         self._own_runs(report, now)
         self._orphans(report, now)
         report.datasets.extend(self.evict(self.service.settings.dataset_cache_max_bytes, report.dry_run))
         return report
+
+    def _deleted_runs(self, report: Report) -> None:
+        """Remove for good what was deleted and was not brought back in time."""
+        deleting = Deleting(self.service)
+        due = deleting.due()
+        chosen = due if report.dry_run else due[:_MAX_A_SWEEP]
+        report.left += len(due) - len(chosen)
+        for mark in chosen:
+            report.do(report.runs, mark.model_id, _call(deleting.remove, mark))
+        gone = {mark.training_id for mark in chosen} - self.service.catalogue.ids()
+        report.trainings.extend(sorted(gone))
 
     def _runs(self, report: Report, now: float) -> None:
         runs = _all(self.service)
@@ -117,7 +130,7 @@ class Housekeeper:
         scheduled = {training for training in trainings if schedules.lives(training, now)}
         past = expired(runs, now, self.service.settings.retention_days, scheduled)
         chosen = past if report.dry_run else past[:_MAX_A_SWEEP]
-        report.left = len(past) - len(chosen)
+        report.left += len(past) - len(chosen)
         for run in chosen:
             report.do(report.runs, run.model_id, _call(self.service.forget, run))
         gone = set(report.runs)

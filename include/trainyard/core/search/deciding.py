@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import inf
 from statistics import median
 from typing import Any, TypeAlias
 
@@ -14,6 +15,8 @@ Curve: TypeAlias = "Sequence[tuple[int, float]]"
 # Trials that are shorter have their successors asked for ahead, which then wait in the queue when they end; of longer
 # ones it is worth some seconds to know how they went.
 _SHORT_SECONDS = 60.0
+# Checking and staging a run takes some seconds, in which trials that are shorter still use up what waits.
+_VERY_SHORT_SECONDS = 5.0
 # A point whose run the infrastructure took is tried so often in all.
 MAX_ATTEMPTS = 3
 
@@ -134,23 +137,26 @@ def wanted(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], room: fl
     if ledger.paused or ledger.over:
         return 0
     asked = max((trial.number for trial in trials), default=-1) + 1
-    short, most = _are_short(trials), search.parallel + _ahead(search, trials, room)
+    length = _length(trials)
+    short, most = length < _SHORT_SECONDS, search.parallel + _ahead(search, length, room)
     going = [trial for trial in trials if not trial.state.ended]
     trained = sum(1 for trial in going if trial.storing and (short or trial.value is not None))
     return max(0, min(total_of(search, ledger) - asked, most - len(going) + min(trained, search.parallel)))
 
 
-def _ahead(search: SearchSpec, trials: Sequence[Trial], room: float) -> int:
+def _ahead(search: SearchSpec, length: float, room: float) -> int:
     """Return how many trials wait in the queue beside those that go on, so that no GPU waits for the search.
 
     None where the account has GPUs for them: they would train beside the others, and more at once than may.
     """
-    return max(1, search.parallel // 2) if _are_short(trials) and room <= search.parallel else 0
+    if length >= _SHORT_SECONDS or room > search.parallel:
+        return 0
+    return max(2, search.parallel) if length < _VERY_SHORT_SECONDS else max(1, search.parallel // 2)
 
 
-def _are_short(trials: Sequence[Trial]) -> bool:
-    lengths = [seconds for trial in trials if (seconds := trial.seconds) is not None]
-    return bool(lengths) and median(lengths) < _SHORT_SECONDS
+def _length(trials: Sequence[Trial]) -> float:
+    """Return how many seconds the programs of trials run; without an end as long as none has ended."""
+    return median([seconds for trial in trials if (seconds := trial.seconds) is not None] or [inf])
 
 
 def seconds_left(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], now: float) -> float | None:

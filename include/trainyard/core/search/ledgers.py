@@ -1,7 +1,7 @@
 """The ledgers of searches: `searches/<training id>.json` beside the records.
 
 While a search may still start or end a trial its id stands in `searches/active/` too, so that a listing tells whether
-there is work. A ledger that is lost is made anew from the runs, all but what people have asked of the search.
+there is work. A ledger that is lost is made again from the runs, all but what people have asked of the search.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Ledgers:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, LookupError, AttributeError) as error:
-            log.error("the ledger of %s cannot be read and is made anew: %r", training_id, error)  # noqa: TRY400
+            log.error("the ledger of %s cannot be read and is made again: %r", training_id, error)  # noqa: TRY400
             return None
 
     def keep(self, training_id: str, ledger: Ledger, *, active: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""A search as a study of Optuna's: made anew from its trials whenever it is asked, so that there is none to lose."""
+"""A search as a study of Optuna's: made again from its trials whenever it is asked, so that there is none to lose."""
 
 from __future__ import annotations
 

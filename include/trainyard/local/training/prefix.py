@@ -126,7 +126,7 @@ def _move_script(script: Path, place: Path) -> None:
 
 
 def _compile(packages: Path) -> None:
-    """Leave no bytecode to be made by each training anew: it cannot write here."""
+    """Leave no bytecode to be made by each training again: it cannot write here."""
     command = [sys.executable, "-m", "compileall", "-q", "-j", "0", "-x", "/tests/", str(packages)]
     subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
 

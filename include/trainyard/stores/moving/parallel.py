@@ -1,4 +1,4 @@
-"""Deeds in a few threads, which all stop when one fails or the caller is interrupted."""
+"""Calls in a few threads, which all stop when one fails or the caller is interrupted."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class S3Refusals:
 
     @contextmanager
     def _hinted(self) -> Iterator[None]:
-        """Send whoever reads that an address or keys are wrong to those who can mend them."""
+        """Send whoever reads that an address or keys are wrong to those who can fix them."""
         try:
             yield
         except StoreError as error:

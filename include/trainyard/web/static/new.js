@@ -224,7 +224,7 @@ form.addEventListener("drop", (event) => {
   }
 });
 
-// --- the command, and handing in
+// --- the command, and submitting
 
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 const show = () => {

@@ -46,7 +46,7 @@ class Place:
     size: int = 0
 
     def follow(self, file: BinaryIO) -> int:
-        """Return the file's size; begin anew where it is another one, or shorter than what was read of it."""
+        """Return the file's size; start again where it is another one, or shorter than what was read of it."""
         found = os.fstat(file.fileno())
         if self.at and (found.st_ino != self.inode or found.st_size < self.at or self._head(file) != self.head):
             self.at, self.skipping, self.damaged = 0, False, False
@@ -73,9 +73,9 @@ class Sources:
 
 def sources(root: Path, rules: MetricRules) -> Sources:
     """Look for the files that hold metrics; no link is followed."""
-    logs = _names(root, "logs")
-    ends = [name for name in logs if name.rpartition("/")[2] in (_EVALUATION, _PLAIN) and name.count("/") <= 2]
-    folders = dict.fromkeys((*_SUMMARIES, *rules.summaries))
+    logs, above = _names(root, f"{rules.own}logs"), rules.own.count("/")
+    ends = [name for name in logs if name.rpartition("/")[2] in (_EVALUATION, _PLAIN) and name.count("/") <= 2 + above]
+    folders = dict.fromkeys((*(f"{rules.own}{folder}" for folder in _SUMMARIES), *rules.summaries))
     found: dict[str, str] = {}
     for folder in folders:
         for name in _names(root, folder):

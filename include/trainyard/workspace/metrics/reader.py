@@ -127,7 +127,7 @@ class Reading:
         text = file.read(size).decode(errors="replace")
         with suppress(ValueError):  # written at this very moment, or broken: it is read again once it has changed
             whole = wholes.read(kind, text)
-            if sum(1 for _ in islice(whole.entries, place.entries)) < place.entries:  # the program has begun anew
+            if sum(1 for _ in islice(whole.entries, place.entries)) < place.entries:  # the program has started again
                 place.entries, whole = 0, wholes.read(kind, text)
             self._reached(whole.step, None, whole.total)
             for entry in whole.entries:

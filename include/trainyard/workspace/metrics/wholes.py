@@ -1,4 +1,4 @@
-"""Metrics in files that a program writes anew each time: val_dict_list.json, Hugging Face's trainer_state.json."""
+"""Metrics in files that a program writes again each time: val_dict_list.json, Hugging Face's trainer_state.json."""
 
 from __future__ import annotations
 

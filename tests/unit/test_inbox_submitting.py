@@ -118,7 +118,7 @@ def test_a_refused_drop_is_told_every_fault_with_its_hint(bucket, door):
 
 
 def test_a_refused_drop_is_named_after_its_folder_and_the_time(bucket, door):
-    door.failure = TrainyardError("C101", "no", "mend it")
+    door.failure = TrainyardError("C101", "no", "fix it")
     bucket.drop("inbox/vision/my digits")
     run_pass(bucket, door)
     assert bucket.below("refused/vision/my digits-20231114T221320Z/").keys() == {"job.yml", "model.zip", "reasons.txt"}

@@ -30,7 +30,7 @@ _MAX_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Handed:
+class DropResult:
     """What became of one drop: `accepted` (as that model id), `refused` (to that place), `waits` or `changed`."""
 
     place: str
@@ -42,8 +42,8 @@ class Handed:
 
 
 @dataclass(frozen=True)
-class Hands:
-    """What is needed to hand drops over. `patience` is how many seconds a half-written drop is waited for."""
+class DropSubmitter:
+    """Submits drops. `patience` is how many seconds a half-written drop is waited for."""
 
     store: Store
     door: FrontDoor
@@ -55,7 +55,7 @@ class Hands:
         mark = mark_of(marks, Kind.WAITING, drop)
         return mark is None or self._overdue(mark)
 
-    def hand(self, drop: Drop, marks: Iterable[Mark]) -> Handed:
+    def submit(self, drop: Drop, marks: Iterable[Mark]) -> DropResult:
         """Bring a drop to where it belongs. Raise TrainyardError for what is not the drop's fault; it stays then."""
         waiting = mark_of(marks, Kind.WAITING, drop)
         overdue = waiting is not None and self._overdue(waiting)
@@ -66,7 +66,7 @@ class Hands:
         with tempfile.TemporaryDirectory(prefix="trainyard-inbox-") as folder:
             manifest, archive = self._fetched(drop, Path(folder))
             if not (manifest and archive):
-                return Handed(drop.place, "changed")
+                return DropResult(drop.place, "changed")
             if not overdue and _cut_off(archive):
                 return self._wait(drop, waiting)
             return self._submit(drop, manifest, archive)
@@ -74,10 +74,10 @@ class Hands:
     def _overdue(self, mark: Mark) -> bool:
         return self.now() - mark.time >= self.patience
 
-    def _wait(self, drop: Drop, mark: Mark | None) -> Handed:
+    def _wait(self, drop: Drop, mark: Mark | None) -> DropResult:
         if mark is None:
             Mark.of(Kind.WAITING, drop, self.now()).write(self.store, "This folder is not complete yet.\n")
-        return Handed(drop.place, "waits")
+        return DropResult(drop.place, "waits")
 
     def _fetched(self, drop: Drop, folder: Path) -> tuple[Path | None, Path | None]:
         assert drop.manifest
@@ -87,7 +87,7 @@ class Hands:
             fetch(self.store, drop.archive, folder / "archive"),
         )
 
-    def _submit(self, drop: Drop, manifest: Path, archive: Path) -> Handed:
+    def _submit(self, drop: Drop, manifest: Path, archive: Path) -> DropResult:
         try:
             answer = self.door.submit(drop.account, manifest, archive, drop_key(drop, manifest, archive))
         except TrainyardError as error:
@@ -96,7 +96,7 @@ class Hands:
             return self._refuse(drop, _problems(error, drop))
         return self._accept(drop, answer, archive)
 
-    def _accept(self, drop: Drop, answer: Submitted, archive: Path) -> Handed:
+    def _accept(self, drop: Drop, answer: Submitted, archive: Path) -> DropResult:
         assert drop.manifest
         assert drop.archive
         target = f"{ACCEPTED}{drop.account}/{answer.model_id}/"
@@ -106,20 +106,20 @@ class Hands:
         put_file(self.store, masked, f"{target}{stem}.yml")
         put_file(self.store, archive, target + drop.inside(drop.archive))
         self._leave(drop)
-        return Handed(drop.place, "accepted", answer.model_id)
+        return DropResult(drop.place, "accepted", answer.model_id)
 
-    def _refuse(self, drop: Drop, problems: Iterable[Problem]) -> Handed:
+    def _refuse(self, drop: Drop, problems: Iterable[Problem]) -> DropResult:
         target = refused_place(drop, self._refusing(drop).time)
         names = {drop.inside(entry) for entry in drop.entries}
         with tempfile.TemporaryDirectory(prefix="trainyard-inbox-") as folder:
             for entry in drop.entries:
                 if not copy(self.store, entry, target + drop.inside(entry), Path(folder, "file")):
-                    return Handed(drop.place, "changed")
+                    return DropResult(drop.place, "changed")
             reasons = Path(folder, REASONS)
             reasons.write_text(reasons_text(drop, problems), encoding="utf-8")
             put_file(self.store, reasons, target + (f"trainyard-{REASONS}" if REASONS in names else REASONS))
         self._leave(drop)
-        return Handed(drop.place, "refused", target)
+        return DropResult(drop.place, "refused", target)
 
     def _refusing(self, drop: Drop) -> Mark:
         """Settle where a refused drop goes before anything is copied, so that the next pass goes there too.
