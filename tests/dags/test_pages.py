@@ -113,7 +113,7 @@ class TestEveryPage:
         named = {"model_id": OTHER_RUN, "dag_id": OTHER_RUN, "name": "model/a", "experiment_id": "of-nobody"}
         found = [
             (verb, re.sub(r"{(\w+)(:path)?}", lambda name: named[name[1]], route.path))
-            for route in pages()._app.routes
+            for route in pages().app.routes
             for verb in getattr(route, "methods", None) or ()
             if not route.path.startswith("/assets/")
         ]

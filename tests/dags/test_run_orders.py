@@ -78,6 +78,8 @@ def test_one_that_is_cleared_and_ends_again_is_read_again(yard):
         session.execute(text(f"update dag_run set state = 'running', end_date = null where run_id = '{LONG}'"))
     _order(yard, Key.DURATION)
     end_run(yard, LONG, train=Outcome(started_at=2000.0, finished_at=2001.0))
+    with yard.session() as session:  # later than the first time
+        session.execute(text(f"update dag_run set end_date = '2026-01-03 00:00:00+00:00' where run_id = '{LONG}'"))
     assert _order(yard, Key.DURATION)[2:4] == [LONG, SHORT]
 
 
