@@ -6,6 +6,9 @@ UV := $(BIN)/uv pip
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 
+# Hundreds of processes of Python start here: each would compile all that it imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup wheel tools demo up down status test pictures fuzz test-cluster test-learners test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
 

@@ -29,7 +29,7 @@ _BUSY, _MEASURED = "default", "free"
 _DRIP_SECONDS = 1.0
 _REPORTED_SECONDS, _RATIO = 10.0, 1.5
 _LIMIT_SECONDS = 600
-# Each question costs the api-server some 20 ms of a core, which the runs that are measured want too.
+# Each question costs the api-server some 10 ms of a core, which the runs that are measured want too.
 _PAUSE_SECONDS = 0.5
 # Buckets of the hostile store: one whose objects drip holds up a staging, one whose listing does holds up a check.
 _SLOW_OBJECTS, _SLOW_LISTING = "dripping-object", "drips"

@@ -107,7 +107,7 @@ def _account_for_all(stack: Stack, runs: list[RunAnswer], pods: _Pods) -> None:
 
 
 class _Pods:
-    """Every pod there was, and how many GPUs pods held at the same time, as the cluster tells it change by change."""
+    """Every pod there was, and how many GPUs pods held at the same time, as the cluster reports it change by change."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()

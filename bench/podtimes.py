@@ -1,4 +1,4 @@
-"""When the pods of a cluster began and ended to hold their GPUs, as a watch tells it, to the millisecond."""
+"""When the pods of a cluster began and ended to hold their GPUs, as a watch reports it, to the millisecond."""
 
 from __future__ import annotations
 

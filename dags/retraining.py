@@ -10,7 +10,7 @@ starts a run if what is there differs from what was trained on last.
 Nobody makes up for what was missed: a run that should have started over `TRAINYARD_SCHEDULE_LATE_SECONDS` ago is not
 started. No training has two scheduled runs at once.
 
-**A training was not started.** `trainyard schedules` tells why in its last column. An empty list of runs here, although
+**A training was not started.** `trainyard schedules` says why in its last column. An empty list of runs here, although
 something was due, means that the triggerer does not run or does not see the catalogue: look at its log for "The
 schedules cannot be looked at".
 

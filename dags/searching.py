@@ -7,7 +7,7 @@ trials that are due and to end those that do badly. The front door finds out fro
 goes: whatever is started again meanwhile, no trial is lost and none is started twice. There are no runs of this DAG
 while all is well; one that is triggered by hand looks at all searches once.
 
-**A search stands still.** `trainyard experiments show NAME` tells why: it is paused, or no trial can be started. Else
+**A search stands still.** `trainyard experiments show NAME` says why: it is paused, or no trial can be started. Else
 the triggerer does not run, or does not reach the front door by the connection `trainyard_front_door`: look at its log
 for "The searches cannot be driven".
 

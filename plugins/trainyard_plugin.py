@@ -12,7 +12,7 @@ from trainyard.airflow.timetable import TrainingTimetable
 
 
 def _serves_requests() -> bool:
-    """Tell the api-server from Airflow's other processes, which would pay for the app's imports in vain."""
+    """Distinguish the api-server from Airflow's other processes, which would pay for the app's imports in vain."""
     return "api-server" in sys.argv or Path(sys.argv[0]).name in ("gunicorn", "uvicorn")
 
 

@@ -20,16 +20,17 @@ from urllib3.exceptions import HTTPError
 
 from localkube.runtime import end_all_pods
 
-LIMIT = 120.0
+LIMIT = 300.0
 
 
 def wait_for(condition: Callable[[], Any], what: str = "the condition", limit: float = LIMIT) -> Any:
-    """Return the first true value of a condition, looked at until a limit."""
-    end = time.monotonic() + limit
+    """Return the first true value of a condition, looked at until a limit, less often the longer it takes."""
+    end, pause = time.monotonic() + limit, 0.02
     while time.monotonic() < end:
         if value := condition():
             return value
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.1 * pause, 0.2)  # each look takes processor time of the server too
     raise AssertionError(f"{what} did not come true within {limit} s")
 
 
@@ -40,10 +41,12 @@ class ClusterServer:
         self.folder = folder
         self.options = options
         self.process: subprocess.Popen[bytes] | None = None
+        self._core: client.CoreV1Api | None = None
 
     def start(self) -> ClusterServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.kubeconfig.unlink(missing_ok=True)
+        self._core = None
         command = [sys.executable, "-m", "localkube", "serve", "--folder", str(self.folder), *self.options]
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -67,7 +70,10 @@ class ClusterServer:
 
     @property
     def core(self) -> client.CoreV1Api:
-        return client.CoreV1Api(config.new_client_from_config(str(self.kubeconfig)))
+        """A client of the server that was started last: to read its kubeconfig for each look would take longer."""
+        if self._core is None:
+            self._core = client.CoreV1Api(config.new_client_from_config(str(self.kubeconfig)))
+        return self._core
 
     @property
     def url(self) -> str:

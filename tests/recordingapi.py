@@ -112,7 +112,7 @@ class Forward(BaseHTTPRequestHandler):
 def recording_api(kubeconfig: Path) -> Iterator[RecordingApi]:
     """Serve a RecordingApi in front of the cluster of a kubeconfig."""
     with RecordingApi(kubeconfig) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import time
@@ -27,6 +28,7 @@ from trainyard.local.objectstore import (
     objectstore_environment,
     wait_until_ready,
 )
+from trainyard.local.ports import pick_port
 from trainyard.settings import read_settings
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.opening import open_store
@@ -35,9 +37,16 @@ KEY, SECRET = "one-machine-key", 'secret with "quotes" & a : colon'
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return a port for a server, below those that the system lends to clients: none of them takes it meanwhile."""
+    return pick_port(random.randrange(24_000, 32_000))
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections: it is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield int(taken.getsockname()[1])
 
 
 def serve_folder(folder: Path, log: Path, read_only: bool = False) -> tuple[subprocess.Popen[bytes], str]:
@@ -52,7 +61,7 @@ def serve_folder(folder: Path, log: Path, read_only: bool = False) -> tuple[subp
         )
     endpoint = f"http://127.0.0.1:{port}"
     try:
-        wait_until_ready(endpoint, 20, lambda: server.poll() is None)
+        wait_until_ready(endpoint, 120, lambda: server.poll() is None)
     except BaseException:
         stop(server)
         raise
@@ -121,7 +130,7 @@ def s3(one_machine_server: OneMachineServer) -> Bucket:
     return bucket
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Wait for what comes true by itself soon, such as a folder that a server has to notice."""
     end = time.monotonic() + seconds
     while not condition():

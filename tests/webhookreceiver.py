@@ -39,7 +39,7 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
             there.received.append((self.path, dict(self.headers), body))
             answer = there.answers.get(self.path, 204)
             if answer is None:
-                there.released.wait(60)
+                there.released.wait(240)
                 return
             self.send_response(307 if isinstance(answer, str) else answer)
             if isinstance(answer, str):
@@ -50,7 +50,7 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     there.port = server.server_address[1]
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     serving.start()
     try:
         yield there

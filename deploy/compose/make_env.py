@@ -50,7 +50,7 @@ def missing(written: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> str:
-    """Write the file unless it is there; return what to tell. Exit where the arguments are wrong."""
+    """Write the file unless it is there; return what to print. Exit where the arguments are wrong."""
     path, cluster = Path(arguments[0]), (arguments[1:] or ["cpu"])[0]
     if cluster not in _CLUSTERS:
         sys.exit(f"There is no cluster {cluster!r}; there are {' and '.join(_CLUSTERS)}.")

@@ -42,7 +42,7 @@ def pinned(text: str, digest_of: Lookup) -> str:
 
 @cache
 def digest_of(image: str) -> str:
-    """Ask the image's registry for the digest of its tag, empty where it does not tell; say so on stderr."""
+    """Ask the image's registry for the digest of its tag, empty where it does not report; say so on stderr."""
     command = ["docker", "buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", image]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)

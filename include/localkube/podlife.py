@@ -77,7 +77,7 @@ class PodLife:
         finally:
             for task in (deadline, stop, work, *self._ends.values()):
                 task.cancel()
-        # A kubelet tells of a container's end up to a second before it tells of the pod's.
+        # A kubelet reports a container's end up to a second before it reports the pod's.
         await asyncio.sleep(self._config.phase_lag)
         self._finish()
 

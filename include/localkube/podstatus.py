@@ -63,7 +63,7 @@ def final_phase(pod: Obj, known: Mapping[str, ContainerRecord]) -> str:
 
 
 def container_state(pod: Obj, container: str) -> Obj:
-    """Return the state of a container as the pod's status tells it, empty where it tells none."""
+    """Return the state of a container as the pod's status reports it, empty where it reports none."""
     statuses = pod["status"].get("containerStatuses", [])
     return next((each["state"] for each in statuses if each["name"] == container), {})
 

@@ -12,7 +12,7 @@ _KILL_SECONDS = 5.0
 
 
 def identity(pid: int) -> str | None:
-    """Return what tells this process from a later one with the same pid; None when it is gone.
+    """Return what distinguishes this process from a later one with the same pid; None when it is gone.
 
     It is the boot's id and the start time, so a record from before a reboot never matches.
     """

@@ -21,7 +21,7 @@ LOCK = "lock"
 LOG = "log"
 TERMINATION_LOG = "termination-log"
 WORK = "work"
-MARKER = "LOCALKUBE_CONTAINER"  # environment variable that tells a container's processes from all others
+MARKER = "LOCALKUBE_CONTAINER"  # environment variable that distinguishes a container's processes from all others
 
 MAX_PIECE = 16 * 1024
 MAX_FILE_BYTES = 64 * 1024 * 1024

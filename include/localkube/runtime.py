@@ -22,7 +22,7 @@ _PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 _SHIM = "localkube.shim"
 _POLL_SECONDS = 0.2
 _LOST_RECORD_SECONDS = 5.0
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 class Shims:
@@ -145,7 +145,7 @@ def end_all_pods(folder: Path, grace_seconds: float) -> int:
 def _wait_for_shims(containers: list[Path], seconds: float) -> None:
     end = time.monotonic() + seconds
     while any(_living(each, records.SHIM) for each in containers) and time.monotonic() < end:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _kill_marked(folder: Path) -> None:

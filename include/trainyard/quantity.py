@@ -10,7 +10,7 @@ _UNITS = {
     **{unit: 1000**power for power, unit in enumerate(("k", "m", "g", "t"), start=1)},
     **{unit + "i": 1024**power for power, unit in enumerate(("k", "m", "g", "t"), start=1)},
 }
-# A quantity's suffixes tell cases apart: m is a thousandth, M a million.
+# A quantity's suffixes distinguish cases: m is a thousandth, M a million.
 _SUFFIXES = {
     "": Decimal(1),
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate(("n", "u", "m", "", "k", *"MGTPE"), start=-3)},

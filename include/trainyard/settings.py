@@ -129,6 +129,12 @@ class Settings:
     member_bytes_per_minute: int = _setting(
         _bytes_or_none, "4GiB", "Bytes a minute of one member, both ways; 0 is no limit."
     )
+    exec_sessions: int = _setting(_count, "32", "Commands in runs at once, of all members; 0 is no limit.")
+    exec_member_sessions: int = _setting(_count, "4", "How many of these may be of one member; 0 is no limit.")
+    exec_idle_seconds: float = _setting(
+        _more_than_zero, "900", "Seconds that a command in a run may neither read nor write."
+    )
+    exec_seconds: float = _setting(_more_than_zero, "14400", "Seconds that a command in a run may take.")
     login_max_delay_seconds: float = _setting(_from_zero, "30", "Longest wait that failed logins cause; 0 is none.")
     airflow_request_max_bytes: int = _setting(
         memory_bytes, "256KiB", "Largest request that Airflow's own API and login take."

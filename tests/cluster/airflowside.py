@@ -22,7 +22,7 @@ from uuid import UUID
 
 from airflowsetup import set_up
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _BEFORE = ("validate", "stage")
 
 
@@ -171,7 +171,7 @@ async def _trigger(run_id: str) -> None:
     trigger = import_string(path)(**arguments)
     waiting = asyncio.ensure_future(anext(trigger.run()))
     while not waiting.done():
-        await asyncio.wait([waiting], timeout=_LOOK_SECONDS)
+        await asyncio.wait([waiting], timeout=_POLL_SECONDS)
         if not waiting.done() and _state(run_id)[0] != "deferred":
             waiting.cancel()
             return await trigger.on_kill()  # as the triggerer does when somebody ended the step
@@ -235,7 +235,7 @@ def cancel(run_id: str) -> None:
 
 
 def waits(run_id: str) -> str:
-    """Tell what the run's pod waits for, as the api-server does."""
+    """Say what the run's pod waits for, as the api-server does."""
     from trainyard.airflow.app import current_app
     from trainyard.domain.names import RunKey
 

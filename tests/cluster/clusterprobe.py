@@ -13,7 +13,7 @@ from yardhands import Hands
 
 # Events that a cluster gets over by itself are seen for a while; what is wrong stays.
 _SETTLES_SECONDS = 45.0
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _REPORT_SECONDS = 15.0
 _LATER = ("FailedMount", "FailedAttachVolume", "Failed", "FailedCreatePodSandBox", "FailedBinding")
 
@@ -76,7 +76,7 @@ class ClusterProbe:
             if time.monotonic() - reported > _REPORT_SECONDS:
                 reported = time.monotonic()
                 self._say(f"waiting for the first pod: {trouble or pod.status.phase}")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
     def _trouble(self, pod: Any) -> str:
         """Return what a pod that does not run waits for, in the cluster's words; empty where there is nothing known."""

@@ -121,4 +121,6 @@ class Http:
         return asyncio.run(once())
 
     def __getattr__(self, verb):
+        if verb not in ("get", "head", "post", "put", "patch", "delete", "options"):
+            raise AttributeError(verb)
         return lambda path, **options: self.ask(verb.upper(), path, **options)

@@ -42,6 +42,7 @@ _ROUTES = [
     ("POST", "/rerun", {"json": {}}),
     ("GET", "/summaries", {}),
     ("GET", "/summaries/logs/tb/events.out.tfevents.1", {}),
+    ("POST", "/undelete", {}),
     ("GET", "/results", {}),
     ("GET", "/results.zip", {}),
     ("GET", "/results/_submitted_code/model.zip", {}),
@@ -149,6 +150,7 @@ class TestQuota:
             "waiting_runs": 0,
             "waiting_gpus": 0,
             "gpu_hours": round(40 / 3600, 4),
+            "budget": None,
         }
 
     def test_pools_follow_a_quota_that_was_raised_at_the_next_look(self, yard, tmp_path):

@@ -19,10 +19,11 @@ from samples import LIMITS
 from unit.pod_samples import SMALL
 
 from trainyard.cluster.learners import RunObjects, run_objects
-from trainyard.cluster.rights import RIGHTS, SECRET_RIGHTS, SERVICE_RIGHTS
+from trainyard.cluster.rights import EXEC_RIGHTS, RIGHTS, SECRET_RIGHTS, SERVICE_RIGHTS
 from trainyard.cluster.spec import WorkspaceVolume, training_pod
 from trainyard.doctor.probe import Probe
 from trainyard.domain.names import pod_name
+from trainyard.errors import TrainyardError
 from trainyard.settings import read_settings
 from trainyard.workspace.layout import Workspace
 
@@ -32,6 +33,7 @@ hooks = Late("airflow.providers.cncf.kubernetes.hooks.kubernetes")
 podclient = Late("trainyard.cluster.podclient")
 trigger = Late("trainyard.airflow.trigger")
 podwaits = Late("trainyard.cluster.podwaits")
+podexec = Late("trainyard.airflow.podexec")
 doctorcluster = Late("trainyard.doctor.cluster")
 
 _RIGHTS = PROJECT / "deploy" / "kubernetes" / "trainings" / "rights.yaml"
@@ -122,6 +124,13 @@ def _take_all(workspace):
     pods().remove_all(SMALL.key)
 
 
+async def run_a_command():
+    """Ask for a command in a pod, which the way to the API that writes it down cannot carry."""
+    with pytest.raises(TrainyardError, match="refused to run a command"):
+        async with podexec.run_in_pod(_CONNECTION, "default", _POD, ["true"], False, False):
+            pass
+
+
 def event_of(made, watched, mark):
     """Return the trigger's event; touch `mark` once the trigger watches the pod, which ends then."""
 
@@ -149,7 +158,10 @@ def test_the_roles_are_what_each_process_asks_of_the_cluster(recorded, tmp_path)
     steps, recorded.rights = recorded.rights, set()
 
     podwaits.PodWaits(lambda: hooks.KubernetesHook(conn_id=_CONNECTION).core_v1_client, "default")(SMALL.key)
+    asyncio.run(run_a_command())
     api_server, recorded.rights = recorded.rights, set()
+    # Which Kubernetes asks for by itself, from 1.35 on.
+    api_server.add(("", "pods/exec", "create"))
 
     mark = tmp_path / SMALL.run_subpath / "result" / "watched"
     event = event_of(waiting(), lambda: ("", "pods", "watch") in recorded.rights, mark)
@@ -174,13 +186,13 @@ def test_nothing_else_of_the_service_speaks_to_the_cluster():
     package = PROJECT / "include" / "trainyard"
     files = [file for file in package.rglob("*.py") if "local" not in file.relative_to(package).parts]
     asking = {file.name for file in files if re.search(r"_namespaced_|Api\(\)", file.read_text("utf-8"))}
-    assert asking == {"podclient.py", "podwaits.py", "podwatch.py"}
+    assert asking == {"podclient.py", "podexec.py", "podwaits.py", "podwatch.py"}
 
 
 def test_what_the_doctor_asks_whether_it_may_is_what_the_roles_allow():
     roles = {process: allowed(f"trainyard-{process}") for process in RIGHTS}
     asked = {process: {("", "pods", verb) for verb in verbs} for process, verbs in RIGHTS.items()}
-    for resource, rights in (("secrets", SECRET_RIGHTS), ("services", SERVICE_RIGHTS)):
+    for resource, rights in (("secrets", SECRET_RIGHTS), ("services", SERVICE_RIGHTS), ("pods/exec", EXEC_RIGHTS)):
         for process, verbs in rights.items():
             asked[process] |= {("", resource, verb) for verb in verbs}
     assert roles == asked

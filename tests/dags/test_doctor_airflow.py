@@ -45,7 +45,7 @@ def served(answer, headers=()):
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -180,16 +180,18 @@ class TestCluster:
 
     def test_a_cluster_that_hangs_is_asked_once_and_told_so(self, cluster, monkeypatch):
         monkeypatch.setattr("trainyard.doctor.cluster._ANSWER_SECONDS", 0.2)
-        reported, asked = threading.Event(), []
+        reported, came, asked = threading.Event(), threading.Event(), []
 
         def hangs(*_):
             asked.append(1)
-            reported.wait(20)
+            came.set()
+            reported.wait(240)
             return 503, {}
 
         with served(hangs) as url:
             with pytest.raises(TrainyardError, match="nothing came within"):
                 cluster(url).greet()
+            assert came.wait(120)
             reported.set()
         assert asked == [1]
 
@@ -201,7 +203,7 @@ class TestCluster:
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):
-    """Ask the route as somebody; the checks themselves are told apart from it."""
+    """Ask the route as somebody; the checks themselves are distinguished from it."""
     monkeypatch.setenv("TRAINYARD_WORKSPACE", str(tmp_path))
     app = created_app()
     wished = []

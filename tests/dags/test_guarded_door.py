@@ -90,7 +90,7 @@ def address(app):
 
 @pytest.fixture
 def http(address):
-    with httpx.Client(base_url=f"http://{address[0]}:{address[1]}", headers=_TOKEN, timeout=30) as client:
+    with httpx.Client(base_url=f"http://{address[0]}:{address[1]}", headers=_TOKEN, timeout=120) as client:
         yield client
 
 
@@ -131,7 +131,7 @@ class TestBeforeTheBody:
         with Raw(address) as raw:
             raw.begin("POST", "/models", **_FORM, Transfer_Encoding="chunked")
             assert _status(raw.head()) == 401
-            assert raw.is_closed_within(10)
+            assert raw.is_closed_within(120)
 
     def test_json_without_a_length_is_read_up_to_its_bound(self, address):
         path = f"/models/{MODEL_ID}"

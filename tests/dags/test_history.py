@@ -472,7 +472,7 @@ class TestCanceling:
 
 
 class TestRunsWithOneId:
-    """Airflow lets runs of two DAGs have one id; the service tells them apart by their trainings."""
+    """Airflow lets runs of two DAGs have one id; the service distinguishes them by their trainings."""
 
     @pytest.fixture
     def both(self, world):

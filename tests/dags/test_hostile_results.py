@@ -94,7 +94,7 @@ def client_of(app: Any) -> httpx.AsyncClient:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(240):
         while not condition():
             await asyncio.sleep(0.02)
 

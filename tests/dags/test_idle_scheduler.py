@@ -45,7 +45,7 @@ def database(tmp_path, mode):
 
 
 def _ends(watch, least=0.0, most=_LONG, or_else=_never):
-    """Start a wait; return what tells that it has ended."""
+    """Start a wait; return what reports that it has ended."""
     ended = threading.Event()
 
     def wait():

@@ -75,14 +75,14 @@ class TestWatcher:
     def test_an_inbox_that_cannot_be_looked_at_does_not_end_it(self, inbox, caplog):
         trigger = self._trigger(inbox)
         folder = inbox / "inbox" / "vision" / "one"
-        tell = trigger._tell
+        report = trigger._report
 
         def appears(error):
-            tell(error)
+            report(error)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "m.yml").write_text("name: x")
 
-        trigger._tell = appears
+        trigger._report = appears
         assert self._first_event(trigger).payload["count"] == 1
 
     def test_it_comes_back_from_the_database_as_it_was(self):
@@ -159,7 +159,7 @@ class TestFrontDoor:
 
     def test_a_front_door_of_an_earlier_version_is_asked_again_after_its_upgrade(self, submit, server):
         server.answer = 202, {"model_id": "training-1"}
-        with pytest.raises(TrainyardError, match="does not tell the manifest") as refusal:
+        with pytest.raises(TrainyardError, match="does not report the manifest") as refusal:
             submit()
         assert refusal.value.fault is Fault.SERVICE
 

@@ -312,7 +312,7 @@ class TestTwice:
     def test_two_janitors_at_once_are_harmless(self, place):
         names = {_trains(place, RUN), _trains(place, _NOBODYS)}
         stays = _trains(place, _LATER)
-        both = Barrier(2, timeout=20)
+        both = Barrier(2, timeout=120)
         place.door = lambda *question: both.wait() and None  # each has looked before either hears whose they are
         with ThreadPoolExecutor(2) as pool:
             reports = list(pool.map(lambda _: janitors.remove_orphaned(False), range(2)))

@@ -110,7 +110,7 @@ class _Run:
 
     @property
     def outcome(self):
-        self.thread.join(90)
+        self.thread.join(240)
         assert self.event is not None
         return Outcome.from_dict(self.event.xcoms["outcome"])
 

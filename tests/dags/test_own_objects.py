@@ -97,7 +97,10 @@ def test_what_no_object_can_be_called_and_what_does_not_have_its_digest_is_refus
 def test_who_did_what_is_recorded_without_the_keys(door):
     _put(door("ada"), "a")
     _put(door("grace"), "a")
-    events = door("root", "admin").get("/audit").json()["resources"]
+    log = door("root", "admin").get("/audit")
+    assert _KEPT["secret_access_key"] not in log.text
+    assert _KEPT["access_key_id"] not in log.text
+    events = log.json()["resources"]
     told = [(one["actor"], one["action"], one["result"], one["details"]) for one in events if "data" in one["action"]]
     assert ("ada", "data.put", "ok", {"store": "team-data", "bucket": "digits", "key": "a", "bytes": 7}) in told
     assert ("grace", "data.list", "refused", {"store": "team-data", "bucket": "digits"}) in told

@@ -9,7 +9,7 @@ import warnings
 import zipfile
 
 import pytest
-from accountsyard import OTHER_RUN
+from accountsyard import LATER_RUN, OTHER_RUN
 from accountsyard import yard as yard  # a fixture
 from frontdoorfakes import Http
 from historyworld import end_run, parse_dag, start_run
@@ -17,7 +17,9 @@ from historyworld import world as world  # a fixture of the fixture
 from late import Late
 from samples import MODEL_ID, training
 
+from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
+from trainyard.workspace.layout import Workspace
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -155,6 +157,34 @@ class TestEveryPage:
         assert (answer.status_code, "The service failed" in answer.text) == (500, True)
         assert _SECURE.items() <= dict(answer.headers).items()
         assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
+class TestFilesOfARunThatGoesOn:
+    @pytest.fixture
+    def made(self, yard, tmp_path):
+        """What the run has in its RESULT_DIR so far."""
+        start_run(yard, run_id=LATER_RUN, validate="success", stage="success", train="deferred")
+        folder = Workspace(tmp_path / "workspace").run(RunKey(MODEL_ID, LATER_RUN)).result
+        folder.mkdir(parents=True)
+        (folder / "notes.txt").write_text("half a model <b>")
+        (folder / "leads-out").symlink_to("/etc/passwd")
+        return folder
+
+    def test_they_are_listed_and_shown_and_downloaded_from_where_they_are(self, pages, made):
+        ada = pages("ada")
+        listed = ada.get(f"/runs/{LATER_RUN}/files").text
+        assert ("What the run has made so far" in listed, "notes.txt" in listed, "leads-out" in listed) == (
+            True,
+            True,
+            False,
+        )
+        assert f"/v3/models/{LATER_RUN}/files/notes.txt" in listed
+        assert "half a model &lt;b&gt;" in ada.get(f"/runs/{LATER_RUN}/files/notes.txt").text
+        assert ada.get(f"/v3/models/{LATER_RUN}/files/notes.txt").text == "half a model <b>"
+
+    def test_what_is_no_file_of_the_run_is_not_shown(self, pages, made):
+        for name in ("leads-out", "gone", "..%2Fstate"):
+            assert pages("ada").get(f"/runs/{LATER_RUN}/files/{name}").status_code == 404
 
 
 class TestChanges:

@@ -192,13 +192,13 @@ class TestWatcher:
     def test_schedules_that_cannot_be_read_do_not_end_it(self, tmp_path):
         (tmp_path / "training-0000000aA.schedule").write_text("half a")
         trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
-        tell = trigger._tell
+        report = trigger._report
 
         def fixed(error):
-            tell(error)
+            report(error)
             self._keep(tmp_path, "training-0000000aA", time.time() - 7200)
 
-        trigger._tell = fixed
+        trigger._report = fixed
         assert self._events(trigger, 1) == [{"due": ["training-0000000aA"]}]
 
     def test_it_comes_back_from_the_database_as_it_was(self):

@@ -64,7 +64,7 @@ def test_a_failure_is_one_block_with_code_fault_message_hint_and_last_words(fold
 
 
 def test_new_lines_are_shown_while_the_program_runs(folder, log, monkeypatch):
-    monkeypatch.setattr("trainyard.airflow.programlog.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("trainyard.airflow.programlog.POLL_SECONDS", 0.01)
     seen = []
 
     async def shown(text):

@@ -132,7 +132,7 @@ class _Waiting:
 
     def outcome(self):
         """Return the outcome of the event, once there is one."""
-        self._thread.join(60)
+        self._thread.join(240)
         assert self._event is not None
         return Outcome.from_dict(self._event.xcoms["outcome"])
 
@@ -205,7 +205,7 @@ class TestOutages:
         worker = Thread(target=lambda: found.extend(pods.of_run(RUN)))
         worker.start()
         yard.cluster.start()
-        worker.join(30)
+        worker.join(240)
         assert [pod["metadata"]["name"] for pod in found] == [_FIRST]
 
 
@@ -230,7 +230,7 @@ class TestWaiting:
         assert (outcome.code, outcome.retried) == ("S103", True)
         waiting = _Waiting(yard.step(gpus=1, attempt=2))  # the image is there by now, and the cluster has one GPU
         yard.let_go()
-        yard.cluster.until(_SECOND, "Succeeded", limit=10)
+        yard.cluster.until(_SECOND, "Succeeded")
         assert waiting.outcome().code is None
 
     def test_the_time_that_a_run_may_take_is_the_clusters_to_watch_and_not_airflows(self, yard):
@@ -276,7 +276,7 @@ class TestClearing:
         again = Thread(target=lambda: made.append(yard.step(attempt=2)))
         again.start()
         yard.let_go()
-        again.join(30)
+        again.join(240)
         assert [each.wait.pod_name for each in made] == [_SECOND]
         wait_for(lambda: yard.names() == [_SECOND], "the end of the first pod")
 

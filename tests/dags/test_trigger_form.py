@@ -121,7 +121,7 @@ def test_a_task_that_belongs_to_no_run_yet_or_to_no_training_is_left_alone():
 
 @pytest.fixture
 def trigger(database, tmp_path):
-    """Trigger the training with values and return the run as the history tells it."""
+    """Trigger the training with values and return the run as the history reports it."""
     catalogue = Catalogue(tmp_path / "catalogue")
     catalogue.add(training(hyperparameters=VALUES, sizes=SIZES))
     with database() as session:

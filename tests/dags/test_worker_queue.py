@@ -61,7 +61,14 @@ class _Scheduler:
             pass
 
     def left(self):
-        return [each for each in self.workers if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+        return [each for each in self.workers if _runs(each)]
+
+
+def _runs(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # also where another process has its pid by now
+        return False
 
 
 @pytest.fixture
@@ -97,7 +104,7 @@ def test_each_message_reaches_one_worker_and_the_workers_end_when_told(scheduler
 
 def test_idle_workers_end_when_their_scheduler_is_killed(scheduler):
     scheduler.process.kill()
-    assert wait_for(lambda: not scheduler.left(), 45)
+    assert wait_for(lambda: not scheduler.left(), 120)
 
 
 def test_a_worker_that_has_work_finishes_it_and_ends_then(scheduler):
@@ -105,7 +112,7 @@ def test_a_worker_that_has_work_finishes_it_and_ends_then(scheduler):
     assert scheduler.line().startswith("long by ")
     scheduler.process.kill()
     assert scheduler.line() == "long done"
-    assert wait_for(lambda: not scheduler.left(), 45)
+    assert wait_for(lambda: not scheduler.left(), 120)
 
 
 def test_workers_that_are_killed_do_not_hold_up_the_others(scheduler):
@@ -141,7 +148,7 @@ there._spawn_workers_with_gc_freeze(there.parallelism - len(there.workers))
 print(len(there.workers), flush=True)
 for number in range(5):
     there._assignments.revoke(number)
-limit = time.monotonic() + 30
+limit = time.monotonic() + 90
 while len(there.workers) > 4 and time.monotonic() < limit:
     time.sleep(0.05)
     there.sync()
@@ -162,7 +169,7 @@ def airflows(start, tmp_path, monkeypatch):
 
 def test_the_executors_workers_end_with_a_scheduler_that_is_killed(airflows):
     airflows.process.kill()
-    assert wait_for(lambda: not airflows.left(), 45)
+    assert wait_for(lambda: not airflows.left(), 120)
 
 
 def test_the_executors_workers_end_with_a_scheduler_that_ends(airflows):

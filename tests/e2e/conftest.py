@@ -1,4 +1,4 @@
-"""One one-machine stack for all end-to-end tests: one xdist group, so that one worker starts it once."""
+"""A one-machine stack for each of two xdist groups of end-to-end tests: two workers start one each, side by side."""
 
 from __future__ import annotations
 

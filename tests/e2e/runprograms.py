@@ -35,9 +35,10 @@ LEFT_BEHIND = {"logs", "state", "stored", "dataset", "metrics", "metrics.json", 
 def trigger(yard: Yard, training: str, values: dict[str, Any]) -> httpx.Response:
     client = json.loads((yard.folder / "client.json").read_text())
     account = {"username": client["username"], "password": client["password"]}
-    token = httpx.post(f"{client['url']}/auth/token", json=account).json()["access_token"]
+    token = httpx.post(f"{client['url']}/auth/token", json=account, timeout=120).json()["access_token"]
     return httpx.post(
         f"{client['url']}/api/v2/dags/{training}/dagRuns",
         headers={"Authorization": f"Bearer {token}"},
         json={"logical_date": None, "conf": values},
+        timeout=120,
     )

@@ -17,7 +17,7 @@ from trainyard.airflow.access import READING
 from trainyard.domain.names import is_model_id
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 # Trains until it is allowed to end, so that a test can look at it meanwhile, and writes down what its data is.
 HELD = """

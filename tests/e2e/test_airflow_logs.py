@@ -9,7 +9,7 @@ from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 PROGRAM = r"""
 import os, pathlib, sys, time

@@ -6,7 +6,9 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -15,7 +17,7 @@ import pytest
 from rawhttp import Raw
 from yard import Yard
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 _FORM = {"Content_Type": "multipart/form-data; boundary=x"}
 _CALLERS = ("ada", "admin", None)
@@ -32,7 +34,7 @@ def tokens(yard: Yard, url: str) -> dict[str | None, str]:
     passwords = json.loads((yard.folder / "airflow" / "passwords.json").read_text())
 
     def token(name: str) -> str:
-        answer = httpx.post(f"{url}/auth/token", json={"username": name, "password": passwords[name]})
+        answer = httpx.post(f"{url}/auth/token", json={"username": name, "password": passwords[name]}, timeout=120)
         found: str = answer.json()["access_token"]
         return found
 
@@ -72,7 +74,11 @@ def test_of_a_body_without_a_token_nothing_reaches_the_disk(url: str, yard: Yard
 
 
 def _open_files(pid: int) -> list[str]:
-    return [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(str(link.readlink()))
+    return found
 
 
 @pytest.mark.parametrize("caller", _CALLERS)
@@ -81,7 +87,7 @@ def test_airflow_takes_no_body_of_megabytes(
     url: str, tokens: dict[str | None, str], caller: str | None, place: str
 ) -> None:
     conf = {"logical_date": None, "conf": {"a": "x" * 50_000_000}}
-    answer = httpx.post(url + place, json=conf, headers=_headers(tokens, caller), timeout=60)
+    answer = httpx.post(url + place, json=conf, headers=_headers(tokens, caller), timeout=240)
     # What announces too much is not even looked at for its token.
     assert answer.status_code == 413
 
@@ -93,13 +99,13 @@ def test_unstorable_text_is_malformed_everywhere(
     url: str, tokens: dict[str | None, str], caller: str | None, place: str, body: bytes
 ) -> None:
     headers = {"Content-Type": "application/json", **_headers(tokens, caller)}
-    answer = httpx.post(url + place, content=body, headers=headers, timeout=60)
+    answer = httpx.post(url + place, content=body, headers=headers, timeout=240)
     assert answer.status_code == (400 if caller or place.startswith("/auth") else 401)
 
 
 def test_unstorable_names_in_addresses_are_malformed(url: str, tokens: dict[str | None, str]) -> None:
     for place in ("/v3/models/%ED%A0%80", "/v3/models?name=%00", "/api/v2/dags/a%00b", "/api/v2/dags?dag_id=%ff"):
-        assert httpx.get(url + place, headers=_headers(tokens, "ada")).status_code == 400
+        assert httpx.get(url + place, headers=_headers(tokens, "ada"), timeout=120).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -112,15 +118,15 @@ def test_a_well_signed_token_of_nobody_counts_nowhere(
     forged = {key: value for key, value in {**claims, **changed}.items() if value is not None}
     signed = jwt.encode(forged, yard.secrets.jwt_secret, "HS512", headers={"kid": "not-used"})
     headers = {"Authorization": f"Bearer {signed}"}
-    assert httpx.get(f"{url}/v3/models", headers=headers).status_code == 401
-    assert httpx.get(f"{url}/api/v2/dags", headers=headers).status_code in (401, 403)
+    assert httpx.get(f"{url}/v3/models", headers=headers, timeout=120).status_code == 401
+    assert httpx.get(f"{url}/api/v2/dags", headers=headers, timeout=120).status_code in (401, 403)
     same = jwt.encode(claims, yard.secrets.jwt_secret, "HS512", headers={"kid": "not-used"})
-    assert httpx.get(f"{url}/v3/models", headers={"Authorization": f"Bearer {same}"}).status_code == 200
+    assert httpx.get(f"{url}/v3/models", headers={"Authorization": f"Bearer {same}"}, timeout=120).status_code == 200
 
 
 def test_guessing_a_password_slows_down_and_the_right_one_still_works(yard: Yard, url: str) -> None:
     def guess(way: str) -> int:
-        return httpx.post(f"{url}{way}", json={"username": "mallory", "password": "guess"}).status_code
+        return httpx.post(f"{url}{way}", json={"username": "mallory", "password": "guess"}, timeout=120).status_code
 
     statuses = [guess("/auth/token" if number % 2 else "/auth/token/cli") for number in range(8)]
     assert (statuses[0], statuses[-1]) == (401, 429)
@@ -142,7 +148,7 @@ def test_every_answer_has_its_security_headers(url: str, tokens: dict[str | None
               ("POST", "/trainyard/%00"), ("PATCH", "/api/v2/%00"), ("POST", "/auth/token/%ff")]  # fmt: skip
     for caller in _CALLERS:
         for verb, place in places:
-            answer = httpx.request(verb, url + place, headers=_headers(tokens, caller))
+            answer = httpx.request(verb, url + place, headers=_headers(tokens, caller), timeout=120)
             assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == (
                 "nosniff",
                 "no-store",
@@ -156,21 +162,26 @@ def test_a_member_who_asks_a_hundred_times_at_once_keeps_nobody_waiting(
     places = ["/v3/models?limit=1000", "/trainyard/", "/api/v2/dags", "/trainyard/experiments"]
     over = threading.Event()
 
-    def ask(number: int) -> set[int]:
-        statuses = set()
-        with httpx.Client(base_url=url, headers=_headers(tokens, "ada"), timeout=120) as client:
+    def ask(number: int) -> list[float]:
+        waits = []
+        with httpx.Client(base_url=url, headers=_headers(tokens, "ada"), timeout=240) as client:
             while not over.is_set():
-                statuses.add(client.get(places[number % len(places)]).status_code)
-        return statuses
+                waits.append(_wait(client, places[number % len(places)]))
+        return waits
 
-    waits = []
     with ThreadPoolExecutor(100) as pool:
         asked = [pool.submit(ask, number) for number in range(100)]
-        with httpx.Client(base_url=url, headers=_headers(tokens, "admin"), timeout=120) as client:
-            for _ in range(20):
-                begun = time.monotonic()
-                assert client.get("/v3/models?limit=20").status_code == 200
-                waits.append(time.monotonic() - begun)
-        over.set()
-    assert set().union(*(each.result() for each in asked)) == {200}
-    assert sorted(waits)[10] < 2
+        try:
+            with httpx.Client(base_url=url, headers=_headers(tokens, "admin"), timeout=240) as client:
+                others = [_wait(client, "/v3/models?limit=20") for _ in range(20)]
+        finally:
+            over.set()
+    own = [wait for each in asked for wait in each.result()]
+    # Whoever asks so much waits for himself: without turns all would wait alike, on any machine.
+    assert median(others) < median(own) / 2
+
+
+def _wait(client: httpx.Client, place: str) -> float:
+    begun = time.monotonic()
+    assert client.get(place).status_code == 200
+    return time.monotonic() - begun

@@ -6,7 +6,7 @@ import pytest
 from runprograms import MEMBER
 from yard import Yard
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 
 def test_a_runs_whole_life_is_in_the_audit_log_and_the_admin_alone_reads_it(yard: Yard) -> None:

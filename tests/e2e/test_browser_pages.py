@@ -277,7 +277,7 @@ def test_a_training_is_handed_in_watched_compared_and_deleted(
     page.click("text=Delete…")
     page.click("text=Delete it")
     page.wait_for_url("**/trainyard/", timeout=_MILLISECONDS)
-    assert wait_for(lambda: yard.ask(_MEMBER, "GET", f"/v3/models/{model_id}").status_code == 404, 10)
+    assert wait_for(lambda: yard.ask(_MEMBER, "GET", f"/v3/models/{model_id}").status_code == 404, 120)
     assert looking.errors == []
 
 
@@ -318,7 +318,7 @@ def test_a_training_starts_from_an_earlier_run_with_a_folder_and_comes_back_as_a
 def test_an_admin_looks_after_the_service(browser: Callable[..., Browser]) -> None:
     looking = browser("admin")
     page = looking.open("/trainyard/health")
-    page.click("text=Look after the service")
+    page.click("text=Check the service")
     page.wait_for_selector("text=checks in", timeout=2 * _MILLISECONDS)
     looking.keep("health")
     assert "api-server" in page.inner_text("table")

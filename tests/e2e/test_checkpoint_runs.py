@@ -8,7 +8,7 @@ from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 # Writes a checkpoint, or goes on from one, and waits to be let end.
 PROGRAM = """

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from yard import Yard
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 _CONNECTIONS = "/api/v2/connections"
 
 
@@ -18,7 +18,7 @@ _CONNECTIONS = "/api/v2/connections"
 def airflow(yard: Yard) -> Iterator[httpx.Client]:
     """Airflow's REST as the stack's admin asks it."""
     headers = {"Authorization": f"Bearer {yard.token('admin')}"}
-    with httpx.Client(base_url=yard.url, headers=headers, timeout=60) as signed_in:
+    with httpx.Client(base_url=yard.url, headers=headers, timeout=240) as signed_in:
         yield signed_in
 
 
@@ -45,7 +45,7 @@ def _naming(name: str) -> Callable[[str], str]:
 def test_it_trains_and_stores_its_results_with_no_key_of_its_own(
     yard: Yard, airflow: httpx.Client, team_bucket: str
 ) -> None:
-    model_id = yard.submit("fails-with-3", "--account", "vision", change=_naming(team_bucket))
+    model_id = yard.submit("fails-with-3", account="vision", change=_naming(team_bucket))
     run = yard.finished(model_id)
     assert (run["outcome"]["code"], run["outcome"]["exit_code"]) == ("C201", 3)
     assert run["connections"] == {"data": team_bucket, "results": team_bucket}

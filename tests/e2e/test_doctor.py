@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from yard import Yard
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 CHECKS = ["api-server", "scheduler", "triggerer", "dag-processor", "pools", "tenants", "audit log"]
 CHECKS += ["notifications", "fernet key", "cluster", "rights", "clocks", "gpus", "inbox", "image", "workspace"]

@@ -11,7 +11,7 @@ from yard import Yard
 from trainyard.local.inbox import BUCKET
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 LIMIT_SECONDS = 300
 
 

@@ -11,7 +11,7 @@ from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 PROGRAM = """
 import json, os, pathlib
@@ -47,7 +47,7 @@ def test_a_grid_trains_each_run_with_its_own_value_and_lists_them_together(yard:
 
 
 def test_a_log_is_followed_from_before_the_pod_with_what_is_waited_for_beside_it(yard: Yard, tmp_path: Path) -> None:
-    first = yard.submit("fails-with-3", "--account", "free", program=UNTIL_LET_END)
+    first = yard.submit("fails-with-3", account="free", program=UNTIL_LET_END)
     yard.until(first, lambda run: run["phase"] == "training")
     manifest, model = yard.files("fails-with-3", _tuned, PROGRAM)
     model_id = yard.data("train", str(model), str(manifest), "--account", "free")["model_id"]

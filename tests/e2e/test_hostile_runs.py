@@ -39,12 +39,13 @@ def submitted(yard: Yard, results: str, endpoint: str) -> str:
 def signed_in(yard: Yard, user: str) -> httpx.AsyncClient:
     url = yard.stack.status()["api-server"]["address"]
     password = json.loads((yard.folder / "airflow" / "passwords.json").read_text())[user]
-    token = httpx.post(f"{url}/auth/token", json={"username": user, "password": password}).json()["access_token"]
-    return httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    account = {"username": user, "password": password}
+    token = httpx.post(f"{url}/auth/token", json=account, timeout=120).json()["access_token"]
+    return httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=240)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while not condition():
             await asyncio.sleep(0.05)
 

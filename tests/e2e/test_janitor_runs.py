@@ -13,7 +13,7 @@ from trainyard.cluster.labels import MODEL_ID, TRAINING_ID
 from trainyard.domain.names import RunKey, pod_name
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 _NOBODYS = RunKey.first_of("training-nobodys00")
 

@@ -8,7 +8,7 @@ from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 
 def test_a_member_reaches_the_accounts_runs_in_airflow_and_nothing_of_the_services_inside(yard: Yard) -> None:

@@ -15,7 +15,7 @@ from yard import Yard
 
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 LIMIT_SECONDS = 120
 QUICK = "print('loss: 0.25', flush=True)\n"
@@ -72,7 +72,8 @@ def test_what_failed_arrives_after_a_kill_of_the_triggerer_and_a_slow_one_holds_
     _arrived(receiver, "/broken", model_id)
 
     def failing() -> list[dict[str, Any]]:
-        return [each for each in yard.data("notify", "list")["undelivered"] if each["model_id"] == model_id]
+        undelivered = yard.service.addresses().as_data()["undelivered"]
+        return [each for each in undelivered if each["model_id"] == model_id]
 
     assert wait_for(lambda: "it answers 503" in [each["failure"] for each in failing()], LIMIT_SECONDS), failing()
     before = len(receiver.bodies("/broken"))

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from yard import Yard
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 # What the samples of 2018 do: values from config.json, metrics below SUBID, the objective in val_dict_list.json.
 PROGRAM = """

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from yard import Yard
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+pytestmark = [
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user"),
+]
 
 _NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 _TRY = """

@@ -15,7 +15,7 @@ _DOC = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 _FIRST, _ERRORS = re.findall(r"```python\n(.*?)```", _DOC.read_text("utf-8"), re.DOTALL)
 PROGRAM = 'import os, pathlib\nprint("hello")\npathlib.Path(os.environ["RESULT_DIR"], "note.txt").write_text("done")\n'
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def _the_only_one_that_trains(yard: Yard, runs: list[str]) -> str:
 
 
 def test_with_a_quota_of_one_the_second_run_waits_and_starts_when_the_first_ends(yard: Yard) -> None:
-    runs = [yard.submit("fails-with-3", "--account", "free", program=UNTIL_LET_END) for _ in range(2)]
+    runs = [yard.submit("fails-with-3", account="free", program=UNTIL_LET_END) for _ in range(2)]
     first = _the_only_one_that_trains(yard, runs)
     (second,) = set(runs) - {first}
     waiting = yard.until(second, lambda run: run["phase"] in ("waiting-for-gpu", "training"))
@@ -63,7 +63,7 @@ def test_with_a_quota_of_one_the_second_run_waits_and_starts_when_the_first_ends
 
 
 def test_a_training_ends_although_a_run_that_comes_before_it_waits_for_its_gpu(yard: Yard) -> None:
-    first = yard.submit("fails-with-3", "--account", "free", program=UNTIL_LET_END)
+    first = yard.submit("fails-with-3", account="free", program=UNTIL_LET_END)
     yard.until(first, lambda run: run["phase"] == "training")
     # Airflow takes triggered runs, which have no date, before all others.
     second = trigger(yard, first, {}).json()["dag_run_id"]

@@ -35,7 +35,9 @@ pathlib.Path(os.environ["CHECKPOINT_DIR"], "epoch-1").write_text("weights")
 
 @pytest.fixture(scope="module")
 def digits(yard: Yard) -> str:
-    return yard.submit("digits")
+    manifest, model = yard.files("digits")
+    model_id: str = yard.data("train", str(model), str(manifest))["model_id"]
+    return model_id
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,7 @@ def _let_time_pass(yard: Yard, training_id: str) -> None:
 
 
 def _schedule(yard: Yard, training_id: str) -> dict[str, object]:
-    listed = yard.data("schedules", "--all")["resources"]
-    found: dict[str, object] = next(each for each in listed if each["training_id"] == training_id)
+    found: dict[str, object] = yard.service.schedule(training_id).as_data()
     return found
 
 

@@ -16,7 +16,7 @@ from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 # The nearer to 0.7, the better; it says so step by step, and goes on for as long as it is let where it does badly.
 PROGRAM = """
@@ -50,13 +50,13 @@ def _searched(text: str) -> Callable[[str], str]:
 @pytest.fixture(scope="module")
 def search(yard: Yard) -> str:
     """A search that has ended, by the id of its training."""
-    model_id = yard.submit("fails-with-3", "--experiment", "tuning", change=_searched(SEARCH), program=PROGRAM)
+    model_id = yard.submit("fails-with-3", experiment="tuning", change=_searched(SEARCH), program=PROGRAM)
     assert wait_for(lambda: _over(yard, "tuning"), 2 * RUN_LIMIT_SECONDS)
     return model_id
 
 
 def _over(yard: Yard, name: str) -> bool:
-    found = yard.data("experiments", "show", name)
+    found = yard.service.search(name).as_data()
     return found["state"] in ("over", "canceled") and not {"waiting", "running"} & found["counts"].keys()
 
 
@@ -107,7 +107,7 @@ def test_what_does_badly_is_stopped_early_and_completed_with_what_it_has(yard: Y
     text = (
         SEARCH.replace("high: 1.0", "high: 9.0").replace("trials: 8", "trials: 5").replace("0.95}", "0.95}, {x: 9.0}")
     )
-    yard.submit("fails-with-3", "--experiment", "pruned", change=_searched(text), program=PROGRAM)
+    yard.submit("fails-with-3", experiment="pruned", change=_searched(text), program=PROGRAM)
     assert wait_for(lambda: _over(yard, "pruned"), RUN_LIMIT_SECONDS)
     bad = yard.data("experiments", "show", "pruned")["trials"][4]
     run = yard.run(bad["model_id"])
@@ -118,7 +118,7 @@ def test_what_does_badly_is_stopped_early_and_completed_with_what_it_has(yard: Y
 
 def test_a_search_is_paused_extended_and_ended(yard: Yard, search: str) -> None:
     assert yard.data("experiments", "extend", search, "--trials", "+1")["total"] == 9
-    assert wait_for(lambda: len(yard.data("experiments", "show", search)["trials"]) == 9, RUN_LIMIT_SECONDS)
+    assert wait_for(lambda: len(yard.service.search(search).trials) == 9, RUN_LIMIT_SECONDS)
     assert yard.data("experiments", "pause", search)["state"] == "paused"
     assert yard.data("experiments", "cancel", search)["state"] in ("paused", "canceled")
     assert wait_for(lambda: _over(yard, search), RUN_LIMIT_SECONDS)

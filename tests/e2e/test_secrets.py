@@ -25,7 +25,7 @@ from trainyard.local.inbox import BUCKET
 from trainyard.local.objectstore import find_rclone, objectstore_command, objectstore_environment, wait_until_ready
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 LIMIT_SECONDS = 300
 # A bucket and an account of its own: other tests count what is downloaded, and what is dropped.
@@ -75,7 +75,7 @@ def store(yard: Yard) -> Iterator[tuple[str, int]]:
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until_ready(f"http://127.0.0.1:{port}", 20, lambda: server.poll() is None)
+        wait_until_ready(f"http://127.0.0.1:{port}", 120, lambda: server.poll() is None)
         yield f"http://127.0.0.1:{port}", server.pid
     finally:
         stop(server)
@@ -95,10 +95,13 @@ def story(yard: Yard, store: tuple[str, int]) -> Story:
     }
     refusals = _refusals(yard, _astray(endpoint))
     runs["dropped"] = _dropped(yard, honest)
-    assert wait_for(lambda: "training\n" in yard.trainyard("logs", runs["canceled"]).stdout, LIMIT_SECONDS)
+    assert wait_for(lambda: "training\n" in yard.log(runs["canceled"]), LIMIT_SECONDS)
     reported = {"pods": yard.kubectl("get", "pods", "-A", "-o", "yaml"), **_answers(yard, list(runs.values()))}
     training = planted.processes_with([f"TRAINING_ID={runs['canceled']}".encode()])
     holders = {name: planted.processes_with(needles) for name, needles in _needles(yard).items()}
+    # Whoever owns the run sees in it what it was given; nobody else does, nor any record.
+    told = yard.trainyard("exec", runs["canceled"], "--", "sh", "-c", f"echo $PLANTED_KEY {OF_PROGRAM}").stdout
+    assert told == f"{OF_PROGRAM} {OF_PROGRAM}\n"
     yard.trainyard("cancel", runs["canceled"])
     for model_id in runs.values():
         yard.finished(model_id)
@@ -193,7 +196,7 @@ def _arrived(yard: Yard, pattern: str) -> list[Path]:
 def _signed_in(yard: Yard) -> httpx.Client:
     client = json.loads((yard.folder / "client.json").read_text())
     account = {"username": client["username"], "password": client["password"]}
-    token = httpx.post(f"{client['url']}/auth/token", json=account).json()["access_token"]
+    token = httpx.post(f"{client['url']}/auth/token", json=account, timeout=120).json()["access_token"]
     return httpx.Client(base_url=client["url"], headers={"Authorization": f"Bearer {token}"}, timeout=120)
 
 

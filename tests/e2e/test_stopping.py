@@ -43,7 +43,7 @@ for number in range(6000):
 def _training(yard: Yard, program: str) -> str:
     """Submit a program and wait until it says that it trains."""
     model_id = yard.submit("fails-with-3", program=program)
-    assert wait_for(lambda: "training\n" in yard.trainyard("logs", model_id).stdout, 120)
+    assert wait_for(lambda: "training\n" in yard.log(model_id), 120)
     return model_id
 
 
@@ -56,7 +56,7 @@ def _canceled(yard: Yard, model_id: str) -> float:
     assert not [pod for pod in yard.pods() if model_id.lower() in pod]
     folder = yard.folder / "workspace" / "runs" / model_id / model_id
     # A step that was told to stop may outlast the run by a moment.
-    assert wait_for(lambda: {path.name for path in folder.iterdir()} <= LEFT_BEHIND, 30)
+    assert wait_for(lambda: {path.name for path in folder.iterdir()} <= LEFT_BEHIND, 120)
     return float(run["outcome"]["gpu_seconds"])
 
 
@@ -111,9 +111,9 @@ def test_a_run_whose_results_are_being_stored_is_not_canceled_any_more(yard: Yar
 
 
 def test_a_run_that_waits_for_a_gpu_can_be_canceled(yard: Yard) -> None:
-    first = yard.submit("fails-with-3", "--account", "free", program=LONG)
+    first = yard.submit("fails-with-3", account="free", program=LONG)
     yard.until(first, lambda run: run["phase"] == "training")
-    second = yard.submit("fails-with-3", "--account", "free", program=LONG)
+    second = yard.submit("fails-with-3", account="free", program=LONG)
     yard.until(second, lambda run: run["phase"] == "waiting-for-gpu")
     for model_id in (second, first):
         yard.trainyard("cancel", model_id)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from yard import Yard
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 # What a program can try with the paths of others, and with links that the service might follow for it.
 INTRUDER = """

@@ -11,7 +11,7 @@ from yard import Yard
 
 from trainyard.domain.names import is_model_id
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 PROGRAM = """
 import json, os, pathlib, sys

@@ -16,7 +16,7 @@ from trainyard.local.environment import PROJECT
 from trainyard.local.ownstores import keep_local_stores
 from trainyard.local.ready import wait_for
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = pytest.mark.xdist_group("other stack")
 
 TUTORIAL = PROJECT / "docs" / "tutorial.md"
 
@@ -59,7 +59,7 @@ def said(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
 
 
 def _search_is_over(yard: Yard) -> bool:
-    return bool(json.loads(yard.trainyard("experiments", "show", "lines", "-o", "json").stdout)["state"] == "over")
+    return yard.service.search("lines").state == "over"
 
 
 def test_the_first_run_learns_the_line_and_has_a_curve(said: dict[str, str]) -> None:

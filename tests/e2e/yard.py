@@ -117,12 +117,14 @@ class Yard:
         return json.loads(self.trainyard(*words, "--output", "json", fails=fails).stdout)
 
     def submit(
-        self, example: str, *options: str, change: Callable[[str], str] = str, program: str | None = None
+        self, example: str, change: Callable[[str], str] = str, program: str | None = None, **fields: str
     ) -> str:
-        """Submit an example, its manifest changed, its program replaced; return the model id."""
+        """Submit an example, its manifest changed, its program replaced; return the model id.
+
+        `fields` are those of the request beside them, such as `account`.
+        """
         manifest, model = self.files(example, change, program)
-        model_id: str = self.data("train", str(model), str(manifest), *options)["model_id"]
-        return model_id
+        return self.service.submit([(manifest.name, manifest.read_bytes())], model, fields).model_id
 
     def files(self, example: str, change: Callable[[str], str] = str, program: str | None = None) -> tuple[Path, Path]:
         source = PROJECT / "examples" / example
@@ -142,11 +144,17 @@ class Yard:
         return changed
 
     def run(self, model_id: str) -> dict[str, Any]:
-        """Return what `trainyard show` tells of a run, without a process for each look."""
-        return self._service.run(model_id).as_data()
+        """Return what `trainyard show` reports of a run, without a process for each look."""
+        return self.service.run(model_id).as_data()
+
+    def log(self, model_id: str) -> str:
+        """Return what `trainyard logs` shows of a run, without a process for each look."""
+        with self.service.log(model_id) as (_, chunks):
+            return b"".join(chunks).decode()
 
     @cached_property
-    def _service(self) -> RestClient:
+    def service(self) -> RestClient:
+        """The service as the command line asks it, for what is looked at until it is as wanted."""
         return RestClient(find_access(None, {}, self.folder.parent))
 
     def until(self, model_id: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -189,7 +197,7 @@ class Yard:
     def token(self, user: str) -> str:
         """Sign a user of the stack in."""
         password = json.loads((self.folder / "airflow" / "passwords.json").read_text())[user]
-        answer = httpx.post(f"{self.url}/auth/token", json={"username": user, "password": password})
+        answer = httpx.post(f"{self.url}/auth/token", json={"username": user, "password": password}, timeout=120)
         token: str = answer.json()["access_token"]
         return token
 

@@ -1,4 +1,4 @@
-"""A search that has ended, read from everywhere that tells of it, as `search_broken` judges it."""
+"""A search that has ended, read from everywhere that reports it, as `search_broken` judges it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that makes and judges inputs one at a time, and tells what each took.
+"""A process that makes and judges inputs one at a time, and says what each took.
 
 It reads lines `<module>:<kind> <seed> <number>` and answers each with a line of JSON; who started it watches the clock.
 """

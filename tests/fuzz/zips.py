@@ -123,7 +123,7 @@ def _end_lies(rng: Random) -> bytes:
 
 
 def _large_lies(rng: Random) -> bytes:
-    """The records of a zip64 tell of amounts and places that are not there."""
+    """The records of a zip64 report amounts and places that are not there."""
     numbers = (0, 1, 44, 10_000, 2**31, 2**32, 2**40, 2**62, 2**63, 2**64 - 1, rng.randrange(2000))
     record = record64(*(rng.choice(numbers) for _ in range(4)))
     extra = struct.pack("<HH3Q", 1, rng.choice((24, 0, 8, 0xFFFF)), *(rng.choice(numbers) for _ in range(3)))

@@ -44,7 +44,7 @@ class Server:
             self._process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
-        wait_until_ready(self.endpoint, 20, lambda: self._process.poll() is None)
+        wait_until_ready(self.endpoint, 120, lambda: self._process.poll() is None)
 
     def kill(self) -> None:
         self._process.kill()

@@ -164,7 +164,7 @@ def test_a_worker_that_is_killed_with_the_lock_leaves_it_and_its_parts_to_the_ne
         proxy.fault = lambda asked: None
         proxy.asked.clear()
         worker.kill()
-        dataset = run.result(30)
+        dataset = run.result(240)
     # The first byte of what is there already is asked for, to see that this run may read it.
     assert [asked.range for asked in proxy.asked if asked.range] == ["bytes=0-0", f"bytes={3 * PART}-{LARGE - 1}"]
     assert digests_in(dataset.path) == digests(contents)

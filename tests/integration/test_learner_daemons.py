@@ -10,6 +10,8 @@ from localkubeserver import ClusterServer, running_cluster, wait_for
 
 from trainyard.cluster.environment import LAUNCHER, learner_text
 
+pytestmark = pytest.mark.xdist_group("learner daemons")  # one worker makes what its tests share
+
 # A daemon: its parent has ended, and session and group are its own.
 DAEMON = "(setsid sh worker.sh >/dev/null 2>&1 &); "
 WORKER = "trap 'sleep 0.3; echo saved >saved; exit 0' TERM\necho >ready\nwhile :; do sleep 0.05; done\n"
@@ -43,7 +45,7 @@ def train(cluster: ClusterServer, name: str, model: Path, command: str) -> None:
 
 
 def test_a_daemon_of_the_program_gets_sigterm_and_the_grace_period(cluster: ClusterServer, model: Path) -> None:
-    train(cluster, "daemon", model, DAEMON + "sleep 60")
+    train(cluster, "daemon", model, DAEMON + "sleep 600")
     wait_for((model / "ready").exists, "the daemon")
     cluster.delete("daemon", grace=20)
     wait_for(lambda: cluster.pod("daemon") is None, "the end of the pod")

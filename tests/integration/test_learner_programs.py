@@ -28,7 +28,7 @@ from trainyard.workspace.layout import Workspace
 
 _PROJECT = Path(__file__).parents[2]
 PROGRAMS, ENVIRONMENT = _PROJECT / "tests" / "learners", _PROJECT / ".venv" / "learners"
-_LIMIT_SECONDS, _LOOK_SECONDS = 300, 0.1
+_LIMIT_SECONDS, _POLL_SECONDS = 300, 0.1
 _MIB = 1024**2
 needs_mpirun = pytest.mark.skipif(shutil.which("mpirun") is None, reason="there is no mpirun on this machine")
 needs_the_real_ones = pytest.mark.skipif(
@@ -93,7 +93,7 @@ class Machines:
             if verdict.outcome:
                 assert verdict.outcome.code is None, (verdict.outcome.message, self.log(verdict.learner))
                 return verdict.outcome
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         raise AssertionError(f"{count} learners do not end: {self.log()}")
 
 

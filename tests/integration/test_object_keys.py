@@ -23,6 +23,8 @@ from trainyard.local.ready import wait_for
 from trainyard.settings import read_settings
 from trainyard.stores.opening import open_store
 
+pytestmark = pytest.mark.xdist_group("object keys")  # one worker makes what its tests share
+
 KEY, SECRET = "trainyard-1a2b", "operators"
 LARGE = b"part" * 10 * 2**20
 
@@ -59,7 +61,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     with (folder.parent / "log").open("wb") as log:
         server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     endpoint = f"http://127.0.0.1:{port}"
-    wait_until_ready(endpoint, 20, lambda: server.poll() is None)
+    wait_until_ready(endpoint, 120, lambda: server.poll() is None)
     yield Keyed(folder, endpoint, accounts)
     stop(server)
 

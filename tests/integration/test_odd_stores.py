@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from oddstore import Answer, OddStore
-from storeservers import free_port
 
 from trainyard.domain.addresses import ANYWHERE
 from trainyard.domain.training import Credentials, StoreRef
@@ -207,8 +206,8 @@ class TestHosts:
         assert "looked up" in error.message
 
     @pytest.mark.parametrize("at", [store_at, swift_at])
-    def test_one_that_refuses_connections_is_said_to_do_so(self, at: Callable[[str], Store]) -> None:
-        error = refused(lambda: list(at(f"http://127.0.0.1:{free_port()}").list()))
+    def test_one_that_refuses_connections_is_said_to_do_so(self, at: Callable[[str], Store], closed_port: int) -> None:
+        error = refused(lambda: list(at(f"http://127.0.0.1:{closed_port}").list()))
         assert (error.why, error.code.code, error.code.retried) == (Why.UNREACHABLE, "S302", True)
         assert "the connection is refused" in error.message
 

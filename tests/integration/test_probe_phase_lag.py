@@ -45,9 +45,9 @@ def test_the_doctors_probe_calls_such_a_cluster_well_and_leaves_no_folder(tmp_pa
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     settings = read_settings({"TRAINYARD_WORKSPACE": str(workspace)})
-    with running_cluster(tmp_path / "it", "--gpus", "1", "--phase-lag", "2") as cluster:
+    with running_cluster(tmp_path / "it", "--gpus", "1", "--phase-lag", "5") as cluster:
         pods = _Pods(cluster)
-        found = Probe(pods, Workspace(workspace), LIMITS, settings, 30).whole(LIMITS.frameworks[0], Event())
+        found = Probe(pods, Workspace(workspace), LIMITS, settings, 120).whole(LIMITS.frameworks[0], Event())
     assert [(one.check, one.state) for one in found] == [("image", "ok"), ("workspace", "ok")], found
     assert pods.interim
     assert list(workspace.iterdir()) == []

@@ -17,6 +17,8 @@ from localkube.machine import choose_isolation
 from localkube.mounts import MOUNTS, PATHS, USER_MOUNTS
 from trainyard.local.training import prefix
 
+pytestmark = pytest.mark.xdist_group("python of trainings")  # one worker makes what its tests share
+
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -72,9 +74,17 @@ def wheel() -> str:
     return base64.b64encode(packed.getvalue()).decode()
 
 
-@pytest.mark.parametrize("pip", ["pip", "pip3", f"pip{VERSION}", "python -m pip", "python3 -m pip"])
+def test_every_name_of_python_and_pip_is_the_containers_own(cluster):
+    names = ["python", "python3", f"python{VERSION}", "pip", "pip3", f"pip{VERSION}"]
+    found = output(cluster, "names", f"which {' '.join(names)}").splitlines()
+    assert [Path(each).name for each in found] == names
+    assert len({Path(each).parent for each in found}) == 1
+    assert found[0].startswith(str(cluster.folder))
+
+
+@pytest.mark.parametrize("pip", ["pip", "python3 -m pip"])
 def test_what_pip_installs_is_the_containers_alone(cluster, base, pip):
-    name = f"pip-{pip.replace(' ', '').replace('.', '')}".lower()
+    name = f"pip-{pip.replace(' ', '')}"
     script = f"{pip} install --quiet --no-index ./tiny-1.0-py3-none-any.whl; python3 -c 'import tiny'; tiny; which tiny"
     *_, ran, where = output(cluster, name, script).splitlines()
     assert ran == "run 41"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from samples import RUN, SPEC
-from storeservers import KEY, SECRET, Bucket, OneMachineServer, free_port, serve_folder, stop, wait_for
+from storeservers import KEY, SECRET, Bucket, OneMachineServer, serve_folder, stop, wait_for
 
 from trainyard.domain.digest import MIB
 from trainyard.domain.outcome import Outcome
@@ -214,8 +214,8 @@ class TestServer:
                 stop(server)
         assert files_in(tmp_path / "folder/bucket") == {"one": b"one", "two": b"two"}
 
-    def test_a_server_that_does_not_start_is_told(self) -> None:
-        endpoint = f"http://127.0.0.1:{free_port()}"
+    def test_a_server_that_does_not_start_is_told(self, closed_port: int) -> None:
+        endpoint = f"http://127.0.0.1:{closed_port}"
         with pytest.raises(TrainyardError, match="does not start"):
             wait_until_ready(endpoint, 0.2)
         with pytest.raises(TrainyardError, match="does not start"):

@@ -28,6 +28,8 @@ from trainyard.stores.opening import open_store
 from trainyard.stores.s3.sessions import signing_keys
 from trainyard.stores.s3.small import SmallObjects
 
+pytestmark = pytest.mark.xdist_group("s3 tls")  # one worker makes what its tests share
+
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from storeservers import Bucket, free_port
+from storeservers import Bucket
 from swiftcloud.sharing import SwiftCloud
 from wire import Wire
 
@@ -97,11 +97,13 @@ def test_an_object_that_goes_while_it_is_listed_is_left_out(swift: Bucket, swift
     assert [entry.key for entry in listing] == ["c"]
 
 
-def test_a_swift_that_is_gone_is_told_from_a_keystone_that_is_gone(swift: Bucket, swiftcloud: SwiftCloud) -> None:
+def test_a_swift_that_is_gone_is_told_from_a_keystone_that_is_gone(
+    swift: Bucket, swiftcloud: SwiftCloud, closed_port: int
+) -> None:
     admin = swiftcloud.admin()
     region = f"region-{swift.ref.bucket}"
     admin.regions.create(region)
-    gone = f"http://127.0.0.1:{free_port()}/v1/AUTH_%(project_id)s"
+    gone = f"http://127.0.0.1:{closed_port}/v1/AUTH_%(project_id)s"
     endpoint = admin.endpoints.create(swiftcloud.service, gone, "public", region)
     try:
         with pytest.raises(StoreError) as caught:
@@ -112,7 +114,7 @@ def test_a_swift_that_is_gone_is_told_from_a_keystone_that_is_gone(swift: Bucket
     assert (caught.value.why, caught.value.code.code) == (Why.UNREACHABLE, "S302")
     assert "no connection to its object store" in caught.value.message
     with pytest.raises(StoreError) as caught:
-        list(swift.open(replace(swift.ref, endpoint=f"http://127.0.0.1:{free_port()}")).list())
+        list(swift.open(replace(swift.ref, endpoint=f"http://127.0.0.1:{closed_port}")).list())
     assert "no connection to Keystone" in caught.value.message
 
 

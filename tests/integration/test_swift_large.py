@@ -38,7 +38,7 @@ def store(swift: Bucket) -> SwiftStore:
 
 
 class Hands:
-    """What lies in the bucket and in its container of segments, as Swift itself tells it."""
+    """What lies in the bucket and in its container of segments, as Swift itself reports it."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self.client, self.bucket, self.segments = client, bucket, f"{bucket}_segments"

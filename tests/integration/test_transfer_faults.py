@@ -96,7 +96,9 @@ class TestDownload:
             assert "large" not in digests_in(target)
             proxy.fault = lambda asked: None
             bring(proxy.url, target)
-            assert proxy.asked[-1].range == f"bytes={2 * PART}-{LARGE - 1}"
+            # Small objects that had not come yet may be asked for after it.
+            ranges = [asked.range for asked in proxy.asked if asked.path.endswith("large")]
+            assert ranges[-1] == f"bytes={2 * PART}-{LARGE - 1}"
         assert digests_in(target) == digests(contents)
 
     def test_a_trickle_is_no_progress_and_is_told_as_such(self, server: Server, target: Path) -> None:

@@ -11,6 +11,8 @@ from kubernetes import watch
 from kubernetes.client.rest import ApiException
 from localkubeserver import ClusterServer, pod, running_cluster, status_of
 
+pytestmark = pytest.mark.xdist_group("localkube api")  # one worker makes what its tests share
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServer]:
@@ -153,7 +155,7 @@ class TestWatch:
             "default",
             resource_version=version,
             field_selector="metadata.name=watched",
-            timeout_seconds=20,
+            timeout_seconds=120,
         ):
             seen.append((event["type"], event["object"].status.phase))
             if event["type"] == "DELETED":
@@ -181,7 +183,7 @@ class TestWatch:
                 "default",
                 resource_version=version,
                 label_selector="in=yes",
-                timeout_seconds=20,
+                timeout_seconds=120,
             )
             for event in stream:
                 seen.append(event["type"])
@@ -191,7 +193,7 @@ class TestWatch:
         follower = threading.Thread(target=follow)
         follower.start()
         cluster.core.patch_namespaced_pod("leaving", "default", {"metadata": {"labels": {"in": "no"}}})
-        follower.join(20)
+        follower.join(240)
         cluster.delete("leaving", grace=0)
         assert (set(seen[:-1]), seen[-1]) == ({"MODIFIED"}, "DELETED")
 

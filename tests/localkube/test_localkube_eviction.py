@@ -8,6 +8,8 @@ import pytest
 from kubernetes.client.rest import ApiException
 from localkubeserver import ClusterServer, running_cluster, wait_for
 
+pytestmark = pytest.mark.xdist_group("localkube eviction")  # one worker makes what its tests share
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServer]:

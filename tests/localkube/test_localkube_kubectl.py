@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from localkubeserver import ClusterServer, pod, running_cluster, wait_for
 
+pytestmark = pytest.mark.xdist_group("localkube kubectl")  # one worker makes what its tests share
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServer]:
@@ -25,7 +27,7 @@ def test_a_pod_is_created_listed_described_followed_and_deleted(cluster):
     script = "for n in 1 2 3; do echo line $n; sleep 0.1; done; sleep 1000"
     created = cluster.kubectl("create", "-f", "-", input=manifest("whole", "sh", "-c", script, labels={"a": "b"}))
     assert created.stdout == "pod/whole created\n", created.stderr
-    ready = cluster.kubectl("wait", "--for=condition=Ready", "pod/whole", "--timeout=20s")
+    ready = cluster.kubectl("wait", "--for=condition=Ready", "pod/whole", "--timeout=120s")
     assert ready.stdout == "pod/whole condition met\n"
     listed = cluster.kubectl("get", "pods", "-l", "a=b", "-o", "wide").stdout.splitlines()
     assert listed[0].split()[:5] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
@@ -96,7 +98,7 @@ def test_a_terminal_is_a_terminal(cluster):
         input="typed\n",
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=240,
     )
     cluster.delete("terminal", grace=0)
     assert "/dev/pts/" in done.stdout

@@ -12,7 +12,7 @@ from localkubeserver import ClusterServer, running_cluster, wait_for
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[ClusterServer]:
-    with running_cluster(tmp_path / "it", "--gpus", "1", "--phase-lag", "2") as server:
+    with running_cluster(tmp_path / "it", "--gpus", "1", "--phase-lag", "5") as server:
         yield server
 
 

@@ -14,6 +14,8 @@ from localkube.errors import LocalkubeError
 from localkube.machine import choose_isolation
 from localkube.mounts import MOUNTS, PATHS, USER_MOUNTS
 
+pytestmark = pytest.mark.xdist_group("localkube mounts")  # one worker makes what its tests share
+
 
 def allowed(isolation: str, folder: Path) -> bool:
     try:

@@ -6,6 +6,8 @@ import pytest
 from kubernetes.client import AuthenticationV1Api, AuthorizationV1Api, VersionApi
 from localkubeserver import running_cluster, status_of
 
+pytestmark = pytest.mark.xdist_group("localkube reviews")  # one worker makes what its tests share
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):

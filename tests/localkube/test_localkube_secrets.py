@@ -13,6 +13,8 @@ from localkubeserver import ClusterServer, running_cluster
 from localkube.errors import ApiError
 from localkube.secrets import new_secret
 
+pytestmark = pytest.mark.xdist_group("localkube secrets")  # one worker makes what its tests share
+
 VALUE = "s3cr$(HOME)\nline two é"
 PRINT = ("python3", "-S", "-c", "import os, json; print(json.dumps(dict(os.environ)))")
 

@@ -24,7 +24,7 @@ from trainyard.local.ready import wait_for
 
 HERE = Path(__file__).resolve().parent
 PYTHON = HERE.parents[1] / ".venv" / "swiftcloud" / "bin" / "python"
-READY_SECONDS = 90
+READY_SECONDS = 240
 STOP_SECONDS = 5
 DOMAIN = "998877"
 REGIONS = ("dallas", "london")

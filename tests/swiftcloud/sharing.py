@@ -50,7 +50,7 @@ class SwiftCloud:
 def ready_cloud(folder: Path = FOLDER) -> SwiftCloud:
     """Return the cloud; fail with the servers' last words if they did not start."""
     reported = folder / "cloud.json"
-    assert wait_for(reported.exists, READY_SECONDS), "Swift and Keystone did not start in time"
+    assert wait_for(reported.exists, 3 * READY_SECONDS), "Swift and Keystone did not start in time"
     found = json.loads(reported.read_text())
     assert "failed" not in found, found["failed"]
     return SwiftCloud(**found)

@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 TERMINAL = {"completed", "error", "canceled"}
 
 
@@ -51,6 +51,8 @@ class World:
     deleted: dict[str, dict[str, Any]] = field(default_factory=dict)
     logs: dict[str, list[bytes | str | dict[str, Any]]] = field(default_factory=dict)
     results: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    live: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The sizes of a run's files, as they are listed while it goes on."""
     cut_results: list[int] = field(default_factory=list)
     """After how many bytes the next downloads break off."""
     schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -189,6 +191,14 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(Answer(200, {"resources": rows, "total": len(rows)}))
         elif "/results/" in path:
             self._result(self.world.results[run["model_id"]][unquote(path.partition("/results/")[2])])
+        elif path.endswith("/files"):
+            rows = [{"name": name, "size": size} for name, size in self.world.live[run["model_id"]].items()]
+            self._answer(Answer(200, {"resources": rows, "others": 2, "whole": True}))
+        elif "/files/" in path:
+            name = unquote(path.partition("/files/")[2])
+            found = self.world.results[run["model_id"]].get(name)
+            gone = refusal(404, "C107", "there is no such file now", "")
+            self._answer(gone) if found is None else self._result(found)
         elif path.endswith("/rerun"):
             self.world.bodies.append(json.loads(body))
             again = self.world.add(f"{run['model_id'][:-1]}Z", state="completed", phase="done", parent=run["model_id"])

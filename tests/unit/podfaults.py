@@ -76,7 +76,7 @@ def _environment_faults(variables: list[dict[str, str]]) -> Iterator[str]:
 
 
 def _bound_faults(spec: dict[str, Any], container: dict[str, Any]) -> Iterator[str]:
-    """Tell what a stranger's program could take without a bound."""
+    """Say what a stranger's program could take without a bound."""
     limits = container["resources"]["limits"]
     yield from (f"no limit of {kind}" for kind in ("cpu", "memory", "ephemeral-storage") if kind not in limits)
     yield from (f"{kind} is 0" for kind, amount in limits.items() if not _thousandths(amount))

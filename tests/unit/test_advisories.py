@@ -80,7 +80,7 @@ def test_without_advisories_nothing_is_called_well_and_only_lint_goes_on(check, 
     code, lines = check(dependencies, "--offline-ok", answer=answer)
     assert (code, len(lines), lines[0].startswith("advisories not checked: ")) == (0, 1, True)
     assert check(dependencies, answer=answer)[0] == 2
-    # One package tells; the others are not asked for in vain.
+    # One package says; the others are not asked for in vain.
     assert set(check.asked.read_text().splitlines()) == {"a==1.0"}
 
 

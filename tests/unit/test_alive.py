@@ -25,7 +25,7 @@ class _Health(BaseHTTPRequestHandler):
 @pytest.fixture
 def url():
     with ThreadingHTTPServer(("127.0.0.1", 0), _Health) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}/health"
         server.shutdown()

@@ -63,7 +63,7 @@ def test_several_processes_tear_none_of_each_others_lines(tmp_path):
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(60)
+        writer.join(240)
     # A writer that finds another's line half seen (its bytes come page by page) ends it before its own: a blank line.
     lines = filter(None, (tmp_path / "2023-11-15.one.0.jsonl").read_bytes().splitlines())
     events = [event_of(line) for line in lines]

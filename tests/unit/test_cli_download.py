@@ -111,3 +111,42 @@ def test_a_run_that_is_going_has_nothing_to_download_yet(cli, front_door, home):
 def test_a_run_that_stored_nothing_is_told_as_such(cli, front_door):
     front_door.add(ID, state="error", phase="done")
     assert "has stored nothing" in cli("download", ID).err
+
+
+class TestNow:
+    """`--now`: what a run has made so far."""
+
+    @pytest.fixture
+    def going(self, front_door):
+        front_door.add(ID, state="running", phase="training")
+        front_door.results[ID] = dict(FILES)
+        front_door.live[ID] = {name: len(content) for name, content in FILES.items()}
+        return front_door
+
+    def test_what_is_there_comes_into_a_folder_of_its_own_as_often_as_it_is_asked_for(self, cli, going, home):
+        for _ in range(2):
+            done = cli("download", ID, "--now")
+            assert (done.code, _files(home / f"{ID}-now")) == (0, FILES)
+            going.results[ID]["empty"] = FILES["empty"]
+        assert "warning: 2 of the entries are no files and were left out" in done.err
+
+    def test_what_vanishes_and_what_grows_meanwhile_is_told_and_is_no_failure(self, cli, going, home):
+        going.live[ID] |= {"gone": 5, "empty": 99}
+        done = cli("download", ID, "here", "--now", "-o", "json")
+        assert (done.code, _files(home / "here")) == (0, FILES)
+        assert done.data["notes"][1:] == [
+            "empty changed while it was read: 99 bytes were listed, 0 came",
+            "gone is not there any more",
+        ]
+
+    def test_a_folder_of_ones_own_is_not_written_over_unasked(self, cli, going, home):
+        (home / "here").mkdir()
+        (home / "here" / "empty").write_text("mine")
+        assert cli("download", ID, "here", "--now").code == 2
+        assert _files(home / "here") == {"empty": b"mine"}
+        assert cli("download", ID, "here", "--now", "--force").code == 0
+
+    def test_a_name_that_leads_out_of_the_folder_is_refused(self, cli, going, home):
+        going.live[ID] = {"../outside": 3}
+        assert cli("download", ID, "--now").code == 1
+        assert not (home / "outside").exists()

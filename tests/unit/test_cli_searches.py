@@ -118,7 +118,7 @@ class TestPython:
         assert [run.id for run in experiment.runs] == [ID, OTHER]
         rows = experiment.dataframe()
         assert [(row["number"], row["value"], row["lr"]) for row in rows] == [(0, 0.5, 0.1), (1, 0.9, 0.2)]
-        assert experiment.wait(timeout=1) is experiment
+        assert experiment.wait(timeout=120) is experiment
         assert "<td>" in experiment._repr_html_()
 
     def test_a_search_is_submitted_with_its_manifest(self, front_door, home):

@@ -132,7 +132,7 @@ class TestTheListOfCommands:
         assert len(set(listed)) == len(listed)
         assert commands().keys() <= set(listed)
         done = run("--help").out
-        assert "..." not in done.partition("Begin:")[2]
+        assert "..." not in done.partition("Start:")[2]
         assert [title for title in SECTIONS if f"\n{title}:\n" not in done] == []
 
     def test_a_command_that_is_in_no_section_is_still_shown(self):

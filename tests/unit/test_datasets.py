@@ -50,7 +50,7 @@ def test_ten_runs_at_once_download_once_and_the_others_wait(cache: DatasetCache,
     store.on_get = lambda key: wait_for(lambda: sum("waiting for" in text for text in reported) == 9)
     with ThreadPoolExecutor(10) as pool:
         runs = [pool.submit(cache.obtain, REF, store, f"training-{n}", 1, reported.append) for n in range(10)]
-        datasets = [run.result(30) for run in runs]
+        datasets = [run.result(240) for run in runs]
     assert sorted(store.whole) == sorted(store.contents)
     assert sum(not dataset.hit for dataset in datasets) == 1
     assert len({dataset.path for dataset in datasets}) == 1

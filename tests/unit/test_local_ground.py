@@ -98,6 +98,9 @@ class TestEnvironment:
         database = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
         assert database == f"sqlite:///{tmp_path / '.trainyard' / 'airflow' / 'airflow.db'}"
 
+    def test_its_processes_keep_bytecode_for_each_other_whatever_the_shell_wants(self, environment):
+        assert environment["PYTHONDONTWRITEBYTECODE"] == ""  # to Python as good as not set
+
     def test_trainings_run_on_the_local_cluster_unless_the_caller_names_another_one(self, environment, tmp_path):
         connection = json.loads(environment["AIRFLOW_CONN_KUBERNETES_DEFAULT"])
         assert connection["extra"]["kube_config_path"] == str(tmp_path / ".trainyard" / "cluster" / "kubeconfig")

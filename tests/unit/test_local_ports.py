@@ -34,7 +34,7 @@ USUAL = 18000 + os.getpid() % 10000
 def _server(port: int, delay: float = 0.3) -> Part:
     address = f"http://127.0.0.1:{port}"
     command = (sys.executable, "-c", SERVES, str(port), str(delay))
-    return Part("server", command, lambda _: answers(address), address=address, limit_seconds=20, port=port)
+    return Part("server", command, lambda _: answers(address), address=address, limit_seconds=120, port=port)
 
 
 def _starter(folder: Path) -> Starter:
@@ -45,7 +45,7 @@ def _starter(folder: Path) -> Starter:
 def _start_stack(folder: Path, gate: Any, chosen: Any) -> None:
     """Start a stack of one server, at the same moment as others."""
     starter, records = _starter(folder), Records(folder)
-    gate.wait(30)
+    gate.wait(120)
     with PortReservations() as reservations:
         port = records.ports({"server": USUAL}, reservations)["server"]
         starter.ensure(_server(port), lambda _: None)
@@ -85,9 +85,9 @@ def test_three_stacks_that_start_at_once_get_ports_and_servers_of_their_own(fold
     for stack in stacks:
         stack.start()
     for stack in stacks:
-        stack.join(60)
+        stack.join(240)
     assert [stack.exitcode for stack in stacks] == [0, 0, 0]
-    found = [chosen.get(timeout=10) for _ in stacks]
+    found = [chosen.get(timeout=120) for _ in stacks]
     assert len({port for port, _ in found}) == len(stacks)
     assert all(own for _, own in found)
 
@@ -104,7 +104,7 @@ def test_a_port_that_is_reserved_is_nobody_elses_until_the_process_that_reserved
         assert not reservations.reserve(port)
         assert reservations.pick(port) != port
         other.kill()
-        other.wait(10)
+        other.wait(120)
         assert reservations.reserve(port)
 
 
@@ -133,7 +133,7 @@ def test_a_server_that_comes_to_the_port_while_the_part_starts_is_not_taken_for_
 
         part = _server(port, delay=1)
         with pytest.raises(PortTakenError):
-            starter.ensure(Part("server", part.command, meanwhile, port=port, limit_seconds=20), print)
+            starter.ensure(Part("server", part.command, meanwhile, port=port, limit_seconds=120), print)
     running = begun.running("server")
     assert running is not None
     assert not running.alive

@@ -107,6 +107,6 @@ def test_a_new_folder_and_what_is_made_in_it_are_this_users_alone(ground):
 @pytest.mark.filterwarnings("ignore:subprocess:ResourceWarning")
 def test_servers_make_files_for_their_user_alone(ground):
     command = ("sh", "-c", f"touch {ground}/made && mkdir {ground}/folder")
-    processes.start(command, {}, ground / "log", ground / ".trainyard").wait(10)
+    processes.start(command, {}, ground / "log", ground / ".trainyard").wait(120)
     assert stat.S_IMODE((ground / "made").stat().st_mode) == 0o600
     assert stat.S_IMODE((ground / "folder").stat().st_mode) == 0o700

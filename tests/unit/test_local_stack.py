@@ -49,7 +49,7 @@ def _server(name: str, ports: Mapping[str, int]) -> Part:
     port = ports[name]
     address = f"http://127.0.0.1:{port}"
     command = (sys.executable, "-c", _SERVES, str(port))
-    return Part(name, command, lambda _: answers(address), address=address, limit_seconds=30, port=port)
+    return Part(name, command, lambda _: answers(address), address=address, limit_seconds=120, port=port)
 
 
 def _prepare(folder: Path, usual: Mapping[str, int]) -> Path:
@@ -60,7 +60,7 @@ def _prepare(folder: Path, usual: Mapping[str, int]) -> Path:
 
 def _up(folder: Path, usual: Mapping[str, int], gate: Any) -> None:
     _prepare(folder, usual)
-    gate.wait(60)
+    gate.wait(120)
     SmallStack(folder).up(lambda _: None)
 
 
@@ -137,7 +137,7 @@ def test_three_stacks_that_come_up_at_once_are_each_their_own(
     for up in ups:
         up.start()
     for up in ups:
-        up.join(120)
+        up.join(400)
     assert [up.exitcode for up in ups] == [0, 0, 0]
     ports = [port for folder in places for port in _own(folder).values()]
     assert len(set(ports)) == len(ports) == 9

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import kubernetes_validate
+import kubeschemas
 import pytest
 import yaml
 from deployfiles import PROJECT, pinned
@@ -79,13 +79,13 @@ class TestSchemas:
     @pytest.mark.parametrize("folder", _BUILDS)
     def test_everything_fits_the_schema_of_every_supported_kubernetes(self, folder, version):
         for one in built(folder):
-            kubernetes_validate.validate(one, version, strict=True)
+            kubeschemas.check(one, version)
 
     @pytest.mark.parametrize("version", _VERSIONS)
     @pytest.mark.parametrize("file", _ALONE)
     def test_so_do_the_files_that_are_applied_by_themselves(self, file, version):
         for one in plain(file):
-            kubernetes_validate.validate(one, version, strict=True)
+            kubeschemas.check(one, version)
 
     def test_every_manifest_is_part_of_a_build_or_known_to_be_applied_by_itself(self):
         files = [
@@ -285,7 +285,7 @@ def test_whatever_accounts_are_called_each_pod_is_counted_once_and_for_its_own(n
     accounts = [Account(name, index, ("*",), 1) for index, name in enumerate(names)]
     objects = tuple(quota_objects(accounts, "trainyard-", "trainings"))
     for one in objects:
-        kubernetes_validate.validate(one, data.draw(st.sampled_from(_VERSIONS)), strict=True)
+        kubeschemas.check(one, data.draw(st.sampled_from(_VERSIONS)))
     account = data.draw(st.sampled_from(accounts))
     plan = replace(SMALL.plan, account=account.name)
     pod = training_pod(replace(SMALL, plan=plan, priority_class=priority_class("trainyard-", account.name)))

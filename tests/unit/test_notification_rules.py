@@ -70,7 +70,7 @@ def test_a_mail_address_alone_needs_a_mail_server_of_the_services():
 def test_a_word_is_a_name_and_the_usual_events_are_those_that_need_somebody():
     assert not is_address("team-slack")
     assert shown_address("team-slack") == "team-slack"
-    assert [event for event in Event if wants((), event)] == ["ended", "waiting", "warning", "skipped"]
+    assert [event for event in Event if wants((), event)] == ["ended", "waiting", "warning", "skipped", "budget"]
     assert wants(("failed",), Event.FAILED)
     assert not wants(("failed",), Event.ENDED)
 

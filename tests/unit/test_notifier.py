@@ -140,13 +140,13 @@ class TestWhoIsTold:
     def test_a_run_that_waits_too_long_is_told_of_once(self, world):
         run = Run(MODEL_ID, MODEL_ID, "n", "vision", "f", 1, Phase.WAITING_FOR_GPU, submitted_at=NOW)
         world.going = [run, replace(run, phase=Phase.TRAINING)]
-        assert world.use.tell_waiting(ROOT) == 0
+        assert world.use.notify_waiting(ROOT) == 0
         world.now += 3601
-        assert world.use.tell_waiting(ROOT) == 1
-        assert world.use.tell_waiting(ROOT) == 0
+        assert world.use.notify_waiting(ROOT) == 1
+        assert world.use.notify_waiting(ROOT) == 0
         assert world.outbox.waiting()[0].message.reason == "waiting for a GPU of the account, for 60 minutes"
         with pytest.raises(TrainyardError, match="only an admin"):
-            world.use.tell_waiting(ADA)
+            world.use.notify_waiting(ADA)
 
 
 class TestKeptAddresses:

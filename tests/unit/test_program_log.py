@@ -106,7 +106,7 @@ class TestCost:
             _print(folder, b"0123456789\n" * 500)
             shown += sum(len(line) + programlog.COST_OF_LINE for line in program.look())
             looks += 1
-            clock.now += programlog.LOOK_SECONDS
+            clock.now += programlog.POLL_SECONDS
         assert shown <= programlog.MAX_BURST + 3600 * programlog.BYTES_PER_SECOND + 2 * programlog.MAX_LOOK
         assert shown > programlog.MAX_BURST
 
@@ -116,7 +116,7 @@ class TestCost:
             _print(folder, b"0123456789\n" * 500)
             if program.look():
                 last = clock.now
-            clock.now += programlog.LOOK_SECONDS
+            clock.now += programlog.POLL_SECONDS
         assert clock.now - last < 120
 
     def test_all_of_a_run_is_bounded_and_its_end_is_shown_all_the_same(self, program, folder, clock):

@@ -188,7 +188,7 @@ class TestRun:
     def test_waiting_ends_when_the_run_does_and_tells_what_it_does(self, client, front_door, capsys):
         front_door.add(ID, waiting="waiting for a GPU of the account")
         front_door.looks[ID] = [{}, {}, {**_ENDED, "outcome": _OUTCOME}]
-        run = client.run(ID).wait(10, progress=True)
+        run = client.run(ID).wait(120, progress=True)
         assert (run.state, run.outcome.exit_code) == ("completed", 0)
         assert capsys.readouterr().err == f"{ID}: waiting for a GPU of the account\n{ID}: completed\n"
 

@@ -128,10 +128,10 @@ class TestOver:
     def test_what_has_ended_one_that_got_more_trials_does_not_end_it_at_once_again(self, stop):
         trials, now = ended(0.95, None, None, 0.1, 0.2), 1000.0 + 3600
         assert why_over(stop, LEDGER, trials, now) != ""
-        anew = replace(LEDGER, more=20, anew_from=5, anew_at=now)
-        assert why_over(stop, anew, trials, now) == ""
+        again = replace(LEDGER, more=20, anew_from=5, anew_at=now)
+        assert why_over(stop, again, trials, now) == ""
         later = [*trials, *(replace(trial, number=trial.number + 5, ended_at=9000.0) for trial in trials)]
-        assert why_over(stop, anew, later, now + 3600) != ""
+        assert why_over(stop, again, later, now + 3600) != ""
 
     def test_not_while_more_trials_were_added(self):
         assert why_over(SEARCH, replace(LEDGER, more=1), ended(*[0.1] * 10), 1001.0) == ""

@@ -1,4 +1,4 @@
-"""What Swift tells of large objects, read and written: manifests, names of segments, etags."""
+"""What Swift reports of large objects, read and written: manifests, names of segments, etags."""
 
 from __future__ import annotations
 

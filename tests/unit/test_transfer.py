@@ -102,7 +102,7 @@ class TestDownload:
                 # A thread that was quicker than the interrupt may get this far once; none may go on for long.
                 late.wait(0.5)
                 return
-            if busy.wait(10) == 0:
+            if busy.wait(120) == 0:
                 os.kill(os.getpid(), signal.SIGINT)
             assert handled.wait(120)
 

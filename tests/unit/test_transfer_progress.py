@@ -141,8 +141,8 @@ class TestThreads:
         def action(item: int, stop: threading.Event) -> None:
             if item == 0:
                 hanging.set()
-                hang.wait(30)
-            elif hanging.wait(10):
+                hang.wait(240)
+            elif hanging.wait(120):
                 raise ValueError("the failure")
 
         try:
@@ -163,7 +163,7 @@ class TestThreads:
 
         monkeypatch.setattr(parallel, "Thread", Interrupted)
         with pytest.raises(KeyboardInterrupt):
-            in_parallel(itertools.count(), lambda _, stop: stop.wait(30) and None, 3)
+            in_parallel(itertools.count(), lambda _, stop: stop.wait(240) and None, 3)
         assert not started[0].is_alive()
 
     def test_what_a_tick_raises_ends_the_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ class TestThreads:
             raise ValueError("stalled")
 
         with pytest.raises(ValueError, match="stalled"):
-            in_parallel(range(1), lambda _, stop: stop.wait(30) and None, 1, tick)
+            in_parallel(range(1), lambda _, stop: stop.wait(240) and None, 1, tick)
 
 
 class TestRoom:

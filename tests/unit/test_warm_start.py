@@ -37,7 +37,7 @@ def _app(api: _Lazy | None = None) -> FastAPI:
 
 def _status(app: FastAPI, path: str) -> int:
     with served(app, lifespan="on", log_level="critical") as (host, port):
-        return httpx.get(f"http://{host}:{port}{path}", timeout=30, trust_env=False).status_code
+        return httpx.get(f"http://{host}:{port}{path}", timeout=120, trust_env=False).status_code
 
 
 def test_the_execution_api_has_been_asked_before_anybody_asks() -> None:

@@ -13,7 +13,7 @@ from trainyard.domain.metricrules import rules_of
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
 from trainyard.domain.training import TrainingSpec
-from trainyard.domain.watchdogs import STOPPED, Alarm, Sight, Then, Watch, alarms
+from trainyard.domain.watchdogs import STOPPED, Alarm, Gpus, Sight, Then, Watch, alarms
 from trainyard.errors import TrainyardError
 from trainyard.manifest.limits import load_limits
 from trainyard.workspace.layout import RunFolder
@@ -46,6 +46,38 @@ def test_a_run_that_is_well_alarms_nobody():
 def test_each_watchdog_has_its_reason_and_is_off_where_nobody_asked_for_it(seen, kind):
     assert kinds(ALL, **seen) == [kind]
     assert kinds(Watch(), **seen) == []
+
+
+class TestGpus:
+    WATCH = Watch(gpu_idle=Then.STOP, gpu_idle_seconds=600)
+
+    def _kinds(self, watched, seen, busy):
+        """Say what is alarming; what is given are seconds ago, None is never."""
+        found = (NOW - ago if ago is not None else 0.0 for ago in (watched, seen, busy))
+        return kinds(self.WATCH, gpus=Gpus(*found))
+
+    def test_gpus_that_were_busy_within_the_time_are_not_idle(self):
+        assert self._kinds(watched=900, seen=5, busy=500) == []
+
+    @pytest.mark.parametrize("busy", [None, 606, 2000])
+    def test_gpus_that_were_not_are(self, busy):
+        assert self._kinds(watched=900, seen=5, busy=busy) == ["gpu_idle"]
+
+    def test_the_time_before_the_program_does_not_count(self):
+        assert kinds(self.WATCH, started_at=NOW - 300, gpus=Gpus(NOW - 900, NOW, 0.0)) == []
+
+    @pytest.mark.parametrize(("seen", "busy"), [(None, None), (130, None), (130, 140)])
+    def test_gpus_that_do_not_tell_warn_and_stop_nothing(self, seen, busy):
+        (alarm,) = alarms(
+            self.WATCH, replace(SIGHT, gpus=Gpus(NOW - 900, *(NOW - ago if ago else 0.0 for ago in (seen, busy))))
+        )
+        assert (alarm.kind, alarm.then) == ("gpu_unseen", Then.WARN)
+
+    def test_they_are_given_time_to_begin(self):
+        assert self._kinds(watched=100, seen=None, busy=None) == []
+
+    def test_a_run_without_gpus_that_are_watched_alarms_nobody(self):
+        assert self._kinds(None, None, None) == []
 
 
 def test_another_metric_and_one_below_zero_do_not_diverge():
@@ -87,6 +119,19 @@ class TestWorkspace:
         assert self._look(run, watch, 61) == []
         assert self._look(run, watch, 91) == ["silent"]
 
+    def test_of_several_learners_one_with_busy_gpus_is_enough(self, run):
+        watch = Watch(gpu_idle=Then.WARN, gpu_idle_seconds=600)
+        start = run.started.stat().st_mtime
+        for learner, busy in ((1, 0), (2, 500)):
+            state = run.of_learner(learner).state
+            state.mkdir(parents=True, exist_ok=True)
+            for name, moment in (("gpus-watched", start), ("gpus-seen", start + 700), ("gpus-busy", start + busy)):
+                (state / name).touch()
+                os.utime(state / name, (moment, moment))
+        assert self._look(run, watch, 700) == []
+        os.utime(run.of_learner(2).state / "gpus-busy", (start, start))
+        assert self._look(run, watch, 700) == ["gpu_idle"]
+
     def test_a_program_that_has_not_started_is_not_late(self, run):
         run.started.unlink()
         assert look(run, ALL, rules_of({}, {}), lambda: NOW * 2) == []
@@ -109,9 +154,10 @@ class TestManifest:
     @pytest.mark.parametrize("text", [MANIFEST, FFDL])
     def test_watchdogs_are_read_and_off_by_default(self, text):
         assert not read(text).submission.spec.watch.on
-        watch = "{not_a_number: stop, diverging: {metric: loss}, silent: {after: 30m, then: stop}, longer: {after: 2h}}"
-        spec = read(f"{text}\nwatch: {watch}\n").submission.spec
-        assert spec.watch == Watch(Then.STOP, Then.WARN, "loss", 10, Then.STOP, 1800, Then.WARN, 7200)
+        watch = "{not_a_number: stop, diverging: {metric: loss}, silent: {after: 30m, then: stop}, longer: {after: 2h}"
+        spec = read(f"{text}\nwatch: {watch}, gpu_idle: {{after: 1h, then: stop}}}}\n").submission.spec
+        expected = Watch(Then.STOP, Then.WARN, "loss", 10, Then.STOP, 1800, Then.WARN, 7200, Then.STOP, 3600)
+        assert spec.watch == expected
         assert TrainingSpec.from_dict(json.loads(json.dumps(spec.as_dict()))) == spec
 
     @pytest.mark.parametrize(
@@ -124,6 +170,7 @@ class TestManifest:
             "{diverging: {factor: 2}}",
             "{diverging: {metric: loss, factor: 1}}",
             "{gpu_idle: warn}",
+            "{gpu_idle: {after: 5s}}",
             "true",
         ],
     )

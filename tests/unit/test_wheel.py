@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wheel")  # one worker makes what its tests share
+
 _PROJECT = Path(__file__).resolve().parents[2]
 _EXAMPLE = _PROJECT / "examples" / "fails-with-3"
 _UV = Path(sys.executable).with_name("uv")

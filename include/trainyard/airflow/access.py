@@ -27,7 +27,7 @@ Names = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Permit:
-    """A change that a member may make, as far as its request tells; `ended` is a run that has to have ended."""
+    """A change that a member may make, as far as its request says; `ended` is a run that has to have ended."""
 
     ended: RunKey | None = None
 

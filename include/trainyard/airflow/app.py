@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, TypeVar
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
     from trainyard.airflow.endedruns import EndedRuns
     from trainyard.airflow.history import AirflowHistory
     from trainyard.airflow.leftovers import AirflowLeftovers
+    from trainyard.airflow.podexec import PodSocket
     from trainyard.airflow.runlines import RunLines
     from trainyard.airflow.secretconnections import ConnectionSecrets
+    from trainyard.airflow.usage import AirflowUsage
+    from trainyard.core.budgets import Budgets
     from trainyard.core.datasets import Datasets
     from trainyard.core.documents.documents import Documents
     from trainyard.core.documents.experimentruns import ExperimentRuns
+    from trainyard.core.executing import Executing
+    from trainyard.core.livefiles import LiveFiles
     from trainyard.core.livemetrics import LiveMetrics
     from trainyard.core.maintenance.owners import Owners
     from trainyard.core.maintenance.retention import Housekeeper
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from trainyard.core.ownstores import OwnStores
     from trainyard.core.rerunning import Rerunning
     from trainyard.core.retraining import Retraining
+    from trainyard.core.runs import Run
     from trainyard.core.searching import Searching
     from trainyard.core.secrets import Secrets
     from trainyard.core.service import Service
@@ -152,12 +159,34 @@ class App(Parts):
         return LiveMetrics(self.workspace, self.catalogue.get)
 
     @cached_property
+    def live_files(self) -> LiveFiles:
+        """The use case of the results of runs while they are going."""
+        from trainyard.core.livefiles import LiveFiles
+
+        return LiveFiles(self.service.run, self.workspace, self.audit)
+
+    @cached_property
     def quotas(self) -> Quotas:
         """The use case about what the accounts own and use."""
+
+        return Quotas(self.limits, self._usage.shares, self.sync_pools, time.time, self.budgets.used)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """The use case of the accounts' budgets."""
+        from trainyard.core.budgets import Budgets
+        from trainyard.domain.notification import Event
+
+        def tell(account: str, reason: str, moment: str) -> int:
+            return self.notifier.tell_account(account, Event.BUDGET, reason, moment)
+
+        return Budgets(self.settings.catalogue / "budgets", self.limits, self._usage.shares, tell, time.time)
+
+    @cached_property
+    def _usage(self) -> AirflowUsage:
         from trainyard.airflow.usage import AirflowUsage
 
-        usage = AirflowUsage(self.catalogue, self._started, time.time, *self._run_lines)
-        return Quotas(self.limits, usage.shares, self.sync_pools, time.time)
+        return AirflowUsage(self.catalogue, self._started, time.time, *self._run_lines)
 
     @cached_property
     def datasets(self) -> Datasets:
@@ -220,6 +249,36 @@ class App(Parts):
         from trainyard.core.rerunning import Rerunning
 
         return Rerunning(self.service, self.starting)
+
+    @cached_property
+    def executing(self) -> Executing:
+        """The use case of commands in running programs' containers."""
+        from trainyard.core.executing import Executing
+
+        return Executing(
+            find_run=self.service.run,
+            training_of=self.catalogue.get,
+            pods_of=lambda run: self.pods(_SERVED_PATIENCE_SECONDS).newest_attempt(run),
+            values_of=self._secret_values,
+            audit=self.audit,
+        )
+
+    def run_in_pod(
+        self, pod: str, command: Sequence[str], stdin: bool, tty: bool
+    ) -> AbstractAsyncContextManager[PodSocket]:
+        """Start a command in the container of a training pod, from the api-server."""
+        from trainyard.airflow.podexec import run_in_pod
+
+        return run_in_pod(self.settings.kubernetes_connection, self.settings.namespace, pod, command, stdin, tty)
+
+    def _secret_values(self, run: Run) -> list[str]:
+        """Return the values of the secrets that a run may have been given, for masking."""
+        from trainyard.core.holders import holders_of
+
+        training = self.catalogue.get(run.training_id)
+        names = training.spec.secrets if training else ()
+        holders = holders_of(run.owner, run.account)
+        return [value for name in names for holder in holders if (value := self._secret_keeper.value(holder, name))]
 
     @cached_property
     def retraining(self) -> Retraining:

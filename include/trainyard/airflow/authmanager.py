@@ -96,7 +96,7 @@ class OwnAccountsOnly(Narrowed):
         return super().is_authorized_hitl_task(assigned_users=assigned_users, user=user) and is_admin(self, user)
 
     def is_authorized_pool(self, *, method: Any, user: Any, details: PoolDetails | None = None) -> bool:
-        """Show pools to those who may change them: they tell what other accounts own and use."""
+        """Show pools to those who may change them: they say what other accounts own and use."""
         return super().is_authorized_pool(method="PUT" if method == "GET" else method, user=user, details=details)
 
     def is_authorized_configuration(self, *, method: Any, user: Any, details: Any = None) -> bool:

@@ -23,7 +23,7 @@ CANCELED = "canceled"
 _VALIDATE, _TRAIN = "validate", "train"
 # Airflow knows a run a second or two after its submission, on a busy machine later.
 _SETUP_SECONDS = 30.0
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 def who_canceled(context: Mapping[str, Any]) -> str | None:
@@ -76,7 +76,7 @@ def cancel(training_id: str, model_id: str, caller: str) -> None:
     while not _stopped(training_id, model_id, caller):
         if time.monotonic() > deadline:
             raise TrainyardError("C108", f"{model_id} is just being set up", "Try again in a few seconds.")
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _stopped(training_id: str, model_id: str, caller: str) -> bool:

@@ -61,7 +61,7 @@ def fail(message: str) -> NoReturn:
 
 
 def failure_text(outcome: Outcome, last_words: Sequence[str] = ()) -> str:
-    """Tell a failure in a block of lines: code, whose fault, message, hint and the program's last words."""
+    """Report a failure in a block of lines: code, whose fault, message, hint and the program's last words."""
     at_fault = "" if outcome.fault is None or outcome.code == _CANCELED else f", {_AT_FAULT[outcome.fault]}"
     lines = [f"{outcome.code}{at_fault}: {visible(outcome.message)}."]
     if outcome.hint:
@@ -72,6 +72,6 @@ def failure_text(outcome: Outcome, last_words: Sequence[str] = ()) -> str:
 
 
 def success_text(outcome: Outcome) -> str:
-    """Tell a success in one line."""
+    """Report a success in one line."""
     warning = f" Warning: {visible(outcome.message)}." if outcome.message else ""
     return f"The program ended with exit code 0 after {outcome.gpu_seconds:.0f} GPU seconds.{warning}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainyard.airflow.app import App, current_app
-from trainyard.airflow.notifying import tell_of
+from trainyard.airflow.notifying import notify_of
 from trainyard.airflow.threads import in_thread
 from trainyard.core.catalogue import Training
 from trainyard.domain.metricrules import rules_of
@@ -40,11 +40,11 @@ class Guard:
         training = app.catalogue.get(run.training_id) if run else None
         if run is None or training is None:
             return None
-        watch = training.spec.watch if training.spec.watch.on else app.watch_of(training.account)
+        watch = app.watch_over(training)
         return cls(app, run, training, watch) if watch.on else None
 
     def look(self) -> str:
-        """Look at the run once and tell of what is new; return why it is to be stopped, empty where it is not.
+        """Check the run once and report what is new; return why it is to be stopped, empty where it is not.
 
         It goes on saying so until the run has ended: a triggerer may die before it has stopped anything.
         """
@@ -52,7 +52,7 @@ class Guard:
         for alarm in look(folder, self.watch, rules_of(spec.metrics, spec.metric_patterns)):
             log.warning("A watchdog: %s", alarm.reason)
             if alarm.then is Then.WARN:
-                tell_of(self.app, self.run, Event.WARNING, alarm.reason, alarm.kind)
+                notify_of(self.app, self.run, Event.WARNING, alarm.reason, alarm.kind)
         stops = [alarm.reason for alarm in kept(folder) if alarm.then is Then.STOP]
         if stops:
             mark_stopped(folder, f"stopped by a watchdog: {stops[0]}", STOPPED)

@@ -29,7 +29,7 @@ from trainyard.domain.states import State
 class AirflowHistory:
     """The runs of all trainings in the catalogue.
 
-    `started` tells when a run's program started, `installing` whether the pod still installs what that needs.
+    `started` says when a run's program started, `installing` whether the pod still installs what that needs.
     """
 
     def __init__(
@@ -79,13 +79,13 @@ class AirflowHistory:
         return self.reader.asked(left) if left else None
 
     def like(self, part: str) -> set[RunKey]:
-        """Return the runs whose ids begin or end with a part, of the nine characters that tell ids apart."""
+        """Return the runs whose ids begin or end with a part, of the nine characters that distinguish ids."""
         begins, ends = f"{MODEL_ID_PREFIX}{part}", part
         either = or_(DagRun.run_id.startswith(begins, autoescape=True), DagRun.run_id.endswith(ends, autoescape=True))
         with create_session() as session:
             rows = session.execute(select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.like(TRAININGS), either))
             found = {RunKey(row.dag_id, row.run_id) for row in rows} | self._catalogue.expected()
-        # Databases do not all tell small letters from capitals.
+        # Databases do not all distinguish small letters from capitals.
         return {run for run in found if run.model_id.startswith(begins) or run.model_id.endswith(ends)}
 
     def cancel(self, run: Run, caller: str) -> None:

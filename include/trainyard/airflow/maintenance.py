@@ -59,8 +59,8 @@ def sync_quotas() -> list[dict[str, Any]]:
 def _tell_waiting(service: RestClient) -> None:
     """Notify people of runs that wait for too long; the pools follow the quotas whether that works or not."""
     try:
-        if count := service.tell_waiting():
-            log.info("%s notifications of runs that wait for too long", count)
+        if count := service.notify_waiting():
+            log.info("%s notifications of runs that wait for too long, and of budgets", count)
     except TrainyardError as error:
         log.warning("Nobody is notified of runs that wait: %s", error.message)
 

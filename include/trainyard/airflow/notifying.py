@@ -1,4 +1,4 @@
-"""Tell people of events of runs: a file in the outbox, which costs a step nothing and fails none."""
+"""Notify people of events of runs: a file in the outbox, which costs a step nothing and fails none."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS = 2.0
 
 
-def tell_end(context: Mapping[str, Any], app: App, run: RunKey, ended: Callable[[], Outcome]) -> None:
-    """Tell that a run has ended, with the last values of its metrics; nothing of it fails the step."""
+def notify_end(context: Mapping[str, Any], app: App, run: RunKey, ended: Callable[[], Outcome]) -> None:
+    """Notify people that a run has ended, with the last values of its metrics; nothing of it fails the step."""
 
-    def tell(training: Training) -> None:
+    def notify(training: Training) -> None:
         if not app.notifier.hears(training):
             return
         metrics = read_metrics(xcom_of(context, "upload", METRICS))
         app.notifier.ended(training, run, replace(ended(), metrics=metrics))
 
-    _without_harm(app, run, tell)
+    _without_harm(app, run, notify)
 
 
-def tell_of(app: App, run: RunKey, event: Event, reason: str = "", moment: str = "") -> None:
-    """Tell of something that a run meets once for each `moment`; nothing of it fails whoever tells."""
+def notify_of(app: App, run: RunKey, event: Event, reason: str = "", moment: str = "") -> None:
+    """Notify people of something that a run meets once for each `moment`; nothing of it fails the caller."""
 
-    def tell(training: Training) -> None:
-        app.notifier.tell(training, app.notifier.about(training, event, run, reason), moment)
+    def notify(training: Training) -> None:
+        app.notifier.notify(training, app.notifier.about(training, event, run, reason), moment)
 
-    _without_harm(app, run, tell)
+    _without_harm(app, run, notify)
 
 
 async def announce_start(run: RunKey | None, over: asyncio.Event) -> None:
-    """Tell of a run's start once its program has started, unless it is `over` before."""
+    """Notify people of a run's start once its program has started, unless it is `over` before."""
     with suppress(TrainyardError):  # a triggerer without the service's settings notifies nobody
         app = current_app()
         while run is not None:
             ended = over.is_set()
             if await in_thread(lambda: app.workspace.run(run).has_started):
-                await in_thread(tell_of, app, run, Event.STARTED)
+                await in_thread(notify_of, app, run, Event.STARTED)
                 return
             if ended:
                 return
@@ -59,10 +59,10 @@ async def announce_start(run: RunKey | None, over: asyncio.Event) -> None:
                 await asyncio.wait_for(over.wait(), _POLL_SECONDS)
 
 
-def _without_harm(app: App, run: RunKey, tell: Callable[[Training], object]) -> None:
+def _without_harm(app: App, run: RunKey, notify: Callable[[Training], object]) -> None:
     try:
         if training := app.catalogue.get(run.training_id):
             start = app.catalogue.starts.get(run.model_id)
-            tell(replace(training, owner=start.owner) if start else training)
+            notify(replace(training, owner=start.owner) if start else training)
     except Exception as error:  # noqa: BLE001 - the run goes on, whether somebody hears of it or not
         log.warning("Nobody is notified of this: %s", type(error).__name__)

@@ -220,6 +220,7 @@ class TrainOperator(KubernetesPodOperator):
             trial=start.trial if (start := app.catalogue.starts.get(run.model_id)) else None,
             checkpoints_subpath=workspace.subpath(workspace.checkpoints_of(run, training.account, spec)),
             resume_from=self._resume_from(run, training, attempt),
+            watches_gpus=bool(app.watch_over(training).gpu_idle),
             **pod_options(app.settings, training.account),
         )
 
@@ -291,7 +292,7 @@ def _is_taken(pods: Sequence[dict[str, Any] | None], verdict: Verdict) -> bool:
 
 
 def _loss(verdict: Verdict, plan: Plan, attempts: Attempts) -> Outcome:
-    """Tell how the last attempt ended, and which it was."""
+    """Say how the last attempt ended, and which it was."""
     lost = _last_of(verdict, plan)
     return replace(lost, message=f"{lost.message}; this was attempt {attempts.last}")
 

@@ -94,9 +94,11 @@ class Parts:
 
         return Notifier(self.outbox, AddressBook.beside(self.catalogue), self._notified_names, run_page)
 
-    def watch_of(self, account: str) -> Watch:
-        """Return the watchdogs of an account's runs whose manifests have none."""
-        found = self._account_with(b"watch", account)
+    def watch_over(self, training: Training) -> Watch:
+        """Return the watchdogs of a training's runs: its manifest's, or its account's where that has none."""
+        if training.spec.watch.on:
+            return training.spec.watch
+        found = self._account_with(b"watch", training.account)
         return found.watch if found else NO_WATCH
 
     def _notified_names(self, account: str) -> tuple[str, ...]:

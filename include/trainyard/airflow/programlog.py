@@ -16,7 +16,7 @@ from trainyard.workspace.layout import RunFolder
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 # Every line costs the triggerer, the disk and each reader of the page: so much at once, and so much a second for long.
 MAX_LOOK = 64 * 1024
 MAX_BURST = 256 * 1024
@@ -158,7 +158,7 @@ async def show(program: ProgramLog | None, over: asyncio.Event, log: Logger) -> 
         if ended:
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), LOOK_SECONDS)
+            await asyncio.wait_for(over.wait(), POLL_SECONDS)
 
 
 def _cost(line: str) -> int:

@@ -22,7 +22,7 @@ TRAININGS = "training-%"
 
 
 def canceled_runs() -> Any:
-    """Ask for the runs that were canceled, as `outcome_of` tells it: not those whose program had succeeded already."""
+    """Ask for the runs that were canceled, as `outcome_of` does: not those whose program had succeeded already."""
     task, xcom = TaskInstance, XComModel
     # By the columns that have an index.
     train = and_(task.dag_id == xcom.dag_id, task.run_id == xcom.run_id, task.task_id == "train")

@@ -29,7 +29,7 @@ _MAX_LISTED_TEXT = 200
 
 
 class RunReader:
-    """Reads runs; `started` tells when a run's program started, `installing` whether the pod still installs for it."""
+    """Reads runs; `started` says when a run's program started, `installing` whether the pod still installs for it."""
 
     def __init__(self, catalogue: Catalogue, started: Started, installing: Callable[[RunKey], bool]) -> None:
         self._catalogue = catalogue

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainyard.core.catalogue import Training
-from trainyard.core.secrets import holders_of, missing_sentence
+from trainyard.core.holders import holders_of
+from trainyard.core.secrets import missing_sentence
 from trainyard.errors import TrainyardError
 
 

@@ -17,7 +17,7 @@ _UNSTARTED = (None, "scheduled", "queued", "removed")
 
 
 def phase_of(run_state: str, steps: Mapping[str, str], started: bool) -> Phase:
-    """Tell where a run is from the states of its DAG run and its steps."""
+    """Say where a run is from the states of its DAG run and its steps."""
     if run_state in ENDED_RUN:
         return Phase.DONE
     if steps.get("train") in ENDED_STEP:
@@ -30,14 +30,14 @@ def phase_of(run_state: str, steps: Mapping[str, str], started: bool) -> Phase:
 
 
 def early_outcome(steps: Mapping[str, str], ends: Mapping[str, Any], started: bool) -> Outcome | None:
-    """Tell how a run ends whose program will never start: there is nothing that storing it could change."""
+    """Say how a run ends whose program will never start: there is nothing that storing it could change."""
     if started or not any(steps.get(step) == "failed" for step in ("validate", "stage", "train")):
         return None
     return _unsuccessful(steps, ends)
 
 
 def outcome_of(run_state: str, steps: Mapping[str, str], ends: Mapping[str, Any]) -> Outcome:
-    """Tell how a run ended: canceled, the first step that failed, or completed; GPU time is the train step's."""
+    """Say how a run ended: canceled, the first step that failed, or completed; GPU time is the train step's."""
     trained = replace(Outcome.from_dict(ends.get("train") or ends.get(USED)), metrics=read_metrics(ends.get(METRICS)))
     if run_state == "success" and not _was_canceled(steps, ends):
         return replace(trained, code=None, hint="")

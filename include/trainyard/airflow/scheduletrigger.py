@@ -47,7 +47,7 @@ class ScheduleTrigger(WatchTrigger):
             try:
                 due = await asyncio.to_thread(self._due, catalogue)
             except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
-                self._tell(error)
+                self._report(error)
             else:
                 self._trouble = ""
                 if due:

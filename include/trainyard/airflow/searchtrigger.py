@@ -52,7 +52,7 @@ class SearchTrigger(WatchTrigger):
                     later = await self._settle(new=new)
                     self._trouble = ""
             except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
-                self._tell(error)
+                self._report(error)
                 self._service, later = None, _TROUBLE_SECONDS
             await asyncio.sleep(_POLL_SECONDS)
             later -= _POLL_SECONDS

@@ -44,12 +44,16 @@ class ConnectionSecrets:
 
     def is_kept(self, holder: Holder, name: str) -> bool:
         """Say whether there is a secret, in the table or in the secrets backend that the installation may have."""
+        return bool(self.value(holder, name))
+
+    def value(self, holder: Holder, name: str) -> str:
+        """Return a value, to find it in a text that must not hold it; empty where there is no such secret."""
         from airflow.sdk.exceptions import AirflowNotFoundException
 
         try:
-            return bool(Connection.get_connection_from_secrets(secret_connection(holder, name)).password)
+            return Connection.get_connection_from_secrets(secret_connection(holder, name)).password or ""
         except AirflowNotFoundException:
-            return False
+            return ""
 
     def forget(self, holder: Holder, name: str) -> bool:
         """Remove a secret; return whether it was there."""

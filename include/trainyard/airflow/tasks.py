@@ -143,7 +143,7 @@ def cleanup(training_id: str, **context: Any) -> None:
 
     Results that could not be stored are kept, and fail the run.
     """
-    from trainyard.airflow.notifying import tell_end
+    from trainyard.airflow.notifying import notify_end
     from trainyard.airflow.tracking import track_run
     from trainyard.steps.cleanup import cleanup as clean
 
@@ -156,7 +156,7 @@ def cleanup(training_id: str, **context: Any) -> None:
             app.pods().drop_secrets(run)
         sent = track_run(context, app, run, partial(_end_of_run, context, run, app.workspace))
         all_stored = clean(run, app.workspace, keep_metrics=not sent)
-        tell_end(context, app, run, lambda: _end_of_run(context, run, app.workspace))
+        notify_end(context, app, run, lambda: _end_of_run(context, run, app.workspace))
         log.info("Removed %s pods and the folders of %s.", removed, training_id)
         if not all_stored:
             # For good: the upload step has had its tries.

@@ -20,7 +20,7 @@ from trainyard.domain.names import new_model_id
 class TrainingTimetable(Timetable):
     """Start one run by itself, named `first_id`, at `first_at` (seconds since the epoch); name all others afresh.
 
-    `words` tell people when it is trained again.
+    `words` say when it is trained again.
     """
 
     description = "Once, when submitted"

@@ -24,7 +24,7 @@ TYPES = ("http", "generic")
 
 
 def track_run(context: Any, app: App, run: RunKey, ended: Callable[[], Outcome]) -> bool:
-    """Tell the run's MLflow server, if it has one, how it `ended`: while its metrics are here, and its pods no longer.
+    """Report to the run's MLflow server, if any, how it `ended`, while its metrics are here and its pods no longer.
 
     Nothing of it fails the step. Return False where that did not work and the step can be cleared to do it again.
     """

@@ -30,7 +30,7 @@ _HOLDING = ("queued", "running", "deferred")
 
 
 class AirflowUsage:
-    """The shares of all runs; `started` tells when a run's program started."""
+    """The shares of all runs; `started` says when a run's program started."""
 
     def __init__(
         self,
@@ -87,13 +87,14 @@ class AirflowUsage:
             return self._not_begun(RunKey(row.dag_id, row.run_id), training)
         gpus = row.pool_slots if row.pool == account_pool(training.account) else 0
         holding, over = row.state in _HOLDING, row.state in ENDED_STEP
+        run = RunKey(row.dag_id, row.run_id)
         if over and row.value is not None:
             outcome = Outcome.from_dict(value_of(row))
             most = _most(training, _begun(row), row.end_date.timestamp() if row.end_date else self._clock())
             times = (min(outcome.gpu_seconds, most), outcome.started_at, outcome.finished_at)
         else:
-            times = self._so_far(RunKey(row.dag_id, row.run_id), gpus) if holding else (0.0, None, None)
-        return Share(training.account, gpus, holding, not over and not holding, *times)
+            times = self._so_far(run, gpus) if holding else (0.0, None, None)
+        return Share(training.account, gpus, holding, not over and not holding, *times, run=run.model_id)
 
     def _not_begun(self, run: RunKey, training: Training) -> Share:
         changed = overrides(training.spec, self._catalogue.values_of(run, None))
@@ -126,7 +127,9 @@ def _end(line: Line) -> float:
 
 def _ended_share(line: Line, training: Training, end: Ended) -> Share:
     seconds = min(end.gpu_seconds, _most(training, line.begun_at, _end(line)))
-    return Share(training.account, _most_gpus(training), False, False, seconds, end.started_at, end.finished_at)
+    times = (seconds, end.started_at, end.finished_at)
+    run = RunKey(line.dag_id, line.run_id)
+    return Share(training.account, _most_gpus(training), False, False, *times, run=run.model_id)
 
 
 def _train_steps() -> Any:

@@ -38,7 +38,7 @@ class ProgressAnswer(Whole):
 class MetricsAnswer(Whole):
     """A run's curves; `complete` says that nothing comes any more, `cursor` asks for what is new since.
 
-    `whole` says that the curves have all there is, also where an answer to a cursor could not tell what is new.
+    `whole` says that the curves have all there is, also where an answer to a cursor could not say what is new.
     """
 
     model_id: str

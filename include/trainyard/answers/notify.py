@@ -53,7 +53,7 @@ class DeliveryState(Whole):
     failure: str = ""
 
 
-class Told(Whole):
+class NotificationCount(Whole):
     """How many notifications were made, or made due again."""
 
     notifications: int

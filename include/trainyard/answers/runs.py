@@ -215,3 +215,16 @@ class StoredPage(Answer):
     resources: list[StoredFile]
     model_id: str = ""
     continuation: str | None = None
+
+
+class LivePage(Whole):
+    """A page of what a run that goes on has in its RESULT_DIR; `continuation` is null on the last one.
+
+    `others` counts what is there and cannot be had; `whole` says whether all of the folder was looked at.
+    """
+
+    resources: list[StoredFile]
+    model_id: str = ""
+    continuation: str | None = None
+    others: int = 0
+    whole: bool = True

@@ -35,7 +35,7 @@ class TrialAnswer(Whole):
 class SearchAnswer(Whole):
     """A search. `over` says why it starts no trials any more, `note` what keeps it from starting some now.
 
-    `importances` tells how much each hyperparameter matters, 1 in all; empty while nothing is known. Times are in
+    `importances` says how much each hyperparameter matters, 1 in all; empty while nothing is known. Times are in
     seconds.
     """
 

@@ -42,6 +42,14 @@ class Frameworks(Whole):
     resources: list[FrameworkAnswer]
 
 
+class BudgetAnswer(Whole):
+    """GPU hours that an account means to use in a period, and what it has used of them."""
+
+    gpu_hours: float
+    per: str
+    used: float
+
+
 class AccountUsage(Whole):
     """What an account owns and uses, in GPUs; `gpu_hours` are those of the last days."""
 
@@ -51,6 +59,7 @@ class AccountUsage(Whole):
     waiting_runs: int = 0
     waiting_gpus: int = 0
     gpu_hours: float = 0.0
+    budget: BudgetAnswer | None = None
 
 
 class Quota(Whole):
@@ -103,7 +112,7 @@ class StoreTest(Whole):
 
 
 class StoredObject(Whole):
-    """An object of a bucket; `md5` is the digest of its content in hex, where the store tells that."""
+    """An object of a bucket; `md5` is the digest of its content in hex, where the store reports that."""
 
     key: str
     size: int

@@ -14,12 +14,14 @@ from trainyard.airflow.app import App, current_app
 from trainyard.api import (
     archive,
     audit,
+    commands,
     datasets,
     definitions,
     docs,
     doctor,
     experiments,
     housekeeping,
+    livefiles,
     logs,
     metrics,
     models,
@@ -45,6 +47,31 @@ from trainyard.doctor.checks import findings
 from trainyard.errors import Problem, TrainyardError
 
 _SUBMISSIONS_AT_ONCE = 2
+_PARTS = (
+    models,
+    definitions,
+    experiments,
+    logs,
+    commands,
+    metrics,
+    summaries,
+    results,
+    archive,
+    livefiles,
+    quota,
+    datasets,
+    housekeeping,
+    schedules,
+    searches,
+    secrets,
+    stores,
+    objects,
+    notify,
+    doctor,
+    audit,
+    schemas,
+    docs,
+)
 
 
 def create_app(parts: App | None = None) -> FastAPI:
@@ -57,6 +84,7 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.service = parts.service
     app.state.deleting = Deleting(parts.service)
     app.state.quotas = parts.quotas
+    app.state.budgets = parts.budgets
     app.state.datasets = parts.datasets
     app.state.documents = parts.documents
     app.state.experiment_runs = parts.experiment_runs
@@ -74,29 +102,13 @@ def create_app(parts: App | None = None) -> FastAPI:
     app.state.open_store = parts.open_own_store
     app.state.trail = parts.trail
     app.state.metrics = parts.live_metrics
+    app.state.live_files = parts.live_files
+    app.state.commands = commands.Commands.of(parts.settings, parts.executing, parts.run_in_pod)
     app.state.store_requests = StoreRequests.of(app.state.settings)
     app.state.doctor = partial(findings, app=parts)
-    app.include_router(models.router)
-    app.include_router(definitions.router)
-    app.include_router(experiments.router)
-    app.include_router(logs.router)
-    app.include_router(metrics.router)
-    app.include_router(summaries.router)
-    app.include_router(results.router)
-    app.include_router(archive.router)
-    app.include_router(quota.router)
-    app.include_router(datasets.router)
-    app.include_router(housekeeping.router)
-    app.include_router(schedules.router)
-    app.include_router(searches.router)
-    app.include_router(secrets.router)
-    app.include_router(stores.router)
-    app.include_router(objects.router)
-    app.include_router(notify.router)
-    app.include_router(doctor.router)
-    app.include_router(audit.router)
-    app.include_router(schemas.router)
-    app.include_router(docs.router)
+    for part in _PARTS:
+        # As they are: to include the router would be to analyse each of its routes a second time.
+        app.router.routes.extend(part.router.routes)
     described = app.openapi
     app.openapi = lambda: documented(described())  # type: ignore[method-assign]
     app.add_exception_handler(TrainyardError, _refusal)

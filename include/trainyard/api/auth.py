@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 from jwt import ExpiredSignatureError, InvalidTokenError
 
 from trainyard.airflow.authmanager import is_admin
@@ -19,7 +20,7 @@ USER = "trainyard.user"
 _HINT = "Sign in with `trainyard login`."
 
 
-async def caller_of(request: Request) -> Caller:
+async def caller_of(request: HTTPConnection) -> Caller:
     """Return who sent the request; raise C105 without a valid token of a user that there is."""
     if found := request.scope.get(CALLER):
         known: Caller = found
@@ -30,7 +31,7 @@ async def caller_of(request: Request) -> Caller:
     return await caller_with(token.strip(), request)
 
 
-async def caller_with(token: str, request: Request) -> Caller:
+async def caller_with(token: str, request: HTTPConnection) -> Caller:
     """Return whose token came with a request; raise C105 for one that is not valid, or whose user is not there."""
     user = request.scope.get(USER) or await _user(token)
     address = request.client.host if request.client else ""

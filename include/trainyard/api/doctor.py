@@ -1,4 +1,4 @@
-"""/v3/doctor: look after the installation and tell what is wrong with it."""
+"""/v3/doctor: check the installation and say what is wrong with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Look(BaseModel):
 
 @router.post(
     "/doctor",
-    summary="Look after the installation",
+    summary="Check the installation",
     response_class=StreamingResponse,
     responses={200: {"content": {"application/x-ndjson": {}}}, **refusals(400, 403, 500)},
 )

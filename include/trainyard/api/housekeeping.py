@@ -1,4 +1,4 @@
-"""/v3/housekeeping: remove what is past its retention, or say what would go; tell whose run is going."""
+"""/v3/housekeeping: remove what is past its retention, or say what would go; say whose run is going."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ async def submit(
 
 
 def _accepted(made: Sequence[Training]) -> dict[str, Any]:
-    """Tell of the first run as of one alone; of several also all ids. A warning that all runs have is given once."""
+    """Report the first run as of one alone; of several also all ids. A warning that all runs have is given once."""
     first = made[0]
     answer = {
         "model_id": first.id,

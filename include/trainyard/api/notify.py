@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from trainyard.answers.notify import AddressKept, DeliveryState, NotifyAnswer, Told
+from trainyard.answers.notify import AddressKept, DeliveryState, NotificationCount, NotifyAnswer
 from trainyard.api.auth import CallerDep
 from trainyard.api.openapi import answers, refusals
 from trainyard.api.times import moment
@@ -44,26 +44,31 @@ def listed(request: Request, caller: CallerDep) -> dict[str, Any]:
     }
 
 
-@router.post("/notify/retry", summary="Try again what was given up", **answers(Told))
+@router.post("/notify/retry", summary="Try again what was given up", **answers(NotificationCount))
 def retry(request: Request, caller: CallerDep) -> dict[str, Any]:
     """Try again what was given up of the caller's and the caller's accounts' notifications, an admin all."""
     return {"notifications": _notifications(request).retry(caller)}
 
 
-@router.post("/notify/waiting", summary="Tell of waiting runs", **answers(Told), responses=refusals(403))
-def tell_waiting(request: Request, caller: CallerDep) -> dict[str, Any]:
+@router.post(
+    "/notify/waiting",
+    summary="Notify people of waiting runs",
+    **answers(NotificationCount),
+    responses=refusals(403),
+)
+def notify_waiting(request: Request, caller: CallerDep) -> dict[str, Any]:
     """Notify people of the runs that wait for too long, each once. For the service's own user."""
-    return {"notifications": _notifications(request).tell_waiting(caller)}
+    return {"notifications": _notifications(request).notify_waiting(caller) + request.app.state.budgets.look(caller)}
 
 
 @router.get(
     "/notify/deliveries/{delivery_id}",
-    summary="Tell what became of a notification",
+    summary="Show what became of a notification",
     **answers(DeliveryState),
     responses=refusals(404),
 )
 def delivery(request: Request, caller: CallerDep, delivery_id: str) -> dict[str, Any]:
-    """Tell whether a notification has arrived, and why not."""
+    """Say whether a notification has arrived, and why not."""
     state, failure = _notifications(request).state_of(caller, delivery_id)
     return {"id": delivery_id, "state": state, "failure": failure}
 
@@ -98,7 +103,7 @@ def remove(request: Request, caller: CallerDep, name: str, account: Account = No
     responses=refusals(403, 404),
 )
 def send_test(request: Request, caller: CallerDep, name: str, account: Account = None) -> dict[str, Any]:
-    """Send a test to an address; `/v3/notify/deliveries/ID` tells what becomes of it."""
+    """Send a test to an address; `/v3/notify/deliveries/ID` says what becomes of it."""
     return {"id": _notifications(request).test(caller, name, account).id, "state": "waiting"}
 
 

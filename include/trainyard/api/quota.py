@@ -40,4 +40,12 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "waiting_runs": usage.waiting_runs,
         "waiting_gpus": usage.waiting_gpus,
         "gpu_hours": round(usage.gpu_hours, 4),
+        "budget": _budget_json(usage),
     }
+
+
+def _budget_json(usage: Usage) -> dict[str, Any] | None:
+    if (budget := usage.budget) is None:
+        return None
+    used = round(usage.budget_used or 0.0, 4)
+    return {"gpu_hours": budget.gpu_hours, "per": budget.per.value, "used": used}

@@ -62,7 +62,7 @@ def change(request: Request, caller: CallerDep, training_id: str, patch: list[Pa
 
 @router.post("/schedules/due", summary="Start what is due", **answers(Settled), responses=refusals(403))
 def settle(request: Request, caller: CallerDep) -> dict[str, Any]:
-    """Start every run that is due or was asked for, and tell which data has to be looked at.
+    """Start every run that is due or was asked for, and say which data has to be looked at.
 
     For the service's own user.
     """
@@ -74,7 +74,7 @@ def settle(request: Request, caller: CallerDep) -> dict[str, Any]:
 
 @router.post(
     "/schedules/{training_id}/looks",
-    summary="Tell what data was found",
+    summary="Report what data was found",
     **answers(Looked),
     responses=refusals(400, 403),
 )

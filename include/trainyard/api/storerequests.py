@@ -22,7 +22,7 @@ from trainyard.stores.network.call import given_up_by
 T = TypeVar("T")
 Fill = Callable[[BinaryIO], object]
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _PIECE = 64 * 1024
 _AHEAD = 8  # pieces that are kept for a client which reads more slowly than the store sends
 _HINT = "Try again when the others have been answered."
@@ -177,7 +177,7 @@ class _Flow:
         until = time.monotonic() + self._patience
         while not self.given_up.is_set() and time.monotonic() < until:
             with suppress(TimeoutError):
-                return put.result(_LOOK_SECONDS)
+                return put.result(_POLL_SECONDS)
         put.cancel()
         raise _ReaderGoneError
 

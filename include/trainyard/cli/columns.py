@@ -13,7 +13,7 @@ Row = Sequence[str]
 Paint = Callable[[str], str]
 _GAP = 3
 _SENTENCES = {"Reason", "Hint", "Warning"}
-_LEAST_ROOM = 20
+_MIN_ROOM = 20
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -40,7 +40,7 @@ def pairs(rows: Iterable[tuple[str, str]], width: int = 12, terminal: int | None
 
 def _wrapped(text: str, room: int) -> str:
     """Break lines between words where there is room for some; an address or path is never broken."""
-    if room < _LEAST_ROOM:
+    if room < _MIN_ROOM:
         return text
     lines = (textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) for line in text.splitlines())
     return "\n".join("\n".join(line) for line in lines)

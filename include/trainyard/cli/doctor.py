@@ -33,7 +33,7 @@ def doctor(
     url: Url = None,
     output: Output = "text",
 ) -> None:
-    """Look after the service, for admins: cluster, rights, GPUs, workspace, images, stores, Airflow, pools, clocks.
+    """Check the service, for admins: cluster, rights, GPUs, workspace, images, stores, Airflow, pools, clocks.
 
     A line for each check, with the hint where something is wrong. Exit with 1 unless all is well.
     """

@@ -21,7 +21,7 @@ from trainyard.client.waiting import patient
 from trainyard.errors import TrainyardError
 
 # Between two looks at a run that waits.
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 # What comes after the log: results are stored, however many there are.
 _STORING_SECONDS = 24 * 3600.0
 
@@ -108,7 +108,7 @@ def _follow_all(service: RestClient, answer: Submitted, screen: Screen) -> Seque
                 if before is None or (before.state, before.phase) != (run.state, run.phase):
                     remark(f"{run.model_id}: {run.state if run.ended else run.phase}")
                 known[run.model_id] = run
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
     shown = [known[each] for each in ids]
     screen.data({**answer.as_data(), "runs": [run.as_data() for run in shown]})
     return shown
@@ -136,7 +136,7 @@ def _tell_waiting(service: RestClient, model_id: str, begun: threading.Event) ->
     reported = ""
     with suppress(TrainyardError, RuntimeError):  # the second one if the command ends meanwhile
         while waiting := service.run(model_id).waiting:
-            if begun.wait(0 if waiting != reported else _LOOK_SECONDS):
+            if begun.wait(0 if waiting != reported else _POLL_SECONDS):
                 return
             if waiting != reported:
                 remark(f"{model_id}: {one_line(waiting)}")

@@ -17,6 +17,7 @@ from trainyard.cli.datasets import datasets
 from trainyard.cli.delete import delete
 from trainyard.cli.doctor import doctor
 from trainyard.cli.download import download
+from trainyard.cli.execute import execute
 from trainyard.cli.generate import generate_manifest
 from trainyard.cli.list import list_
 from trainyard.cli.login import login
@@ -76,6 +77,7 @@ app.command("logs", cls=RunCommand)(logs)
 app.command("metrics", cls=RunCommand)(metrics)
 app.command("tensorboard", cls=QuickCommand)(tensorboard)
 app.command("download", cls=RunCommand)(download)
+app.command("exec", cls=QuickCommand)(execute)
 app.command("cancel", cls=RunCommand)(cancel)
 app.command("delete", cls=RunCommand)(delete)
 app.command("undelete", cls=RunCommand)(undelete)

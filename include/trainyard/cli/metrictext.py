@@ -62,7 +62,7 @@ def _shows_bars() -> bool:
 
 
 def news_line(answer: MetricsAnswer) -> str:
-    """Tell in a line what is new: progress, and the last values of the metrics that have any."""
+    """Say in a line what is new: progress, and the last values of the metrics that have any."""
     values = [f"{one_line(curve.name)} {_value(curve.last)}" for curve in answer.curves if curve.last]
     more = [f"and {len(values) - _MAX_NEWS} more"] if len(values) > _MAX_NEWS else []
     return "  ".join([text for text in (progress_text(answer.progress), *values[:_MAX_NEWS], *more) if text])

@@ -22,7 +22,7 @@ _USAGE = (
     f"`trainyard monitor {EXPERIMENTS} EXPERIMENT RUN [logs|metrics]`."
 )
 # Between two looks at all trainings: each look asks once for each of them that goes on.
-_LOOK_SECONDS = 2.0
+_POLL_SECONDS = 2.0
 _MAX_POINTS = 64
 
 
@@ -90,7 +90,7 @@ def _follow(service: RestClient, screen: Screen, ids: Sequence[str], stream: str
                         _write(screen, f"[{one.name}] {line}")
                 if run.ended or not run.trainings:
                     return run
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
 
 def _write(screen: Screen, line: str) -> None:

@@ -22,7 +22,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What manifests call t
 Account = Annotated[
     str | None, typer.Option("--account", metavar="NAME", help="An account's address; for admins. Default: your own.")
 ]
-_TEST_SECONDS, _LOOK_SECONDS = 30.0, 0.5
+_TEST_SECONDS, _POLL_SECONDS = 30.0, 0.5
 
 
 @app.command("list", cls=QuickCommand)
@@ -51,7 +51,7 @@ def set_(
         str, typer.Option("--on", metavar="EVENTS", help="Of which events it is notified, such as failed,waiting.")
     ] = "",
     every_run: Annotated[
-        bool, typer.Option("--every-run", help="Tell it of every run, whether its manifest says so or not.")
+        bool, typer.Option("--every-run", help="Notify it of every run, whether its manifest says so or not.")
     ] = False,
     account: Account = None,
     url: Url = None,
@@ -116,4 +116,4 @@ def _settled(service: RestClient, number: str) -> dict[str, Any]:
         found = service.delivery(number).as_data()
         if found["state"] != "waiting" or time.monotonic() > deadline:
             return found
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)

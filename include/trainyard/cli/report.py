@@ -11,7 +11,7 @@ from trainyard.errors import Problem, TrainyardError
 
 
 def report(error: TrainyardError, screen: Screen) -> None:
-    """Tell of an error: on stdout as `{"error": …}` in JSON mode, else on stderr."""
+    """Report an error: on stdout as `{"error": …}` in JSON mode, else on stderr."""
     screen.data({"error": error.as_dict()})
     if not screen.json:
         remark(*error_lines(error))

@@ -1,4 +1,4 @@
-"""One run as text: the rows of 2017 in their order, then what else there is to tell."""
+"""One run as text: the rows of 2017 in their order, then what else there is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_METRICS = 20
 
 
 def run_rows(run: Mapping[str, Any], paint: Paint = str, terminal: int | None = None) -> list[str]:
-    """Lay out one run: the rows of 2017 in their order, then what else there is to tell.
+    """Lay out one run: the rows of 2017 in their order, then what else there is.
 
     A run that went wrong also says why, and what to do. Sentences are wrapped to a terminal of so many columns.
     """

@@ -16,7 +16,7 @@ from trainyard.domain.hyperparameters import as_text
 Run = Mapping[str, Any]
 Paint = Callable[[str], str]
 _MAX_PARAMETERS, _MAX_METRICS = 4, 2
-_LEAST_NAME = 12
+_MIN_NAME = 12
 _GAP = 3
 
 
@@ -79,7 +79,7 @@ def known_columns(now: datetime) -> dict[str, Column]:
 
 
 def run_columns(runs: Sequence[Run], wanted: str | None, now: datetime) -> list[Column]:
-    """Return the columns that are asked for, else those that tell the runs apart; raise WrongUsageError.
+    """Return the columns that are asked for, else those that distinguish the runs; raise WrongUsageError.
 
     A name that is no column is a metric's or a hyperparameter's.
     """
@@ -179,7 +179,7 @@ def _cut_name(shown: Sequence[Column], rows: Sequence[list[str]], width: int) ->
         return False
     longest = max((cells(row[at]) for row in rows), default=0)
     room = longest - (_width(shown, rows) - width)
-    if room < _LEAST_NAME:
+    if room < _MIN_NAME:
         return False
     for row in rows:
         row[at] = _shortened(row[at], room)

@@ -1,4 +1,4 @@
-"""`trainyard experiments …` and `best`: how a search goes, its best trial, and what people tell it."""
+"""`trainyard experiments …` and `best`: how a search goes, its best trial, and what people ask of it."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ def show_search(
 @experiments.command("pause", cls=QuickCommand)
 def pause_search(name: Name, url: Url = None, output: Output = "text") -> None:
     """Pause a search: no trial is started until it is resumed. Those that go on are left alone."""
-    _told("Pause", name, url, output, lambda service: service.change_search(name, "paused"))
+    _change("Pause", name, url, output, lambda service: service.change_search(name, "paused"))
 
 
 @experiments.command("resume", cls=QuickCommand)
 def resume_search(name: Name, url: Url = None, output: Output = "text") -> None:
     """Go on with a search that was paused."""
-    _told("Resume", name, url, output, lambda service: service.change_search(name, "running"))
+    _change("Resume", name, url, output, lambda service: service.change_search(name, "running"))
 
 
 @experiments.command("cancel", cls=QuickCommand)
 def cancel_search(name: Name, url: Url = None, output: Output = "text") -> None:
     """End a search: trials that wait are canceled, programs that run are ended, and what they have made is stored."""
-    _told("Cancel", name, url, output, lambda service: service.change_search(name, "canceled"))
+    _change("Cancel", name, url, output, lambda service: service.change_search(name, "canceled"))
 
 
 @experiments.command("extend", cls=QuickCommand)
@@ -78,7 +78,7 @@ def extend_search(
     from trainyard.cli.options import whole_number
 
     count = whole_number("--trials", trials.removeprefix("+")) or 0
-    _told("Extend", name, url, output, lambda service: service.extend_search(name, count))
+    _change("Extend", name, url, output, lambda service: service.extend_search(name, count))
 
 
 def best(name: Name, url: Url = None, output: Output = "text") -> None:
@@ -91,12 +91,12 @@ def best(name: Name, url: Url = None, output: Output = "text") -> None:
     screen.data({"model_id": model_id})
 
 
-def _told(verb: str, name: str, url: str | None, output: str, tell: Callable[[RestClient], SearchAnswer]) -> None:
+def _change(verb: str, name: str, url: str | None, output: str, change: Callable[[RestClient], SearchAnswer]) -> None:
     from trainyard.cli.columns import pairs
 
     with opened(url, output) as (service, screen):
         screen.say(f"{_DOING[verb]} the search '{name}' ...")
-        found = tell(service).as_data()
+        found = change(service).as_data()
     rows = [("State", str(found["state"])), ("Trials", f"{len(found['trials'])} of {found['total']}")]
     screen.say(*pairs(rows), "OK", f"{verb} search successful")
     screen.data(found)

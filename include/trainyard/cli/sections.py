@@ -8,7 +8,7 @@ from typing import Any
 from trainyard.cli.options import QuickGroup
 
 SECTIONS = {
-    "Begin": ("init", "login", "validate", "train"),
+    "Start": ("init", "login", "validate", "train"),
     "Watch": ("list", "show", "logs", "metrics", "tensorboard", "monitor", "exec", "download", "diff"),
     "Change and repeat": ("rerun", "cancel", "delete", "undelete"),
     "Experiments and schedules": ("experiments", "best", "schedules", "pause", "resume", "unschedule"),

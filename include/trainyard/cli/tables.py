@@ -68,7 +68,15 @@ def framework_table(frameworks: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def quota_table(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [tuple(text_of(account, key) for key in _QUOTA_COLUMNS) for account in accounts]
-    return columns(tuple(_QUOTA_COLUMNS.values()), rows)
+    header = tuple(_QUOTA_COLUMNS.values())
+    if any(account.get("budget") for account in accounts):
+        header = (*header, "budget")
+        rows = [(*row, _budget(account.get("budget"))) for row, account in zip(rows, accounts, strict=True)]
+    return columns(header, rows)
+
+
+def _budget(budget: Mapping[str, Any] | None) -> str:
+    return f"{budget['used']:.1f} of {budget['gpu_hours']:g} a {budget['per']}" if budget else ""
 
 
 def address_table(addresses: Sequence[Mapping[str, Any]]) -> list[str]:

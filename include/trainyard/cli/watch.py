@@ -45,7 +45,7 @@ def watch_changes(look: Look, screen: Screen) -> None:
             now = (str(run.get("state")), str(run.get("phase")))
             if known.get(run["model_id"]) != now:
                 known[run["model_id"]] = now
-                _tell(run, screen)
+                _report(run, screen)
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -74,7 +74,7 @@ def _draw(runs: Sequence[Run], screen: Screen) -> None:
     sys.stdout.flush()
 
 
-def _tell(run: Run, screen: Screen) -> None:
+def _report(run: Run, screen: Screen) -> None:
     if screen.json:
         sys.stdout.write(escaped(json.dumps(run, ensure_ascii=False)) + "\n")
     else:

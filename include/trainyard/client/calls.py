@@ -33,7 +33,7 @@ class Calls:
         return answer
 
     def _all(self, kind: type[P], place: str, key: str, wanted: Mapping[str, Any] = ALL, start: int = 0) -> list[Any]:
-        """Return what every page from a start on has, once each; `key` tells one from another."""
+        """Return what every page from a start on has, once each; `key` distinguishes them."""
         found: dict[str, Any] = {}
         # What comes and goes between two pages shifts the pages: look again until as many are known as there are.
         for _ in range(3):

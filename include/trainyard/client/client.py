@@ -237,7 +237,7 @@ class Client:
     ) -> AddressKept:
         """Keep an address for notifications under a name that manifests can use, in the place of one of that name.
 
-        `on` are the events, `every_run` tells it of all runs. Without a `secret` a webhook gets one, in the answer.
+        `on` are the events, with `every_run` all runs are. Without a `secret` a webhook gets one, in the answer.
         """
         given = {"address": address, "on": list(on), "every_run": every_run, "secret": secret, "account": account}
         return self._service.keep_address(name, given)

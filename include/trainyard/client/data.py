@@ -165,7 +165,7 @@ def _only(names: Sequence[str], text: str) -> str:
 
 
 def _is_there(file: LocalFile, found: StoredObject | None) -> bool:
-    """Say whether an object has a file's content, as far as the store tells; what it does not tell is sent again."""
+    """Say whether an object has a file's content, as far as the store says; what it does not report is sent again."""
     if found is None or found.size != file.size:
         return False
     digest = found.md5 or plain_md5(found.etag)

@@ -27,7 +27,7 @@ class Experiment:
 
     @property
     def info(self) -> SearchAnswer:
-        """All that the service tells of the search, as `trainyard experiments show` has it."""
+        """All that the service reports of the search, as `trainyard experiments show` has it."""
         return self._service.search(self.id)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from trainyard.answers.notify import AddressKept, DeliveryState, NotifyAnswer, Told
+from trainyard.answers.notify import AddressKept, DeliveryState, NotificationCount, NotifyAnswer
 from trainyard.answers.service import SecretAnswer, SecretList, StoreAnswer, StoreList, StoreTest
 from trainyard.client.calls import Calls, of_account, place_of
 from trainyard.client.errors import WrongUsageError
@@ -64,11 +64,11 @@ class KeptCalls(Calls):
 
     def retry_notifications(self) -> int:
         """Let all that was given up be tried again; return how many that are."""
-        return self._session.ask(Told, "POST", "/v3/notify/retry").notifications
+        return self._session.ask(NotificationCount, "POST", "/v3/notify/retry").notifications
 
-    def tell_waiting(self) -> int:
+    def notify_waiting(self) -> int:
         """Notify people of the runs that wait for too long; return how many notifications that made."""
-        return self._session.ask(Told, "POST", "/v3/notify/waiting").notifications
+        return self._session.ask(NotificationCount, "POST", "/v3/notify/waiting").notifications
 
 
 def _store(name: str) -> str:

@@ -19,7 +19,7 @@ from trainyard.domain.codeversion import CodeVersion
 # What a service takes is its own to say; a folder beyond this is data, and no program.
 MAX_FOLDER_BYTES = 4 * 1024**3
 MAX_FOLDER_FILES = 100_000
-# The first moment that a zip can tell: when a file was written is no part of a program.
+# The earliest time that a zip can hold: when a file was written is no part of a program.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 

@@ -45,7 +45,7 @@ class PlannedCalls(Calls):
         return self._session.ask(Settled, "POST", "/v3/schedules/due")
 
     def report_look(self, training_id: str, due: float, seen: Mapping[str, Any]) -> str | None:
-        """Tell which version of its data a training has, or why that is not known; return the run that this started."""
+        """Say which version of its data a training has, or why that is not known; return the run that this started."""
         place = f"{place_of(training_id, 'schedules')}/looks"
         return self._session.ask(Looked, "POST", place, json={"due": due, **seen}).started
 

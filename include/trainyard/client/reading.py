@@ -52,7 +52,7 @@ def error_of(url: str, status: int, body: bytes) -> TrainyardError:
     if status == 413:
         return ForeignAnswerError("C109", f"{url} refuses an upload of this size", "Leave out of the zip what is data.")
     if status in (502, 503, 504):
-        hint = "Try again in a moment; if it stays so, tell who runs the service."
+        hint = "Try again in a moment; if it stays so, ask whoever runs the service."
         return UnreachableError(f"the service behind {url} is not there (status {status}{_detail(data)})", hint)
     return ForeignAnswerError(_code("", status), f"{url} answers with status {status}{_detail(data)}", _NO_TRAINYARD)
 

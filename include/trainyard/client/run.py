@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 from trainyard.answers.metrics import MetricsAnswer
 from trainyard.answers.runs import RunAnswer, RunDetails, RunOutcome
+from trainyard.client.commands import Command, ExecResult
 from trainyard.client.download import Target, check_stored, fetch_all
+from trainyard.client.downloadnow import fetch_now
 from trainyard.client.following import followed_log, lines_of, whole_log
 from trainyard.client.rest import RestClient
 from trainyard.client.waiting import patient, wait_until
@@ -40,7 +43,7 @@ class Run:
 
     @property
     def info(self) -> RunDetails:
-        """All that the service tells of the run, as `trainyard show` has it."""
+        """All that the service reports of the run, as `trainyard show` has it."""
         if self._details is None or not self._is_final(self._details):
             self._seen = self._details = self._service.run(self.id)
         return self._details
@@ -67,14 +70,14 @@ class Run:
     def wait(self, timeout: float | None = None, progress: bool | None = None) -> Run:
         """Wait until the run has ended, however it ends, and return it; a service that is started again is waited for.
 
-        `progress` tells on stderr what the run does whenever that changes; by default on a terminal and in a notebook.
+        `progress` says on stderr what the run does whenever that changes; by default on a terminal and in a notebook.
         Raise TimeoutError if it goes on after `timeout` seconds.
         """
-        teller = _Teller(_is_watched() if progress is None else progress)
+        report = _PhaseReport(_is_watched() if progress is None else progress)
 
         def look() -> RunDetails | None:
             found = self.info
-            teller.tell(found)
+            report.show(found)
             return found if found.ended else None
 
         if wait_until(patient(look, self._service.has_answered), timeout) is None:
@@ -104,16 +107,34 @@ class Run:
             return rows
         return pandas.DataFrame(rows, columns=list(POINT_COLUMNS))
 
-    def download(self, folder: str | os.PathLike[str] | None = None, force: bool = False) -> Path:
+    def download(self, folder: str | os.PathLike[str] | None = None, force: bool = False, now: bool = False) -> Path:
         """Download what the run has stored, by default into a folder named as the run; return the folder.
+
+        With `now` it is what lies in RESULT_DIR at this moment, while the run goes on, by default in a folder named as
+        the run with `-now`; what changed while it was read is warned of.
 
         What is there already is not fetched again. Raise C108 if the run goes on, C107 if it has stored nothing, and
         WrongUsageError for files that are there and differ, unless `force`.
         """
+        if now:
+            target = Path(folder if folder is not None else f"{self.id}-now")
+            for note in fetch_now(self._service, self.id, Target(target), force or folder is None)[1]:
+                warnings.warn(note, stacklevel=2)
+            return target
         target = Path(folder if folder is not None else self.id)
         check_stored(self._service, self.id)
         fetch_all(self._service, self.id, Target(target), force)
         return target
+
+    def exec(self, command: Sequence[str] | str, *, input: bytes | str = b"", learner: int = 1) -> ExecResult:  # noqa: A002
+        """Run a command beside the program, in its container; return its `exit_code`, `stdout`, `stderr` and `output`.
+
+        A text is a command of the shell. Of several learners it is the container of `learner`, which counts from 1.
+        Raise C108 unless the program runs, and C106 for a run of somebody else's that was given secrets.
+        """
+        words = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        content = input.encode() if isinstance(input, str) else input
+        return self._service.execute(self.id, Command(words, bool(content), learner=learner), content)
 
     def rerun(
         self,
@@ -194,14 +215,14 @@ class Runs(list[Run]):
         return table_html(names, [[row.get(name, "") for name in names] for row in rows])
 
 
-class _Teller:
-    """Tells what a run does whenever that changes."""
+class _PhaseReport:
+    """Says what a run does whenever that changes."""
 
     def __init__(self, speaks: bool) -> None:
         self._speaks = speaks
         self._reported = ""
 
-    def tell(self, run: RunDetails) -> None:
+    def show(self, run: RunDetails) -> None:
         line = f"{run.model_id}: {run.state if run.ended else run.waiting or run.phase}"
         if self._speaks and line != self._reported:
             print(line if line.isprintable() else ascii(line), file=sys.stderr, flush=True)

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import httpx
 
 from trainyard.answers.metrics import MetricsAnswer
-from trainyard.answers.runs import RunAnswer, RunDetails, RunPage, StoredFile, StoredPage, Submitted
+from trainyard.answers.runs import LivePage, RunAnswer, RunDetails, RunPage, StoredFile, StoredPage, Submitted
 from trainyard.client.calls import ALL, Calls, place_of
+from trainyard.client.commands import Command, ExecResult, Heard, Inputs, collected, converse
 from trainyard.client.errors import UnreachableError
 from trainyard.client.transport import ANSWER_SECONDS, CountedFile
 
@@ -129,6 +130,32 @@ class RunCalls(Calls):
         place = f"{place_of(model_id)}/summaries/{quote(name, safe='')}"
         with self._session.streamed(place, _SILENT_SECONDS, headers=headers) as answer:
             return b"".join(answer.iter_raw())
+
+    def live_files(self, model_id: str) -> tuple[list[StoredFile], list[str]]:
+        """Return what lies in the RESULT_DIR of a run that goes on, and what is to be said of what cannot be had."""
+        found: list[StoredFile] = []
+        place, wanted = f"{place_of(model_id)}/files", dict[str, str]()
+        while True:
+            page = self._session.ask(LivePage, "GET", place, params=wanted)
+            found += page.resources
+            if not page.continuation or not page.resources:
+                break
+            wanted = {"continuation": page.continuation}
+        notes = [f"{page.others} of the entries are no files and were left out"] if page.others else []
+        return found, notes if page.whole else [*notes, f"there are more files than the {len(found)} that were listed"]
+
+    def live_file(self, model_id: str, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a file of a run that goes on, as many as it has now."""
+        with self._session.streamed(f"{place_of(model_id)}/files/{quote(name, safe='')}", _SILENT_SECONDS) as answer:
+            yield from answer.iter_raw()
+
+    def execute(self, model_id: str, command: Command, content: bytes = b"") -> ExecResult:
+        """Run a command in the container of a running program; return all that it wrote."""
+        return collected(self._session, f"{place_of(model_id)}/exec", command, content)
+
+    async def converse(self, model_id: str, command: Command, inputs: Inputs, heard: Heard) -> int:
+        """Run a command in the container of a running program as somebody who is there; return its exit code."""
+        return await converse(self._session, f"{place_of(model_id)}/exec", command, inputs, heard)
 
     def _count(self, wanted: Mapping[str, Any]) -> int:
         return self._session.ask(RunPage, "GET", "/v3/models", params={**wanted, "limit": 1, "offset": 0}).total

@@ -1,4 +1,4 @@
-"""What the REST interface tells of the service itself, and what only its own tasks and admins ask."""
+"""What the REST interface reports of the service itself, and what only its own tasks and admins ask."""
 
 from __future__ import annotations
 

@@ -69,11 +69,11 @@ class Session:
 
     def send(self, method: str, place: str, stream: bool = False, **content: Any) -> httpx.Response:
         """Send a request, signed in; a token that is no longer taken is renewed once where the password is known."""
-        token = self._current_token("")
+        token = self.token()
         answer = self._patiently(method, place, stream, token, **content)
         if answer.status_code == httpx.codes.UNAUTHORIZED and self._access.can_sign_in:
             answer.close()
-            answer = self._patiently(method, place, stream, self._current_token(token), **content)
+            answer = self._patiently(method, place, stream, self.token(token), **content)
         return answer
 
     @contextmanager
@@ -90,7 +90,11 @@ class Session:
         finally:
             answer.close()
 
-    def _current_token(self, refused: str | None) -> str | None:
+    @property
+    def can_sign_in(self) -> bool:
+        return self._access.can_sign_in
+
+    def token(self, refused: str | None = "") -> str | None:
         """Return the token, a new one if there is none but the refused one and the password is known."""
         with self._signing_in:
             if self._access.can_sign_in and self._token in (None, "", refused):

@@ -69,7 +69,7 @@ class ExperimentRun:
 
     @property
     def info(self) -> ExperimentRunDetails:
-        """All that the service tells of it."""
+        """All that the service reports of it."""
         return self._service.documents.experiment_run(self.experiment_id, self.id)
 
     @property

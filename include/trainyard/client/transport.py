@@ -19,7 +19,7 @@ _START = "Start it with `trainyard up`, or name another with `trainyard login --
 
 
 class CountedFile(io.FileIO):
-    """A file that tells how far it has been read."""
+    """A file that says how far it has been read."""
 
     def __init__(self, path: Path, progress: Callable[[int], object] | None) -> None:
         super().__init__(path)
@@ -65,7 +65,7 @@ def _unreachable(url: str, error: httpx.HTTPError) -> UnreachableError:
     reason = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
         return UnreachableError(
-            f"{url} did not answer in time", "Try again; if it stays so, tell who runs the service."
+            f"{url} did not answer in time", "Try again; if it stays so, ask whoever runs the service."
         )
     if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         return UnreachableError(f"the connection to {url} broke: {reason}", "Try again.")

@@ -16,6 +16,8 @@ from trainyard.domain.pipelines import suits_pipefail
 LEARNER = "learner"  # the name of the container too
 GPU = "nvidia.com/gpu"
 USER = "trainyard"
+# Between two looks of the wrapper at how busy the GPUs are.
+GPU_SECONDS = "15"
 TERMINATION_LOG = "/dev/termination-log"
 
 # The wrapper runs under bash where the image has it: dash and busybox start a program deaf to SIGINT.
@@ -83,6 +85,7 @@ def _variables(run: PodRun) -> dict[str, str]:
         # Else its advert is the last line of a log that ends with a failed installation.
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         **_hidden_gpus(run.plan.gpus),
+        **({"LEARNER_GPU_SECONDS": GPU_SECONDS} if run.watches_gpus and run.plan.gpus else {}),
         **({"TRAINYARD_ENVIRONMENT": volumes.ENVIRONMENT} if run.environment_subpath else {}),
         # The wrapper masks their values in all that the program writes.
         **({"TRAINYARD_SECRETS": " ".join(run.spec.secrets)} if run.spec.secrets else {}),

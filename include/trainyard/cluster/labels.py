@@ -79,7 +79,7 @@ def attempt_selector(run: RunKey, attempt: str) -> str:
 
 
 def account_selector(account: str) -> str:
-    """Return the label selector of all pods of an account; an annotation tells apart accounts whose labels are one."""
+    """Return the label selector of all pods of an account; an annotation separates accounts whose labels are one."""
     return f"{MANAGED_BY}={OURS},{ACCOUNT}={label_value(account)}"
 
 

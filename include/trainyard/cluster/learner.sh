@@ -5,7 +5,7 @@
 
 # The program gets its environment back unchanged: a hyperparameter may have the name of any variable below.
 TRAINYARD_EXPORTS=$(export -p)
-told= scratch= program= copier= masker= warnings= left= group= ticks=0
+told= scratch= program= copier= masker= watcher= warnings= left= group= ticks=0
 tab=$(printf '\t')
 newline='
 '
@@ -150,6 +150,7 @@ find_family() {
         grown=
         for row in $table; do
             pid=${row%%:*} parent=${row#*:}
+            [ "$pid" != "$watcher" ] || continue
             case $known in *" $pid "*) continue ;; *" ${parent%%:*} "*) ;; *) [ "${row##*:}" = "$program" ] || continue ;; esac
             known="$known$pid " grown=yes
             case " $copier $masker " in *" $pid "*) ;; *) family="$family $row" ;; esac
@@ -168,6 +169,22 @@ signal_command() {
         [ "${group_of##*:}" = "$program" ] || kill -s "$1" "${row%%:*}"
     done
 } 2>/dev/null
+
+# Notes in the times of files when the program's GPUs were looked at last, and when one of them was busy. Nothing waits for
+# it: it goes on until the container ends.
+watch_gpus() {
+    notes=$JOB_STATE_DIR/gpus
+    rm -f "$notes-seen" "$notes-busy"
+    : >"$notes-watched"
+    while command -v nvidia-smi >/dev/null; do
+        for percent in $(nvidia-smi --query-gpu=utilization.gpu --format=csv,noheader,nounits </dev/null); do
+            case $percent in '' | *[!0-9]*) continue ;; esac # it does not tell of a part of a GPU
+            : >"$notes-seen"
+            [ "$percent" -le 5 ] || : >"$notes-busy"
+        done
+        sleep "$LEARNER_GPU_SECONDS" || sleep 60
+    done
+}
 
 # Whole seconds where `sleep` knows no fractions.
 pause() {
@@ -470,6 +487,13 @@ await_learners
 write_hosts
 write_agent
 mark_start || give_up 73 "the state cannot be written to '$JOB_STATE_DIR'"
+if [ -n "$LEARNER_GPU_SECONDS" ]; then
+    (
+        trap '' TERM
+        watch_gpus
+    ) >/dev/null 2>&1 5>&- &
+    watcher=$!
+fi
 [ -z "$group" ] || set -m
 (
     # A signal before the subshell had forgotten our trap was lost on it.
@@ -477,6 +501,8 @@ mark_start || give_up 73 "the state cannot be written to '$JOB_STATE_DIR'"
     launched=$LEARNER_PROCESSES
     [ "$LEARNER_ID" -eq 1 ] || launched=
     [ -z "$TRAINYARD_ENVIRONMENT" ] || install_requirements "$TRAINYARD_ENVIRONMENT" || exit 1
+    # For whoever runs another command beside the program.
+    printf %s "$PATH" 2>/dev/null >"$HOME/.path"
     set -- "$(whole_command)" "$PATH" "$MODEL_DIR${PYTHONPATH:+:$PYTHONPATH}" "$apart" "$shell" "$option" "$VIRTUAL_ENV" \
         "$launched" "$agent"
     eval "$TRAINYARD_EXPORTS"
@@ -513,6 +539,7 @@ await "$copier"
 refused=
 [ -n "$told" ] || refused=$(cat "$scratch/refused" 2>/dev/null)
 rm -rf "$scratch" "$JOB_STATE_DIR/installing"
+[ -z "$watcher" ] || kill -KILL "$watcher" 2>/dev/null
 tell_log_limit
 [ -z "$left" ] || warn "the command ended before $left; what still ran was stopped. End the command with \`wait\` if it is needed"
 

@@ -34,7 +34,7 @@ def _service(run: PodRun) -> dict[str, Any]:
             "name": run.prefix,
             "namespace": run.namespace,
             "labels": dict(ours),
-            # Unlike a pod it mounts nothing that would tell whose it is.
+            # Unlike a pod it mounts nothing that would say whose it is.
             "annotations": {WORKSPACE: str(run.volume)},
         },
         "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": ours},

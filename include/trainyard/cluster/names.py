@@ -11,7 +11,7 @@ _UNFIT = re.compile(r"[^a-z0-9]+")
 def priority_class(prefix: str, account: str) -> str:
     """Name the priority class of an account; empty without a prefix, which means that the cluster counts no quotas.
 
-    Names of classes are lower case and know no underscores while those of accounts tell both apart: where a name has
+    Names of classes are lower case and know no underscores while those of accounts distinguish both: where a name has
     to be bent, a digest keeps it from meeting another.
     """
     if not prefix:

@@ -18,7 +18,7 @@ _ANSWER_SECONDS = 3.0
 
 
 class PodWaits:
-    """Tells what the newest pod of a run waits for; empty where there is none yet or the cluster does not say.
+    """Says what the newest pod of a run waits for; empty where there is none yet or the cluster does not say.
 
     Answers are kept for two seconds: everybody who follows a run asks the same.
     """

@@ -13,6 +13,8 @@ RIGHTS = {
 }
 # The same for the services by which several learners find one another.
 SERVICE_RIGHTS: dict[str, tuple[str, ...]] = {STEPS: ("create", "delete", "list"), TRIGGERER: (), API_SERVER: ()}
+# Commands in running programs: a websocket is a GET, and Kubernetes 1.35 asks for `create` beside it.
+EXEC_RIGHTS = {API_SERVER: ("create", "get")}
 # What the steps do with the Secret of a run. Nobody reads one, or lists them.
 SECRET_RIGHTS = {STEPS: ("create", "delete")}
 # How the service accounts end that Airflow's chart gives its processes.

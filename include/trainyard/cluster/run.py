@@ -74,6 +74,7 @@ class PodRun:
     priority_class: str = ""
     trial: int | None = None
     resume_from: str = ""
+    watches_gpus: bool = False
     learner: int = 1
     queue: str = ""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trainyard.core.catalogue import Catalogue
+from trainyard.core.holders import holders_of
 from trainyard.domain.notification import Address
 from trainyard.domain.variables import Holder
 from trainyard.errors import TrainyardError
@@ -29,11 +30,6 @@ def address_connection(holder: Holder, name: str) -> str:
 def _digest(holder: Holder) -> str:
     # Names of people may hold anything, and connections and files may not.
     return hashlib.sha256(f"{holder.kind}\0{holder.name}".encode()).hexdigest()[:24]
-
-
-def holders_of(owner: str, account: str) -> tuple[Holder, Holder]:
-    """Return whose addresses a manifest may name, in the order in which a name is looked for."""
-    return Holder.user(owner), Holder.account(account)
 
 
 @dataclass(frozen=True)

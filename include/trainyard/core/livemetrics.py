@@ -53,7 +53,7 @@ class LiveMetrics:
     _thread: Thread | None = None
 
     def ask(self, run: Run) -> Future[None] | None:
-        """Have a run read that is going; return what tells when that is done, None where nothing is waited for."""
+        """Have a run read that is going; return what says when that is done, None where nothing is waited for."""
         folder = self._folder(run) if run.phase in _GOING else None
         return self._ask(run, folder) if folder else None
 

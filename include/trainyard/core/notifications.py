@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from trainyard.core.accounts import Caller, account_for, only_admins
+from trainyard.core.accounts import Caller, only_admins
 from trainyard.core.addressbook import AddressBook, AddressVault, Kept
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import Audit
 from trainyard.core.catalogue import Training
+from trainyard.core.holders import holder_for, visible_holders
 from trainyard.core.notifier import KEPT, Notifier
 from trainyard.core.runs import Run
 from trainyard.domain.addresses import AddressPolicy
@@ -44,10 +45,7 @@ class Notifications:
 
     def all(self, caller: Caller) -> list[Kept]:
         """Return the caller's addresses, and those of the caller's accounts."""
-        limits = self.limits()
-        accounts = limits.accounts.values() if caller.admin else limits.accounts_of(caller.name)
-        holders = [Holder.user(caller.name), *(Holder.account(account.name) for account in accounts)]
-        return [kept for holder in holders for kept in self.book.of(holder)]
+        return [kept for holder in visible_holders(caller, self.limits()) for kept in self.book.of(holder)]
 
     def set(
         self,
@@ -120,12 +118,12 @@ class Notifications:
             known["details"] = {"deliveries": len(dead)}
         return len(dead)
 
-    def tell_waiting(self, caller: Caller) -> int:
-        """Tell of the runs that wait for too long, each once; return how many deliveries are new.
+    def notify_waiting(self, caller: Caller) -> int:
+        """Notify people of the runs that wait for too long, each once; return how many deliveries are new.
 
         Raise C106 for anybody but an admin.
         """
-        only_admins(caller, "tells of waiting runs", "The service does so by itself.")
+        only_admins(caller, "notifies of waiting runs", "The service does so by itself.")
         late = self.clock() - self.waiting_seconds
         waiting = (run for run in self.going() if run.waiting and run.submitted_at < late)
         return sum(map(self._tell_waiting, waiting)) if self.waiting_seconds else 0
@@ -135,17 +133,16 @@ class Notifications:
         if training is None or not self.notifier.hears(training):
             return 0
         reason = f"{run.waiting}, for {(self.clock() - run.submitted_at) / 60:.0f} minutes"
-        return self.notifier.tell(training, self.notifier.about(training, Event.WAITING, run.key, reason))
+        return self.notifier.notify(training, self.notifier.about(training, Event.WAITING, run.key, reason))
 
     def _sight(self, caller: Caller) -> Callable[[Delivery], bool]:
         mine = {account.name for account in self.limits().accounts_of(caller.name)}
         return lambda each: caller.admin or each.owner == caller.name or each.account in mine
 
     def _holder(self, caller: Caller, account: str | None) -> Holder:
-        if account is None:
-            return Holder.user(caller.name)
-        only_admins(caller, "keeps the addresses of an account")
-        return Holder.account(account_for(caller, account, self.limits()).name)
+        if account is not None:
+            only_admins(caller, "keeps the addresses of an account")
+        return holder_for(caller, account, self.limits())
 
     def _kept(self, holder: Holder, name: str) -> Kept:
         kept = self.book.find(holder, name)

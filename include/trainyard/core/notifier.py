@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trainyard.core.addressbook import AddressBook, Kept, holders_of
+from trainyard.core.addressbook import AddressBook, Kept
 from trainyard.core.catalogue import Training
+from trainyard.core.holders import holders_of
 from trainyard.core.search.trials import Trial
 from trainyard.domain.message import Message, last_values
 from trainyard.domain.names import RunKey
 from trainyard.domain.notification import Event, Recipient, wants
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import State
+from trainyard.domain.variables import Holder
 from trainyard.notify.outbox import Delivery, Outbox, delivery_id
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class Notifier:
     page_of: Callable[[str], str]
     clock: Callable[[], float] = time.time
 
-    def tell(self, training: Training, message: Message, moment: str = "") -> int:
+    def notify(self, training: Training, message: Message, moment: str = "") -> int:
         """Write a delivery to everybody who wants this event of a training's run; return how many are new.
 
         The same event of the same run and `moment` is written once, however often it is reported.
@@ -56,7 +58,7 @@ class Notifier:
         return any(True for _ in self._of_manifest(training)) or any(True for _ in self._of_holders(training))
 
     def ended(self, training: Training, run: RunKey, outcome: Outcome) -> int:
-        """Tell that a run has ended, and how; a search's trial only where it failed, to who asks for failures."""
+        """Notify people that a run has ended, and how; of a trial only where it failed, those who ask for failures."""
         ran = outcome.started_at is not None and outcome.finished_at is not None
         message = replace(
             self.about(training, Event.ENDED, run),
@@ -71,23 +73,34 @@ class Notifier:
             if outcome.state is not State.ERROR:
                 return 0
             message = replace(message, event=Event.FAILED)
-        return self.tell(training, message, f"{outcome.code} {outcome.finished_at}")
+        return self.notify(training, message, f"{outcome.code} {outcome.finished_at}")
 
     def search_ended(self, training: Training, why: str, best: Trial | None) -> None:
-        """Tell that a search has ended, why, and which trial is the best; nothing of it may harm the search."""
+        """Notify people that a search has ended, why, and of its best trial; nothing of it may harm the search."""
         found = f"; the best trial is {best.model_id} with {best.value:.6g}" if best and best.value is not None else ""
         message = self.about(training, Event.ENDED, reason=f"the search has ended: {why}{found}")
         try:
-            self.tell(training, replace(message, state=State.COMPLETED.value), "search")
+            self.notify(training, replace(message, state=State.COMPLETED.value), "search")
         except OSError as error:
             log.warning("Nobody is notified of the end of a search: %s", error.strerror)
 
     def skipped(self, training: Training, note: str, moment: float) -> None:
-        """Tell that a scheduled run was not started; nothing of it may harm the schedules."""
+        """Notify people that a scheduled run was not started; nothing of it may harm the schedules."""
         try:
-            self.tell(training, self.about(training, Event.SKIPPED, reason=note), f"{moment:.0f}")
+            self.notify(training, self.about(training, Event.SKIPPED, reason=note), f"{moment:.0f}")
         except OSError as error:
             log.warning("Nobody is notified of a skipped run: %s", error.strerror)
+
+    def tell_account(self, account: str, event: Event, reason: str, moment: str) -> int:
+        """Write a delivery to each address of an account that hears of its runs; return how many are new."""
+        message = Message(event, name=account, account=account, reason=reason, at=self.clock())
+        named, new = self.account_names(account), 0
+        for kept in self.book.of(Holder.account(account)):
+            wish = _wish(kept, ())
+            if (kept.every_run or kept.name in named) and wants(wish.events, event):
+                known = delivery_id(account, event, "", moment, wish.to)
+                new += self.outbox.put(Delivery(known, account, wish.to, wish.shown, message, message.at))
+        return new
 
     def about(self, training: Training, event: Event, run: RunKey | None = None, reason: str = "") -> Message:
         """Return what every message says of a training, and of its run where the event is one's."""

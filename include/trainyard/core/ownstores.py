@@ -9,7 +9,7 @@ from typing import Protocol
 from trainyard.core.accounts import Caller, account_for
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import NO_AUDIT, Audit
-from trainyard.core.secrets import holders_of
+from trainyard.core.holders import holder_for, holder_order, holders_of, visible_holders
 from trainyard.domain.addresses import AddressPolicy
 from trainyard.domain.limits import Limits
 from trainyard.domain.ownstores import OwnStore, fault_of_store_name, store_connection
@@ -24,7 +24,7 @@ _LIST = "`trainyard store list` shows those there are."
 
 
 class StoreKeeper(Protocol):
-    """Keeps address and keys of stores, encrypted; what it tells of them has no keys."""
+    """Keeps address and keys of stores, encrypted; what it reports of them has no keys."""
 
     def keep(self, store: OwnStore, keys: Credentials) -> None: ...
 
@@ -54,7 +54,7 @@ class OwnStores:
         service does not allow.
         """
         with self.audit.action(caller, Action.ADD_STORE, account=account or "", details={"name": name[:60]}):
-            holder = self._holder(account, caller)
+            holder = holder_for(caller, account, self.limits())
             if fault := fault_of_store_name(name) or _fault_of_keys(keys):
                 raise TrainyardError("C110", *fault)
             place = read_endpoint(endpoint, self.addresses)
@@ -69,20 +69,15 @@ class OwnStores:
 
     def list(self, caller: Caller) -> list[OwnStore]:
         """Return the caller's stores and those of their accounts, an admin's own and those of all accounts."""
-        limits = self.limits()
-        accounts = limits.accounts.values() if caller.admin else limits.accounts_of(caller.name)
-        holders = [Holder.user(caller.name), *(Holder.account(account.name) for account in accounts)]
-        found = self.keeper.kept(holders)
-        return sorted(found, key=lambda one: (one.holder.kind != "user", one.holder.name, one.name))
+        found = self.keeper.kept(visible_holders(caller, self.limits()))
+        return sorted(found, key=lambda store: (holder_order(store.holder), store.name))
 
     def remove(self, name: str, account: str | None, caller: Caller) -> None:
         """Forget a store. Raise TrainyardError C106 for an account of others, C107 where there is no such store."""
         with self.audit.action(caller, Action.REMOVE_STORE, account=account or "", details={"name": name[:60]}):
-            holder = self._holder(account, caller)
+            holder = holder_for(caller, account, self.limits())
             if not self.keeper.forget(holder, name):
-                raise TrainyardError(
-                    "C107", f"{holder} has no such store", "`trainyard store list` shows those there are."
-                )
+                raise TrainyardError("C107", f"{holder} has no such store", _LIST)
 
     def connection(self, name: str, account: str | None, caller: Caller) -> str:
         """Return the connection behind a store of the caller's, or of an account. Raise TrainyardError C106, C107."""
@@ -98,11 +93,6 @@ class OwnStores:
             return None
         kept = (holder for holder in holders_of(user, account) if self.keeper.is_kept(holder, name))
         return next((store_connection(holder, name) for holder in kept), None)
-
-    def _holder(self, account: str | None, caller: Caller) -> Holder:
-        if not account:
-            return Holder.user(caller.name)
-        return Holder.account(account_for(caller, account, self.limits()).name)
 
 
 def _fault_of_keys(keys: Credentials) -> tuple[str, str] | None:

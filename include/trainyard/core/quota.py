@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainyard.core.accounts import Caller, only_admins
+from trainyard.domain.budget import Budget
 from trainyard.domain.limits import Account, Limits
 
 DAYS = 7
@@ -17,7 +18,8 @@ _DAY_SECONDS = 24 * 3600.0
 class Share:
     """What one run takes of its account's GPUs.
 
-    `gpu_seconds` are those used so far, between `started_at` and `ended_at` (seconds since the epoch).
+    `gpu_seconds` are those used so far, between `started_at` and `ended_at` (seconds since the epoch); `run` is its
+    model id, empty of one that Airflow does not have yet.
     """
 
     account: str
@@ -27,6 +29,7 @@ class Share:
     gpu_seconds: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
+    run: str = ""
 
     def seconds_since(self, moment: float) -> float:
         """Return the GPU seconds that were used after a moment; a run uses its GPUs evenly."""
@@ -38,7 +41,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Usage:
-    """One account: GPUs it owns and holds, the runs that wait with their GPUs, GPU hours of the last 7 days."""
+    """One account: GPUs it owns and holds, the runs that wait with their GPUs, GPU hours of the last 7 days.
+
+    `budget_used` are the GPU hours of its budget's period, if it has one.
+    """
 
     account: str
     gpus: int
@@ -46,23 +52,32 @@ class Usage:
     waiting_runs: int
     waiting_gpus: int
     gpu_hours: float
+    budget: Budget | None = None
+    budget_used: float | None = None
 
 
 @dataclass(frozen=True)
 class Quotas:
-    """The use case over its ports; `shares` returns what every run took that was going after a moment."""
+    """The use case over its ports; `shares` returns what every run took that was going after a moment.
+
+    `spent` returns the GPU hours that an account has used of its budget, None where it has none.
+    """
 
     limits: Callable[[], Limits]
     shares: Callable[[float], Sequence[Share]]
     sync_pools: Callable[[Limits], None]
     clock: Callable[[], float]
+    spent: Callable[[Account], float | None] = lambda _: None
 
     def of(self, caller: Caller) -> list[Usage]:
         """Return the accounts that the caller is a member of, an admin all; nothing is changed."""
         limits = self.limits()
         since = self.clock() - DAYS * _DAY_SECONDS
         accounts = limits.accounts.values() if caller.admin else limits.accounts_of(caller.name)
-        return usages(accounts, self.shares(since), since)
+        mine = list(accounts)
+        spent = {account.name: self.spent(account) for account in mine}
+        found = usages(mine, self.shares(since), since)
+        return [replace(usage, budget_used=spent[usage.account]) for usage in found]
 
     def sync(self, caller: Caller) -> list[Usage]:
         """Make the accounts' pools as large as quotas.yaml says, and return the accounts as `of` does.
@@ -91,6 +106,7 @@ def _usage(account: Account, shares: Sequence[Share], since: float) -> Usage:
         waiting_runs=len(waiting),
         waiting_gpus=sum(waiting),
         gpu_hours=sum(share.seconds_since(since) for share in shares) / 3600,
+        budget=account.budget,
     )
 
 

@@ -165,7 +165,7 @@ class Retraining:
         return self.one(training_id, caller)
 
     def settle(self, caller: Caller) -> Settled:
-        """Start every run that is due and tell which data has to be looked at; raise C106 for anybody but an admin."""
+        """Start every run that is due and say which data has to be looked at; raise C106 for anybody but an admin."""
         self._only_the_service(caller)
         started: list[str] = []
         looks: list[Look] = []

@@ -19,7 +19,7 @@ class Run:
     """One run as people see it. Times are seconds since the epoch.
 
     `outcome` is there once nothing can change it any more, which may be before the run's last step has ended.
-    `left_out` tells which of its files were not stored, None where all are; `tracked` where an MLflow server has it.
+    `left_out` says which of its files were not stored, None where all are; `tracked` where an MLflow server has it.
     `gpus` are those of all its learners. `hyperparameters` are those that it trains with, `overrides` what of them and
     of the rest is not as in the manifest. `owner` is who started it, `parent` the run that it repeats and `trial` its
     number in a search. One that is deleted can be brought back until `deleted_until`.
@@ -93,7 +93,7 @@ class Filter:
     deleted: bool = False
 
     def takes(self, training: Training) -> bool:
-        """Say whether the runs of a training are asked for, as far as the training alone tells."""
+        """Say whether the runs of a training are asked for, as far as the training alone says."""
         spec = training.spec
         return (  # ten thousand trainings are asked for every page, so what is not wanted costs nothing
             (not self.experiment or self.experiment == training.experiment)
@@ -158,7 +158,7 @@ def _names(framework: Framework) -> tuple[str, str]:
 
 
 def waits_for(phase: Phase, gpus: int) -> str:
-    """Say what a run in this phase waits for, as far as the phase tells; empty once its program runs."""
+    """Say what a run in this phase waits for, as far as the phase says; empty once its program runs."""
     if phase is Phase.WAITING_FOR_GPU and not gpus:
         return "waiting for a place to run"
     return _SENTENCES.get(phase, "")

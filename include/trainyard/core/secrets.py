@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from trainyard.core.accounts import Caller, account_for
+from trainyard.core.accounts import Caller
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import NO_AUDIT, Audit
+from trainyard.core.holders import holder_for, holder_order, holders_of, visible_holders
 from trainyard.domain.limits import Limits
 from trainyard.domain.variables import Holder, KeptSecret, fault_of_secret, fault_of_secret_value
 from trainyard.errors import TrainyardError
@@ -18,7 +19,7 @@ MAX_OF_HOLDER = 100
 
 
 class SecretKeeper(Protocol):
-    """Keeps values encrypted; what it tells of them has none."""
+    """Keeps values encrypted; what it reports of them has none."""
 
     def keep(self, secret: KeptSecret, value: str) -> None: ...
 
@@ -44,7 +45,7 @@ class Secrets:
         Raise TrainyardError C106 for an account of others, C110 for a name or a value that cannot be kept.
         """
         with self.audit.action(caller, Action.SET_SECRET, account=account or "", details={"name": _shown(name)}):
-            holder = self._holder(account, caller)
+            holder = holder_for(caller, account, self.limits())
             if fault := fault_of_secret(name) or fault_of_secret_value(value):
                 raise TrainyardError("C110", fault[0].rstrip("."), fault[1])
             others = {other.name for other in self.keeper.kept([holder])} - {name}
@@ -57,32 +58,17 @@ class Secrets:
 
     def list(self, caller: Caller) -> list[KeptSecret]:
         """Return the caller's secrets and those of their accounts, an admin's own and those of all accounts."""
-        limits = self.limits()
-        accounts = limits.accounts.values() if caller.admin else limits.accounts_of(caller.name)
-        holders = [Holder.user(caller.name), *(Holder.account(account.name) for account in accounts)]
-        return sorted(
-            self.keeper.kept(holders),
-            key=lambda secret: (secret.holder.kind != "user", secret.holder.name, secret.name),
-        )
+        found = self.keeper.kept(visible_holders(caller, self.limits()))
+        return sorted(found, key=lambda secret: (holder_order(secret.holder), secret.name))
 
     def remove(self, name: str, account: str | None, caller: Caller) -> None:
         """Forget a secret. Raise TrainyardError C106 for an account of others, C116 where there is no such secret."""
         with self.audit.action(caller, Action.REMOVE_SECRET, account=account or "", details={"name": _shown(name)}):
-            holder = self._holder(account, caller)
+            holder = holder_for(caller, account, self.limits())
             if not self.keeper.forget(holder, name):
                 raise TrainyardError(
                     "C116", f"{holder} has no such secret", "`trainyard secret list` shows those there are."
                 )
-
-    def _holder(self, account: str | None, caller: Caller) -> Holder:
-        if not account:
-            return Holder.user(caller.name)
-        return Holder.account(account_for(caller, account, self.limits()).name)
-
-
-def holders_of(user: str, account: str) -> tuple[Holder, Holder]:
-    """Return whose secrets a run may be given, first the one that goes before: who started it, and who pays."""
-    return Holder.user(user), Holder.account(account)
 
 
 def missing_secrets(names: Iterable[str], user: str, account: str, is_kept: Callable[[Holder, str], bool]) -> list[str]:

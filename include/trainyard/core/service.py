@@ -51,7 +51,7 @@ class History(Protocol):
     def find(self, model_id: str) -> Run | None: ...
 
     def like(self, part: str) -> set[RunKey]:
-        """Return the runs whose ids begin or end with a part, of the nine characters that tell ids apart."""
+        """Return the runs whose ids begin or end with a part, of the nine characters that distinguish ids."""
 
     def cancel(self, run: Run, caller: str) -> None: ...
 
@@ -72,8 +72,8 @@ class Service:
     """The use cases.
 
     `forget_files` removes what a deleted run left in the workspace; `results_of` opens a training's results bucket;
-    `pod_waits` tells what the pod of a run waits for, empty where nobody knows; `transfer_of` tells how far the data
-    of a run has been moved, None where nothing moves; `version_of` tells which version of its data a run has;
+    `pod_waits` says what the pod of a run waits for, empty where nobody knows; `transfer_of` says how far the data
+    of a run has been moved, None where nothing moves; `version_of` says which version of its data a run has;
     `alarms_of` what its watchdogs have said; `make_run` makes a run in Airflow that was asked for; `is_kept` says
     whether somebody keeps a secret of a name, `find_store` which connection a name of a user's and an account's stores
     stands for.
@@ -204,7 +204,7 @@ class Service:
         return self.history.steps(run)
 
     def transfer(self, run: Run) -> Mapping[str, Any] | None:
-        """Tell how far the data of a run that is going has been moved; None where nothing moves."""
+        """Say how far the data of a run that is going has been moved; None where nothing moves."""
         return None if run.state.terminal else self.transfer_of(run.key)
 
     def alarms(self, run: Run) -> Sequence[Alarm]:

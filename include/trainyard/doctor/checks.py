@@ -65,13 +65,13 @@ def _checks(wishes: Wishes, app: App) -> Iterator[Check]:
     yield from _probes(wishes, app, cluster)
 
 
-_TRY = "Try again; then look at the network."
+_RETRY_HINT = "Try again; then look at the network."
 
 
 def _check(
     name: str,
     look: Callable[[], list[Finding]],
-    hint: str = _TRY,
+    hint: str = _RETRY_HINT,
     seconds: float = _QUICK,
 ) -> Check:
     return Check(name, lambda _: look(), seconds, hint=hint)
@@ -104,7 +104,7 @@ def _greeting(cluster: DoctorCluster) -> list[Finding]:
 
 def rights_findings(cluster: DoctorCluster, namespace: str) -> list[Finding]:
     """Return whether the service's user of the cluster may do all that its process does there."""
-    from trainyard.cluster.rights import SECRET_RIGHTS, SERVICE_RIGHTS, verbs_of
+    from trainyard.cluster.rights import EXEC_RIGHTS, SECRET_RIGHTS, SERVICE_RIGHTS, verbs_of
 
     user = cluster.user()
     verbs, who = verbs_of(user), user or "the service's user"
@@ -112,6 +112,7 @@ def rights_findings(cluster: DoctorCluster, namespace: str) -> list[Finding]:
     for resource, rights, losing in (
         ("secrets", SECRET_RIGHTS, "runs whose manifest names secrets"),
         ("services", SERVICE_RIGHTS, "runs of several learners"),
+        ("pods/exec", EXEC_RIGHTS, "commands of `trainyard exec`"),
     ):
         lacking = cluster.refused(verbs_of(user, rights), resource)
         found += judging.further_rights(namespace, who, lacking, resource, losing)

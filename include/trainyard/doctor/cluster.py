@@ -28,7 +28,7 @@ _PATIENCE_SECONDS = 10
 
 @dataclass(frozen=True)
 class Greeting:
-    """What a cluster says of itself; `skew` is by how many seconds its clock is ahead, None where it tells no time."""
+    """What a cluster says of itself; `skew` is by how many seconds its clock is ahead, None where that is unknown."""
 
     host: str
     version: str
@@ -118,7 +118,8 @@ class DoctorCluster:
     def _allowed(self, verb: str, resource: str) -> bool:
         from kubernetes.client import ApiException, AuthorizationV1Api
 
-        wanted = {"namespace": self._namespace, "verb": verb, "group": "", "resource": resource}
+        kind, _, part = resource.partition("/")
+        wanted = {"namespace": self._namespace, "verb": verb, "group": "", "resource": kind, "subresource": part}
         body = {"spec": {"resourceAttributes": wanted}}
         try:
             answer = self._asked(AuthorizationV1Api, "create_self_subject_access_review", body=body)

@@ -64,7 +64,7 @@ def _pool_fault(name: str, wanted: tuple[int, bool], there: tuple[int, bool] | N
 
 
 def tenants(limits: Limits, on_cluster: bool) -> list[Finding]:
-    """Tell whether members of one account are kept from the runs of another, which a cluster usually has users for."""
+    """Say whether members of one account are kept from the runs of another, which a cluster usually has users for."""
     open_to_all = [account.name for account in limits.accounts.values() if "*" in account.members]
     if len(open_to_all) < len(limits.accounts):
         shared = f"; every user is a member of {', '.join(open_to_all)}" if open_to_all else ""
@@ -78,7 +78,7 @@ def tenants(limits: Limits, on_cluster: bool) -> list[Finding]:
 
 
 def audit(where: str, written: bool, lost: int, reason: str) -> list[Finding]:
-    """Tell whether an event could be written just now, and how many could not since the process started."""
+    """Say whether an event could be written just now, and how many could not since the process started."""
     hint = "Look at the folder's disk and its rights (TRAINYARD_AUDIT_LOG); what was lost is in the api-server's log."
     if not written:
         return [wrong("audit log", f"{where} cannot be written: {reason}", hint)]
@@ -138,7 +138,7 @@ def clocks(skews: Mapping[str, float]) -> list[Finding]:
 
 
 def rights(namespace: str, who: str, refused: Iterable[str], asked: Sequence[str]) -> list[Finding]:
-    """Tell what the service's user of the cluster may not do although it has to."""
+    """Say what the service's user of the cluster may not do although it has to."""
     lacking = ", ".join(refused)
     if not lacking:
         return [fine("rights", f"{who} may {', '.join(asked)} pods in {namespace}")]
@@ -146,7 +146,7 @@ def rights(namespace: str, who: str, refused: Iterable[str], asked: Sequence[str
 
 
 def further_rights(namespace: str, who: str, refused: Iterable[str], resource: str, losing: str) -> list[Finding]:
-    """Tell what that user may not do with a resource that some runs need; nothing if all is allowed."""
+    """Say what that user may not do with a resource that some runs need; nothing if all is allowed."""
     lacking = ", ".join(refused)
     message = f"{who} may not {lacking} {resource} in {namespace}, so that {losing} fail"
     return [wrong("rights", message, _APPLY_RIGHTS)] if lacking else []

@@ -24,7 +24,7 @@ from trainyard.stores.tree import open_folders, remove
 from trainyard.workspace.layout import RunFolder, Workspace
 
 WORKSPACE, IMAGE = "workspace", "image"
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 # What a file system over a network may take to show here what was written there.
 _ARRIVAL_SECONDS = 10.0
 _SAME = (
@@ -118,7 +118,7 @@ class Probe:
             pod = self.pods.look(probe_id)
             if pod is None:
                 raise TrainyardError("S102", f"the probe pod of {probe_id} was removed by somebody else", "Try again.")
-            over = time.monotonic() > deadline or stop.wait(_LOOK_SECONDS)
+            over = time.monotonic() > deadline or stop.wait(_POLL_SECONDS)
             if over or ended(pod, time.time()) or image_trouble(pod):
                 return pod
 
@@ -127,7 +127,7 @@ class Probe:
             return False
         deadline = time.monotonic() + _ARRIVAL_SECONDS
         while not (there := _reads(folder, word)) and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         return there
 
     def _removed(self, probe_id: str) -> list[Finding]:

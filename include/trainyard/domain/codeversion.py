@@ -64,7 +64,7 @@ class CodeVersion:
 
 
 def read_code_version(text: str) -> CodeVersion | None:
-    """Read what a client tells of its repository, None where it tells nothing. Raise TrainyardError C110."""
+    """Read what a client reports of its repository, None where it reports nothing. Raise TrainyardError C110."""
     if not text:
         return None
     try:

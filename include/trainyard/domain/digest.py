@@ -1,4 +1,4 @@
-"""The digests by which stores tell contents apart."""
+"""The digests by which stores distinguish contents."""
 
 from __future__ import annotations
 

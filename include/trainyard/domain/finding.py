@@ -37,7 +37,7 @@ class Finding:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:
-        """Read what another process found, whatever else its version tells."""
+        """Read what another process found, whatever else its version says."""
         check, message, hint = (str(text or "") for text in (data.get("check"), data.get("message"), hint_of(data)))
         return cls(check, data.get("ok") is True, message, hint, warning=data.get("state") == WARN)
 

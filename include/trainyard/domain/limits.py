@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainyard.domain.budget import Budget
 from trainyard.domain.watchdogs import NO_WATCH, Watch
 
 
@@ -48,7 +49,7 @@ class Account:
     """Who pays: a GPU quota, members (Airflow user names; `*` is everybody) and the longest a run may take.
 
     `notify` are the names of its addresses that are notified of all its runs, `watch` the watchdogs of runs whose
-    manifests have none.
+    manifests have none, `budget` the GPU hours that it means to use.
     `connections` are those of the service that its manifests may name, None where only the service knows them; `mlflow`
     is that of the MLflow server which its runs are reported to where their manifests name no other.
     """
@@ -62,6 +63,7 @@ class Account:
     mlflow: str | None = None
     notify: tuple[str, ...] = ()
     watch: Watch = NO_WATCH
+    budget: Budget | None = None
 
     @property
     def trackers(self) -> tuple[str, ...] | None:

@@ -19,6 +19,7 @@ _VERBS = {
     Event.WAITING: "is still waiting",
     Event.WARNING: "needs a look",
     Event.SKIPPED: "was not started by its schedule",
+    Event.BUDGET: "has used most of its budget, or all of it",
     Event.TEST: "is a test",
 }
 _STATES = {"completed": "has completed", "error": "has failed", "canceled": "was canceled"}

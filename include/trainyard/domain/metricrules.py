@@ -71,7 +71,7 @@ class MetricRules:
 
 
 def is_better_small(name: str) -> bool:
-    """Say whether a metric of this name is the better the smaller it is, as far as its name tells."""
+    """Say whether a metric of this name is the better the smaller it is, as far as its name says."""
     return any(word in name.lower() for word in _SMALL)
 
 

@@ -18,7 +18,7 @@ CPU_POOL = "cpu"
 class RunKey:
     """A run among the runs of all trainings.
 
-    Airflow tells the runs of one DAG apart by their ids, and lets two DAGs have runs of the same id: whatever belongs
+    Airflow distinguishes the runs of one DAG by their ids, and lets two DAGs have runs of the same id: whatever belongs
     to a run is found by both.
     """
 
@@ -68,7 +68,7 @@ def is_model_id(text: str) -> bool:
 def pod_name(run: RunKey, attempt: int) -> str:
     """Name the pod of one attempt of one run.
 
-    Kubernetes wants lower case while model ids tell cases apart, so a digest keeps two ids that differ only in case
+    Kubernetes wants lower case while model ids distinguish cases, so a digest keeps two ids that differ only in case
     from meeting in one name, and two trainings' runs of one id.
     """
     return f"{_lower_name(run)}-{attempt}"

@@ -21,11 +21,14 @@ class Event(StrEnum):
     WAITING = "waiting"
     WARNING = "warning"
     SKIPPED = "skipped"
+    BUDGET = "budget"
     TEST = "test"
 
 
 EVENTS = tuple(event for event in Event if event is not Event.TEST)
-DEFAULT_EVENTS = (Event.ENDED, Event.WAITING, Event.WARNING, Event.SKIPPED)
+# Of an account, and of no run: no manifest asks for them.
+ACCOUNT_EVENTS = (Event.BUDGET,)
+DEFAULT_EVENTS = (Event.ENDED, Event.WAITING, Event.WARNING, Event.SKIPPED, Event.BUDGET)
 MAX_RECIPIENTS = 20
 MIN_SECRET = 16
 _MAX_LENGTH = 2000

@@ -36,7 +36,7 @@ _EXACT_IMAGE = re.compile(r"[A-Za-z0-9][\w.:/-]{0,400}@sha256:[0-9a-f]{64}", re.
 
 
 def exact_image(image_id: str) -> str:
-    """Return the image that a container really ran, by its digest; empty where the cluster does not tell a name."""
+    """Return the image that a container really ran, by its digest; empty where the cluster does not report a name."""
     name = image_id.partition("://")[2] or image_id
     return name if _EXACT_IMAGE.fullmatch(name) else ""
 
@@ -60,7 +60,7 @@ class Outcome:
 
     After success `code` is None and `message` is what the run warns of, most often nothing. `metrics` has the last, the
     lowest and the highest value of each of its metrics, and `image` is the very image by its digest, where the cluster
-    tells it.
+    reports it.
     """
 
     code: str | None = None

@@ -20,7 +20,7 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 def overrides(spec: TrainingSpec, given: Mapping[str, Any]) -> dict[str, Value]:
     """Return which of the given values differ from the training's own, in the training's types.
 
-    None stands for the training's own value. What cannot be used is passed over; `overridden` tells it.
+    None stands for the training's own value. What cannot be used is passed over; `overridden` reports it.
     """
     own = fields(spec)
     read = {name: _read(name, value, own[name]) for name, value in given.items() if name in own}
@@ -49,7 +49,7 @@ def overridden(
 def with_texts_read(spec: TrainingSpec, given: Mapping[str, Any]) -> dict[str, Any]:
     """Read values that are written as texts, as on a command line, in the types of the training's own.
 
-    One that cannot be read stays a text; `fault_of` tells it.
+    One that cannot be read stays a text; `fault_of` reports it.
     """
     own = fields(spec)
     return {name: _of_text(value, own.get(name)) for name, value in given.items()}

@@ -11,6 +11,11 @@ STOPPED = "C205"
 STOP_HINT = "What it had made is stored. Fix the program, or change the watchdog in the manifest's `watch`."
 
 
+_KINDS = ("not_a_number", "diverging", "silent", "longer", "gpu_idle")
+# After this, GPUs that nothing was heard of cannot be watched.
+_UNHEARD_SECONDS = 120.0
+
+
 class Then(StrEnum):
     """What an alarm does: people are notified, or the run is stopped as well."""
 
@@ -22,7 +27,8 @@ class Then(StrEnum):
 class Watch:
     """The watchdogs of one training; each is off where it is None.
 
-    `diverging` is a metric with how many times its lowest value it may reach. `silent` and `longer` have their seconds.
+    `diverging` is a metric with how many times its lowest value it may reach. `silent`, `longer` and `gpu_idle` have
+    their seconds.
     """
 
     not_a_number: Then | None = None
@@ -33,10 +39,12 @@ class Watch:
     silent_seconds: float = 0.0
     longer: Then | None = None
     longer_seconds: float = 0.0
+    gpu_idle: Then | None = None
+    gpu_idle_seconds: float = 0.0
 
     @property
     def on(self) -> bool:
-        return any((self.not_a_number, self.diverging, self.silent, self.longer))
+        return any(getattr(self, kind) for kind in _KINDS)
 
     @property
     def reads_metrics(self) -> bool:
@@ -46,11 +54,23 @@ class Watch:
     def from_dict(cls, data: Mapping[str, Any] | None) -> Watch:
         """Read it back; keys this version does not know are dropped."""
         known = {key: value for key, value in (data or {}).items() if key in cls.__dataclass_fields__}
-        thens = {key: Then(known[key]) for key in ("not_a_number", "diverging", "silent", "longer") if known.get(key)}
+        thens = {key: Then(known[key]) for key in _KINDS if known.get(key)}
         return cls(**{**known, **thens})
 
 
 NO_WATCH = Watch()
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """When the GPUs of a run began to be watched, said how busy they are, and were busy last; 0 is never.
+
+    Times are seconds since the epoch.
+    """
+
+    watched_at: float = 0.0
+    seen_at: float = 0.0
+    busy_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,7 @@ class Sight:
     heard_at: float
     not_finite: tuple[str, ...] = ()
     curves: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    gpus: Gpus = Gpus()
 
 
 @dataclass(frozen=True)
@@ -99,6 +120,20 @@ def _alarms(watch: Watch, sight: Sight) -> Iterator[Alarm]:
     if watch.longer and age >= watch.longer_seconds:
         reason = f"the program runs for {_spoken(age)}, longer than the expected {_spoken(watch.longer_seconds)}"
         yield Alarm("longer", watch.longer, reason)
+    if watch.gpu_idle and sight.gpus.watched_at:
+        yield from _of_gpus(watch.gpu_idle, watch.gpu_idle_seconds, sight)
+
+
+def _of_gpus(then: Then, seconds: float, sight: Sight) -> Iterator[Alarm]:
+    """Yield what is alarming of GPUs; those that do not say how busy they are stop no run."""
+    gpus, begun = sight.gpus, max(sight.gpus.watched_at, sight.started_at)
+    if sight.now - max(gpus.seen_at, begun) >= _UNHEARD_SECONDS:
+        reason = "whether its GPUs are idle cannot be watched: nvidia-smi does not tell in its container"
+        yield Alarm("gpu_unseen", Then.WARN, reason)
+        return
+    idle = gpus.seen_at - max(gpus.busy_at, begun)
+    if idle >= seconds:
+        yield Alarm("gpu_idle", then, f"none of its GPUs has been busy for {_spoken(idle)}")
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -46,5 +46,5 @@ class HttpDoor:
                 raise
             raise TrainyardError("S500", f"the front door refuses the service's user: {error.message}", _HINT) from None
         if not answer.manifest:
-            raise TrainyardError("S500", "the front door does not tell the manifest that it keeps", _OLDER)
+            raise TrainyardError("S500", "the front door does not report the manifest that it keeps", _OLDER)
         return answer

@@ -33,7 +33,7 @@ class Drop:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Change with any file's name, size or content, as far as a listing tells."""
+        """Change with any file's name, size or content, as far as a listing says."""
         seen = "\n".join(f"{entry.key}\0{entry.size}\0{entry.etag}" for entry in self.entries)
         return hashlib.sha256(seen.encode()).hexdigest()[:16]
 

@@ -52,7 +52,7 @@ class InboxTrigger(WatchTrigger):
                 store = store or await self._open()
                 seen = await asyncio.to_thread(look, store)
             except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
-                self._tell(error)
+                self._report(error)
                 store = None
             else:
                 self._trouble = ""
@@ -73,6 +73,6 @@ class InboxTrigger(WatchTrigger):
 
 
 def payload(drops: tuple[Drop, ...]) -> dict[str, Any]:
-    """Return what the event tells; it is kept in Airflow's database, so not without end."""
+    """Return what the event says; it is kept in Airflow's database, so not without end."""
     shown = [{"place": drop.place, "fingerprint": drop.fingerprint} for drop in drops[:_MAX_SHOWN]]
     return {"drops": shown, "count": len(drops)}

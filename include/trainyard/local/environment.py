@@ -35,6 +35,8 @@ def airflow_environment(folder: Path, port: int, secrets: Secrets, objects_port:
         "PYTHONPATH": str(PROJECT / "config"),
         # Airflow's processes write their titles over their environments otherwise, and the mark of the stack with them.
         "SPT_NOENV": "1",
+        # Each step is a new process, and would compile all its imports again where the shell wants no bytecode kept.
+        "PYTHONDONTWRITEBYTECODE": "",
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
         # Named although it is Airflow's default: another Airflow's, in the environment of who starts this, is not ours.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",

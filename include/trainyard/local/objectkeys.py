@@ -30,7 +30,7 @@ def store_environment(folder: Path, key: str, secret: str) -> dict[str, str]:
 
 
 def account_secret(secret: str, account: str) -> str:
-    """Return the secret of an account's key; it changes with the operator's, and tells nothing of it."""
+    """Return the secret of an account's key; it changes with the operator's, and reports nothing of it."""
     return hmac.new(secret.encode(), f"object store of account {account}".encode(), "sha256").hexdigest()
 
 

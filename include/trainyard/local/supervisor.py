@@ -25,7 +25,7 @@ from trainyard.local.records import Records, Running
 from trainyard.local.restarts import Backoff
 from trainyard.local.starting import Starter
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 Report = Callable[[str], None]
 
 
@@ -124,7 +124,7 @@ def main() -> int:
         records.note_supervisor(os.getpid())
         while True:
             supervisor.look()
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tell from its content what a file is: one of the manifest families, or a neighbour that cannot be run."""
+"""Say from its content what a file is: one of the manifest families, or a neighbour that cannot be run."""
 
 from __future__ import annotations
 

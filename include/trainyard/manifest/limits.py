@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trainyard.domain.budget import Budget, Per
 from trainyard.domain.limits import Account, FrameworkImage, Limits, Size
 from trainyard.domain.watchdogs import Watch
 from trainyard.errors import Problem, TrainyardError
@@ -139,6 +140,8 @@ def _account(row: Any, watch: Watch) -> Account:
     images = row.get("custom_images", False)
     mlflow = (row.get("tracking") or {}).get("mlflow") or None
     notify = tuple(row.get("notify", ()))
+    asked = row.get("budget")
+    budget = Budget(float(asked["gpu_hours"]), Per(asked.get("per", Per.MONTH))) if asked else None
     return Account(
-        row["name"], row["gpus"], members, float(row["max_hours"]), images, connections, mlflow, notify, watch
+        row["name"], row["gpus"], members, float(row["max_hours"]), images, connections, mlflow, notify, watch, budget
     )

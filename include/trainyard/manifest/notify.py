@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trainyard.domain.notification import (
+    ACCOUNT_EVENTS,
     EVENTS,
     MAX_RECIPIENTS,
     MIN_SECRET,
@@ -89,4 +90,4 @@ def _named(values: Values, at: Path, name: str, events: tuple[str, ...]) -> tupl
 def _events(values: Values, path: Path) -> tuple[str, ...]:
     given = values.document.value(path)
     found = given if isinstance(given, list) else [given] if given is not None else []
-    return tuple(str(each) for each in found if each in EVENTS)
+    return tuple(str(each) for each in found if each in EVENTS and each not in ACCOUNT_EVENTS)

@@ -56,7 +56,7 @@ class DefinitionRead:
 
 @dataclass(frozen=True)
 class ExperimentRead:
-    """An experiment without a fault, as far as it alone tells, with the credentials of its stores."""
+    """An experiment without a fault, as far as it alone says, with the credentials of its stores."""
 
     experiment: Experiment
     document: Document

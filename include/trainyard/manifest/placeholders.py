@@ -1,4 +1,4 @@
-"""Tell a value that somebody forgot to fill in from a real one."""
+"""Distinguish a value that somebody forgot to fill in from a real one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words and operators of a shell command, as far as they can be told apart without running it."""
+"""The words and operators of a shell command, as far as they can be distinguished without running it."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Values:
     """Reads one document. What a method cannot read is noted in `faults` and comes back as None.
 
     `connections` are those that the account's manifests may name, None where only the service knows; `trackers` those
-    that they may name as tracking, `notifying` whom they may notify. `find_store` tells which connection a store of
+    that they may name as tracking, `notifying` whom they may notify. `find_store` says which connection a store of
     the submitter's own is; `earlier` has what masked values stand for.
     """
 

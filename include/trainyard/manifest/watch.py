@@ -15,7 +15,7 @@ from trainyard.manifest.values import Values
 WATCH = "watch"
 _TIME = re.compile(r"([0-9]{1,6})\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LEAST = 60
+_MIN_SECONDS = 60
 
 
 def read_watch(values: Values) -> Watch:
@@ -38,6 +38,8 @@ def watch_at(place: Path, document: Document, faults: Faults) -> Watch:
         silent_seconds=seconds_at((*place, "silent", "after"), document, faults),
         longer=_then(_map(data, "longer")),
         longer_seconds=seconds_at((*place, "longer", "after"), document, faults),
+        gpu_idle=_then(_map(data, "gpu_idle")),
+        gpu_idle_seconds=seconds_at((*place, "gpu_idle", "after"), document, faults),
     )
 
 
@@ -51,7 +53,7 @@ def seconds_at(place: Path, document: Document, faults: Faults) -> float:
     if match is None:
         hint = "Write a number with s, m, h or d, such as 30m."
         faults.add(place, f"{place[-1]} cannot be {brief(text)}.", hint)
-    elif seconds < _LEAST:
+    elif seconds < _MIN_SECONDS:
         faults.add(place, f"{place[-1]} is under a minute.", "Write 1m or more.")
     return float(seconds)
 

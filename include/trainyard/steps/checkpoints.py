@@ -30,7 +30,7 @@ from trainyard.stores.tree import open_folders, write_inside
 from trainyard.workspace.checkpoints import candidates, last_sign, newest_complete
 from trainyard.workspace.layout import RunFolder, Workspace
 
-# Beside the logs: which checkpoint is the newest complete one, since a bucket does not tell that.
+# Beside the logs: which checkpoint is the newest complete one, since a bucket does not report that.
 NOTE = f"{LEARNER}/resume.json"
 _MAX_NOTE = 16 * 1024
 

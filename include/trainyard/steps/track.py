@@ -1,4 +1,4 @@
-"""Tell a tracking server of a run that has ended; nothing of the run depends on whether that works."""
+"""Report to a tracking server a run that has ended; nothing of the run depends on whether that works."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Entry:
     """One object of a bucket. `etag` is what the store says of the content; `md5` is its digest where that is known.
 
     Where a store gives no etag, `etag` is empty and `modified` is when the object was written, in whole seconds since
-    the epoch, if the store tells that.
+    the epoch, if the store reports that.
     """
 
     key: str

@@ -30,11 +30,11 @@ def act(
     meant: Annotated[bool, Form()] = False,
     key: Annotated[str, Form(pattern="^([0-9a-f]{32})?$")] = "",
 ) -> Response:
-    """Ask whether it is meant so; do it to each run then, and tell of those that it could not be done to."""
+    """Ask whether it is meant so; do it to each run then, and report those for which it failed."""
     service: Service = request.app.state.service
     who = caller(request)
     if not model_ids:
-        raise TrainyardError("C110", "no run is ticked", "Tick the runs in the list first.")
+        raise TrainyardError("C110", "no run is selected", "Select the runs in the list first.")
     deleted = do == "undelete"
     runs = [service.run(model_id, who, deleted) for model_id in dict.fromkeys(model_ids)]
     if not meant and not deleted:  # nothing is lost by bringing a run back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from functools import partial
 from typing import Annotated, Any, BinaryIO, cast
 
@@ -24,15 +25,15 @@ _MAX_TEXT = 256 * 1024
 
 @router.get("/runs/{model_id}/files", response_class=HTMLResponse)
 async def files(request: Request, model_id: str, after: Annotated[str, Query(max_length=1024)] = "") -> HTMLResponse:
-    """List what a run has stored, in the order of the names."""
+    """List what a run has stored, or what it has made so far, in the order of the names."""
     head = await run_in_threadpool(head_of, request, model_id)
     found: list[Entry] = []
     refused = None
-    if head["row"].over:
-        try:
-            found = await _listed(request, model_id, after)
-        except TrainyardError as error:  # a bucket that does not answer is no reason to hide the run
-            refused = error
+    look = _listed if head["row"].over else _made_so_far
+    try:
+        found = await look(request, model_id, after)
+    except TrainyardError as error:  # a bucket that does not answer is no reason to hide the run
+        refused = error
     shown = found[:_A_PAGE]
     more = shown[-1].key if len(found) > _A_PAGE else ""
     values = {**head, "files": shown, "more": more, "after": after, "refused": refused}
@@ -43,19 +44,28 @@ async def files(request: Request, model_id: str, after: Annotated[str, Query(max
 async def preview(request: Request, model_id: str, name: str) -> HTMLResponse:
     """Show one stored file, as far as it is text or a picture."""
     head = await run_in_threadpool(head_of, request, model_id)
-    entry, data = await _begin(request, model_id, name, _MAX_TEXT)
+    begin = _begin if head["row"].over else _begin_so_far
+    entry, data = await begin(request, model_id, name, _MAX_TEXT)
     return page(request, "file.html", **head, name=name, size=entry.size, shown=preview_of(name, data, entry.size))
 
 
 @router.get("/runs/{model_id}/picture/{name:path}")
 async def picture(request: Request, model_id: str, name: str) -> Response:
     """Return a stored picture as one: what its first bytes say it is not, nobody's browser has to guess at."""
-    await run_in_threadpool(request.app.state.service.run, model_id, caller(request))
-    entry, data = await _begin(request, model_id, name, MAX_PICTURE)
+    run = await run_in_threadpool(request.app.state.service.run, model_id, caller(request))
+    begin = _begin if run.state.terminal else _begin_so_far
+    entry, data = await begin(request, model_id, name, MAX_PICTURE)
     kind = picture_kind(data)
     if kind is None or entry.size > MAX_PICTURE:
         raise TrainyardError("C107", f"{name} is no picture that is shown here", "Download it.")
     return Response(data, media_type=kind, headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
+
+
+async def _made_so_far(request: Request, model_id: str, after: str) -> list[Entry]:
+    """Return a page and one file more, where there is one, of what lies in the run's RESULT_DIR."""
+    live = request.app.state.live_files
+    found = await run_in_threadpool(live.page, model_id, caller(request), _A_PAGE + 1, after)
+    return [Entry(name, size, "") for name, size in found.files]
 
 
 async def _listed(request: Request, model_id: str, after: str) -> list[Entry]:
@@ -77,6 +87,16 @@ async def _begin(request: Request, model_id: str, name: str, most: int) -> tuple
     finally:
         place.let_go()
     return found
+
+
+async def _begin_so_far(request: Request, model_id: str, name: str, most: int) -> tuple[Entry, bytes]:
+    """Return a file that a run has made so far, and its first bytes."""
+
+    def begin() -> tuple[Entry, bytes]:
+        with request.app.state.live_files.opened(model_id, caller(request), name) as file:
+            return Entry(name, os.fstat(file.fileno()).st_size, ""), file.read(most)
+
+    return await run_in_threadpool(begin)
 
 
 def _first_bytes(store: Store, model_id: str, name: str, most: int) -> tuple[Entry, bytes]:

@@ -10,7 +10,7 @@ from trainyard.core.runs import Run, StepRun
 # What a run does, in its order, as people say it.
 _NAMES = ("queued", "validating", "staging", "waiting for GPU", "training", "storing")
 # A part that is there is seen.
-_LEAST_WIDTH = 1.5
+_MIN_WIDTH = 1.5
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _moments(run: Run, steps: Mapping[str, StepRun]) -> list[float | None]:
 
 def _placed(parts: Sequence[Part]) -> list[Part]:
     total = sum(part.seconds for part in parts)
-    widths = [max(_LEAST_WIDTH, 100 * part.seconds / total) if total else _LEAST_WIDTH for part in parts]
+    widths = [max(_MIN_WIDTH, 100 * part.seconds / total) if total else _MIN_WIDTH for part in parts]
     scale = 100 / sum(widths) if widths else 1.0
     placed, start = [], 0.0
     for part, width in zip(parts, widths, strict=True):

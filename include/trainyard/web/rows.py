@@ -1,4 +1,4 @@
-"""A run as a row of a table: what the front door tells of it, with what is different among the rows."""
+"""A run as a row of a table: what the front door reports of it, with what is different among the rows."""
 
 from __future__ import annotations
 

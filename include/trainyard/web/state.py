@@ -58,7 +58,7 @@ def health(request: Request) -> HTMLResponse:
 
 @router.post("/health", response_class=HTMLResponse)
 def look(request: Request) -> HTMLResponse:
-    """Look after the installation, as `trainyard doctor` does, and show what was found; what is wrong first."""
+    """Check the installation, as `trainyard doctor` does, and show what was found; what is wrong first."""
     with request.app.state.trail.audit.action(caller(request), Action.DOCTOR):
         only_admins(caller(request), "looks after the service")
     began = time.monotonic()

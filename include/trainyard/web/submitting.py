@@ -82,7 +82,7 @@ def _form(request: Request, **values: Any) -> HTMLResponse:
 
 @router.post("/new/check")
 async def check(request: Request, draft: Draft) -> dict[str, Any]:
-    """Check a draft as the front door will, but for the zip; tell all faults, and what it would take."""
+    """Check a draft as the front door will, but for the zip; report all faults, and what it would take."""
     for text in draft.settings:
         if len(text) > _MAX_TEXT:
             raise TrainyardError("C110", "a value to set is too long", "Put it into the manifest.")

@@ -232,7 +232,7 @@ def _changes(folder: Path) -> dict[str, float]:
 
 
 def store_key(ref: StoreRef) -> str:
-    """Return a short stable name for store + bucket; a readable part and a digest of everything that tells apart."""
+    """Return a short stable name for store + bucket; a readable part and a digest of all that distinguishes it."""
     named = (ref.connection,) if ref.connection else ()
     place = (ref.kind, ref.endpoint, ref.region or "", ref.domain or "", ref.project or "", ref.bucket)
     below = (f"below {ref.prefix}",) if ref.prefix else ()

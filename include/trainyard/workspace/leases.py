@@ -99,7 +99,7 @@ class Lease:
         count = 0
         while not self._stop.wait(self._seconds / _BEATS):
             count += 1
-            with suppress(OSError):  # whether the lock was lost by that, check() tells
+            with suppress(OSError):  # whether the lock was lost by that, check() says
                 self._write(b"%s %d" % (self._token, count))
 
     def _write(self, data: bytes) -> None:

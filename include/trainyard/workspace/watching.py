@@ -10,13 +10,15 @@ from math import isfinite
 from pathlib import Path
 
 from trainyard.domain.metricrules import MetricRules
-from trainyard.domain.watchdogs import Alarm, Sight, Then, Watch, alarms
+from trainyard.domain.watchdogs import Alarm, Gpus, Sight, Then, Watch, alarms
 from trainyard.workspace.layout import RunFolder, started_at
 from trainyard.workspace.metrics.readings import read_on
 from trainyard.workspace.metrics.state import load
 
 _READ_SECONDS = 0.25
 _MAX_KEPT = 20
+# Written by the wrapper in the pod, as learner.sh has them.
+GPU_NOTES = ("gpus-watched", "gpus-seen", "gpus-busy")
 
 
 def look(run: RunFolder, watch: Watch, rules: MetricRules, clock: Callable[[], float] = time.time) -> list[Alarm]:
@@ -53,7 +55,15 @@ def _sight(run: RunFolder, watch: Watch, rules: MetricRules, started: float, now
             values.setdefault(curve.name, (last.value, extremes[0].value))
     broken = tuple(sorted({curve.name for curve in curves if curve.not_finite}))
     written = max(_changed(run.of_learner(number).training_log) for number in run.learners)
-    return Sight(now, started, max(written, _changed(run.metrics)), broken, values)
+    heard = max(written, _changed(run.metrics))
+    return Sight(now, started, heard, broken, values, _gpus(run) if watch.gpu_idle else Gpus())
+
+
+def _gpus(run: RunFolder) -> Gpus:
+    """Return what all learners' wrappers have noted of their GPUs; the files' times count, not what is in them."""
+    states = [run.of_learner(number).state for number in run.learners]
+    watched, seen, busy = (max(_changed(state / name) for state in states) for name in GPU_NOTES)
+    return Gpus(watched, seen, busy)
 
 
 def _changed(path: Path) -> float:

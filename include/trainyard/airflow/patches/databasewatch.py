@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 class DatabaseWatch:
-    """Tells when a SQLite database was written to, by whichever process.
+    """Says when a SQLite database was written to, by whichever process.
 
     It starts to look when it is made; what is written between two waits ends the second one.
     """
@@ -31,7 +31,7 @@ class DatabaseWatch:
         while (now := time.monotonic()) < begun + most:
             if now >= self._ended + least and (self._look() != self._seen or or_else()):
                 break
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         self._seen, self._ended = self._look(), time.monotonic()
 
     def _look(self) -> tuple[tuple[int, int], ...]:

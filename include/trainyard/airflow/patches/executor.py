@@ -27,7 +27,7 @@ from trainyard.airflow.patches.workqueue import Reported, Reports, Taken, WorkQu
 
 log = logging.getLogger(__name__)
 # The scheduler's loops: at most ten a second while there are news, one a second while there are none.
-_LEAST_SECONDS, _MAX_SECONDS = 0.1, 1.0
+_MIN_SECONDS, _MAX_SECONDS = 0.1, 1.0
 # So many workers stay; the others are started when there is more to do, and end when there was nothing for so long.
 MIN_WORKERS = 4
 IDLE_SECONDS = 60.0
@@ -79,7 +79,7 @@ class PatchedExecutor(local_executor.LocalExecutor):
     def heartbeat(self) -> None:
         """Wait for news unless there is work; the scheduler calls this once a loop, after it has looked for work."""
         if self._news and not self._can_start():
-            self._news.wait(_LEAST_SECONDS, _MAX_SECONDS, lambda: not self.result_queue.empty())
+            self._news.wait(_MIN_SECONDS, _MAX_SECONDS, lambda: not self.result_queue.empty())
         super().heartbeat()
 
     def _can_start(self) -> bool:

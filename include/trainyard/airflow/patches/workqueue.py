@@ -20,7 +20,7 @@ from multiprocessing import Pipe, reduction
 from typing import Any
 
 # How long an idle worker stays when its scheduler is gone.
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _TRY_SECONDS = 0.05
 
 
@@ -151,7 +151,7 @@ class WorkQueue:
 
     def _next(self, until: float) -> tuple[int | None, Any]:
         self._end_if_orphaned()
-        while not self._reader.poll(_LOOK_SECONDS):
+        while not self._reader.poll(_POLL_SECONDS):
             self._end_if_orphaned()
             if time.monotonic() > until:
                 return None, None

@@ -1,4 +1,4 @@
-"""Connections of Airflow's web server whose headers do not come, or never end.
+"""Connections of Airflow's web server whose headers do not come, or never end, and the bounds of its websockets.
 
 uvicorn has no limit for either, and Airflow's api-server no setting: what is patched here is uvicorn's class for HTTP
 connections (httptools, 0.3x to 0.5x). Without the patch, connections that send nothing are kept for ever and headers
@@ -14,6 +14,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 _HEADER_SECONDS = 15.0
 _HEADER_BYTES = 64 * 1024
+_MESSAGE_BYTES = 256 * 1024
 # So many connections may wait for the headers of their first request; the oldest of more than these is closed.
 _MAX_WAITING = 500
 _NEEDED = ("connection_made", "connection_lost", "data_received", "on_headers_complete", "on_body", "send_400_response")
@@ -75,6 +76,7 @@ def _patch_connections(protocol: Any, waiting: Waiting) -> None:
 
     def connection_made(self: Any, transport: Any) -> None:
         self.trainyard_unread = 0
+        _bound_messages(self.config)
         made(self, transport)
         waiting.begin(self)
 
@@ -93,7 +95,7 @@ def _patch_data(protocol: Any, waiting: Waiting) -> None:
         unread, self.trainyard_unread = self.trainyard_unread + len(data), -1
         received(self, data)
         self.trainyard_unread = unread if self.trainyard_unread < 0 else 0
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:  # it has become a websocket
             return
         if self.trainyard_unread > _HEADER_BYTES:
             self.send_400_response("The request's headers are too large.")
@@ -101,6 +103,14 @@ def _patch_data(protocol: Any, waiting: Waiting) -> None:
             waiting.begin(self)
 
     protocol.data_received = data_received
+
+
+def _bound_messages(config: Any) -> None:
+    """Keep websockets from holding much in memory, and from being taken for dead while their client reads nothing."""
+    config.ws_max_size = _MESSAGE_BYTES
+    config.ws_per_message_deflate = False
+    # It still asks whether the client is there, which keeps proxies from ending a connection that is silent.
+    config.ws_ping_timeout = None
 
 
 def _patch_progress(protocol: Any, waiting: Waiting) -> None:

@@ -13,7 +13,7 @@ from trainyard.domain.outcome import Outcome, exact_image
 
 
 def diagnose(pod: Mapping[str, Any] | None, gpus: int, memory: int, now: float | None = None) -> Outcome | None:
-    """Tell how a pod ended; None while it is waiting or running.
+    """Say how a pod ended; None while it is waiting or running.
 
     `pod` is the API's JSON, None if the pod is gone; `memory` is its limit in bytes; with `now` (seconds since the
     epoch) a pod whose node no longer answers is recognised too. An image that does not arrive is S103 although
@@ -25,7 +25,7 @@ def diagnose(pod: Mapping[str, Any] | None, gpus: int, memory: int, now: float |
 
 
 def outcome_of(row: Row, facts: Facts) -> Outcome:
-    """Tell the outcome of a pod that ended in one of the table's ways."""
+    """Return the outcome of a pod that ended in one of the table's ways."""
     return Outcome(
         code=row.code,
         message="; ".join(filter(None, (row.message.format(f=facts), facts.warnings))),

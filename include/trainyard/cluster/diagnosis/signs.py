@@ -1,4 +1,4 @@
-"""The signs by which the ways a pod ends are told apart, as tests of its facts."""
+"""The signs by which the ways a pod ends are distinguished, as tests of its facts."""
 
 from __future__ import annotations
 

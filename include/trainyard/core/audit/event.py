@@ -29,6 +29,7 @@ class Action(StrEnum):
     READ_LOG = "log.read"
     LIST_RESULTS = "results.list"
     READ_RESULT = "results.read"
+    EXEC = "exec"
     SET_SECRET = "secret.set"
     REMOVE_SECRET = "secret.remove"
     ADD_STORE = "store.add"

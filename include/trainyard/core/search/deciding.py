@@ -29,7 +29,7 @@ class Ledger:
     how many were. `ended` are trials that have, by number, `seen` curves of those that go on and `attrs` what
     samplers want to find again; `stopping` are steps at which trials were given up, and `stored` is how many had ended
     when the study was stored last, at `stored_at`; at `refused_at` it could not be. `told` says that people were told
-    of its end. One that was over and got more trials is judged anew: by those from
+    of its end. One that was over and got more trials is judged again: by those from
     the number `anew_from` on, and its hours from `anew_at`.
     """
 
@@ -160,7 +160,7 @@ def _length(trials: Sequence[Trial]) -> float:
 
 
 def seconds_left(search: SearchSpec, ledger: Ledger, trials: Sequence[Trial], now: float) -> float | None:
-    """Return about how long a search still takes, in seconds; None where nothing tells, or it is over."""
+    """Return about how long a search still takes, in seconds; None where nothing says, or it is over."""
     lengths = [seconds for trial in trials if (seconds := trial.seconds) is not None]
     if ledger.over or ledger.paused or not lengths:
         return None

@@ -1,6 +1,6 @@
 """The ledgers of searches: `searches/<training id>.json` beside the records.
 
-While a search may still start or end a trial its id stands in `searches/active/` too, so that a listing tells whether
+While a search may still start or end a trial its id stands in `searches/active/` too, so that a listing says whether
 there is work. A ledger that is lost is made again from the runs, all but what people have asked of the search.
 """
 

@@ -45,7 +45,7 @@ class TrialRuns(Protocol):
 
 
 def trials_of(runs: TrialRuns, training: Training, search: SearchSpec, ledger: Ledger) -> list[Trial]:
-    """Return all trials that were asked for, from their runs, and from the ledger what these no longer tell."""
+    """Return all trials that were asked for, from their runs, and from the ledger what these no longer report."""
     found: list[Trial] = []
     number = 0
     while number < ledger.asked or runs.values(trial_id(training.id, number)) is not None:

@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 T = TypeVar("T")
 
 _BOUND = 2000  # two pages of a listing: enough not to wait for the next, little memory
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _LEAVING_SECONDS = 10.0
 _END = object()
 
@@ -47,7 +47,7 @@ def ahead(items: Iterable[T]) -> Generator[T, None, None]:
 def _put(found: Queue[object], item: object, closed: Event) -> bool:
     while not closed.is_set():
         try:
-            found.put(item, timeout=_LOOK_SECONDS)
+            found.put(item, timeout=_POLL_SECONDS)
         except Full:
             continue
         return True

@@ -20,7 +20,7 @@ from trainyard.stores.moving.watched import Watched
 
 # Smaller files are read once, into memory.
 IN_MEMORY = MIB
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 class Leaving:
@@ -96,7 +96,7 @@ class LeavingFile:
 
     def help(self, stop: Event) -> None:
         """Send parts of the file once it is begun."""
-        while not self._begun.wait(_LOOK_SECONDS):
+        while not self._begun.wait(_POLL_SECONDS):
             if stop.is_set():
                 raise StoppedError
         self._send(stop)

@@ -41,7 +41,7 @@ class Partial:
 
     A killed transfer goes on where its lines end. After a crash of the machine lines may speak of what never reached
     the disk: they count then only if a digest tells in the end whether the file is right. `md5` is the digest that the
-    store tells, as known by now.
+    store says, as known by now.
     """
 
     def __init__(self, folder: Path, entry: Entry) -> None:

@@ -61,7 +61,7 @@ class Progress:
         self._moving = time.monotonic()
 
     def tick(self) -> None:
-        """Tell the note; raise StoreError STALLED if there has been no progress for too long."""
+        """Report the note; raise StoreError STALLED if there has been no progress for too long."""
         self._terms.note(self.state())
         now, flowed = time.monotonic(), self._flowed - self._flowed_before
         if flowed >= _SLOWEST * self._terms.stall_seconds:

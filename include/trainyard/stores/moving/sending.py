@@ -16,7 +16,7 @@ from trainyard.stores.moving.retrying import until_done
 
 # Parts are in memory while they are sent; this is how much of that is allowed at the same time.
 IN_FLIGHT = 64 * MIB
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 class Memory:
@@ -34,7 +34,7 @@ class Memory:
     def held(self, size: int, stop: Event) -> Iterator[bytearray]:
         with self._change:
             while self._held and self._held + size > self._most:
-                self._change.wait(_LOOK_SECONDS)
+                self._change.wait(_POLL_SECONDS)
                 if stop.is_set():
                     raise StoppedError
             self._held += size

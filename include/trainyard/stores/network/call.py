@@ -13,7 +13,7 @@ from trainyard.stores.base import Why
 from trainyard.stores.network.limits import SLOWEST, NetworkLimits
 
 # A call that was given up ends within this time.
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 REDIRECTED = "it sends its clients elsewhere, and they are not to follow"
 _MAX_REDIRECTS = 2
 

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from trainyard.stores.base import Why
-from trainyard.stores.network.call import LOOK_SECONDS, current
+from trainyard.stores.network.call import POLL_SECONDS, current
 from trainyard.stores.network.limits import ANSWER_BYTES
 
 _HINT = "Tell whoever runs the store: it does not keep to its protocol."
@@ -21,7 +21,7 @@ class CallSocket:
         self._sock = sock
         self._silent_seconds: float | None = sock.gettimeout()
         self.reader: CallReader | None = None
-        sock.settimeout(LOOK_SECONDS)
+        sock.settimeout(POLL_SECONDS)
 
     def settimeout(self, seconds: float | None) -> None:
         """Set how long the peer may be silent."""

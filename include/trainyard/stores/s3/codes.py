@@ -156,7 +156,7 @@ def reason_of(code: str, status: int, text: str, key: str) -> Reason:
 
 
 def is_known(code: str) -> bool:
-    """Say whether the code alone tells what it stands for."""
+    """Say whether the code alone says what it stands for."""
     return code in _CODES
 
 

@@ -82,7 +82,7 @@ class Pages:
         self._client, self._http, self._bucket = client, http, bucket
 
     def get(self, prefix: str, place: Place) -> Page | None:
-        """Return a page; None where boto3 is to ask, and to tell why."""
+        """Return a page; None where boto3 is to ask, and to say why."""
         operation, asked = asked_for(self._bucket, prefix, place)
         try:
             url = self._client.generate_presigned_url(operation, Params={**asked, "EncodingType": "url"})
@@ -118,7 +118,7 @@ def seconds_of(modified: datetime | None) -> int | None:
 
 
 def _entry_of(key: str, size: int, etag: str, modified: int | None) -> Entry | None:
-    """Return what a listing tells of an object; None where it only stands for a folder."""
+    """Return what a listing reports of an object; None where it only stands for a folder."""
     etag = etag.strip('"')
     if key.endswith("/") and size == 0:
         return None

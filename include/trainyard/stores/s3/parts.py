@@ -11,7 +11,7 @@ from trainyard.domain.digest import md5, part_size, plain_md5
 from trainyard.stores.base import Entry, StoreError, Why
 from trainyard.stores.s3.refusals import S3Refusals
 
-# An upload has at most 10,000 parts, and every server tells of more than 20 at a time.
+# An upload has at most 10,000 parts, and every server reports more than 20 at a time.
 _MAX_PAGES = 500
 
 
@@ -44,7 +44,7 @@ class S3Parts:
             # A server that has forgotten the upload says so and hangs up, which a client that still sends cannot hear.
             self._check_known()
             raise
-        # Where a store tells no etag of a part, it knows the part by the one that S3 would have given.
+        # Where a store reports no etag of a part, it knows the part by the one that S3 would have given.
         etag = answer.get("ETag", "").strip('"') or digest
         if not is_secret(answer) and plain_md5(etag) not in (None, digest):
             raise self._refusals.because(Why.BROKEN, "write to", self._key, f"part {number + 1} arrived changed")
@@ -74,7 +74,7 @@ class S3Parts:
         return self._target["Key"]
 
     def _left_over(self) -> list[str]:
-        """Return the ids of uploads of this key, oldest first; none where the store does not tell them."""
+        """Return the ids of uploads of this key, oldest first; none where the store does not report them."""
         with suppress(StoreError), self._refusals.during("write to", self._key):
             answer = self._client.list_multipart_uploads(Bucket=self._target["Bucket"], Prefix=self._key)
             found = [one for one in answer.get("Uploads", ()) if one["Key"] == self._key]

@@ -77,7 +77,7 @@ class SwiftStore:
             headers, body = self._session.connection.get_object(
                 self._bucket, listed.key, resp_chunk_size=CHUNK, headers=wanted
             )
-            # A dynamic large object of very many segments may come from its start, and tells no size.
+            # A dynamic large object of very many segments may come from its start, and reports no size.
             ranged = "content-range" in headers
             arrived = 0
             for chunk in _cut(body, 0 if ranged else start, size):

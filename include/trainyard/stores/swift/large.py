@@ -50,7 +50,7 @@ def is_large(headers: Mapping[str, str]) -> bool:
 def etag_of(headers: Mapping[str, str]) -> str:
     """Return the etag without its quotes.
 
-    It is empty for a dynamic large object that has more segments than a page of a listing: Swift tells no size of it
+    It is empty for a dynamic large object that has more segments than a page of a listing: Swift reports no size of it
     then, nor an etag but the manifest's own, which is the one without quotes.
     """
     etag = headers.get("etag", "")
@@ -58,7 +58,7 @@ def etag_of(headers: Mapping[str, str]) -> str:
 
 
 def read_manifest(text: str | bytes) -> list[Segment]:
-    """Read the manifest of a static large object as Swift tells it."""
+    """Read the manifest of a static large object as Swift reports it."""
     return [_segment(row) for row in json.loads(text)]
 
 
@@ -69,7 +69,7 @@ def manifest_of(segments: Sequence[Segment]) -> str:
 
 
 def hash_of_hashes(segments: Sequence[Segment]) -> str | None:
-    """Return the etag of a static large object, None where its segments do not tell it."""
+    """Return the etag of a static large object, None where its segments do not report it."""
     if any(segment.md5 is None for segment in segments):
         return None
     return _etag([str(segment.md5) for segment in segments])
@@ -81,7 +81,7 @@ def etag_of_parts(source: BinaryIO, part: int) -> str:
 
 
 def parts_of_dynamic(manifest: str) -> tuple[str, str]:
-    """Return container and prefix of what a dynamic large object consists of, from the header that tells them."""
+    """Return container and prefix of what a dynamic large object consists of, from the header that reports them."""
     container, _, prefix = unquote(manifest).partition("/")
     return container, prefix
 
@@ -120,12 +120,12 @@ class Leftover:
 
 
 def upload_folder(key: str, size: int, part: int) -> str:
-    """Return a new folder for the segments of one upload, which tells how it was cut."""
+    """Return a new folder for the segments of one upload, which says how it was cut."""
     return f"{segments_folder(key)}{size}-{part}-{uuid4().hex}"
 
 
 class SegmentCheck:
-    """Digests what passes by; `changed` names the first segment that is not what the manifest tells."""
+    """Digests what passes by; `changed` names the first segment that is not what the manifest says."""
 
     def __init__(self, segments: Sequence[Segment] = ()) -> None:
         self._rest = deque(segments)

@@ -11,7 +11,7 @@ const show = () => {
   for (const box of there) box.checked = ticked.has(box.value);
   const all = list.querySelector("[data-all]");
   if (all) all.checked = there.length > 0 && there.every((box) => box.checked);
-  count.textContent = ticked.size === 1 ? "1 run is ticked:" : `${ticked.size} runs are ticked:`;
+  count.textContent = ticked.size === 1 ? "1 run is selected:" : `${ticked.size} runs are selected:`;
   form.classList.toggle("none", ticked.size === 0);
   for (const button of form.querySelectorAll("button")) {
     const comparing = button.formAction.endsWith("/compare");

@@ -14,7 +14,7 @@ MAX_NAME_LENGTH = 200
 # Points of one curve, and of all curves of a run: 32 bytes each, in memory and on disk.
 MAX_POINTS = 10_000
 MAX_ALL_POINTS = 200_000
-_LEAST_POINTS = 64
+_MIN_POINTS = 64
 # Ordinal, step, time and value of a point; the time is NaN where there is none.
 _WIDTH = 4
 _PER_BUCKET = 4
@@ -196,7 +196,7 @@ class Curves:
         """Take a curve in; all get along with less room once there are twice as many."""
         self.by_key[curve.source, curve.name] = curve
         many = 1 << (len(self.by_key) - 1).bit_length()
-        room = max(_LEAST_POINTS, min(MAX_POINTS, MAX_ALL_POINTS // many))
+        room = max(_MIN_POINTS, min(MAX_POINTS, MAX_ALL_POINTS // many))
         if room < self.room:
             self.room = room
             for other in self.by_key.values():

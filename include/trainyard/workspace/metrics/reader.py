@@ -34,7 +34,7 @@ _MAX_PLACES = 2000
 class Reading:
     """One reading of a run's files, for so many seconds at most; `whole` says that nothing is written any more.
 
-    `moved` tells whether anything was read; `spent` whether the time has not sufficed.
+    `moved` says whether anything was read; `spent` whether the time has not sufficed.
     """
 
     run: RunFolder

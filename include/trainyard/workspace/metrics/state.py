@@ -19,7 +19,7 @@ _FORMAT = 1
 MAX_WARNINGS = 20
 MAX_SUMMARIES = 100
 # A rate over less than this says little.
-_LEAST_SECONDS = 1.0
+_MIN_SECONDS = 1.0
 # Of several curves of one name, the first of these speaks for it.
 _SOURCES = ("jsonl", "evaluation-metrics", "tensorboard", "trainer-state", "val-dict-list", "log")
 
@@ -58,7 +58,7 @@ class Progress:
         if not self.total or self.step is None or self.first is None or self.at is None:
             return None
         done, seconds = self.step - self.first, self.at - (self.first_at or self.at)
-        if seconds < _LEAST_SECONDS and started is not None:  # all of it was read at once
+        if seconds < _MIN_SECONDS and started is not None:  # all of it was read at once
             done, seconds = self.step, self.at - started
         if done <= 0 or seconds <= 0:
             return None
