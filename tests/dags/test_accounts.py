@@ -43,6 +43,8 @@ _ROUTES = [
     ("GET", "/summaries", {}),
     ("GET", "/summaries/logs/tb/events.out.tfevents.1", {}),
     ("POST", "/undelete", {}),
+    ("GET", "/files", {}),
+    ("GET", "/files/model.h5", {}),
     ("GET", "/results", {}),
     ("GET", "/results.zip", {}),
     ("GET", "/results/_submitted_code/model.zip", {}),
