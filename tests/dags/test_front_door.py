@@ -530,7 +530,9 @@ class TestNaming:
         assert service.wanted.owner == "ada"
 
     def test_what_a_text_may_stand_for_is_looked_for_alone(self, http, service):
-        service.matching = lambda text, caller: [service.run_there] if (text, caller) == ("6fgtt", _ADA) else []
+        service.matching = lambda text, caller, deleted: (
+            [service.run_there] if (text, caller) == ("6fgtt", _ADA) else []
+        )
         found = http.get("/models", params={"match": "6fgtt"}).json()
         assert ([run["model_id"] for run in found["resources"]], found["total"]) == ([MODEL_ID], 1)
 
@@ -543,7 +545,7 @@ class TestRerunning:
         return app.state.rerunning
 
     def test_a_run_is_run_again_with_what_is_changed(self, http, rerunning):
-        body = {"set": {"lr": 0.02, "note": "x"}, "size": "large", "exact": True}
+        body = {"set": {"lr": 0.02, "note": "x"}, "size": "large", "exact": True, "name": "b"}
         answer = http.post(f"/models/{MODEL_ID}/rerun", json=body)
         assert answer.status_code == 202
         assert answer.json() == {
@@ -552,7 +554,7 @@ class TestRerunning:
             "account": "vision",
             "parent": MODEL_ID,
         }
-        assert rerunning.asked == [(MODEL_ID, {"lr": 0.02, "note": "x", "size": "large"}, True, _ADA, "", False)]
+        assert rerunning.asked == [(MODEL_ID, {"lr": 0.02, "note": "x", "size": "large"}, True, _ADA, "", False, "b")]
 
     @pytest.mark.parametrize(
         "body", [{"set": {"lr": [1]}}, {"set": {"lr": None}}, {"exact": "perhaps"}, {"owner": "grace"}, {"parent": "x"}]

@@ -237,12 +237,13 @@ class TestRunAgain:
 
     def test_it_has_what_is_changed_in_the_form_and_names_the_run_that_it_repeats(self, pages, yard):
         ada = pages("ada", **_HERE)
-        form = self._form(ada.get(f"/runs/{MODEL_ID}/again").text, command="python3 other.py")
+        form = self._form(ada.get(f"/runs/{MODEL_ID}/again").text, command="python3 other.py") | {"called": "mine"}
         answers = [ada.post(f"/runs/{MODEL_ID}/again", data=form) for _ in range(2)]
         places = {answer.headers["location"] for answer in answers}
         assert ([answer.status_code for answer in answers], len(places)) == ([303, 303], 1)
         run = yard.history.find(places.pop().rpartition("/")[2])
         assert (run.parent, run.owner, dict(run.overrides)) == (MODEL_ID, "ada", {"command": "python3 other.py"})
+        assert run.name == "mine"
         assert f"/runs/{MODEL_ID}" in ada.get(f"/runs/{run.model_id}").text
 
     def test_what_cannot_be_is_said_beside_what_was_written(self, pages, yard):

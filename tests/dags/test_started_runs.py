@@ -49,8 +49,8 @@ def _add(world, training_id, **changes):
     return add_training(world, training_id, hyperparameters={"lr": 0.1}, sizes=sizes, **changes)
 
 
-def _start(world, caller=GRACE, training_id=MODEL_ID, **values):
-    return world.starting.start(Asked(training_id, values, parent=training_id), caller)
+def _start(world, caller=GRACE, training_id=MODEL_ID, name="", **values):
+    return world.starting.start(Asked(training_id, values, parent=training_id, name=name), caller)
 
 
 def _listed(world, **wanted):
@@ -68,6 +68,13 @@ class TestMaking:
         assert (run.submitted_at, run.phase) == (_NOW, Phase.QUEUED)
         assert _listed(yard) == [MODEL_ID, start.model_id]
 
+    def test_it_is_called_by_its_own_name_and_found_by_it(self, yard):
+        start = _start(yard, name="a baseline")
+        assert (yard.history.find(start.model_id).name, yard.history.find(MODEL_ID).name) == ("a baseline", "tf-mnist")
+        assert _listed(yard, chosen=start.key.__eq__) == [start.model_id]
+        assert _listed(yard, order=Order(Key.NAME)) == [start.model_id, MODEL_ID]
+        assert _listed(yard, order=Order(Key.NAME, descending=True)) == [MODEL_ID, start.model_id]
+
     def test_twice_is_once(self, yard):
         start = _start(yard)
         port = started.AirflowStartedRuns()
@@ -83,8 +90,9 @@ class TestMaking:
 
     def test_one_of_a_training_that_airflow_does_not_know_waits_and_is_listed_as_queued(self, yard):
         _add(yard, _OTHER)
-        start = _start(yard, training_id=_OTHER, lr=0.5)
+        start = _start(yard, training_id=_OTHER, name="a baseline", lr=0.5)
         assert yard.history.find(start.model_id).phase is Phase.QUEUED
+        assert _listed(yard, chosen=start.key.__eq__) == [start.model_id]
         assert _listed(yard) == [MODEL_ID, _OTHER, start.model_id]
         assert _listed(yard, states=frozenset({State.PENDING})) == [_OTHER, start.model_id]
         assert _listed(yard, states=frozenset({State.COMPLETED})) == [MODEL_ID]

@@ -61,12 +61,14 @@ class History:
         owner="",
         without=(),
         only=None,
+        chosen=None,
     ):
         found = [run for run in self.runs.values() if trainings is None or run.training_id in trainings]
         found = [run for run in found if not states or run.state in states]
         found = [run for run in found if owner in ("", run.owner)]
         found = [run for run in found if since is None or run.submitted_at >= since]
         found = [run for run in found if run.key not in without and (only is None or run.key in only)]
+        found = [run for run in found if not chosen or chosen(run.key)]
         found = found[::-1] if order.descending else found
         return found[offset : offset + limit], len(found)
 

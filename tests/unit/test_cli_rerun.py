@@ -18,8 +18,10 @@ def test_the_new_id_is_printed(cli, front_door):
 
 def test_what_is_changed_goes_with_it(cli, front_door):
     front_door.add(ID)
-    cli("rerun", ID, "--set", "lr=0.02", "--set", 'note="a,b"', "--size", "medium", "--exact", "--resume")
-    given = {"set": {"lr": "0.02", "note": "a,b"}, "size": "medium", "exact": True, "resume": True}
+    cli(
+        "rerun", ID, "--set", "lr=0.02", "--set", 'note="a,b"', "--size", "medium", "--exact", "--resume", "--name", "b"
+    )
+    given = {"set": {"lr": "0.02", "note": "a,b"}, "size": "medium", "exact": True, "resume": True, "name": "b"}
     assert front_door.bodies == [given]
 
 

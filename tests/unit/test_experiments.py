@@ -286,20 +286,22 @@ class TestFilters:
         ("wanted", "taken"),
         [
             (Filter(), True),
-            (Filter(name="MNI"), True),
-            (Filter(name="cifar"), False),
             (Filter(experiment="rates"), True),
             (Filter(experiment="rate"), False),
             (Filter(framework="TensorFlow"), True),
             (Filter(framework="tensorflow 2.16"), True),
             (Filter(framework="tensorflow 2.1"), False),
             (Filter(framework="tensor"), False),
-            (Filter(name="mnist", framework="pytorch"), False),
+            (Filter(experiment="rates", framework="pytorch"), False),
         ],
     )
     def test_a_training_is_taken_if_all_of_it_fits(self, wanted, taken):
         there = training(experiment="rates", framework=Framework("tensorflow", "2.16"))
         assert wanted.takes(there) is taken
+
+    @pytest.mark.parametrize(("name", "fits"), [("", True), ("MNI", True), ("cifar", False)])
+    def test_a_name_is_a_part_in_any_case(self, name, fits):
+        assert Filter(name=name).names("tf-mnist") is fits
 
     def test_what_a_filter_does_not_take_is_not_asked_of_the_history(self, world):
         made = [*_submit(world, MANIFEST_TEXT, experiment="rates"), *_submit(world, MANIFEST_TEXT)]

@@ -10,7 +10,7 @@ from serviceworld import ADA, MALLORY
 from serviceworld import world as world  # a fixture
 
 from trainyard.core.rerunning import Rerunning
-from trainyard.core.runs import Run
+from trainyard.core.runs import Filter, Run
 from trainyard.core.starting import Starting
 from trainyard.domain.checkpointing import Checkpointing
 from trainyard.domain.outcome import Outcome
@@ -38,8 +38,8 @@ def again(world):
     service = replace(world.service, version_of=lambda key: world.versions.get(key.model_id))
     rerunning = Rerunning(service, Starting(world.catalogue, _Runs(), lambda: LIMITS, lambda: 1.0))
 
-    def rerun(model_id=MODEL_ID, exact=False, caller=ADA, key="", resume=False, **changes):
-        return rerunning.rerun(model_id, changes, exact, caller, key, resume)
+    def rerun(model_id=MODEL_ID, exact=False, caller=ADA, key="", resume=False, called="", **changes):
+        return rerunning.rerun(model_id, changes, exact, caller, key, resume, called)
 
     return rerun
 
@@ -90,6 +90,46 @@ def test_nobody_runs_a_run_of_others_again(again):
 
 def test_the_same_key_starts_it_once(again):
     assert again(key="k") == again(key="k")
+
+
+class TestItsName:
+    def test_it_is_its_own_and_not_that_of_the_next_one(self, again, world):
+        start = again(called=" baseline ")
+        assert (start.name, world.catalogue.starts.named()) == ("baseline", {start.key: "baseline"})
+        assert world.catalogue.as_named(start.key, world.catalogue.get(MODEL_ID)).spec.name == "baseline"
+        assert again().name == ""
+
+    def test_it_is_forgotten_with_the_run(self, again, world):
+        start = again(called="baseline")
+        world.catalogue.starts.remove(start.model_id)
+        assert world.catalogue.starts.named() == {}
+
+    @pytest.mark.parametrize("name", ["x" * 257, "a\nb", "a\x1b[2Jb", "a\u202eb", "a\ud800b", "a\0b"])
+    def test_what_no_run_can_be_called_is_refused(self, again, world, name):
+        with pytest.raises(TrainyardError) as refused:
+            again(called=name)
+        assert (refused.value.code.code, refused.value.problems[0].path) == ("C110", "name")
+        assert world.catalogue.starts.all() == {}
+
+    def test_the_same_key_is_not_for_another_name(self, again):
+        again(key="k", called="one")
+        with pytest.raises(TrainyardError) as refused:
+            again(key="k", called="two")
+        assert refused.value.code.code == "C108"
+
+    def test_runs_are_found_by_it_and_by_that_of_their_training_no_more(self, again, world):
+        start = again(called="Baseline")
+        first = world.history.runs[MODEL_ID]
+        world.history.runs[start.model_id] = replace(first, model_id=start.model_id, name=start.name)
+
+        def listed(name):
+            return [run.model_id for run in world.service.runs(ADA, 10, 0, Filter(name=name))[0]]
+
+        assert (listed("base"), listed("mnist")) == ([start.model_id], [MODEL_ID])
+        assert [run.model_id for run in world.service.matching("Baseline", ADA)] == [start.model_id]
+        assert [run.model_id for run in world.service.matching("tf-mnist", ADA)] == [MODEL_ID]
+        assert world.service.matching("Baseline", MALLORY) == []
+        assert world.service.runs(MALLORY, 10, 0, Filter(name="base"))[1] == 0
 
 
 class TestExactly:

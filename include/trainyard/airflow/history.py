@@ -56,9 +56,10 @@ class AirflowHistory:
         owner: str = "",
         without: Collection[RunKey] = (),
         only: Collection[RunKey] | None = None,
+        chosen: Callable[[RunKey], bool] | None = None,
     ) -> tuple[Sequence[Run], int]:
         """Return a page of the runs that are asked for, and how many there are in all."""
-        return self._list.page(trainings, limit, offset, states, since, order, owner, without, only)
+        return self._list.page(trainings, limit, offset, states, since, order, owner, without, only, chosen)
 
     def find(self, model_id: str) -> Run | None:
         """Return the run that got this model id: a training's first run has the training's, others theirs alone.

@@ -63,6 +63,6 @@ def _without_harm(app: App, run: RunKey, notify: Callable[[Training], object]) -
     try:
         if training := app.catalogue.get(run.training_id):
             start = app.catalogue.starts.get(run.model_id)
-            notify(replace(training, owner=start.owner) if start else training)
+            notify(app.catalogue.as_named(run, replace(training, owner=start.owner) if start else training))
     except Exception as error:  # noqa: BLE001 - the run goes on, whether somebody hears of it or not
         log.warning("Nobody is notified of this: %s", type(error).__name__)

@@ -142,10 +142,8 @@ class TrainOperator(KubernetesPodOperator):
 
     def _of_run(self, run: RunKey, context: Mapping[str, Any]) -> Training:
         catalogue = current_app().catalogue
-        training, start = (
-            self.training.of_run(catalogue.values_of(run, context["dag_run"].conf)),
-            catalogue.start_of(run),
-        )
+        training = self.training.of_run(catalogue.values_of(run, context["dag_run"].conf))
+        training, start = catalogue.as_named(run, training), catalogue.start_of(run)
         return replace(training, plan=replace(training.plan, image=start.image)) if start and start.image else training
 
     @property

@@ -69,8 +69,11 @@ class Ordering:
         others = [line for line in asked if not line.over]
         states = going() if key is Key.STATE and others else {}
         heads = self._heads(others, fresh)
-        own = {line: self._of_going(key, line, heads.get(line.dag_id), states) for line in others}
-        late = {run.key: (_of_fresh(key, run, heads.get(run.training_id)), inf, at) for at, run in enumerate(fresh)}
+        names = self._names(key)
+        own = {line: self._of_going(key, line, heads.get(line.dag_id), states, names) for line in others}
+        late = {
+            run.key: (_of_fresh(key, run, heads.get(run.training_id), names), inf, at) for at, run in enumerate(fresh)
+        }
 
         def compared(place: Place) -> Any:
             if isinstance(place, Run):
@@ -102,24 +105,30 @@ class Ordering:
         if key in _OF_ENDS:
             told = ends()
             return {line.id: (line, (_of_end(key, line, told[line.id]), line.run_after, line.id)) for line in lines}
-        heads = self._heads(lines, ())
-        return {
-            line.id: (line, (_of_training(key, heads.get(line.dag_id), line.owner), line.run_after, line.id))
-            for line in lines
+        heads, names = self._heads(lines, ()), self._names(key)
+        found = {
+            line: _of_training(key, heads.get(line.dag_id), line.owner, names.get(_run(line), "")) for line in lines
         }
+        return {line.id: (line, (value, line.run_after, line.id)) for line, value in found.items()}
 
-    def _of_going(self, key: Key, line: Line, head: Training | None, states: Mapping[int, State]) -> Any:
+    def _names(self, key: Key) -> Mapping[RunKey, str]:
+        """Return the names of runs that have one of their own, where the order asks for names."""
+        return self._catalogue.starts.named() if key is Key.NAME else {}
+
+    def _of_going(
+        self, key: Key, line: Line, head: Training | None, states: Mapping[int, State], names: Mapping[RunKey, str]
+    ) -> Any:
         found: float | None
         if key is Key.STATE:
             found = _STATES[states.get(line.id, State.RUNNING)]
         elif key in _OF_ENDS:
             found = self._time_of_going(key, line)
         else:
-            return _of_training(key, head, line.owner), line.run_after, line.id
+            return _of_training(key, head, line.owner, names.get(_run(line), "")), line.run_after, line.id
         return _value(found), line.run_after, line.id
 
     def _time_of_going(self, key: Key, line: Line) -> float | None:
-        started = self._started(RunKey(line.dag_id, line.run_id)) if key is not Key.ENDED else None
+        started = self._started(_run(line)) if key is not Key.ENDED else None
         return self._clock() - started if started is not None and key is Key.DURATION else started
 
     def _heads(self, lines: Sequence[Line], fresh: Iterable[Run]) -> Mapping[str, Training]:
@@ -127,6 +136,10 @@ class Ordering:
         if len(ids) > _MANY:
             return {record.id: record for record in self._catalogue.trainings()}
         return {each: head for each in ids if (head := self._catalogue.head(each))}
+
+
+def _run(line: Line) -> RunKey:
+    return RunKey(line.dag_id, line.run_id)
 
 
 _OF_ENDS = frozenset((Key.STATE, Key.STARTED, Key.ENDED, Key.DURATION))
@@ -145,17 +158,17 @@ def _of_end(key: Key, line: Line, end: Ended) -> tuple[bool, Any]:
     return _value(ran if ran is not None and ran >= 0 else None)
 
 
-def _of_training(key: Key, training: Training | None, owner: str | None) -> tuple[bool, Any]:
+def _of_training(key: Key, training: Training | None, owner: str | None, name: str) -> tuple[bool, Any]:
     """Return what a run is put in its place by; one whose record is gone has a place all the same."""
     if training is None:
         return _NO_VALUE
-    return _value(owner.casefold() if owner and key is Key.OWNER else key.of(training))
+    return _value(owner.casefold() if owner and key is Key.OWNER else key.of(training, name))
 
 
-def _of_fresh(key: Key, run: Run, training: Training | None) -> tuple[bool, Any]:
+def _of_fresh(key: Key, run: Run, training: Training | None, names: Mapping[RunKey, str]) -> tuple[bool, Any]:
     if key in _OF_ENDS:
         return _value(_STATES[State.PENDING] if key is Key.STATE else None)
-    return _of_training(key, training, run.owner)
+    return _of_training(key, training, run.owner, names.get(run.key, ""))
 
 
 def _value(found: Any) -> tuple[bool, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from airflow.models.dagrun import DagRun
@@ -46,12 +46,13 @@ class RunList:
         owner: str = "",
         without: Collection[RunKey] = (),
         only: Collection[RunKey] | None = None,
+        chosen: Callable[[RunKey], bool] | None = None,
     ) -> tuple[Sequence[Run], int]:
         """Return a page of runs, in the order of their submission or another one, and how many there are in all.
 
         Only runs in one of the `states` (none given: any), submitted not before `since` and started by the `owner`
-        (none given: anybody) are listed, `without` some, or `only` some. A run that Airflow does not know yet counts
-        as a queued one: nothing accepted is ever missing.
+        (none given: anybody) are listed, `without` some, or `only` some, and of those the `chosen` ones. A run that
+        Airflow does not know yet counts as a queued one: nothing accepted is ever missing.
         """
         wanted = self._catalogue.ids() if trainings is None else set(trainings)
         with create_session() as session:
@@ -59,6 +60,8 @@ class RunList:
             asked = [line for line in seen.lines if line.dag_id in wanted and line.run_after >= (since or 0.0)]
             if without or only is not None:
                 asked = _those(asked, only if only is not None else without, kept=only is not None)
+            if chosen:
+                asked = [line for line in asked if chosen(RunKey(line.dag_id, line.run_id))]
             if owner:
                 asked = self._owned(asked, owner)
             if states:
@@ -66,14 +69,15 @@ class RunList:
             may_be_fresh = only is None and (not states or State.PENDING in states)
             fresh = self._fresh(session, wanted, seen.known) if may_be_fresh else []
             fresh = [run for run in fresh if run.submitted_at >= (since or 0.0) and owner in ("", run.owner)]
+            fresh = [run for run in fresh if not chosen or chosen(run.key)]
             ends, going = partial(self._ended.of, session, seen), partial(self._states_of_going, session)
-            chosen = self._ordering.ordered(seen, asked, fresh, order, ends, going)[offset : offset + limit]
-            those = [place.id for place in chosen if isinstance(place, Line)]
+            placed = self._ordering.ordered(seen, asked, fresh, order, ends, going)[offset : offset + limit]
+            those = [place.id for place in placed if isinstance(place, Line)]
             rows = session.scalars(select(DagRun).where(DagRun.id.in_(those))).all()
             whose = {key_of(row): row.id for row in rows}
             found = {whose[run.key]: run for run in self._reader.runs(session, rows, listed)}
         # A record may have gone in between.
-        page = (found.get(place.id) if isinstance(place, Line) else place for place in chosen)
+        page = (found.get(place.id) if isinstance(place, Line) else place for place in placed)
         return [run for run in page if run], len(asked) + len(fresh)
 
     def _fresh(self, session: Session, wanted: Set[str], known: Set[str]) -> list[Run]:

@@ -105,7 +105,7 @@ def _queued(training: Training, model_id: str, owner: str, given: Mapping[str, A
     return Run(
         model_id=model_id,
         training_id=training.id,
-        name=training.spec.name,
+        name=(start.name if start else "") or training.spec.name,
         account=training.account,
         framework=str(training.spec.framework),
         gpus=_gpus(training, changed),

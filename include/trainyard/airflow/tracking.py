@@ -48,6 +48,7 @@ def _tracked(context: Any, app: App, run: RunKey, training: Training, connection
     folder, training = app.workspace.run(run), _as_run(app, run, training, context)
     about = {
         "owner": app.catalogue.owner_of(run, training, context["dag_run"].triggering_user_name),
+        "name": app.catalogue.as_named(run, training).spec.name,
         "account": training.account,
         "experiment": training.experiment,
         "data_version": staged_version(folder) or "",

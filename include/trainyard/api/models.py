@@ -46,6 +46,7 @@ class Again(BaseModel):
     command: str | None = None
     exact: bool = False
     resume: bool = False
+    name: str = Field(default="", max_length=1000)
 
     @property
     def changes(self) -> dict[str, bool | int | float | str]:
@@ -208,10 +209,10 @@ def rerun(
     """Start a run from the zip and the manifest of another one, with that one's values and what is changed of them.
 
     An `exact` one takes the version of the data and the image, by its digest, that the other one had. To `resume` it
-    goes on from that one's newest complete checkpoint.
+    goes on from that one's newest complete checkpoint. A `name` is the new run's own.
     """
     rerunning: Rerunning = request.app.state.rerunning
-    start = rerunning.rerun(model_id, asked.changes, asked.exact, caller, idempotency_key, asked.resume)
+    start = rerunning.rerun(model_id, asked.changes, asked.exact, caller, idempotency_key, asked.resume, asked.name)
     training = _service(request).catalogue.get(start.training_id)
     return {
         "model_id": start.model_id,

@@ -23,6 +23,9 @@ def rerun(
     resume: Annotated[
         bool, typer.Option("--resume", help="From the newest complete checkpoint that the run has stored.")
     ] = False,
+    name: Annotated[
+        str | None, typer.Option(metavar="NEW", help="What the new run is called.", show_default=False)
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the run has ended.")] = False,
     url: Url = None,
     output: Output = "text",
@@ -40,8 +43,8 @@ def rerun(
     from trainyard.cli.output import Screen
 
     screen, changes = Screen(output), {"set": _values(settings or []), "size": size, "command": command}
-    given = {**changes, "exact": exact, "resume": resume}
-    asked: dict[str, Any] = {name: value for name, value in given.items() if value}
+    given = {**changes, "exact": exact, "resume": resume, "name": name}
+    asked: dict[str, Any] = {field: value for field, value in given.items() if value}
     with open_service(url) as service:
         model_id = run_named(service, model_id)
         screen.say(f"Running '{model_id}' again ...")

@@ -144,15 +144,16 @@ class Run:
         command: str | None = None,
         exact: bool = False,
         resume: bool = False,
+        name: str | None = None,
     ) -> Run:
         """Start a run from the same zip and manifest, with this one's values and what is changed of them; return it.
 
         With `exact` on the version of the data and with the image that this one had; raise C117 if one is not there
-        any more. With `resume` it goes on from the newest complete checkpoint that this one has stored. Raise C110 and
-        C104 with every value that it cannot have.
+        any more. With `resume` it goes on from the newest complete checkpoint that this one has stored. `name` is what
+        the new run is called, as its training by default. Raise C110 and C104 with every value that it cannot have.
         """
         changes = {"set": dict(set or {}), "size": size, "command": command, "exact": exact, "resume": resume}
-        asked = {name: value for name, value in changes.items() if value}
+        asked = {field: value for field, value in {**changes, "name": name}.items() if value}
         answer = self._service.rerun(self.id, asked, f"python-{secrets.token_hex(16)}")
         return Run(self._service, answer.model_id)
 

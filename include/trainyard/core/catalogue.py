@@ -143,6 +143,11 @@ class Catalogue:
         start = self.start_of(run)
         return start.owner if start else triggered_by or training.owner
 
+    def as_named(self, run: RunKey, training: Training) -> Training:
+        """Return a training under the name that a run of it has."""
+        start = self.start_of(run)
+        return replace(training, spec=replace(training.spec, name=start.name)) if start and start.name else training
+
     def zip_path(self, training_id: str) -> Path:
         return self.folder / f"{training_id}.zip"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainyard.core.accounts import Caller, only_admins
 from trainyard.core.addressbook import AddressBook, AddressVault, Kept
@@ -133,7 +133,8 @@ class Notifications:
         if training is None or not self.notifier.hears(training):
             return 0
         reason = f"{run.waiting}, for {(self.clock() - run.submitted_at) / 60:.0f} minutes"
-        return self.notifier.notify(training, self.notifier.about(training, Event.WAITING, run.key, reason))
+        message = replace(self.notifier.about(training, Event.WAITING, run.key, reason), name=run.name)
+        return self.notifier.notify(training, message)
 
     def _sight(self, caller: Caller) -> Callable[[Delivery], bool]:
         mine = {account.name for account in self.limits().accounts_of(caller.name)}

@@ -93,18 +93,21 @@ class Filter:
     deleted: bool = False
 
     def takes(self, training: Training) -> bool:
-        """Say whether the runs of a training are asked for, as far as the training alone says."""
+        """Say whether runs of a training are asked for, as far as the training alone says: not by their names."""
         spec = training.spec
         return (  # ten thousand trainings are asked for every page, so what is not wanted costs nothing
             (not self.experiment or self.experiment == training.experiment)
             and (not self.account or self.account == training.account)
-            and (not self.name or self.name.casefold() in spec.name.casefold())
             and (not self.framework or self.framework.casefold() in _names(spec.framework))
         )
 
+    def names(self, name: str) -> bool:
+        """Say whether runs of a name are asked for."""
+        return self.name.casefold() in name.casefold()
+
     @property
     def asks_trainings(self) -> bool:
-        return bool(self.name or self.experiment or self.framework or self.account)
+        return bool(self.experiment or self.framework or self.account)
 
 
 class Key(StrEnum):
@@ -125,12 +128,12 @@ class Key(StrEnum):
     ENDED = "ended"
     DURATION = "duration"
 
-    def of(self, training: Training) -> Any:
-        """Return what runs of a training are compared by; texts without regard to case."""
+    def of(self, training: Training, name: str = "") -> Any:
+        """Return what a run of a training is compared by, with the name that is its own; without regard to case."""
         spec = training.spec
         match self:
             case Key.NAME:
-                return spec.name.casefold()
+                return (name or spec.name).casefold()
             case Key.EXPERIMENT:
                 return training.experiment.casefold()
             case Key.OWNER:

@@ -46,6 +46,7 @@ class History(Protocol):
         owner: str = "",
         without: Collection[RunKey] = (),
         only: Collection[RunKey] | None = None,
+        chosen: Callable[[RunKey], bool] | None = None,
     ) -> tuple[Sequence[Run], int]: ...
 
     def find(self, model_id: str) -> Run | None: ...
@@ -112,6 +113,9 @@ class Service:
     ) -> tuple[Sequence[Run], int]:
         """Return a page of the wanted runs that the caller may see, oldest first, and how many there are in all."""
         trainings, narrow = self._visible(caller, wanted), self._narrow(wanted.deleted)
+        if wanted.name:
+            called, narrow["chosen"] = self._called(wanted.names)
+            trainings = called if trainings is None else trainings & called
         page, total = self.history.page(
             trainings, limit, offset, wanted.states, wanted.since, order, wanted.owner, **narrow
         )
@@ -128,8 +132,10 @@ class Service:
         keys = sorted(like & hidden if deleted else like - hidden)
         mine = [key for key in keys if (record := self.catalogue.get(key.training_id)) and may_see(record)]
         found = [run for run in map(self.history.find, (key.model_id for key in mine[:most])) if run]
-        named = {record.id for record in self.catalogue.trainings() if record.spec.name == text and may_see(record)}
-        newest = self._newest(named, most, deleted) if named else []
+        called, chosen = self._called(text.__eq__)
+        records = filter(None, map(self.catalogue.head, called))
+        named = {record.id for record in records if may_see(record)}
+        newest = self._newest(named, most, deleted, chosen) if named else []
         return list({run.key: run for run in (*found, *newest)}.values())[:most]
 
     def experiments(self, caller: Caller) -> dict[str, set[str]]:
@@ -307,9 +313,27 @@ class Service:
         mark = self.catalogue.deletions.of(run.key)
         return replace(run, deleted_at=mark.at, deleted_until=self.deleted_until(mark)) if mark else run
 
-    def _newest(self, trainings: set[str], most: int, deleted: bool = False) -> Sequence[Run]:
+    def _newest(
+        self,
+        trainings: set[str],
+        most: int,
+        deleted: bool = False,
+        chosen: Callable[[RunKey], bool] | None = None,
+    ) -> Sequence[Run]:
         newest_first, narrow = Order(descending=True), self._narrow(deleted)
-        return self.history.page(trainings, most, 0, frozenset(), None, newest_first, **narrow)[0]
+        return self.history.page(trainings, most, 0, frozenset(), None, newest_first, chosen=chosen, **narrow)[0]
+
+    def _called(self, fits: Callable[[str], bool]) -> tuple[set[str], Callable[[RunKey], bool] | None]:
+        """Return the trainings that have runs of a fitting name, and what chooses among these; None for all of them.
+
+        A run is called as its training is, but for those that have a name of their own.
+        """
+        fitting = {record.id for record in self.catalogue.trainings() if fits(record.spec.name)}
+        own = self.catalogue.starts.named()
+        if not own:
+            return fitting, None
+        others = {key.training_id for key, name in own.items() if fits(name)}
+        return fitting | others, lambda key: fits(own[key]) if key in own else key.training_id in fitting
 
     def _narrow(self, deleted: bool) -> dict[str, Any]:
         """Return what lets a page of the history have the deleted runs alone, or all others."""

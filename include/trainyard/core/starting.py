@@ -37,7 +37,8 @@ class Asked:
 
     `values` are hyperparameters, `size` and `command` by name, and take the place of the manifest's. `model_id` is an
     id that was claimed before, empty for a fresh one; the same id again is the same run. `owner` is whom the service
-    starts it for, empty for the caller. `data_version` and `image` are those that it has to have, empty for any.
+    starts it for, empty for the caller. `data_version` and `image` are those that it has to have, empty for any; `name`
+    is the run's own.
     """
 
     training_id: str
@@ -50,6 +51,7 @@ class Asked:
     data_version: str = ""
     resume: bool = False
     image: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class Starting:
             data_version=asked.data_version,
             resume=asked.resume,
             image=asked.image,
+            name=asked.name,
         )
         known = self.catalogue.starts.get(claimed_id) if claimed_id else None
         if known is None:

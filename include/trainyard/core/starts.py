@@ -41,7 +41,7 @@ class Start:
     `values` are what it has in the place of its manifest's, `parent` is the run that it repeats, `trial` its number in
     a search and `origin` the idempotency key that it was asked for with. With a `data_version` it trains on that and
     nothing else, with an `image` in the place of its training's; to `resume` it goes on from the parent's newest
-    complete checkpoint.
+    complete checkpoint. `name` is the run's own, empty where it is called as its training is.
     """
 
     model_id: str
@@ -56,6 +56,7 @@ class Start:
     data_version: str = ""
     resume: bool = False
     image: str = ""
+    name: str = ""
 
     @property
     def key(self) -> RunKey:
@@ -68,7 +69,7 @@ class Start:
     @property
     def _wish(self) -> tuple[Any, ...]:
         kept = (self.training_id, self.kind, self.parent, self.trial, self.data_version, self.image, self.resume)
-        return (*kept, dict(self.values))
+        return (*kept, self.name, dict(self.values))
 
 
 class Starts:
@@ -77,6 +78,8 @@ class Starts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pending = folder / "pending"
+        # Marks the starts that have a name, so that a look for names does not read all others.
+        self._named = folder / "named"
 
     def add(self, start: Start) -> Start:
         """Keep a start as pending; return the one of this id that is there already, else this one."""
@@ -124,6 +127,14 @@ class Starts:
         """Return a training's starts that Airflow may not have yet."""
         return [start for start in map(self.get, self.pending()) if start and start.training_id == training_id]
 
+    def named(self) -> dict[RunKey, str]:
+        """Return the runs that have a name of their own, with it."""
+        try:
+            marked = os.listdir(self._named)
+        except FileNotFoundError:
+            return {}
+        return {start.key: start.name for start in map(self.get, marked) if start and start.name}
+
     def settle(self, model_id: str) -> None:
         """Note that Airflow has the run: nothing makes it again, also where somebody deletes it there."""
         try:
@@ -134,8 +145,12 @@ class Starts:
     def remove(self, model_id: str) -> None:
         for folder in (self._pending, self._folder):
             self._path(folder, model_id).unlink(missing_ok=True)
+        (self._named / model_id).unlink(missing_ok=True)
 
     def _write(self, folder: Path, start: Start) -> None:
+        if start.name:
+            self._named.mkdir(parents=True, exist_ok=True)
+            (self._named / start.model_id).touch()
         aside = folder / f".{start.model_id}{_SUFFIX}"
         aside.write_text(json.dumps(asdict(start), ensure_ascii=False, sort_keys=True), encoding="utf-8")
         aside.replace(self._path(folder, start.model_id))

@@ -8,10 +8,13 @@ import secrets
 import string
 from dataclasses import dataclass
 
+from trainyard.domain.characters import NOT_SHOWN
+
 BASE62 = string.ascii_letters + string.digits
 MODEL_ID_PREFIX = "training-"
 MODEL_ID = re.compile(r"training-[A-Za-z0-9]{9}")
 CPU_POOL = "cpu"
+MAX_RUN_NAME = 256
 
 
 @dataclass(frozen=True, order=True)
@@ -44,6 +47,15 @@ class RunKey:
         training_id, _, model_id = text.partition(".")
         run = cls(training_id, model_id)
         return run if run.valid else None
+
+
+def fault_of_run_name(name: str) -> tuple[str, str] | None:
+    """Return what hinders a text from being a run's own name, and the hint; None if nothing does."""
+    if len(name) > MAX_RUN_NAME:
+        return f"the name is over {MAX_RUN_NAME} characters long.", "Shorten it."
+    if NOT_SHOWN.search(name) or set(name) & {"\n", "\t"}:
+        return "the name holds a character that nobody sees.", "Write it on one line, without control characters."
+    return None
 
 
 def new_model_id() -> str:

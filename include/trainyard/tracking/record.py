@@ -64,7 +64,7 @@ def record_of(
     return Record(
         key=key,
         experiment=_cut(about.get("experiment") or spec.name or "trainyard", _MAX_NAME),
-        name=_cut(f"{spec.name} {key.model_id}".strip(), _MAX_NAME),
+        name=_cut(f"{about.get('name') or spec.name} {key.model_id}".strip(), _MAX_NAME),
         status=_STATUS.get(outcome.state, "FAILED"),
         started=_millis(outcome.started_at or ended),
         ended=_millis(ended),

@@ -37,6 +37,7 @@ def rerun(
     key: Annotated[str, Form(pattern="^([0-9a-f]{32})?$")] = "",
     exact: Annotated[bool, Form()] = False,
     resume: Annotated[bool, Form()] = False,
+    called: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Start the run with what was changed, once for a form however often it is sent; show the form with its faults."""
     head, training = _found(request, model_id)
@@ -46,9 +47,9 @@ def rerun(
     changes = {name: value for name, value in given.items() if value != shown.get(name)}
     rerunning: Rerunning = request.app.state.rerunning
     try:
-        start = rerunning.rerun(model_id, changes, exact, caller(request), f"page-{key}" if key else "", resume)
+        start = rerunning.rerun(model_id, changes, exact, caller(request), f"page-{key}" if key else "", resume, called)
     except TrainyardError as error:
-        return _form(request, head, training, given, exact, resume, error)
+        return _form(request, head, training, given, exact, resume, called, error)
     return RedirectResponse(f"{request.scope.get('root_path', '')}/runs/{start.model_id}", 303)
 
 
@@ -67,6 +68,7 @@ def _form(
     given: dict[str, str],
     exact: bool = False,
     resume: bool = False,
+    called: str = "",
     error: TrainyardError | None = None,
 ) -> HTMLResponse:
     values = {**_values(training, head["run"]), **given}
@@ -80,6 +82,7 @@ def _form(
         error=error,
         exact=exact,
         resume=resume,
+        called=called,
         key=secrets.token_hex(16),
         sizes=list(dict.fromkeys(sizes)) if own else [],
         size=values.pop(SIZE, ""),
