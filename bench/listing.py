@@ -38,7 +38,7 @@ def measure(say: Say) -> list[Figure]:
         with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder, server() as database:
             environment = environment_of(Path(folder), database)
             prepare(environment, kind, say)
-            with api_server(Path(folder), environment) as door:
+            with api_server(Path(folder), environment) as (door, _):
                 figures += _figures(door, kind, say)
     return figures
 
@@ -73,8 +73,8 @@ def _run(environment: Mapping[str, str], *words: str) -> None:
 
 
 @contextmanager
-def api_server(folder: Path, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
-    """Start Airflow's api-server alone; yield a client that is signed in."""
+def api_server(folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[httpx.Client, int]]:
+    """Start Airflow's api-server alone; yield a client that is signed in, and the server's process id."""
     address = environment["AIRFLOW__API__BASE_URL"]
     part = parts.airflow(parts.API_SERVER, environment, int(address.rpartition(":")[2]))
     with (folder / "log").open("wb") as log:
@@ -88,7 +88,7 @@ def api_server(folder: Path, environment: Mapping[str, str]) -> Iterator[httpx.C
             account = {"username": "admin", "password": Secrets.of(folder / "secrets.json").password}
             token = client.post("/auth/token", json=account).raise_for_status().json()["access_token"]
             client.headers["Authorization"] = f"Bearer {token}"
-            yield client
+            yield client, server.pid
     finally:
         server.terminate()
         server.wait(30)

@@ -12,12 +12,18 @@ import httpx
 
 from bench.figures import Figure
 from bench.listing import RUNS, api_server, environment_of, prepare
+from bench.usage import seconds_of
+from trainyard.local.environment import PROJECT
 
 ROUNDS, WARMUPS = 60, 3
 _GOAL_MS = 150
+_STATIC = PROJECT / "include" / "trainyard" / "web" / "static"
 _PLACES = {
     "trainings, first page": "/trainyard/",
     "trainings, by name": "/trainyard/?sort=name&up=1",
+    "trainings, by state": "/trainyard/?sort=state&up=1",
+    "trainings, by time": "/trainyard/?sort=duration",
+    "trainings, ended last": "/trainyard/?sort=ended",
     "trainings, what changes": "/trainyard/?part=live",
     "trainings, failed": "/trainyard/?state=error",
     "experiments": "/trainyard/experiments",
@@ -32,8 +38,8 @@ def measure(say: Say) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
         environment = environment_of(Path(folder), None)
         prepare(environment, "SQLite", say)
-        with api_server(Path(folder), environment) as door:
-            return _figures(door, say)
+        with api_server(Path(folder), environment) as (door, pid):
+            return [*_figures(door, say), _open_page(door, pid, Path(folder) / "workspace", say)]
 
 
 def _figures(door: httpx.Client, say: Say) -> list[Figure]:
@@ -51,3 +57,40 @@ def _figures(door: httpx.Client, say: Say) -> list[Figure]:
                 taken[name].append(1000 * (time.perf_counter() - begun))
     say(f"{ROUNDS} times {len(places)} pages read")
     return [Figure(f"{name}, of {RUNS:,} runs", each, "ms", _GOAL_MS, 95) for name, each in taken.items()]
+
+
+def _open_page(door: httpx.Client, pid: int, workspace: Path, say: Say) -> Figure:
+    """Ask as a page does that is open on a run which writes metrics, and tell the api-server's share of a core."""
+    found = re.search(r'data-id="([\w-]+)"', door.get("/trainyard/?state=running").raise_for_status().text)
+    if found is None:
+        raise RuntimeError("no run is going")
+    run = found[1]
+    page = door.get(f"/trainyard/runs/{run}").raise_for_status().text
+    pause = _number(r'data-live="[^"]+" data-seconds="(\d+)"', page)
+    curves_pause = _number(r"PAUSE = (\d+)", (_STATIC / "curves.js").read_text("utf-8")) / 1000
+    (started,) = workspace.glob(f"runs/*/{run}/state/started")
+    lines = started.parents[1] / "logs" / "metrics.jsonl"
+    lines.parent.mkdir(exist_ok=True)
+    looks, readings = list[float](), list[float]()
+    cursor = ""
+    for turn in range(ROUNDS):
+        with lines.open("a") as file:
+            file.writelines(f'{{"step": {5 * turn + each}, "loss": {1 / (turn + 1)}}}\n' for each in range(5))
+        before = seconds_of(pid)
+        door.get(f"/trainyard/runs/{run}?part=live").raise_for_status()
+        between = seconds_of(pid)
+        asked: dict[str, str | int] = {"points": 2000, "since": cursor}
+        cursor = door.get(f"/trainyard/v3/models/{run}/metrics", params=asked).raise_for_status().json()["cursor"]
+        looks.append(1000 * (between - before))
+        readings.append(1000 * (seconds_of(pid) - between))
+    look, reading = sum(looks) / ROUNDS, sum(readings) / ROUNDS
+    say(f"a look of an open page takes {look:.1f} ms of a processor, one of its curves {reading:.1f} ms")
+    share = 100 * (look / pause + reading / curves_pause) / 1000
+    return Figure("processor of the api-server, a page open on a live run", [share], "%", 1)
+
+
+def _number(pattern: str, text: str) -> float:
+    found = re.search(pattern, text)
+    if found is None:
+        raise RuntimeError(f"the page has nothing like {pattern}")
+    return float(found[1])

@@ -32,16 +32,16 @@ def memory(whose: str, pids: Mapping[str, int]) -> list[Figure]:
 
 def processor(whose: str, pids: Mapping[str, int], seconds: float, each: bool = True) -> list[Figure]:
     """Return the processor time of all processes, and of each, in percent of a core."""
-    before, begun = {part: _seconds(pid) for part, pid in pids.items()}, time.monotonic()
+    before, begun = {part: seconds_of(pid) for part, pid in pids.items()}, time.monotonic()
     time.sleep(seconds)
     took = time.monotonic() - begun
-    percent = {part: 100 * (_seconds(pid) - before[part]) / took for part, pid in pids.items()}
+    percent = {part: 100 * (seconds_of(pid) - before[part]) / took for part, pid in pids.items()}
     parts = [Figure(f"processor, {whose}: {part}", [value], "%") for part, value in percent.items()] if each else []
     goal = 10 if whose.startswith("trainyard") else None
     return [Figure(f"processor, {whose}", [sum(percent.values())], "%", goal), *parts]
 
 
-def _seconds(pid: int) -> float:
+def seconds_of(pid: int) -> float:
     """Return user and system time of a process, its children, and those of them that have ended."""
     total = 0.0
     for each in _tree(pid):

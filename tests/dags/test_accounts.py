@@ -42,8 +42,13 @@ _ROUTES = [
     ("DELETE", "", {}),
     ("POST", "/rerun", {"json": {}}),
     ("GET", f"/diff/{MODEL_ID}", {}),
+    ("GET", "/summaries", {}),
+    ("GET", "/summaries/logs/tb/events.out.tfevents.1", {}),
     ("POST", "/undelete", {}),
+    ("GET", "/files", {}),
+    ("GET", "/files/model.h5", {}),
     ("GET", "/results", {}),
+    ("GET", "/results.zip", {}),
     ("GET", "/results/_submitted_code/model.zip", {}),
 ]
 

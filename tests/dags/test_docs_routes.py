@@ -36,7 +36,7 @@ def test_every_request_is_documented_and_no_other():
     sockets = {f"GET /v3{_as_documented(each.path)}" for each in app.routes if isinstance(each, APIWebSocketRoute)}
     assert sockets
     there |= sockets
-    documented = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /v3/[\w/]+)`", _text("rest")))
+    documented = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /v3/[\w/.]+)`", _text("rest")))
     assert documented == there
 
 

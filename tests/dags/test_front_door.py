@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from types import SimpleNamespace
+from zipfile import ZipFile, is_zipfile
 
 import pytest
 from appasking import created_app
 from frontdoorfakes import CANCEL_PATCH, FILES, SHOWN_RUN, FakeService, Http
+from late import Late
 from samples import MODEL_ID, training
 
 from trainyard.core.accounts import Caller
@@ -19,8 +22,10 @@ from trainyard.domain.outcome import Outcome
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.domain.states import Phase, State
 from trainyard.errors import Problem, TrainyardError
-from trainyard.stores.base import Why
+from trainyard.stores.base import StoreError, Why
 from trainyard.stores.refusals import refusal
+
+archive = Late("trainyard.api.archive")
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -359,6 +364,35 @@ class TestResults:
         answer = http.get(f"/models/{MODEL_ID}/results/{name}")
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "C107")
 
+    def test_all_of_it_comes_as_one_zip(self, http, service, weights):
+        answer = http.get(f"/models/{MODEL_ID}/results.zip")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
+        with ZipFile(io.BytesIO(answer.content)) as packed:
+            assert packed.testzip() is None
+            assert {name: packed.read(name) for name in packed.namelist()} == service.store.contents
+            assert packed.read("model/größe 1.h5") == weights
+
+    def test_a_zip_of_nothing_or_of_too_much_is_refused(self, http, service):
+        service.store.contents = {}
+        assert http.get(f"/models/{MODEL_ID}/results.zip").json()["error"]["code"] == "C107"
+        service.store.contents = {f"{number}": b"" for number in range(archive.MAX_FILES + 1)}
+        answer = http.get(f"/models/{MODEL_ID}/results.zip")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "C109")
+        service.store.contents = {"../../.bashrc": b"x"}
+        assert http.get(f"/models/{MODEL_ID}/results.zip").json()["error"]["code"] == "C103"
+
+    def test_a_zip_whose_store_fails_meanwhile_does_not_look_whole(self, service):
+        def gone(key):
+            if key == "b":
+                raise refusal(Why.UNREACHABLE, service.store.place, "read from", key)
+
+        service.store.contents, service.store.on_get = {"a": b"x" * 200_000, "b": b"y", "c": b"z"}, gone
+        sent = io.BytesIO()
+        with pytest.raises(StoreError):
+            archive.write_archive(service.store, list(service.store.list()), sent)
+        assert len(sent.getvalue()) > 100_000
+        assert not is_zipfile(sent)
+
     def test_a_store_that_fails_before_the_first_byte_is_an_error_and_no_empty_file(self, http, service, weights):
         def gone(key):
             raise refusal(Why.UNREACHABLE, service.store.place, "read from", key)
@@ -418,6 +452,7 @@ _ROUTES = {
     "/models/{model_id}/logs": {"get": {400, 401, 404}},
     "/models/{model_id}/results": {"get": {401, 404}},
     "/models/{model_id}/results/{name}": {"get": {401, 404}},
+    "/models/{model_id}/results.zip": {"get": {401, 404, 413}},
     "/frameworks": {"get": {401}},
     "/datasets": {"get": {401, 500}},
 }

@@ -152,7 +152,7 @@ class TestEveryPage:
 
     def test_so_has_one_that_nobody_foresaw(self, pages):
         ada = pages("ada")
-        ada.app.state.usage = None
+        ada.app.state.quotas = None
         answer = Http(ada.app, ada.headers, raises=False).get("/quota")
         assert (answer.status_code, "The service failed" in answer.text) == (500, True)
         assert _SECURE.items() <= dict(answer.headers).items()
@@ -276,7 +276,9 @@ class TestLists:
         assert orders[0] == orders[1][::-1]
         assert len(orders[0]) == 2
 
-    @pytest.mark.parametrize("key", ["name", "experiment", "owner", "account", "framework", "gpus"])
+    @pytest.mark.parametrize(
+        "key", ["name", "experiment", "owner", "account", "framework", "gpus", "state", "started", "ended", "duration"]
+    )
     def test_it_is_sorted_by_each_column(self, pages, key):
         answer = pages("root", "admin").get(f"/?sort={key}&up=1")
         assert answer.status_code == 200
@@ -388,6 +390,82 @@ class TestSubmitting:
         text = pages("ada").get("/new").text
         assert '<option value="vision">' in text
         assert "speech" not in text
+
+
+class TestStartingFrom:
+    def test_an_earlier_run_fills_the_form_by_its_id_and_by_its_name(self, pages):
+        ada = pages("ada")
+        for wanted in (MODEL_ID, "tf-mnist", MODEL_ID[-4:]):
+            text = ada.get(f"/new?from={wanted}").text
+            assert f'data-from="{MODEL_ID}"' in text
+            assert "name: tf-mnist" in text
+        assert f"/new?from={MODEL_ID}" in ada.get(f"/runs/{MODEL_ID}").text
+
+    def test_of_several_by_one_name_it_asks_which(self, pages, yard):
+        yard.catalogue.add(training("training-second000", "vision"))
+        text = pages("ada").get("/new?from=tf-mnist").text
+        assert ("Which run?" in text, 'data-from=""' in text) == (True, True)
+        assert {MODEL_ID, "training-second000"} <= set(re.findall(r"/new\?from=([\w-]+)", text))
+
+    def test_a_run_of_others_is_not_there(self, pages):
+        ada = pages("ada", **_HERE)
+        assert ada.get(f"/new?from={OTHER_RUN}").status_code == 404
+        for part in (OTHER_RUN[-5:], "tf-mnist"):
+            assert OTHER_RUN not in ada.get(f"/new?from={part}").text
+        answer = ada.post("/new/check", json={"manifest": "x: 1", "from": OTHER_RUN}).json()
+        assert answer["problems"][0]["code"] == "C107"
+        form = {"manifest": ("job.yaml", b"x: 1")}
+        assert ada.post("/v3/models", files=form, data={"from": OTHER_RUN}).status_code == 404
+
+    def test_without_a_zip_and_an_earlier_run_nothing_is_handed_in(self, pages):
+        answer = pages("ada", **_HERE).post("/v3/models", files={"manifest": ("job.yaml", b"x: 1"), "zip": ("", b"")})
+        assert (answer.status_code, "no zip is given" in answer.text) == (400, True)
+
+
+class TestFolders:
+    def _wanted(self, pages, names, rules=""):
+        return pages("ada", **_HERE).post("/new/wanted", json={"names": names, "rules": rules}).json()
+
+    def test_what_is_no_part_of_the_program_stays_out(self, pages):
+        names = ["train.py", ".git/", ".trainyardignore", "data/", "data/a.csv", "keep.ckpt", "x/y.ckpt"]
+        kept = self._wanted(pages, names, "data/\n*.ckpt\n!keep.ckpt\n")
+        assert kept == {"names": ["train.py", "keep.ckpt"]}
+
+    def test_what_is_no_rule_is_said(self, pages):
+        assert ".trainyardignore:2: '!' is no rule" in self._wanted(pages, ["a"], "x\n!\n")["message"]
+
+    def test_a_hostile_rule_takes_no_time(self, pages):
+        assert self._wanted(pages, ["a" * 4000] * 50, "*a" * 40 + "b\n") == {"names": ["a" * 4000] * 50}
+
+
+class TestNotifications:
+    _SECRET = "xoxb-A1B2"
+
+    def test_an_address_is_kept_tested_and_forgotten_and_never_shown_whole(self, pages):
+        ada, address = pages("ada", **_HERE), f"slack://{self._SECRET}/b/c"
+        kept = ada.post("/notifications", data={"do": "keep", "name": "team", "address": address, "on": "failed"})
+        assert (kept.status_code, "team is kept." in kept.text) == (200, True)
+        tested = ada.post("/notifications", data={"do": "test", "name": "team"})
+        assert "A test is on its way to team" in tested.text
+        seen = ada.get("/notifications").text
+        assert ("slack://****" in seen, self._SECRET in seen + kept.text + tested.text) == (True, False)
+        assert "team" not in re.findall("<bdi>(.*?)</bdi>", pages("grace").get("/notifications").text)
+        assert "team is forgotten." in ada.post("/notifications", data={"do": "remove", "name": "team"}).text
+        assert "slack://****" not in ada.get("/notifications").text
+
+    def test_what_is_no_address_is_said_and_not_sent_back(self, pages):
+        form = {"do": "keep", "name": "team", "address": f"file:///{self._SECRET}"}
+        answer = pages("ada", **_HERE).post("/notifications", data=form)
+        assert (answer.status_code, "no address that notifications can be sent to" in answer.text) == (400, True)
+        assert self._SECRET not in answer.text
+
+    def test_those_of_an_account_are_an_admins_to_change_and_its_members_to_see(self, pages):
+        form = {"do": "keep", "name": "all", "address": "slack://a/b/c", "account": "vision"}
+        assert pages("ada", **_HERE).post("/notifications", data=form).status_code == 403
+        assert pages("root", "admin", **_HERE).post("/notifications", data=form).status_code == 200
+        assert "account <bdi>vision</bdi>" in pages("ada").get("/notifications").text
+        assert "vision" not in pages("grace").get("/notifications").text
+        assert pages("ada", **_HERE).post("/notifications", data={**form, "do": "remove"}).status_code == 403
 
 
 class TestState:

@@ -8,9 +8,11 @@ from threading import Thread
 
 import pytest
 from late import Late
-from samples import LIMITS, MODEL_ID, SPEC
+from samples import LIMITS, MODEL_ID, SPEC, training
 from sqlalchemy import delete, event, select, text
 
+from trainyard.domain.earlier import Earlier
+from trainyard.domain.notification import Address
 from trainyard.domain.training import Credentials, StoreRef, Submission
 from trainyard.errors import TrainyardError
 from trainyard.settings import read_settings
@@ -152,6 +154,17 @@ class TestVault:
         vault.forget(MODEL_ID)
         with database() as session:
             assert set(session.scalars(select(models.Connection.conn_id))) == {"team-bucket"}
+
+    def test_what_is_kept_of_a_training_is_read_back_for_one_that_starts_from_it(self, database):
+        vault, spec = connections.ConnectionVault(), _SUBMISSION.spec
+        addresses = (None, Address("https://hooks.example.com/x", "s" * 16))
+        vault.keep(MODEL_ID, replace(_SUBMISSION, addresses=addresses))
+        found = vault.read(training(MODEL_ID, data=spec.data, results=spec.results))
+        assert found.credentials(spec.data) == _SUBMISSION.data_credentials
+        assert found.credentials(spec.results) == _SUBMISSION.results_credentials
+        assert found.address("https://hooks.example.com/****") == addresses[1]
+        vault.forget(MODEL_ID)
+        assert vault.read(training(MODEL_ID)) == Earlier([], [])
 
     def test_their_secret_is_masked_wherever_a_process_that_read_it_logs(self, database):
         from airflow.sdk.log import redact

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from yard import RUN_LIMIT_SECONDS, Yard
@@ -136,6 +138,8 @@ def _places(trained: list[str]) -> dict[str, str]:
         "again": f"/trainyard/runs/{first}/again",
         "compare": f"/trainyard/compare?id={first}&id={second}",
         "new": "/trainyard/new",
+        "new-from": f"/trainyard/new?from={first}",
+        "notifications": "/trainyard/notifications",
         "quota": "/trainyard/quota",
     }
 
@@ -274,6 +278,40 @@ def test_a_training_is_handed_in_watched_compared_and_deleted(
     page.click("text=Delete it")
     page.wait_for_url("**/trainyard/", timeout=_MILLISECONDS)
     assert wait_for(lambda: yard.ask(_MEMBER, "GET", f"/v3/models/{model_id}").status_code == 404, 120)
+    assert looking.errors == []
+
+
+def test_a_training_starts_from_an_earlier_run_with_a_folder_and_comes_back_as_a_zip(
+    yard: Yard, browser: Callable[..., Browser], trained: list[str], tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    (program / "data").mkdir(parents=True)
+    (program / "train.py").write_text(_PROGRAM.replace("0.1", "0.03"))
+    (program / "data" / "large.csv").write_text("1,2\n")
+    (program / ".trainyardignore").write_text("data/\n")
+    looking = browser()
+    page = looking.open(f"/trainyard/runs/{trained[0]}")
+    page.click("text=Start from this run…")
+    page.wait_for_selector("text=without a fault", timeout=_MILLISECONDS)
+    (program / "manifest.yml").write_text(page.input_value("[data-manifest]"))
+    assert page.is_enabled("[data-go]")
+    page.set_input_files("[data-folder]", program)
+    page.wait_for_selector("text=program/, 2 files", timeout=_MILLISECONDS)
+    looking.keep("new-folder")
+    page.click("[data-go]")
+    page.wait_for_url("**/runs/training-*", timeout=_MILLISECONDS)
+    model_id = page.url.rpartition("/")[2]
+    yard.finished(model_id)
+    looking.open(f"/trainyard/runs/{model_id}/files")
+    with page.expect_download() as coming:
+        page.click("text=Download all as a zip")
+    with ZipFile(coming.value.path()) as stored:
+        assert stored.testzip() is None
+        (result,) = (name for name in stored.namelist() if name.endswith("<b>.json"))
+        assert json.loads(stored.read(result))["rate"] == 0.03
+        (code,) = (name for name in stored.namelist() if name.endswith(".zip"))
+        with ZipFile(io.BytesIO(stored.read(code))) as packed:
+            assert packed.namelist() == ["train.py"]
     assert looking.errors == []
 
 

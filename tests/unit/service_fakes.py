@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from trainyard.core.audit.recording import Audit
 from trainyard.core.runs import Order
+from trainyard.domain.earlier import Earlier
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.states import Phase
 
@@ -33,6 +34,10 @@ class Vault:
         if self.broken:
             raise OSError("the database is locked")
         self.kept[training_id] = (submission.data_credentials, submission.results_credentials)
+
+    def read(self, training):
+        stores = zip((training.spec.data, training.spec.results), self.kept[training.id], strict=True)
+        return Earlier([(ref, credentials) for ref, credentials in stores if credentials])
 
     def forget(self, training_id):
         self.kept.pop(training_id, None)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from trainyard.cli.livesummaries import LiveSummaries
 from trainyard.cli.tensorboardenv import REQUIREMENTS, environment_folder, installed, serve
 from trainyard.client.errors import WrongUsageError
+from trainyard.errors import TrainyardError
 
 pytest_plugins = ["cli_front_door"]
 ID = "training-DOl4q2LkR"
@@ -48,6 +51,63 @@ def test_a_run_without_summaries_says_so(cli, front_door, environment):
     done = cli("tensorboard", ID)
     assert (done.code, "has stored no TensorBoard summaries" in done.err) == (1, True)
     assert not environment.exists()
+
+
+class GoingRun:
+    """A run that writes a summary while it is looked at, and stores it under another name in the end."""
+
+    def __init__(self):
+        self.written, self.ended, self.stored, self.broken = b"", False, b"", False
+
+    def run(self, model_id):
+        if self.broken:
+            raise TrainyardError("S500", "no answer", "Try again.")
+        return SimpleNamespace(ended=self.ended)
+
+    def summaries(self, model_id):
+        return [] if self.ended else [SimpleNamespace(name="logs/tb/events.tfevents.1", size=len(self.written))]
+
+    def summary(self, model_id, name, start):
+        return self.written[start : start + 3]
+
+    def results(self, model_id):
+        names = ("learner-1/tb/events.tfevents.1", "learner-1/tb/late.tfevents.2", "model/weights")
+        return [SimpleNamespace(name=name, size=len(self.stored)) for name in names]
+
+    def result(self, model_id, name, start):
+        yield self.stored[start:]
+
+
+class TestWhileARunIsGoing:
+    @pytest.fixture
+    def live(self, tmp_path):
+        self.said = []
+        self.going = GoingRun()
+        return LiveSummaries(self.going, [ID], tmp_path, self.said.append)
+
+    def test_what_its_program_writes_is_copied_on(self, live, tmp_path):
+        copied = tmp_path / ID / "logs/tb/events.tfevents.1"
+        for self.going.written in (b"01234567", b"0123456789abc", b"new"):
+            live.copy()
+            assert copied.read_bytes() == self.going.written
+        assert not live.over
+
+    def test_at_its_end_the_rest_comes_from_the_bucket(self, live, tmp_path):
+        self.going.written = b"01234"
+        live.copy()
+        self.going.ended, self.going.stored = True, b"0123456789"
+        live.copy()
+        assert live.over
+        found = {path.name: path.read_bytes() for path in (tmp_path / ID).rglob("*") if path.is_file()}
+        assert found == {"events.tfevents.1": b"0123456789", "late.tfevents.2": b"0123456789"}
+
+    def test_a_service_that_does_not_answer_is_asked_again(self, live, tmp_path):
+        self.going.broken, self.going.written = True, b"0"
+        live.copy()
+        assert "no answer" in self.said[0]
+        self.going.broken = False
+        live.copy()
+        assert (tmp_path / ID / "logs/tb/events.tfevents.1").read_bytes() == b"0"
 
 
 @pytest.mark.parametrize("words", [["--port", "0"], ["--port", "65536"], ["--port", "x"]])

@@ -99,3 +99,40 @@ def test_a_run_that_was_started_again_is_read_on(workspace, program):
     assert done.curves.seen == 1
     program.log({"loss": 2.0})
     assert _state(_live(workspace), GOING).curves.seen == 2
+
+
+class TestSummaries:
+    _NAME = "logs/tb/train/events.out.tfevents.1"
+
+    @pytest.fixture
+    def root(self, workspace):
+        root = workspace.run(RUN).root
+        (root / "logs" / "tb" / "train").mkdir(parents=True)
+        (root / self._NAME).write_bytes(b"0123456789")
+        return root
+
+    def test_those_of_a_run_that_is_going_are_read_from_a_byte_on(self, workspace, root):
+        live = _live(workspace)
+        assert live.summaries(GOING) == {self._NAME: 10}
+        assert live.summary(GOING, self._NAME, 0, 4) == b"0123"
+        assert live.summary(GOING, self._NAME, 7, 100) == b"789"
+        assert live.summary(GOING, self._NAME, 10, 100) == b""
+
+    def test_there_are_none_of_a_run_that_has_ended_and_of_nothing_else(self, workspace, root):
+        live = _live(workspace)
+        assert live.summaries(replace(GOING, phase=Phase.DONE)) == {}
+        assert live.summary(replace(GOING, phase=Phase.DONE), self._NAME, 0, 9) is None
+        (root / "logs" / "secret.txt").write_text("x")
+        (root / "tfevents").write_text("x")
+        for name in ("logs/secret.txt", "logs/nothing.tfevents", "tfevents", "logs/../tfevents", f"/{self._NAME}"):
+            assert live.summary(GOING, name, 0, 9) is None
+
+    def test_no_link_is_followed(self, workspace, root, tmp_path):
+        outside = tmp_path / "tfevents"
+        outside.write_text("secret")
+        (root / "logs" / "tb" / "tfevents.link").symlink_to(outside)
+        (root / "logs" / "linked").symlink_to(tmp_path)
+        live = _live(workspace)
+        assert list(live.summaries(GOING)) == [self._NAME]
+        for name in ("logs/tb/tfevents.link", "logs/linked/tfevents"):
+            assert live.summary(GOING, name, 0, 9) is None

@@ -158,6 +158,15 @@ class TestTracking:
     def test_one_that_names_none_is_left_to_the_account(self, manifest):
         assert _handed_in(manifest)[0].submission.spec.mlflow is None
 
+    @pytest.mark.parametrize("value", ["none", "{mlflow: none}"])
+    @pytest.mark.parametrize("family", ["wml", "ffdl"])
+    def test_one_that_wants_none_is_reported_to_nobody_whatever_the_account_says(self, family, value):
+        account = Account("vision", 4, ("ada",), 24, connections=("team-bucket",), mlflow="team-mlflow")
+        text = {"wml": MANIFEST, "ffdl": FFDL}[family] + f"\ntracking: {value}\n"
+        spec = _handed_in(text, account)[0].submission.spec
+        assert spec.mlflow == ""
+        assert TrainingSpec.from_dict(spec.as_dict()).mlflow == ""
+
     def test_what_the_account_is_tracked_by_may_be_named_by_its_manifests(self):
         assert _handed_in(_TRACKED["wml"], Account("vision", 4, ("ada",), 24, mlflow="team-mlflow"))
 

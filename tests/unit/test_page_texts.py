@@ -9,12 +9,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from samples import LIMITS, MODEL_ID
+from samples import MODEL_ID
 
 from trainyard.api.assets import Assets
-from trainyard.core.accounts import Caller
 from trainyard.core.codediff import differences
-from trainyard.core.quota import Quotas, Share
 from trainyard.core.runs import Run, StepRun
 from trainyard.domain.outcome import Outcome
 from trainyard.domain.shown import log_text
@@ -23,7 +21,6 @@ from trainyard.errors import TrainyardError
 from trainyard.web.parallel import axes_of, lines_of
 from trainyard.web.phases import phases_of
 from trainyard.web.previews import preview_of
-from trainyard.web.usage import QuickUsage
 from trainyard.web.visible import visible
 from trainyard.web.words import ago, amount, bytes_text, duration, number, sentence
 
@@ -256,40 +253,3 @@ class TestParallel:
 
     def test_where_nothing_differs_there_is_no_drawing(self):
         assert axes_of([{"lr": 1}, {"lr": 1}], [{"loss": 1.0}, {"loss": 2.0}]) == []
-
-
-class TestQuickUsage:
-    @staticmethod
-    def _usage(shares):
-        clock = [1_000_000.0]
-        asked = []
-
-        def read(since):
-            asked.append(since)
-            return shares
-
-        usage = QuickUsage(Quotas(lambda: LIMITS, read, lambda _: None, lambda: clock[0]))
-        return usage, clock, asked
-
-    def test_what_is_used_is_told_at_once_and_hours_once_they_are_counted(self):
-        held = Share("vision", 2, holding=True, gpu_seconds=7200.0, started_at=999_000.0, ended_at=1_000_000.0)
-        usage, _, asked = self._usage([held, Share("vision", 1, waiting=True)])
-        (vision,) = usage.of(Caller("ada"))
-        assert (vision.used, vision.waiting_runs) == (2, 1)
-        usage._counting.result(240)
-        (vision,) = usage.of(Caller("ada"))
-        assert vision.gpu_hours == 2.0
-        assert len(asked) == 2  # of what is used now, and of seven days
-
-    def test_they_are_counted_again_after_a_while_and_never_for_each_page(self):
-        usage, clock, asked = self._usage([])
-        for seconds in (0, 1, 2, 299, 301):
-            clock[0] = 1_000_000.0 + seconds
-            usage.of(Caller("root", admin=True))
-            usage._counting.result(240)
-        week = 7 * 24 * 3600
-        assert [since for since in asked if since < 1_000_000.0] == [1_000_000.0 - week, 1_000_301.0 - week]
-
-    def test_a_member_is_told_of_the_own_accounts_alone(self):
-        usage, _, _ = self._usage([Share("speech", 1, holding=True)])
-        assert [one.account for one in usage.of(Caller("ada"))] == ["vision"]

@@ -23,9 +23,11 @@ from trainyard.workspace.layout import RunFolder
 # Imported where they are asked for: tasks and triggers build an App too, and most need the parts alone.
 if TYPE_CHECKING:
     from trainyard.airflow.connections import ConnectionVault
+    from trainyard.airflow.endedruns import EndedRuns
     from trainyard.airflow.history import AirflowHistory
     from trainyard.airflow.leftovers import AirflowLeftovers
     from trainyard.airflow.podexec import PodSocket
+    from trainyard.airflow.runlines import RunLines
     from trainyard.airflow.secretconnections import ConnectionSecrets
     from trainyard.airflow.usage import AirflowUsage
     from trainyard.core.budgets import Budgets
@@ -184,7 +186,7 @@ class App(Parts):
     def _usage(self) -> AirflowUsage:
         from trainyard.airflow.usage import AirflowUsage
 
-        return AirflowUsage(self.catalogue, self._started, time.time)
+        return AirflowUsage(self.catalogue, self._started, time.time, *self._run_lines)
 
     @cached_property
     def datasets(self) -> Datasets:
@@ -314,7 +316,18 @@ class App(Parts):
         from trainyard.airflow.history import AirflowHistory
         from trainyard.workspace.layout import is_installing
 
-        return AirflowHistory(self.catalogue, self._started, lambda run: bool(self._of_folder(is_installing, run)))
+        def installing(run: RunKey) -> bool:
+            return bool(self._of_folder(is_installing, run))
+
+        return AirflowHistory(self.catalogue, self._started, installing, *self._run_lines)
+
+    @cached_property
+    def _run_lines(self) -> tuple[RunLines, EndedRuns]:
+        """What is remembered of the runs, for all who list or count them."""
+        from trainyard.airflow.endedruns import EndedRuns
+        from trainyard.airflow.runlines import RunLines
+
+        return RunLines(), EndedRuns()
 
     @cached_property
     def _leftovers(self) -> AirflowLeftovers:

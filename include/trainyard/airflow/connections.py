@@ -16,7 +16,9 @@ from airflow.models import Connection
 from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 
+from trainyard.core.catalogue import Training
 from trainyard.core.documents.files import Kind
+from trainyard.domain.earlier import Earlier
 from trainyard.domain.names import (
     data_connection,
     document_connection,
@@ -50,6 +52,18 @@ class ConnectionVault:
             session.add_all(_connection(name, ref, found) for name, ref, found in kept if found is not None)
             if any(submission.addresses):
                 session.add(_of_addresses(notify_connection(training_id), submission.addresses))
+
+    def read(self, training: Training) -> Earlier:
+        """Return what is kept of a training: its stores' own credentials and the addresses of its manifest."""
+        spec, own = training.spec, _names(training.id)
+        with create_session() as session:
+            lines = session.scalars(select(Connection).where(Connection.conn_id.in_(own)))
+            found = {each.conn_id: each for each in lines}
+            data, results, notify = map(found.get, own)
+            sides = ((spec.data, data), (spec.results, results))
+            stores = [(ref, _credentials(kept)) for ref, kept in sides if kept is not None and not ref.connection]
+            rows = json.loads(notify.password) if notify is not None else []
+        return Earlier(stores, [Address(**row) for row in rows if row])
 
     def keep_address(self, connection: str, address: Address) -> None:
         """Keep an address under a name of its own, in the place of what was kept there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
@@ -11,7 +12,10 @@ from airflow.utils.session import create_session
 from sqlalchemy import or_, select
 
 from trainyard.airflow.cancel import cancel
+from trainyard.airflow.endedruns import EndedRuns
 from trainyard.airflow.leftovers import remove_task_logs
+from trainyard.airflow.ordering import Ordering
+from trainyard.airflow.runlines import RunLines
 from trainyard.airflow.runlist import RunList
 from trainyard.airflow.runqueries import TRAININGS, epoch
 from trainyard.airflow.runreader import RunReader, Started, first_run
@@ -29,11 +33,17 @@ class AirflowHistory:
     """
 
     def __init__(
-        self, catalogue: Catalogue, started: Started, installing: Callable[[RunKey], bool] = lambda _: False
+        self,
+        catalogue: Catalogue,
+        started: Started,
+        installing: Callable[[RunKey], bool] = lambda _: False,
+        lines: RunLines | None = None,
+        ended: EndedRuns | None = None,
     ) -> None:
         self._catalogue = catalogue
         self.reader = RunReader(catalogue, started, installing)
-        self._list = RunList(catalogue, self.reader)
+        ordering = Ordering(catalogue, started, time.time)
+        self._list = RunList(catalogue, self.reader, lines or RunLines(), ended or EndedRuns(), ordering)
 
     def page(
         self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence, Set
+from functools import partial
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
@@ -11,12 +11,14 @@ from airflow.utils.session import create_session
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from trainyard.airflow.endedruns import Ended, EndedRuns
 from trainyard.airflow.endstates import ENDED_RUN
-from trainyard.airflow.runqueries import TRAININGS, all_runs, canceled_runs, key_of, taken_apart
+from trainyard.airflow.ordering import Ordering
+from trainyard.airflow.runlines import Line, RunLines, Seen
+from trainyard.airflow.runqueries import TRAININGS, key_of
 from trainyard.airflow.runreader import RunReader, first_run, listed
-from trainyard.airflow.runstates import ended_as
-from trainyard.core.catalogue import Catalogue, Training
-from trainyard.core.runs import Key, Order, Run
+from trainyard.core.catalogue import Catalogue
+from trainyard.core.runs import Order, Run
 from trainyard.domain.names import RunKey
 from trainyard.domain.states import State
 
@@ -26,9 +28,12 @@ _GOING = DagRun.state.not_in(ENDED_RUN)
 class RunList:
     """The runs of all trainings in the catalogue, page by page."""
 
-    def __init__(self, catalogue: Catalogue, reader: RunReader) -> None:
+    def __init__(
+        self, catalogue: Catalogue, reader: RunReader, lines: RunLines, ended: EndedRuns, ordering: Ordering
+    ) -> None:
         self._catalogue = catalogue
         self._reader = reader
+        self._lines, self._ended, self._ordering = lines, ended, ordering
 
     def page(
         self,
@@ -51,49 +56,31 @@ class RunList:
         """
         wanted = self._catalogue.ids() if trainings is None else set(trainings)
         with create_session() as session:
-            known, asked = taken_apart(session.connection().execute(all_runs(since)), wanted)
+            seen = self._lines.look(session)
+            asked = [line for line in seen.lines if line.dag_id in wanted and line.run_after >= (since or 0.0)]
             if without or only is not None:
-                listed_rows = _rows_of(session, (only if only is not None else without).__contains__)
-                asked = {row: state for row, state in asked.items() if (row in listed_rows) == (only is not None)}
+                asked = _those(asked, only if only is not None else without, kept=only is not None)
             if chosen:
-                chosen_rows = _rows_of(session, chosen)
-                asked = {row: state for row, state in asked.items() if row in chosen_rows}
+                asked = [line for line in asked if chosen(RunKey(line.dag_id, line.run_id))]
             if owner:
-                asked = self._owned(session, asked, owner)
-            ids = self._in_states(session, asked, states) if states else list(asked)
+                asked = self._owned(asked, owner)
+            if states:
+                asked = self._in_states(session, seen, asked, states)
             may_be_fresh = only is None and (not states or State.PENDING in states)
-            fresh = self._fresh(session, wanted, known) if may_be_fresh else []
+            fresh = self._fresh(session, wanted, seen.known) if may_be_fresh else []
             fresh = [run for run in fresh if run.submitted_at >= (since or 0.0) and owner in ("", run.owner)]
             fresh = [run for run in fresh if not chosen or chosen(run.key)]
-            placed = self._ordered(session, [*ids, *fresh], order)[offset : offset + limit]
-            those = [place for place in placed if isinstance(place, int)]
+            ends, going = partial(self._ended.of, session, seen), partial(self._states_of_going, session)
+            placed = self._ordering.ordered(seen, asked, fresh, order, ends, going)[offset : offset + limit]
+            those = [place.id for place in placed if isinstance(place, Line)]
             rows = session.scalars(select(DagRun).where(DagRun.id.in_(those))).all()
             whose = {key_of(row): row.id for row in rows}
             found = {whose[run.key]: run for run in self._reader.runs(session, rows, listed)}
         # A record may have gone in between.
-        page = (found.get(place) if isinstance(place, int) else place for place in placed)
-        return [run for run in page if run], len(ids) + len(fresh)
+        page = (found.get(place.id) if isinstance(place, Line) else place for place in placed)
+        return [run for run in page if run], len(asked) + len(fresh)
 
-    def _ordered(self, session: Session, places: list[int | Run], order: Order) -> list[int | Run]:
-        """Put row ids, and runs without a row, in another order than that of their submission."""
-        if order.descending:
-            places = places[::-1]  # equal ones the newest first
-        if order.key is Key.SUBMITTED:
-            return places
-        columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.triggering_user_name)
-        lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(TRAININGS)))
-        whose = {row: (RunKey(dag_id, run_id), owner) for row, dag_id, run_id, owner in lines}
-        # One listing of the records instead of a look at each: ten thousand looks take 100 ms.
-        records = {record.id: record for record in self._catalogue.trainings()}
-        found = (
-            whose.get(place, (RunKey("", ""), "")) if isinstance(place, int) else (place.key, place.owner)
-            for place in places
-        )
-        names = self._catalogue.starts.named() if order.key is Key.NAME else {}
-        keys = [_compared(order.key, records.get(run.training_id), owner, names.get(run, "")) for run, owner in found]
-        return [places[at] for at in sorted(range(len(places)), key=keys.__getitem__, reverse=order.descending)]
-
-    def _fresh(self, session: Session, wanted: set[str], known: set[str]) -> list[Run]:
+    def _fresh(self, session: Session, wanted: Set[str], known: Set[str]) -> list[Run]:
         """Return the runs that Airflow does not know yet: first ones, and those that were asked for."""
         records = (self._catalogue.get(each) for each in wanted - known if not self._catalogue.has_begun(each))
         found = [listed(first_run(record)) for record in records if record] + self._pending(session, wanted)
@@ -109,46 +96,34 @@ class RunList:
         asked = (start for start in starts if start.training_id in wanted and start.model_id not in there)
         return [listed(run) for run in map(self._reader.asked, asked) if run]
 
-    def _owned(self, session: Session, runs: Mapping[int, str], owner: str) -> dict[int, str]:
+    def _owned(self, lines: Iterable[Line], owner: str) -> list[Line]:
         """Keep the runs that somebody started: in Airflow, through the service, or by submitting the training."""
-        columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.triggering_user_name)
-        lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(TRAININGS)))
         theirs = {record.id for record in self._catalogue.trainings() if record.owner == owner}
-        kept = {row for row, dag_id, _, by in lines if (by == owner if by else dag_id in theirs)}
-        return {row: state for row, state in runs.items() if row in kept}
+        return [line for line in lines if (line.owner == owner if line.owner else line.dag_id in theirs)]
 
-    def _in_states(self, session: Session, runs: Mapping[int, str], states: frozenset[State]) -> list[int]:
+    def _in_states(self, session: Session, seen: Seen, lines: Iterable[Line], states: frozenset[State]) -> list[Line]:
         """Keep the runs in one of the states; only of those that are going more than the run's own row is read."""
-        canceled = set(session.scalars(canceled_runs())) if any(state.terminal for state in states) else set()
-        going = self._going_in(session, states)
-        return [
-            row
-            for row, state in runs.items()
-            if (row in going if state not in ENDED_RUN else ended_as(state, row in canceled) in states)
-        ]
+        ends = self._ended.of(session, seen) if any(state.terminal for state in states) else {}
+        going = {number for number, state in self._states_of_going(session, states).items() if state in states}
+        return [line for line in lines if (line.id in going if not line.over else _state(ends, line) in states)]
 
-    def _going_in(self, session: Session, states: frozenset[State]) -> set[int]:
-        """Return those of the runs that are going; only one with a failed step can have its outcome already."""
+    def _states_of_going(self, session: Session, states: frozenset[State] = frozenset()) -> dict[int, State]:
+        """Return the states of the runs that are going; of ended ones alone that only those may have that failed."""
         those = select(DagRun).where(_GOING, DagRun.dag_id.like(TRAININGS))
-        if all(state.terminal for state in states):
+        if states and all(state.terminal for state in states):
             task = TaskInstance
             failed = (task.dag_id == DagRun.dag_id, task.run_id == DagRun.run_id, task.state == "failed")
             those = those.where(exists().where(*failed))
         going = session.scalars(those).all()
-        kept = {run.key for run in self._reader.runs(session, going) if run.state in states}
-        return {row.id for row in going if key_of(row) in kept}
+        known = {run.key: run.state for run in self._reader.runs(session, going)}
+        return {row.id: known[key_of(row)] for row in going if key_of(row) in known}
 
 
-def _rows_of(session: Session, wanted: Callable[[RunKey], bool]) -> set[int]:
-    """Return the row ids of the runs that are wanted."""
-    columns = (DagRun.id, DagRun.dag_id, DagRun.run_id)
-    lines = session.connection().execute(select(*columns).where(DagRun.dag_id.like(TRAININGS)))
-    # However many runs are asked for, a database takes no more values in a query than it takes.
-    return {row for row, dag_id, run_id in lines if wanted(RunKey(dag_id, run_id))}
+def _those(lines: Iterable[Line], runs: Collection[RunKey], *, kept: bool) -> list[Line]:
+    """Keep the lines of some runs, or leave them out."""
+    return [line for line in lines if (RunKey(line.dag_id, line.run_id) in runs) is kept]
 
 
-def _compared(key: Key, training: Training | None, owner: str | None, name: str) -> tuple[bool, Any]:
-    """Return what a run is put in its place by; one whose record is gone has a place all the same."""
-    if training is None:
-        return (False, 0)
-    return (True, owner.casefold() if owner and key is Key.OWNER else key.of(training, name))
+def _state(ends: Mapping[int, Ended], line: Line) -> State | None:
+    end = ends.get(line.id)
+    return end.state if end else None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import and_, exists, literal, select
+from sqlalchemy import and_, exists, select
 from sqlalchemy.orm import Session
 
 from trainyard.airflow.cancel import CANCELED
@@ -19,29 +19,6 @@ from trainyard.domain.names import RunKey
 
 # What the ids of all DAGs of trainings are like.
 TRAININGS = "training-%"
-
-
-def all_runs(since: float | None) -> Any:
-    """Ask for all runs of trainings as mere lines in the order of the list: ten thousand take some 10 ms."""
-    late_enough = literal(True) if since is None else DagRun.run_after >= datetime.fromtimestamp(since, UTC)
-    first = (DagRun.run_id == DagRun.dag_id).label("first")
-    columns = (DagRun.id, DagRun.dag_id, DagRun.state, late_enough.label("late_enough"), first)
-    return select(*columns).where(DagRun.dag_id.like(TRAININGS)).order_by(DagRun.run_after, DagRun.id)
-
-
-def taken_apart(lines: Iterable[Any], wanted: set[str]) -> tuple[set[str], dict[int, str]]:
-    """Return the trainings that have their first run, and of the runs asked for their states by row id, in order.
-
-    One by one and by position. Ten thousand lines held at once set off the garbage collector, which takes 150 ms where
-    as many records are remembered; a look at one column of each by its name takes 3 ms.
-    """
-    known, asked = set(), {}
-    for row, dag_id, state, late_enough, first in lines:
-        if first:
-            known.add(dag_id)
-        if late_enough and dag_id in wanted:
-            asked[row] = state
-    return known, asked
 
 
 def canceled_runs() -> Any:

@@ -78,8 +78,8 @@ def _as_run(app: App, run: RunKey, training: Training, context: Any) -> Training
 
 def _connection_of(app: App, training: Training) -> str | None:
     """Return the connection of the MLflow server that a training's runs are reported to; None where there is none."""
-    if training.spec.mlflow:
-        return training.spec.mlflow
+    if training.spec.mlflow is not None:
+        return training.spec.mlflow or None
     # Most installations have none, and to read the three files costs a process 0.13 s.
     if b"tracking" not in limits_files(app.settings)[2].read_bytes():
         return None

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from trainyard.airflow.app import App, current_app
 from trainyard.api import (
+    archive,
     audit,
     commands,
     datasets,
@@ -34,6 +35,7 @@ from trainyard.api import (
     searches,
     secrets,
     stores,
+    summaries,
 )
 from trainyard.api.guards.asgi import path_of, refusal_headers
 from trainyard.api.guards.bodies import BodyRefused
@@ -55,7 +57,9 @@ _PARTS = (
     logs,
     commands,
     metrics,
+    summaries,
     results,
+    archive,
     livefiles,
     quota,
     datasets,

@@ -65,18 +65,28 @@ _ME = "@me"
     status_code=202,
     summary="Submit trainings",
     **answers(Submitted),
-    responses=refusals(400, 403, 408, 413, 429),
+    responses=refusals(400, 403, 404, 408, 413, 429),
 )
 async def submit(
     request: Request,
     caller: CallerDep,
     manifest: Annotated[list[UploadFile], File(description="The manifest, YAML or JSON; one part for each")],
-    model_definition: Annotated[UploadFile, File(alias="zip", description="The zip with the program")],
+    model_definition: Annotated[
+        UploadFile | None, File(alias="zip", description="The zip with the program; may be missing with `from`")
+    ] = None,
     account: Annotated[str | None, Form(description="Who pays; the caller's first account if not given")] = None,
     experiment: Annotated[str, Form(description="The experiment that the runs belong to")] = "",
     settings_of_runs: Annotated[
         list[str] | None, Form(alias="set", description="`lr=0.1,0.01`: values of a hyperparameter, a run for each")
     ] = None,
+    earlier: Annotated[
+        str,
+        Form(
+            alias="from",
+            max_length=200,
+            description="A run to start from: its zip where none is sent, and what `****` of its manifest stands for",
+        ),
+    ] = "",
     code: Annotated[str, Form(description="The git commit of the program, as JSON; see docs/rest.md")] = "",
     idempotency_key: Annotated[
         str, Header(max_length=200, description="The same key again gets the same answer and registers nothing twice")
@@ -92,11 +102,15 @@ async def submit(
     def submitted() -> Sequence[Training]:
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
             zip_path = Path(folder) / "model.zip"
-            receive(model_definition, zip_path, settings.zip_max_bytes)
+            if model_definition and model_definition.filename:  # browsers send an empty one where none is chosen
+                receive(model_definition, zip_path, settings.zip_max_bytes)
             # One byte more than is allowed is enough to see that a manifest is too large.
             texts = [(part.filename or "", part.file.read(settings.manifest_max_bytes + 1)) for part in manifest]
-            return _service(request).registration.submit_all(
-                texts, zip_path, account or None, caller, experiment, grid, idempotency_key, version
+            service = _service(request)
+            source = service.training_of(earlier, caller) if earlier else None
+            given = zip_path if zip_path.exists() else None
+            return service.registration.submit_all(
+                texts, given, account or None, caller, experiment, grid, idempotency_key, version, source
             )
 
     # Checks of manifest and zip take seconds of a processor: so many at a time leave room for other requests.

@@ -18,7 +18,7 @@ _MAX_RUNS = 50
 
 
 def tensorboard(
-    model_ids: Annotated[list[str], typer.Argument(metavar="ID", help="The model ids of runs that have ended.")],
+    model_ids: Annotated[list[str], typer.Argument(metavar="ID", help="The model ids of runs.")],
     port: Annotated[str, typer.Option(metavar="N", help="Where on this machine to serve it.")] = _PORT,
     folder: Annotated[
         str | None,
@@ -28,12 +28,14 @@ def tensorboard(
 ) -> None:
     """Serve the TensorBoard summaries of runs with a real TensorBoard, until Ctrl-C.
 
+    Those of runs that are going are shown as their programs write them, some seconds later.
     TensorBoard is installed by pip the first time, into an environment of its own.
     """
     import tempfile
     from pathlib import Path
 
     from trainyard.cli.client import open_service
+    from trainyard.cli.livesummaries import LiveSummaries, following
     from trainyard.cli.naming import runs_named
     from trainyard.cli.options import whole_number
     from trainyard.cli.output import remark
@@ -48,18 +50,20 @@ def tensorboard(
     with tempfile.TemporaryDirectory(prefix="trainyard-tensorboard-") as temporary:
         place = Path(folder or temporary)
         with open_service(url) as service:
-            for model_id in runs_named(service, model_ids):
+            named = runs_named(service, model_ids)
+            going = [model_id for model_id in named if not service.run(model_id).ended]
+            for model_id in (each for each in named if each not in going):
                 count = _fetch(service, model_id, place)
                 remark(f"{count} files of {model_id} are in {place / model_id}")
-        serve(installed(remark), place, number)
+            with following(LiveSummaries(service, going, place, remark)):
+                serve(installed(remark), place, number)
 
 
 def _fetch(service: RestClient, model_id: str, place: Path) -> int:
     """Fetch a run's event files and return how many; raise C107 where it has stored none."""
-    from trainyard.client.download import Target, check_stored, fetch_all
+    from trainyard.client.download import Target, fetch_all
     from trainyard.errors import TrainyardError
 
-    check_stored(service, model_id)
     files = fetch_all(service, model_id, Target(place / model_id), False, only=_is_summary)
     if not files:
         hint = "Programs write them to $LOG_DIR/tb; `trainyard metrics ID` shows what else they have reported."

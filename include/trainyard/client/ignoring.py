@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
@@ -28,6 +29,18 @@ class Ignored:
     def __init__(self, folder: Path) -> None:
         self._spec = GitIgnoreSpec.from_lines([*_ALWAYS, *_lines(folder / IGNORE_FILE)])
 
+    @classmethod
+    def of_text(cls, text: str) -> Ignored:
+        """Read the rules of somebody else's file: matching takes time in proportion to a name, whatever they are.
+
+        Raise WrongUsageError where one is none.
+        """
+        lines = text.splitlines()
+        _check(lines, IGNORE_FILE)
+        made = cls.__new__(cls)
+        made._spec = GitIgnoreSpec.from_lines([*_ALWAYS, *lines], backend="re2")
+        return made
+
     def leaves_out(self, name: str, is_folder: bool = False) -> bool:
         """Say whether a file or folder is left out; its name is relative to the folder, with `/` in between."""
         return self._spec.match_file(f"{name}/" if is_folder else name)
@@ -42,10 +55,14 @@ def _lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
         raise WrongUsageError(f"{path} cannot be read: {reason}", "Check the file.") from None
+    _check(lines, str(path))
+    return lines
+
+
+def _check(lines: Sequence[str], where: str) -> None:
     for number, line in enumerate(lines, start=1):
         try:
             GitIgnoreSpec.from_lines([line])
         except ValueError:
             hint = "Its rules are those of .gitignore: `data/`, `*.ckpt`, `!keep.ckpt`."
-            raise WrongUsageError(f"{path}:{number}: {line[:60]!r} is no rule", hint) from None
-    return lines
+            raise WrongUsageError(f"{where}:{number}: {line[:60]!r} is no rule", hint) from None

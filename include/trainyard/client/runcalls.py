@@ -125,6 +125,17 @@ class RunCalls(Calls):
                 raise UnreachableError("the service does not go on where the download stopped", "Use --force.")
             yield from answer.iter_raw()
 
+    def summaries(self, model_id: str) -> list[StoredFile]:
+        """Return the TensorBoard summaries of a run that is going."""
+        return self._session.ask(StoredPage, "GET", f"{place_of(model_id)}/summaries").resources
+
+    def summary(self, model_id: str, name: str, start: int) -> bytes:
+        """Return some of what a summary has from a byte on, empty at its end."""
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        place = f"{place_of(model_id)}/summaries/{quote(name, safe='')}"
+        with self._session.streamed(place, _SILENT_SECONDS, headers=headers) as answer:
+            return b"".join(answer.iter_raw())
+
     def live_files(self, model_id: str) -> tuple[list[StoredFile], list[str]]:
         """Return what lies in the RESULT_DIR of a run that goes on, and what is to be said of what cannot be had."""
         found: list[StoredFile] = []

@@ -11,7 +11,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ from trainyard.domain.plan import Plan
 from trainyard.domain.training import TrainingSpec
 
 log = logging.getLogger(__name__)
+_TICK_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,21 @@ class Training:
         return cls(**{**known, **parts})
 
 
+@dataclass
+class _Listing:
+    """What the folder held when it was `changed` (ns since the epoch); `records` once they were asked for."""
+
+    changed: int
+    ids: frozenset[str] = frozenset()
+    records: Sequence[Training] | None = None
+
+
 class Catalogue:
     """The trainings in one folder: `<id>.json` is the record, `<id>.zip` the model definition."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._listing: _Listing | None = None
 
     @cached_property
     def starts(self) -> Starts:
@@ -178,7 +190,7 @@ class Catalogue:
     def has_begun(self, training_id: str) -> bool:
         return (self._begun / training_id).exists()
 
-    def unbegun(self) -> set[str]:
+    def unbegun(self) -> frozenset[str]:
         """Return the registered trainings whose first run is still to come."""
         with contextlib.suppress(FileNotFoundError):
             return self.ids().difference(os.listdir(self._begun))
@@ -194,11 +206,23 @@ class Catalogue:
         # A folder of its own: the bundle looks at the other one whenever that changes.
         return self.folder / "begun"
 
-    def ids(self) -> set[str]:
+    def ids(self) -> frozenset[str]:
         """Return the ids of all registered trainings, from the folder's listing alone."""
-        with contextlib.suppress(FileNotFoundError):
-            return {name[:-5] for name in os.listdir(self.folder) if name.endswith(".json") and name[0] != "."}
-        return set()
+        return self._listed().ids
+
+    def _listed(self) -> _Listing:
+        """Return what the folder holds, listed again once it has changed."""
+        try:
+            changed = os.stat(self.folder).st_mtime_ns
+        except FileNotFoundError:
+            return _Listing(0)
+        known = self._listing
+        if known is None or known.changed != changed:
+            found = (name for name in os.listdir(self.folder) if name.endswith(".json") and name[0] != ".")
+            known = _Listing(changed, frozenset(name[:-5] for name in found))
+            # Of two changes within a tick of its clock a file system shows one.
+            self._listing = known if time.time_ns() - changed > _TICK_NS else None
+        return known
 
     def zips(self) -> dict[str, float]:
         """Return id -> when it was last written (seconds since the epoch), of all zips, also half-written ones."""
@@ -220,14 +244,17 @@ class Catalogue:
         path = str(self.record_path(training_id))
         return _head(path) if os.path.isfile(path) else None
 
-    def trainings(self) -> list[Training]:
+    def trainings(self) -> Sequence[Training]:
         """Return all registered trainings in no order: one listing, and of its records only new ones are read.
 
         They are without manifest, command, description, metrics and hyperparameters, which members make as long as they
         like: what all have together has to fit into memory.
         """
-        paths = [f"{self.folder}/{training_id}.json" for training_id in self.ids()]
-        return [record for record in map(_head, paths) if record]
+        listed = self._listed()
+        if listed.records is None:
+            paths = [f"{self.folder}/{training_id}.json" for training_id in listed.ids]
+            listed.records = [record for record in map(_head, paths) if record]
+        return listed.records
 
     def remove(self, training_id: str) -> None:
         """Forget a training: first its record, then its zip, with what was written of them only in part."""

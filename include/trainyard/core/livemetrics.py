@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from stat import S_ISREG
 from threading import Lock, Thread
 from typing import Any
 
@@ -16,7 +17,10 @@ from trainyard.core.catalogue import Training
 from trainyard.core.runs import Run
 from trainyard.domain.metricrules import rules_of
 from trainyard.domain.states import Phase
+from trainyard.stores.base import StoreError, check_key
+from trainyard.stores.tree import open_inside, status_inside
 from trainyard.workspace.layout import RunFolder, Workspace
+from trainyard.workspace.metrics.files import sources
 from trainyard.workspace.metrics.readings import read_on
 from trainyard.workspace.metrics.state import MetricsState, Progress, load, load_summary
 
@@ -26,6 +30,8 @@ _SECONDS = 0.25
 # After a reading the thread rests for so many times as long as that took: it takes a fifth of a core at most.
 _REST = 4
 _MAX_WAITING = 200
+# Where programs write, in a run's folder.
+_WRITTEN = ("logs/", "state/", "result/", "model/")
 _GOING = (Phase.INSTALLING, Phase.TRAINING, Phase.STORING)
 log = logging.getLogger(__name__)
 
@@ -55,6 +61,33 @@ class LiveMetrics:
         """Return what was read of a run so far; None where the workspace has nothing of it."""
         folder = self._folder(run)
         return load(folder) if folder else None
+
+    def summaries(self, run: Run) -> dict[str, int]:
+        """Return the TensorBoard summaries of a run that is going, by their paths in its folder, with their sizes."""
+        folder = self._folder(run) if run.phase in _GOING else None
+        training = self.training_of(run.training_id)
+        if folder is None or training is None:
+            return {}
+        names = sources(folder.root, rules_of(training.spec.metrics, training.spec.metric_patterns)).summaries
+        found = {}
+        for name, _ in names:
+            with suppress(OSError):
+                kind = status_inside(folder.root, name)
+                if S_ISREG(kind.st_mode):
+                    found[name] = kind.st_size
+        return found
+
+    def summary(self, run: Run, name: str, start: int, most: int) -> bytes | None:
+        """Return what a summary has from a byte on; None where the run has none of that name."""
+        folder = self._folder(run) if run.phase in _GOING else None
+        if folder is None or not name.startswith(_WRITTEN) or "tfevents" not in name.rpartition("/")[2]:
+            return None
+        try:
+            with open_inside(folder.root, check_key(name)) as file:
+                file.seek(start)
+                return file.read(most)
+        except (OSError, StoreError):
+            return None
 
     def newest(self, run: Run) -> tuple[Mapping[str, float], dict[str, Any] | None]:
         """Return the newest value of each metric of a run that is going, and its progress, without waiting for them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -90,8 +91,10 @@ class Quotas:
 
 def usages(accounts: Iterable[Account], shares: Iterable[Share], since: float) -> list[Usage]:
     """Add up the shares of each account."""
-    found = list(shares)
-    return [_usage(account, [share for share in found if share.account == account.name], since) for account in accounts]
+    of_account = defaultdict[str, list[Share]](list)
+    for share in shares:
+        of_account[share.account].append(share)
+    return [_usage(account, of_account[account.name], since) for account in accounts]
 
 
 def _usage(account: Account, shares: Sequence[Share], since: float) -> Usage:

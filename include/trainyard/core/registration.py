@@ -22,6 +22,7 @@ from trainyard.core.search.trials import trial_id
 from trainyard.core.secrets import missing_secrets, missing_sentence
 from trainyard.core.trainingwriter import TrainingWriter, Vault
 from trainyard.domain.codeversion import CodeVersion
+from trainyard.domain.earlier import NOTHING_EARLIER
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.plan import sizes_for
 from trainyard.domain.variables import Holder
@@ -67,23 +68,32 @@ class Registration:
     def submit_all(
         self,
         manifests: Sequence[tuple[str, bytes]],
-        zip_path: Path,
+        zip_path: Path | None,
         account_name: str | None,
         caller: Caller,
         experiment: str = "",
         grid: Grid = NO_GRID,
         origin: str = "",
         code: CodeVersion | None = None,
+        earlier: Training | None = None,
     ) -> list[Training]:
         """Check several manifests (name and bytes) on one zip and register a training for each, a run a point.
 
         Raise TrainyardError with all problems of all manifests, each with its manifest's name where there are several.
         All trainings are registered or none. With an `origin`, a key that the caller chose, they are registered once:
         the same key of the same account gets the same trainings again, whatever died in between.
+
+        They may start from an `earlier` training, one that the caller may see: without a zip they have that one's, and
+        what is masked in the manifests is taken from it where store and account are the same. Raise C107 where its zip
+        is not kept any more.
         """
         began, noted = self.clock(), {"idempotency_key": origin, "experiment": experiment}
+        if earlier:
+            noted["from"] = earlier.id
         with self.audit.refusals(caller, Action.SUBMIT, account=account_name or "", details=noted):
-            made = self._submitted(manifests, zip_path, account_name, caller, experiment, grid, origin, code)
+            code = earlier.code if earlier and not zip_path else code
+            zip_path = zip_path or self._zip_of(earlier)
+            made = self._submitted(manifests, zip_path, account_name, caller, experiment, grid, origin, code, earlier)
         for training in made:
             again = {"repeated": True} if training.submitted_at < began else {"zip_sha256": training.zip_sha256}
             for model_id in training.first_runs:
@@ -108,6 +118,7 @@ class Registration:
         grid: Grid,
         origin: str,
         code: CodeVersion | None,
+        earlier: Training | None,
     ) -> list[Training]:
         _check_experiment(experiment, len(manifests) * grid.size)
         limits = self.limits()
@@ -117,8 +128,7 @@ class Registration:
             if known:
                 return known
             check = partial(checked_manifest, grid, partial(self._check_secrets, caller.name, account.name))
-            names = AddressBook.beside(self.catalogue).names(caller.name, account.name)
-            rules = self._rules(limits, caller, account, names)
+            rules = self.rules(limits, caller, account, earlier)
             checked = check_submission(manifests, zip_path, account, rules, check)
             made = self._made(checked, zip_path, account, limits, caller, experiment, code)
             parts = list(zip(made, checked, strict=True))
@@ -131,6 +141,20 @@ class Registration:
                 claim.finish()
                 return self._known(claim)
             return made
+
+    def rules(self, limits: Limits, caller: Caller, account: Account, earlier: Training | None = None) -> Rules:
+        """Return what a submission is held against; one from an `earlier` training takes nothing to another account."""
+        names = AddressBook.beside(self.catalogue).names(caller.name, account.name)
+        masked = self.vault.read(earlier) if earlier and earlier.account == account.name else NOTHING_EARLIER
+        return replace(self._rules(limits, caller, account, names), earlier=masked)
+
+    def _zip_of(self, earlier: Training | None) -> Path:
+        if earlier is None:
+            raise TrainyardError("C110", "no zip is given", "Send the program's zip, or name the run to start from.")
+        path = self.catalogue.zip_path(earlier.id)
+        if not path.exists():
+            raise TrainyardError("C107", f"the zip of {earlier.id} is not kept any more", "Send the program's zip.")
+        return path
 
     def _rules(self, limits: Limits, caller: Caller, account: Account, names: Collection[str] | None = None) -> Rules:
         rules = Rules.of(self.settings, limits, names=names)

@@ -111,7 +111,10 @@ class Filter:
 
 
 class Key(StrEnum):
-    """What a list of runs is put in order by: its moment of submission, or what its training's record says."""
+    """What a list of runs is put in order by: what its training's record says, or how it goes and when.
+
+    A state is by its place among the states, a duration that of the program.
+    """
 
     SUBMITTED = "submitted"
     NAME = "name"
@@ -120,6 +123,10 @@ class Key(StrEnum):
     ACCOUNT = "account"
     FRAMEWORK = "framework"
     GPUS = "gpus"
+    STATE = "state"
+    STARTED = "started"
+    ENDED = "ended"
+    DURATION = "duration"
 
     def of(self, training: Training, name: str = "") -> Any:
         """Return what a run of a training is compared by, with the name that is its own; without regard to case."""

@@ -185,6 +185,13 @@ class Service:
             self.make_run(start)
         return run
 
+    def training_of(self, model_id: str, caller: Caller) -> Training:
+        """Return the training of a run; raise TrainyardError C107 where either is not there, or not the caller's."""
+        training = self.catalogue.get(self.run(model_id, caller).training_id)
+        if training is None:
+            raise TrainyardError("C107", f"what {model_id} was made of is not kept any more", "Submit it again.")
+        return training
+
     def waiting(self, run: Run) -> str:
         """Say what a run waits for before its program runs; empty where it waits for nothing.
 

@@ -15,6 +15,7 @@ from trainyard.core.search.deciding import Ledger
 from trainyard.core.search.ledgers import SEARCHES, Ledgers
 from trainyard.core.search.trials import trial_id
 from trainyard.core.starts import Kind, Start
+from trainyard.domain.earlier import Earlier
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.overrides import overrides
 from trainyard.domain.schedule import Progress
@@ -27,6 +28,9 @@ class Vault(Protocol):
     def keep(self, training_id: str, submission: Submission) -> None: ...
 
     def forget(self, training_id: str) -> None: ...
+
+    def read(self, training: Training) -> Earlier:
+        """Return what is kept of a training that has been registered."""
 
 
 @dataclass(frozen=True)

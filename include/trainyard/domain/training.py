@@ -76,7 +76,8 @@ class TrainingSpec:
     """What is to be trained. `family` is `wml` or `ffdl`; `metrics` is FfDL's evaluation_metrics, kept as data, and
     `metric_patterns` maps a metric to the regular expression that finds it in the log.
 
-    `mlflow` is the connection of the MLflow server that the run is reported to, None where the account says it.
+    `mlflow` is the connection of the MLflow server that the run is reported to, None where the account says it, empty
+    where it is reported to none.
     `env` are variables of the program, `secrets` the names of those that are kept apart. `requirements` says that the
     zip's requirements.txt is installed before the program starts.
     `retries` is how often a pod that the infrastructure took is replaced; None leaves that to the service. With

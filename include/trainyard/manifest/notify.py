@@ -14,6 +14,7 @@ from trainyard.domain.notification import (
     read_address,
 )
 from trainyard.manifest.document import Path
+from trainyard.manifest.masking import MASK
 from trainyard.manifest.values import Values
 
 NOTIFY: Path = ("notify",)
@@ -48,6 +49,8 @@ def _recipient(values: Values, path: Path) -> tuple[Recipient, Address | None] |
     events = _events(values, (*path, "on")) if is_map else ()
     if not is_address(text):
         return _named(values, at, text, events)
+    if MASK in text:
+        return _of_earlier(values, at, text, events)
     url = read_address(text, values.addresses, sends_mail=values.notifying.sends_mail)
     if isinstance(url, tuple):
         values.faults.add(at, *url)
@@ -57,6 +60,19 @@ def _recipient(values: Values, path: Path) -> tuple[Recipient, Address | None] |
         values.faults.add((*path, "secret"), *_SHORT_SECRET)
     address = Address(url, secret)
     return Recipient(shown=address.shown, events=events), address
+
+
+def _of_earlier(
+    values: Values, at: Path, shown: str, events: tuple[str, ...]
+) -> tuple[Recipient, Address | None] | None:
+    """Return the address that an earlier manifest shows so; it would be sent to nobody as it stands."""
+    address = values.earlier.address(shown)
+    if address is None:
+        values.faults.add(at, "the address is masked.", "Write it again, or leave the entry out.")
+        return None
+    secret = values.text((*at[:-1], "secret")) if at[-1] == "to" else None
+    own = address if secret in (None, MASK) else Address(address.url, secret)
+    return Recipient(shown=own.shown, events=events), own
 
 
 def _named(values: Values, at: Path, name: str, events: tuple[str, ...]) -> tuple[Recipient, None] | None:

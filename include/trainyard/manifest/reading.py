@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
+from trainyard.domain.earlier import NOTHING_EARLIER, Earlier
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.ownstores import FindStore
@@ -20,7 +21,7 @@ from trainyard.manifest.framework import read_framework, refuse_image_location, 
 from trainyard.manifest.hidden import check_hidden
 from trainyard.manifest.layout import Layout, ffdl_layout, ffdl_warnings, wml_layout
 from trainyard.manifest.machine import check_machines, read_resources
-from trainyard.manifest.masking import masked_manifest
+from trainyard.manifest.masking import MASK, masked_manifest
 from trainyard.manifest.metrics import read_metrics
 from trainyard.manifest.neighbours import as_manifest
 from trainyard.manifest.notify import read_notify
@@ -79,11 +80,12 @@ def examine_manifest(
     account: Account | None = None,
     notifying: Notifying = ANYBODY,
     find_store: FindStore = lambda _: None,
+    earlier: Earlier = NOTHING_EARLIER,
 ) -> Examination:
     """Read a manifest as far as it can be read, with every problem in the order of the file.
 
     `account` says which connections the manifest may name, None where that is not known here; `notifying` whom it may
-    notify, `find_store` which stores are the submitter's own.
+    notify, `find_store` which stores are the submitter's own, `earlier` what its masked values stand for.
     """
     try:
         document, notes = as_manifest(read_document(data, max_bytes))
@@ -94,9 +96,9 @@ def examine_manifest(
         return Examination(error.problems)
     layout = wml_layout(document) if family == "wml" else ffdl_layout(document)
     named = (account.connections, account.trackers) if account else (None, None)
-    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying, find_store)
+    values = Values(document, layout, limits, Faults(document), addresses, *named, notifying, find_store, earlier)
     values.warnings.extend(f"line {line}: {sentence}" for line, sentence in notes)
-    check_placeholders(document, layout.placeholder_paths, values.faults)
+    check_placeholders(document, _placeholder_paths(values), values.faults)
     check_hidden(values)
     check_machines(values)
     refuse_image_location(values)
@@ -105,6 +107,16 @@ def examine_manifest(
     if family == "wml":
         check_store_types(values)
     return _examined(values, clock)
+
+
+def _placeholder_paths(values: Values) -> list[Path]:
+    """Return where a placeholder may stand; a mask is none where it is known what it stands for."""
+    paths = values.layout.placeholder_paths
+    if not values.earlier.stores:
+        return list(paths)
+    stores = (values.layout.data, values.layout.results)
+    masked = {path for store in stores for path in (store.user, store.secret) if values.text(path) == MASK}
+    return [path for path in paths if path not in masked]
 
 
 def check_placeholders(document: Document, paths: Iterable[Path], faults: Faults) -> None:

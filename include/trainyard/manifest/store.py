@@ -12,12 +12,14 @@ from trainyard.domain.training import Credentials, StoreRef
 from trainyard.manifest.characters import foreign_to_ascii
 from trainyard.manifest.document import Path
 from trainyard.manifest.layout import StoreLayout
+from trainyard.manifest.masking import MASK
 from trainyard.manifest.schema import is_blank
 from trainyard.manifest.values import Values
 
 S3 = "s3"
 SWIFT = "bluemix_objectstore"
 TRACKING: Path = ("tracking", "mlflow")
+_NOBODY = "none"
 _KINDS = {
     **dict.fromkeys(("s3", "s3_datastore", "mount_cos"), S3),
     **dict.fromkeys(("bluemix_objectstore", "softlayer_objectstore", "swift", "swift_datastore"), SWIFT),
@@ -43,6 +45,7 @@ _LISTING = (
     "this page lists the endpoints and is none itself.",
     f"Open it, choose the endpoint of your bucket's region and write that, such as {_EXAMPLE}.",
 )
+_WRITE_BOTH = "Write its credentials, or leave the store and both of them as they were."
 _SECRET = ("the address holds a user name or password.", "Write them under their own keys.")
 _QUERY = ("the address has a part after ? or #.", "Write scheme and host only.")
 
@@ -58,7 +61,17 @@ class Endpoint:
 def read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credentials | None] | None:
     """Return the store and its credentials, None for those of a connection that it names; None if there are faults."""
     found, prefix = _read_store(values, store), _prefix(values, store.prefix)
-    return (replace(found[0], prefix=prefix), found[1]) if found and prefix is not None else None
+    if found is None or prefix is None:
+        return None
+    ref, given = replace(found[0], prefix=prefix), found[1]
+    if given is None or MASK not in (given.user, given.secret):
+        return ref, given
+    earlier = values.earlier.credentials(ref) if given.user == given.secret else None
+    if earlier is None:
+        path = store.secret if given.secret == MASK else store.user
+        values.faults.add(path, f"{path[-1]} is masked, and the store is not as in the earlier run.", _WRITE_BOTH)
+        return None
+    return ref, earlier
 
 
 def _read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credentials | None] | None:
@@ -74,7 +87,12 @@ def _read_store(values: Values, store: StoreLayout) -> tuple[StoreRef, Credentia
 
 
 def read_tracking(values: Values) -> str | None:
-    """Return the connection of the MLflow server that the manifest names; None if it names none, or has a fault."""
+    """Return the connection of the MLflow server that the manifest names, empty where it wants none at all.
+
+    None if it says nothing, or has a fault.
+    """
+    if _NOBODY in (values.text(TRACKING[:1]), values.text(TRACKING)):
+        return ""
     name = values.text(TRACKING)
     if name is not None and (fault := connection_fault(name, values.trackers, tracking=True)):
         values.faults.add(TRACKING, *fault, "C104")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
+from trainyard.domain.earlier import NOTHING_EARLIER, Earlier
 from trainyard.domain.limits import Account, Limits
 from trainyard.domain.notification import ANYBODY, Notifying
 from trainyard.domain.ownstores import FindStore
@@ -32,6 +33,7 @@ class Rules:
     addresses: AddressPolicy = ANYWHERE
     notifying: Notifying = ANYBODY
     find_store: FindStore = lambda _: None
+    earlier: Earlier = NOTHING_EARLIER
 
     @classmethod
     def of(
@@ -102,7 +104,7 @@ def _check_manifest(
 ) -> tuple[ManifestRead, Plan]:
     """Check one manifest; what is wrong with one part of it hides nothing of the others."""
     given: dict[str, Any] = {"addresses": rules.addresses, "account": account, "notifying": rules.notifying}
-    given["find_store"] = rules.find_store
+    given |= {"find_store": rules.find_store, "earlier": rules.earlier}
     found = examine_manifest(manifest, rules.limits, rules.manifest_bytes, **given)
     ours = plan_problems(found.framework, found.resources, account, rules.limits)
     faults = [*found.problems, *found.unreported(ours), *_program_problems(found.command, entries)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from trainyard.domain.addresses import ANYWHERE, AddressPolicy
+from trainyard.domain.earlier import NOTHING_EARLIER, Earlier
 from trainyard.domain.hyperparameters import Value, fault_of_name
 from trainyard.domain.limits import Limits
 from trainyard.domain.notification import ANYBODY, Notifying
@@ -28,7 +29,7 @@ class Values:
 
     `connections` are those that the account's manifests may name, None where only the service knows; `trackers` those
     that they may name as tracking, `notifying` whom they may notify. `find_store` says which connection a store of
-    the submitter's own is.
+    the submitter's own is; `earlier` has what masked values stand for.
     """
 
     document: Document
@@ -40,6 +41,7 @@ class Values:
     trackers: Sequence[str] | None = None
     notifying: Notifying = ANYBODY
     find_store: FindStore = lambda _: None
+    earlier: Earlier = NOTHING_EARLIER
     warnings: list[str] = field(default_factory=list)
 
     def text(self, path: Path | None) -> str | None:

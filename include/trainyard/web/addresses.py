@@ -17,17 +17,18 @@ _PAGES = (
     ("experiments", "/experiments", "Experiments", False),
     ("new", "/new", "New training", False),
     ("quota", "/quota", "Queue and quota", False),
+    ("notifications", "/notifications", "Notifications", False),
     ("health", "/health", "Service health", True),
 )
 _COLUMNS = (
     ("name", "Name", "", Key.NAME),
-    ("state", "State", "", None),
+    ("state", "State", "", Key.STATE),
     ("experiment", "Experiment", "", Key.EXPERIMENT),
     ("owner", "Owner", "", Key.OWNER),
     ("account", "Account", "", Key.ACCOUNT),
     ("framework", "Framework", "", Key.FRAMEWORK),
     ("gpus", "GPUs", "num", Key.GPUS),
-    ("time", "Time", "num", None),
+    ("time", "Time", "num", Key.DURATION),
     ("age", "Submitted", "num", Key.SUBMITTED),
 )
 
@@ -69,7 +70,7 @@ def _head(asked: Asked | None, root: str, name: str, label: str, kind: str, key:
         return Head(name, label, kind)
     here = asked.sort is key
     # Texts begin with A, amounts and moments with the largest.
-    usual = key not in (Key.SUBMITTED, Key.GPUS)
+    usual = key not in (Key.SUBMITTED, Key.GPUS, Key.DURATION)
     up = not asked.up if here else usual
     wished = {"sort": "" if key is Key.SUBMITTED else key.value, "up": "1" if up else ""}
     order = ("ascending" if asked.up else "descending") if here else ""

@@ -12,11 +12,10 @@ from starlette.responses import Response
 
 from trainyard.api.guards.asgi import refusal_headers
 from trainyard.errors import TrainyardError
-from trainyard.web import actions, again, compare, files, listing, runs, searches, state, stored, submitting
+from trainyard.web import actions, again, compare, files, listing, notify, runs, searches, state, stored, submitting
 from trainyard.web.headers import HEADERS, PageHeaders
 from trainyard.web.rendering import ASSETS, page
 from trainyard.web.session import Session
-from trainyard.web.usage import QuickUsage
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +28,7 @@ def create_pages(front_door: FastAPI) -> FastAPI:
     app = FastAPI(title="Trainyard's pages", docs_url=None, redoc_url=None, openapi_url=None)
     app.state = front_door.state
     app.state.checking = submitting.checks_limiter()
-    app.state.usage = QuickUsage(app.state.quotas)
-    for part in (listing, runs, files, compare, searches, stored, submitting, state, actions, again):
+    for part in (listing, runs, files, compare, searches, stored, submitting, state, actions, again, notify):
         app.router.routes.extend(part.router.routes)  # as they are, as the front door takes its own
     app.add_api_route("/assets/{digest}/{name}", _asset)
     app.mount("/v3", front_door)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -24,6 +24,19 @@ A_PAGE = 50
 _MAX_GROUPS = 10
 _MAX_OF_GROUPS = 300
 _MAX_TEXT = 200
+_ORDERS = {
+    Key.SUBMITTED: "submitted",
+    Key.STARTED: "started",
+    Key.ENDED: "ended",
+    Key.DURATION: "time",
+    Key.STATE: "state",
+    Key.NAME: "name",
+    Key.EXPERIMENT: "experiment",
+    Key.OWNER: "owner",
+    Key.ACCOUNT: "account",
+    Key.FRAMEWORK: "framework",
+    Key.GPUS: "GPUs",
+}
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -38,13 +51,14 @@ def trainings(
     today: bool = False,
     deleted: bool = False,
     sort: Key = Key.SUBMITTED,
-    up: bool = False,
+    up: Annotated[Literal["", "0", "1", "true", "false"], Query()] = "",
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     part: Annotated[str, Query(max_length=10)] = "",
 ) -> HTMLResponse:
     """Show the runs that the caller may see; `part=live` is what changes of the page alone."""
     chosen = tuple(dict.fromkeys(one for one in state or () if one in set(State)))
-    asked = Asked(q.strip(), experiment, account, owner, framework, chosen, today, sort, up, page, deleted)
+    rising = up in ("1", "true")
+    asked = Asked(q.strip(), experiment, account, owner, framework, chosen, today, sort, rising, page, deleted)
     return _shown(request, asked, "live.html" if part == "live" else "trainings.html")
 
 
@@ -67,8 +81,8 @@ def _shown(request: Request, asked: Asked, template: str) -> HTMLResponse:
         metrics=common([row.metrics for row in rows]),
         accounts=accounts,
         states=[state.value for state in State],
-        strip=_strip(request.app.state.usage.of(who)),
-        sorting=[key.value for key in Key],
+        strip=_strip(request.app.state.quotas.of(who)),
+        orders=[(key.value, label) for key, label in _ORDERS.items()],
         days=DAYS,
     )
 

@@ -24,6 +24,7 @@ _STATIC = _HERE / "static"
 ASSETS = Assets(
     {
         **{file.name: file for file in sorted(_STATIC.iterdir()) if file.suffix in (".js", ".css", ".svg")},
+        "fflate.js": PACKAGES / "fflate" / "umd" / "index.js",
         "uplot.js": PACKAGES / "uplot" / "dist" / "uPlot.iife.min.js",
         "uplot.css": PACKAGES / "uplot" / "dist" / "uPlot.min.css",
     }

@@ -34,7 +34,7 @@ def quota(request: Request) -> HTMLResponse:
     limits = service.limits()
     rows = rows_of(request, waiting)
     values: dict[str, Any] = {
-        "usages": request.app.state.usage.of(who),
+        "usages": request.app.state.quotas.of(who),
         "limits": limits,
         "rows": rows,
         "reasons": {row.run.model_id: _reason(service, row.run, at) for at, row in enumerate(rows)},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 24 * 3600
@@ -85,5 +84,5 @@ def amount(count: int, one: str) -> str:
 
 
 def hours(value: float) -> str:
-    """Return GPU hours to a tenth; a sign for those that are not counted yet."""
-    return "…" if math.isnan(value) else f"{value:,.1f}"
+    """Return GPU hours to a tenth."""
+    return f"{value:,.1f}"

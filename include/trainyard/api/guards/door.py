@@ -33,7 +33,7 @@ from trainyard.settings import Settings
 log = logging.getLogger(__name__)
 # What is no secret: the description of the interface, and the schemas that editors fetch.
 _OPEN = re.compile(r"/docs(?:/assets/.*)?|/openapi\.json|/schemas(?:/.*)?", re.DOTALL)
-STREAM = re.compile(r"/models/[^/]+/(?:logs|metrics|(?:results|files)/.+)", re.DOTALL)
+STREAM = re.compile(r"/models/[^/]+/(?:logs|metrics|(?:results|files)/.+|results\.zip)", re.DOTALL)
 # An object on its way into a store of the caller's.
 OBJECT = re.compile(r"/stores/[^/]+/objects/[^/]+/.+", re.DOTALL)
 SUBMISSION = re.compile(r"/(?:models|training_definitions|experiments)/?")

@@ -2,7 +2,10 @@
 const form = document.getElementById("new");
 const part = (name) => form.querySelector(`[data-${name}]`);
 const editor = part("manifest");
+const from = form.dataset.from;
 let zip = null;
+// {name, files}: packed when it is handed in, without the manifest that is handed in beside it.
+let folder = null;
 let checked = null;
 let turn = 0;
 let sending = false;
@@ -31,7 +34,7 @@ const changed = () => {
 };
 const check = async () => {
   const mine = ++turn;
-  const draft = { manifest: editor.value, account: part("account")?.value || "", set: settings() };
+  const draft = { manifest: editor.value, account: part("account")?.value || "", set: settings(), from };
   try {
     const answer = await fetch(form.dataset.check, {
       method: "POST",
@@ -145,11 +148,52 @@ for (const card of form.querySelectorAll("[data-size]")) {
 
 // --- files
 
+const kilobytes = (size) => `${(size / 1000).toLocaleString(undefined, { maximumFractionDigits: 1 })} KB`;
+const wanted = async (names, rules) => {
+  const answer = await fetch(form.dataset.wanted, {
+    method: "POST",
+    credentials: "same-origin",
+    redirect: "error",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ names, rules }),
+  });
+  if (!answer.ok) throw new Error("The service does not say which files are part of the program. Try again, or give a zip.");
+  const found = await answer.json();
+  if (found.message) throw new Error(found.message);
+  return found.names;
+};
+const takeFolder = async (given, name) => {
+  zip = folder = key = null;
+  part("zip-name").textContent = `Looking into ${name} …`;
+  show();
+  try {
+    const files = await filesOf(given, wanted);
+    if (!files.length) throw new Error(`${name} has no file.`);
+    folder = { name, files };
+    const count = files.length === 1 ? "1 file" : `${files.length.toLocaleString()} files`;
+    part("zip-name").textContent = `${name}/, ${count}, ${kilobytes(files.reduce((sum, { file }) => sum + file.size, 0))}`;
+  } catch (error) {
+    part("zip-name").textContent = error.message;
+  }
+  show();
+};
+// Manifests may hold keys: one that is handed in is no part of the program.
+const programOf = async ({ files }) => {
+  const kept = [];
+  const size = new Blob([editor.value]).size;
+  for (const each of files) {
+    const same = /\.(ya?ml|json)$/i.test(each.name) && Math.abs(each.file.size - size) < 1000 && sameText(await each.file.text(), editor.value);
+    if (!same) kept.push(each);
+  }
+  return zipOf(kept);
+};
+const sameText = (one, other) => one.replaceAll("\r\n", "\n").trim() === other.replaceAll("\r\n", "\n").trim();
 const take = async (file) => {
   if (!file) return;
   if (/\.zip$/i.test(file.name)) {
     zip = file;
-    part("zip-name").textContent = `${file.name}, ${(file.size / 1000).toLocaleString(undefined, { maximumFractionDigits: 1 })} KB`;
+    folder = null;
+    part("zip-name").textContent = `${file.name}, ${kilobytes(file.size)}`;
     key = null;
     show();
   } else if (file.size < 512 * 1024) {
@@ -160,6 +204,10 @@ const take = async (file) => {
   }
 };
 part("zip").addEventListener("change", (event) => take(event.target.files[0]));
+part("folder").addEventListener("change", (event) => {
+  const files = [...event.target.files];
+  if (files.length) takeFolder({ files }, files[0].webkitRelativePath.split("/")[0]);
+});
 part("manifest-file").addEventListener("change", (event) => take(event.target.files[0]));
 form.addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -169,22 +217,29 @@ form.addEventListener("dragleave", () => form.classList.remove("over"));
 form.addEventListener("drop", (event) => {
   event.preventDefault();
   form.classList.remove("over");
-  for (const file of event.dataTransfer.files) take(file);
+  for (const item of event.dataTransfer.items) {
+    const entry = item.webkitGetAsEntry?.();
+    if (entry?.isDirectory) takeFolder({ entry }, entry.name);
+    else take(item.getAsFile());
+  }
 });
 
 // --- the command, and submitting
 
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 const show = () => {
-  const words = ["trainyard train", quoted(zip ? zip.name : "model.zip"), "manifest.yml"];
+  const program = zip ? zip.name : folder ? folder.name : "model.zip";
+  const words = ["trainyard train", quoted(program), "manifest.yml"];
   if (part("account")?.value) words.push(`--account ${quoted(part("account").value)}`);
   if (part("experiment").value.trim()) words.push(`--experiment ${quoted(part("experiment").value.trim())}`);
   for (const each of settings()) words.push(`--set ${quoted(each)}`);
   part("command").textContent = words.join(" ");
   const fine = checked && !checked.empty && !checked.problems.length;
-  part("go").disabled = !(fine && zip && part("account")) || sending;
+  const has = zip || folder || from;
+  part("command-said").textContent = from ? "The same from a terminal, with the program and the keys at hand:" : "The same from a terminal:";
+  part("go").disabled = !(fine && has && part("account")) || sending;
   part("go").textContent = fine && checked.runs > 1 ? `Start ${checked.runs} trainings` : "Start training";
-  part("why").textContent = sending ? "Sending …" : !zip ? "The zip is missing." : !fine ? "The manifest is not ready." : "";
+  part("why").textContent = sending ? "Sending …" : !has ? "The program is missing." : !fine ? "The manifest is not ready." : "";
 };
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -195,11 +250,13 @@ form.addEventListener("submit", async (event) => {
   key = key || crypto.getRandomValues(new Uint32Array(4)).join("-");
   const body = new FormData();
   body.append("manifest", new File([editor.value], "manifest.yml", { type: "text/plain" }));
-  body.append("zip", zip, "model.zip");
+  if (from) body.append("from", from);
   body.append("account", part("account").value);
   body.append("experiment", part("experiment").value.trim());
   for (const each of settings()) body.append("set", each);
   try {
+    const program = folder ? await programOf(folder) : zip;
+    if (program) body.append("zip", program, "model.zip");
     const answer = await fetch(form.dataset.submit, {
       method: "POST",
       credentials: "same-origin",
