@@ -127,6 +127,20 @@ def _search(front_door):
 
 
 # What the service has when the command of an example is run.
+_DIFF = {
+    "first": ID,
+    "second": "training-Yh2TnR5cd",
+    "same": False,
+    "hyperparameters": [{"name": "lr", "first": 0.1, "second": 0.02}],
+    "metrics": [{"name": "loss", "first": 0.31, "second": 0.22}],
+    "files": [
+        {
+            "name": "train.py",
+            "what": "changed",
+            "lines": ["@@ -1,2 +1,2 @@", " import torch", "-torch.manual_seed(1)", "+torch.manual_seed(2)"],
+        }
+    ],
+}
 _SCENES = {
     "train tf-model.zip job.yaml": lambda door: _accepted(door, ID),
     "train tf-model.zip job.yaml --experiment learning-rates --set lr=0.1,0.01 --set batch=32,64": lambda door: (
@@ -138,6 +152,11 @@ _SCENES = {
     f"rerun {ID} --set lr=0.02 --size medium": lambda door: (
         door.add(ID),
         _answers(door, "POST", "/rerun", 202, {"model_id": "training-Yh2TnR5cd", "parent": ID}),
+    ),
+    f"diff {ID} training-Yh2TnR5cd": lambda door: (
+        door.add(ID),
+        door.add("training-Yh2TnR5cd"),
+        _answers(door, "GET", "/diff/", 200, _DIFF),
     ),
     "list trained-models": lambda door: door.add(ID),
     f"show {ID}": lambda door: door.add(
