@@ -120,6 +120,7 @@ def test_folders_with_blanks_quotes_and_unicode_work(tmp_path: Path) -> None:
     learner = Learner(tmp_path / "a 'run' of \"Müller\" $HOME 数字", ["dash"], os.environ["PATH"])
     assert learner.run('cd .. && echo "$MODEL_DIR" >&2; exit 4')[0] == 4
     assert learner.log.read_text() == f"{learner.model}\n"
+    learner.stop()
 
 
 def test_the_command_is_handed_over_unchanged(learner: Learner) -> None:

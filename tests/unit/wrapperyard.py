@@ -14,6 +14,13 @@ from pathlib import Path
 from trainyard.cluster.environment import learner_text
 
 LIMIT_SECONDS = 120
+# Ends what has a run's folder in its environment, once its input ends: with the test, or with a pytest that is killed.
+_GUARD = """
+read -r _
+while found=$(grep -lsF "JOB_STATE_DIR=$1" /proc/[0-9]*/environ); [ -n "$found" ]; do
+    for file in $found; do pid=${file#/proc/}; kill -s KILL "${pid%/environ}"; done
+done
+"""
 
 
 class Learner:
@@ -40,6 +47,13 @@ class Learner:
             "TERMINATION_LOG": str(self.reason),
         }
         self.started: list[subprocess.Popen[bytes]] = []
+        # A program is in a session of its own, so that the end of the wrapper's is not its end.
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "guard", str(self.state)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def start(self, command: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -77,4 +91,6 @@ class Learner:
         for process in self.started:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+        self._guard.communicate()
+        for process in self.started:
             process.communicate()
