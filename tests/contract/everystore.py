@@ -42,7 +42,9 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
         (tmp_path / "bucket").mkdir()
         ref = StoreRef("folder", "bucket", tmp_path.as_uri())
         return Bucket(ref, NOBODY, {"TRAINYARD_FOLDER_STORES": str(tmp_path)}, ref, NOBODY)
-    return request.getfixturevalue(request.param)
+    found: Bucket = request.getfixturevalue(request.param)
+    # What the server of the tests takes as one object is smaller than what a Swift takes that nobody told otherwise.
+    return replace(found, options={**found.options, "TRAINYARD_SWIFT_SEGMENT_BYTES": "16MiB"})
 
 
 @pytest.fixture
@@ -59,11 +61,10 @@ def remote(bucket: Bucket) -> Bucket:
 
 @pytest.fixture
 def parted(bucket: Bucket) -> Store:
-    """The bucket, where it takes files in parts; of Swift's, small enough ones."""
-    store = replace(bucket, options={**bucket.options, "TRAINYARD_SWIFT_SEGMENT_BYTES": "16MiB"}).open()
+    """The bucket, where it takes files in parts."""
     if bucket.ref.kind in ("folder", "memory"):
         pytest.skip("it takes files whole")
-    return store
+    return bucket.open()
 
 
 def begin(store: Store, key: str, resume: bool = True) -> Multipart:

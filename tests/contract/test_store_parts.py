@@ -6,7 +6,6 @@ import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 from everystore import LARGE, begin, get, pieces, put
@@ -119,18 +118,15 @@ def test_an_upload_that_is_over_is_told_to_begin_anew(parted: Store) -> None:
 
 
 def test_parts_for_a_missing_bucket_are_refused_with_its_name(parted: Store, bucket: Bucket) -> None:
-    options = {**bucket.options, "TRAINYARD_SWIFT_SEGMENT_BYTES": "16MiB"}
-    missing = replace(bucket, options=options).missing()
     with pytest.raises(StoreError) as caught:
-        put(missing, "large", LARGE)
+        put(bucket.missing(), "large", LARGE)
     assert caught.value.why is Why.NO_BUCKET
     assert "no-such-bucket" in caught.value.message
 
 
 def test_parts_for_a_read_only_bucket_are_refused(parted: Store, bucket: Bucket) -> None:
-    options = {**bucket.options, "TRAINYARD_SWIFT_SEGMENT_BYTES": "16MiB"}
     with pytest.raises(StoreError) as caught:
-        put(replace(bucket, options=options).read_only(), "large", LARGE)
+        put(bucket.read_only(), "large", LARGE)
     assert (caught.value.why, caught.value.code.code) == (Why.FORBIDDEN, "C103")
     assert list(parted.list()) == []
 

@@ -70,6 +70,7 @@ class _Run:
     def __init__(self, cluster, workspace, monkeypatch, key, retries=1):
         self.cluster, self.workspace, self._monkeypatch, self.key = cluster, workspace, monkeypatch, key
         self.folder, self._retries, self.event, self.placings = workspace.run(key), retries, None, 0
+        self.thread = None
 
     def train(self, command, learners=2, gpus=1, attempt=1):
         """Train until the trigger has ended the step, in a thread; what was taken back is placed again."""
@@ -101,12 +102,31 @@ class _Run:
                 except sdk.TaskDeferred as deferred:
                     self.trigger = deferred.trigger
             self.placings += 1
-            event = asyncio.run(asyncio.wait_for(anext(self.trigger.run()), 120))
+            event = asyncio.run(self._next_event())
             if hasattr(event, "xcoms"):
                 self.event = event
-            else:
+            elif event:
                 payload = event.payload
                 self.missing = payload["missing"]
+
+    async def _next_event(self):
+        """Return what the trigger says next; None, with the trigger ended, where the run was left before."""
+        waiting = asyncio.ensure_future(anext(self.trigger.run()))
+        async with asyncio.timeout(120):
+            while self.event is None and not waiting.done():
+                await asyncio.wait({waiting}, timeout=0.1)
+        if waiting.done():
+            return waiting.result()
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        return None
+
+    def leave(self):
+        """End the trigger and its thread, which ask the cluster for as long as they live."""
+        self.event = self.event or "left"
+        if self.thread:
+            self.thread.join(60)
+            assert not self.thread.is_alive()
 
     @property
     def outcome(self):
@@ -147,7 +167,10 @@ def runs(cluster, tmp_path, monkeypatch):
 
     current_app.cache_clear()
     workspace = Workspace(tmp_path / "workspace")
-    yield [_Run(cluster, workspace, monkeypatch, key) for key in _RUNS]
+    made = [_Run(cluster, workspace, monkeypatch, key) for key in _RUNS]
+    yield made
+    for run in made:
+        run.leave()
     pods = trainingpods.TrainingPods(cluster.core, "default")
     for key in _RUNS:
         pods.remove_all(key)
@@ -213,7 +236,7 @@ def test_a_run_that_never_has_room_says_what_is_missing_and_gives_back_what_it_h
     run = runs[0].train(_MEET, learners=4)
     wait_for(lambda: run.placings > 1, "another placing")
     assert run.missing.startswith("3 of 4 learners have a node, learner 4 has none: 0/3 nodes are available")
-    run.event = "enough"
+    run.leave()
     other = runs[1]
     trainingpods.TrainingPods(cluster.core, "default").end_all(run.key, 0)
     assert other.train(_MEET, learners=2).outcome.code is None

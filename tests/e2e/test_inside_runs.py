@@ -52,6 +52,7 @@ def test_a_terminal_is_one_to_the_command_too(yard: Yard, run: str) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 37, 111, 0, 0))
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TRAINYARD_")}
+    environment |= {"COLUMNS": "80", "LINES": "24"}  # as a shell may have exported them
     command = [sys.executable, "-m", "trainyard.cli.main", "exec", run, "--", "sh", "-c", "echo ready; exec sh"]
     with subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=yard.folder.parent, env=environment

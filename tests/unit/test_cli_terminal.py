@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
+
+from trainyard.cli.terminal import Conversation
+from trainyard.client.commands import RESIZE, Command
 
 pytest_plugins = ["cli_front_door"]
 
@@ -112,6 +119,27 @@ class TestQuestion:
         assert asked.end() == 0
         assert "engine" not in asked.text
         assert "Login successful" in asked.text
+
+
+class TestCommand:
+    def test_it_is_told_the_size_of_the_window_and_not_what_the_shell_has_exported(self, monkeypatch):
+        told = []
+
+        class Service:
+            async def converse(self, model_id, command, inputs, heard):
+                told.append(await anext(inputs))
+                return 0
+
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 37, 111, 0, 0))
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setenv("LINES", "24")
+        with open(theirs, "w") as window, open(ours, "wb"):
+            monkeypatch.setattr("sys.stdin", window)
+            monkeypatch.setattr("sys.stdout", window)
+            assert Conversation(Service(), ID, Command(["sh"], tty=True)).run() == 0
+            monkeypatch.undo()
+        assert (told[0][0], json.loads(told[0][1:])) == (RESIZE, {"Width": 111, "Height": 37})
 
 
 class TestProgress:

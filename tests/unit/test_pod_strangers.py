@@ -21,7 +21,7 @@ from realmanifests import RUNNING, source
 
 from trainyard.cluster.spec import PodRun, WorkspaceVolume, training_pod
 from trainyard.domain.hyperparameters import fault_of_name
-from trainyard.domain.names import RunKey
+from trainyard.domain.names import RunKey, pod_name
 from trainyard.domain.plan import make_plan
 from trainyard.errors import TrainyardError
 from trainyard.manifest.document import read_document
@@ -65,7 +65,7 @@ def _folders(spec: dict[str, Any], container: dict[str, Any]) -> set[tuple[str, 
 def _own(run: PodRun) -> set[tuple[str, str, bool]]:
     """Return where a run may look and write: its dataset, its four folders, its account's checkpoints.
 
-    Of several learners those after the first have logs and state of their own, and all of them a place to meet.
+    Of several learners those after the first have logs and state of their own, and all of an attempt share one folder.
     """
     own = {(path, f"{run.run_subpath}/{path.rpartition('/')[2]}", False) for path in _WRITABLE - {"/job/checkpoints"}}
     if run.learner > 1:
@@ -73,7 +73,7 @@ def _own(run: PodRun) -> set[tuple[str, str, bool]]:
         own -= {(f"/job/{name}", f"{run.run_subpath}/{name}", False) for name in ("logs", "state")}
         own |= {(f"/job/{name}", f"{mine}/{name}", False) for name in ("logs", "state")}
     if run.plan.learners > 1:
-        own.add(("/job/together", f"{run.run_subpath}/together", False))
+        own.add(("/job", f"{run.run_subpath}/together/{pod_name(run.key, run.attempt)}", False))
     return {*own, ("/job/checkpoints", run.checkpoints_subpath, False), ("/job/data", run.dataset_subpath, True)}
 
 

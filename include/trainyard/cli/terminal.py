@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -48,7 +47,8 @@ class Conversation:
         return await self._service.converse(self._model_id, self._command, self._inputs(), _write)
 
     def _resized(self) -> None:
-        size = shutil.get_terminal_size()
+        # Not what COLUMNS and LINES say: a shell that exports them need not have kept up with the window.
+        size = os.get_terminal_size(sys.stdout.fileno())
         message = bytes([RESIZE]) + json.dumps({"Width": size.columns, "Height": size.lines}).encode()
         if not self._messages.full():
             self._messages.put_nowait(message)
