@@ -127,7 +127,7 @@ def test_a_search_is_paused_extended_and_ended(yard: Yard, search: str) -> None:
 
 def test_a_search_goes_on_where_it_was_when_what_drives_it_is_killed(yard: Yard) -> None:
     total, many = 5, 2
-    yard.submit("fails-with-3", "--experiment", "killed", change=_searched(KILLED % (total, many)), program=STARTED)
+    yard.submit("fails-with-3", experiment="killed", change=_searched(KILLED % (total, many)), program=STARTED)
 
     def counts() -> dict[str, int]:
         found: dict[str, int] = yard.data("experiments", "show", "killed")["counts"]

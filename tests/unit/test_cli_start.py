@@ -99,6 +99,8 @@ ARGUMENTS = {
     "noun": "experiments",
     "ids": "ID",
     "files": "FILE",
+    "first": "A",
+    "second": "B",
 }
 
 

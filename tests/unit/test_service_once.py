@@ -15,6 +15,7 @@ from serviceworld import MANIFEST_TEXT
 
 from trainyard.core.accounts import Caller
 from trainyard.core.catalogue import Catalogue
+from trainyard.core.deleting import Deleting
 from trainyard.core.idempotency import claimed
 from trainyard.core.runs import Run
 from trainyard.core.service import Service
@@ -142,8 +143,10 @@ def test_a_key_is_free_again_when_its_training_is_deleted(world):
     world.history.runs[made] = Run(
         made, made, "x", "vision", "f", 1, Phase.DONE, 0.0, finished_at=1.0, outcome=Outcome()
     )
-    world.service().delete(made, _ADA)
-    assert [path.name for path in world.catalogue.folder.iterdir() if path.suffix != ".lock"] == []
+    Deleting(world.service()).delete(made, _ADA, now=True)
+    assert [
+        path.name for path in world.catalogue.folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")
+    ] == []
     assert _submit(world) != made
 
 
