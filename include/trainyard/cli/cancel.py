@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainyard.cli.completing import experiment_words, run_words
 from trainyard.cli.options import NAMES_OR_DOCUMENT, Output, Url
 
 if TYPE_CHECKING:
@@ -17,10 +18,18 @@ _NO_SEARCH_GOES_ON = ("C107", "C111")
 
 
 def cancel(
-    words: Annotated[list[str] | None, typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT, show_default=False)] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT, show_default=False, autocompletion=run_words),
+    ] = None,
     experiment: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="All runs of this experiment that have not ended.", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="All runs of this experiment that have not ended.",
+            show_default=False,
+            autocompletion=experiment_words,
+        ),
     ] = None,
     url: Url = None,
     output: Output = "text",

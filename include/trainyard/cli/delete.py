@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainyard.cli.completing import experiment_words, run_words
 from trainyard.cli.options import NAMES_OR_DOCUMENT, Output, Url
 
 if TYPE_CHECKING:
@@ -15,9 +16,15 @@ _GOING = "C108"
 
 
 def delete(
-    words: Annotated[list[str] | None, typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT, show_default=False)] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT, show_default=False, autocompletion=run_words),
+    ] = None,
     experiment: Annotated[
-        str | None, typer.Option(metavar="NAME", help="All runs of this experiment.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME", help="All runs of this experiment.", show_default=False, autocompletion=experiment_words
+        ),
     ] = None,
     now: Annotated[
         bool, typer.Option("--now", help="Remove them at once, so that undelete brings none back; also deleted ones.")

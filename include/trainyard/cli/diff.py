@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainyard.cli.completing import run_words
 from trainyard.cli.options import Output, Url
 
 if TYPE_CHECKING:
@@ -17,8 +18,12 @@ Paint = Callable[[str, str], str]
 
 
 def diff(
-    first: Annotated[str, typer.Argument(metavar="A", help="A run, by its id, a part of it, or its name.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The run that it is compared with.")],
+    first: Annotated[
+        str, typer.Argument(metavar="A", help="A run, by its id, a part of it, or its name.", autocompletion=run_words)
+    ],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="The run that it is compared with.", autocompletion=run_words)
+    ],
     url: Url = None,
     output: Output = "text",
 ) -> None:

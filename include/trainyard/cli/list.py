@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainyard.cli.completing import experiment_words, state_words
 from trainyard.cli.options import DEFINITIONS, DOCUMENT_NOUNS, EXPERIMENT_RUNS, EXPERIMENTS, NOUNS, Output, Url
 
 if TYPE_CHECKING:
@@ -40,13 +41,22 @@ def list_(
         typer.Argument(metavar="ID", help="The experiment of experiment-runs; experiment and run of training-runs."),
     ] = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE,...", help="Only runs in one of these states.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="STATE,...",
+            help="Only runs in one of these states.",
+            show_default=False,
+            autocompletion=state_words,
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Only runs with this in their name.", show_default=False)
     ] = None,
     experiment: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only runs of this experiment.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only runs of this experiment.", show_default=False, autocompletion=experiment_words
+        ),
     ] = None,
     framework: Annotated[
         str | None,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from trainyard.cli.completing import run_words
+
 if TYPE_CHECKING:
     from trainyard.cli.output import Screen
     from trainyard.client.rest import RestClient
@@ -29,13 +31,16 @@ Output = Annotated[
     str, typer.Option("--output", "-o", metavar="text|json", help="How the answer is written to stdout.")
 ]
 NAMES = "The model id or a part of it, a name, @last or EXPERIMENT@best."
-ModelId = Annotated[str, typer.Argument(metavar="ID", help=NAMES)]
+ModelId = Annotated[str, typer.Argument(metavar="ID", help=NAMES, autocompletion=run_words)]
 
 NAMES_OR_DOCUMENT = f"{NAMES} Or experiments ID, training-definitions ID, experiment-runs EXPERIMENT RUN."
-RunsOrDocument = Annotated[list[str], typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT)]
+RunsOrDocument = Annotated[list[str], typer.Argument(metavar="ID", help=NAMES_OR_DOCUMENT, autocompletion=run_words)]
 
 TrainingId = Annotated[
-    str, typer.Argument(metavar="ID", help="The id of the training, which is the model id of its first run.")
+    str,
+    typer.Argument(
+        metavar="ID", help="The id of the training, which is the model id of its first run.", autocompletion=run_words
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainyard.cli.completing import experiment_words
 from trainyard.cli.options import Output, QuickCommand, QuickGroup, Url, opened
 
 if TYPE_CHECKING:
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
     pass
 
 _DOING = {"Pause": "Pausing", "Resume": "Resuming", "Cancel": "Ending", "Extend": "Extending"}
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment, or the model id of any run of the search.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="The experiment, or the model id of any run of the search.",
+        autocompletion=experiment_words,
+    ),
+]
 experiments = typer.Typer(
     cls=QuickGroup,
     rich_markup_mode=None,

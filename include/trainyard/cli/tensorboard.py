@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainyard.cli.completing import run_words
 from trainyard.cli.options import Url
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ _MAX_RUNS = 50
 
 
 def tensorboard(
-    model_ids: Annotated[list[str], typer.Argument(metavar="ID", help="The model ids of runs.")],
+    model_ids: Annotated[
+        list[str], typer.Argument(metavar="ID", help="The model ids of runs.", autocompletion=run_words)
+    ],
     port: Annotated[str, typer.Option(metavar="N", help="Where on this machine to serve it.")] = _PORT,
     folder: Annotated[
         str | None,
