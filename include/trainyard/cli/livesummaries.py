@@ -18,7 +18,7 @@ _EVERY_SECONDS = 4.0
 class LiveSummaries:
     """Copies what is new of some runs into a folder, a folder for each run, until they have ended.
 
-    `report` is told what cannot be had.
+    `report` is called with what cannot be had.
     """
 
     def __init__(self, service: RestClient, model_ids: list[str], place: Path, report: Callable[[str], object]) -> None:

@@ -111,7 +111,7 @@ class StoppedError(Exception):
 class Content:
     """The bytes of a file, as often as they are asked for.
 
-    `hear` is told how many of them have gone; once `stop` is set, it raises StoppedError.
+    `hear` is called with how many of them have gone; once `stop` is set, it raises StoppedError.
     """
 
     def __init__(self, file: LocalFile, hear: Hear, stop: Event) -> None:

@@ -89,7 +89,7 @@ class Budgets:
         if new:
             reason = _sentence(account.name, budget, ledger.hours, max(new))
             heard = self.tell(account.name, reason, f"{since:.0f} {occasions[max(new)]}")
-        # Noted once it is in the outbox: what breaks off in between is told again, and the outbox knows it by then.
+        # Noted once it is in the outbox: what breaks off in between is reported again, and the outbox knows it by then.
         told = (*ledger.told, *(occasions[percent] for percent in new))
         self._write(account.name, Ledger(ledger.since, ledger.seconds, told))
         return heard
