@@ -410,15 +410,16 @@ def test_a_signal_waits_for_what_still_saves_in_the_background(learner: Learner)
     assert (learner.model / "saved").exists()
 
 
-def test_without_setsid_bash_gives_the_command_a_group_of_its_own(tmp_path: Path) -> None:
-    made = _learner("bash", tmp_path)
+def test_without_setsid_bash_gives_the_command_a_group_of_its_own(bash_learner: Learner, tmp_path: Path) -> None:
     tools = tmp_path / "few"
     tools.mkdir()
     for tool in [*_TOOLS.split(), "bash", "sh"]:
         if tool != "setsid":
             (tools / tool).symlink_to(str(shutil.which(tool)))
-    assert made.run("trap 'trap \"\" TERM; kill 0; wait' EXIT; sleep 60 & echo finished", PATH=str(tools))[0] == 0
-    assert made.log.read_text() == "finished\n"
+    assert (
+        bash_learner.run("trap 'trap \"\" TERM; kill 0; wait' EXIT; sleep 60 & echo finished", PATH=str(tools))[0] == 0
+    )
+    assert bash_learner.log.read_text() == "finished\n"
 
 
 @pytest.mark.parametrize(
