@@ -17,7 +17,7 @@ from trainyard.airflow.leftovers import remove_task_logs
 from trainyard.airflow.ordering import Ordering
 from trainyard.airflow.runlines import RunLines
 from trainyard.airflow.runlist import RunList
-from trainyard.airflow.runqueries import TRAININGS, epoch
+from trainyard.airflow.runqueries import TRAININGS, epoch, key_of
 from trainyard.airflow.runreader import RunReader, Started, first_run
 from trainyard.airflow.runstates import STEPS
 from trainyard.core.catalogue import Catalogue
@@ -85,7 +85,7 @@ class AirflowHistory:
         either = or_(DagRun.run_id.startswith(begins, autoescape=True), DagRun.run_id.endswith(ends, autoescape=True))
         with create_session() as session:
             rows = session.execute(select(DagRun.dag_id, DagRun.run_id).where(DagRun.dag_id.like(TRAININGS), either))
-            found = {RunKey(row.dag_id, row.run_id) for row in rows} | self._catalogue.expected()
+            found = set(map(key_of, rows)) | self._catalogue.expected()
         # Databases do not all distinguish small letters from capitals.
         return {run for run in found if run.model_id.startswith(begins) or run.model_id.endswith(ends)}
 

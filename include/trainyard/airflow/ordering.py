@@ -10,6 +10,7 @@ from typing import Any
 
 from trainyard.airflow.endedruns import Ended
 from trainyard.airflow.runlines import Line, Seen
+from trainyard.airflow.runqueries import key_of
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.runs import Key, Order, Run
 from trainyard.domain.names import RunKey
@@ -107,7 +108,7 @@ class Ordering:
             return {line.id: (line, (_of_end(key, line, told[line.id]), line.run_after, line.id)) for line in lines}
         heads, names = self._heads(lines, ()), self._names(key)
         found = {
-            line: _of_training(key, heads.get(line.dag_id), line.owner, names.get(_run(line), "")) for line in lines
+            line: _of_training(key, heads.get(line.dag_id), line.owner, names.get(key_of(line), "")) for line in lines
         }
         return {line.id: (line, (value, line.run_after, line.id)) for line, value in found.items()}
 
@@ -124,11 +125,11 @@ class Ordering:
         elif key in _OF_ENDS:
             found = self._time_of_going(key, line)
         else:
-            return _of_training(key, head, line.owner, names.get(_run(line), "")), line.run_after, line.id
+            return _of_training(key, head, line.owner, names.get(key_of(line), "")), line.run_after, line.id
         return _value(found), line.run_after, line.id
 
     def _time_of_going(self, key: Key, line: Line) -> float | None:
-        started = self._started(_run(line)) if key is not Key.ENDED else None
+        started = self._started(key_of(line)) if key is not Key.ENDED else None
         return self._clock() - started if started is not None and key is Key.DURATION else started
 
     def _heads(self, lines: Sequence[Line], fresh: Iterable[Run]) -> Mapping[str, Training]:
@@ -136,10 +137,6 @@ class Ordering:
         if len(ids) > _MANY:
             return {record.id: record for record in self._catalogue.trainings()}
         return {each: head for each in ids if (head := self._catalogue.head(each))}
-
-
-def _run(line: Line) -> RunKey:
-    return RunKey(line.dag_id, line.run_id)
 
 
 _OF_ENDS = frozenset((Key.STATE, Key.STARTED, Key.ENDED, Key.DURATION))

@@ -61,7 +61,7 @@ class RunList:
             if without or only is not None:
                 asked = _those(asked, only if only is not None else without, kept=only is not None)
             if chosen:
-                asked = [line for line in asked if chosen(RunKey(line.dag_id, line.run_id))]
+                asked = [line for line in asked if chosen(key_of(line))]
             if owner:
                 asked = self._owned(asked, owner)
             if states:
@@ -121,7 +121,7 @@ class RunList:
 
 def _those(lines: Iterable[Line], runs: Collection[RunKey], *, kept: bool) -> list[Line]:
     """Keep the lines of some runs, or leave them out."""
-    return [line for line in lines if (RunKey(line.dag_id, line.run_id) in runs) is kept]
+    return [line for line in lines if (key_of(line) in runs) is kept]
 
 
 def _state(ends: Mapping[int, Ended], line: Line) -> State | None:

@@ -17,7 +17,7 @@ from trainyard.airflow.endedruns import Ended, EndedRuns
 from trainyard.airflow.endstates import ENDED_RUN, ENDED_STEP
 from trainyard.airflow.outcomes import KEY, USED, value_of
 from trainyard.airflow.runlines import Line, RunLines, Seen
-from trainyard.airflow.runqueries import TRAININGS
+from trainyard.airflow.runqueries import TRAININGS, key_of
 from trainyard.core.catalogue import Catalogue, Training
 from trainyard.core.quota import Share
 from trainyard.domain.hyperparameters import SIZE
@@ -71,23 +71,24 @@ class AirflowUsage:
 
     def _expected(self, session: Session, seen: Seen) -> list[Share]:
         """Return the shares of the runs that Airflow does not have yet."""
-        unbegun, pending = self._catalogue.unbegun(), self._catalogue.starts.pending()
-        known = {line.dag_id for line in seen.lines} if unbegun else set()
-        first = {RunKey.first_of(training_id) for training_id in unbegun - known}
-        asked = {start.key for start in map(self._catalogue.starts.get, pending) if start}
-        asked = {run for run in asked if run.model_id != run.training_id}
+        expected = self._catalogue.expected()
+        first = {run for run in expected if run.model_id == run.training_id}
+        asked = expected - first
+        if first:
+            known = {line.dag_id for line in seen.lines}
+            first = {run for run in first if run.training_id not in known}
         if asked:
             made = select(DagRun.dag_id, DagRun.run_id).where(DagRun.run_id.in_([run.model_id for run in asked]))
-            asked -= {RunKey(row.dag_id, row.run_id) for row in session.execute(made)}
+            asked -= {key_of(row) for row in session.execute(made)}
         trainings = ((run, self._catalogue.get(run.training_id)) for run in sorted(first | asked))
         return [self._not_begun(run, training) for run, training in trainings if training]
 
     def _share(self, row: Any, training: Training) -> Share:
         if row.pool is None:
-            return self._not_begun(RunKey(row.dag_id, row.run_id), training)
+            return self._not_begun(key_of(row), training)
         gpus = row.pool_slots if row.pool == account_pool(training.account) else 0
         holding, over = row.state in _HOLDING, row.state in ENDED_STEP
-        run = RunKey(row.dag_id, row.run_id)
+        run = key_of(row)
         if over and row.value is not None:
             outcome = Outcome.from_dict(value_of(row))
             most = _most(training, _begun(row), row.end_date.timestamp() if row.end_date else self._clock())
@@ -128,8 +129,7 @@ def _end(line: Line) -> float:
 def _ended_share(line: Line, training: Training, end: Ended) -> Share:
     seconds = min(end.gpu_seconds, _most(training, line.begun_at, _end(line)))
     times = (seconds, end.started_at, end.finished_at)
-    run = RunKey(line.dag_id, line.run_id)
-    return Share(training.account, _most_gpus(training), False, False, *times, run=run.model_id)
+    return Share(training.account, _most_gpus(training), False, False, *times, run=key_of(line).model_id)
 
 
 def _train_steps() -> Any:

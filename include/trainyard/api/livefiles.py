@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, BinaryIO
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
@@ -14,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from trainyard.answers.runs import LivePage
 from trainyard.api.auth import CallerDep
 from trainyard.api.openapi import answers, refusals
-from trainyard.api.streams import AS_IT_IS
+from trainyard.api.streams import attachment
 from trainyard.core.livefiles import LiveFiles
 
 router = APIRouter()
@@ -64,9 +63,7 @@ async def download(request: Request, caller: CallerDep, model_id: str, name: str
     """Stream one file as the listing names it; of one that is written to meanwhile no more than was there at first."""
     live: LiveFiles = request.app.state.live_files
     file = await run_in_threadpool(live.opened, model_id, caller, name)
-    disposition = f"attachment; filename*=UTF-8''{quote(name.rpartition('/')[2], safe='')}"
-    headers = {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff", **AS_IT_IS}
-    return StreamingResponse(_content(file), 200, headers, "application/octet-stream")
+    return StreamingResponse(_content(file), 200, attachment(name), "application/octet-stream")
 
 
 async def _content(file: BinaryIO) -> AsyncIterator[bytes]:

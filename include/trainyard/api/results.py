@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from itertools import islice
 from typing import Annotated, Any, BinaryIO, cast
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
@@ -16,14 +14,13 @@ from trainyard.answers.runs import StoredPage
 from trainyard.api.auth import CallerDep
 from trainyard.api.openapi import answers, refusals
 from trainyard.api.storerequests import Place
-from trainyard.api.streams import AS_IT_IS, Skipping
+from trainyard.api.streams import Skipping, asked_from, attachment
 from trainyard.core.accounts import Caller
 from trainyard.errors import TrainyardError
 from trainyard.stores.base import Entry, Store, StoreError, Why, check_key
 
 router = APIRouter()
 MAX = 1000
-_FROM = re.compile(r"bytes=(\d{1,18})-")
 
 
 @router.get(
@@ -70,7 +67,8 @@ async def download(request: Request, caller: CallerDep, model_id: str, name: str
     requests = request.app.state.store_requests
     try:
         entry = await requests.answer(request, place, partial(entry_of, store, model_id, name))
-        start = _start(request.headers.get("range", ""), entry.size)
+        start = asked_from(request)
+        start = start if start < entry.size else 0  # a range that makes no sense is no reason to refuse the whole
         body = await requests.stream(request, place, partial(read_entry, store, entry, start))
     finally:
         place.let_go()
@@ -116,19 +114,6 @@ def entry_of(store: Store, model_id: str, name: str) -> Entry:
     return found
 
 
-def _start(asked: str, size: int) -> int:
-    """Return where to begin; a range that makes no sense is no reason to refuse the whole."""
-    wanted = _FROM.fullmatch(asked)
-    start = int(wanted[1]) if wanted else 0
-    return start if start < size else 0
-
-
 def _headers(entry: Entry, start: int) -> dict[str, str]:
-    name = quote(entry.key.rpartition("/")[2], safe="")
-    headers = {
-        "Content-Length": str(entry.size - start),
-        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-        "X-Content-Type-Options": "nosniff",
-        **AS_IT_IS,
-    }
+    headers = {"Content-Length": str(entry.size - start), **attachment(entry.key)}
     return {**headers, "Content-Range": f"bytes {start}-{entry.size - 1}/{entry.size}"} if start else headers

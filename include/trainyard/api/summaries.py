@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from trainyard.answers.runs import StoredPage
 from trainyard.api.auth import CallerDep
 from trainyard.api.openapi import answers, refusals
-from trainyard.api.streams import AS_IT_IS
+from trainyard.api.streams import AS_IT_IS, asked_from
 from trainyard.core.audit.event import Action
 from trainyard.core.audit.recording import about
 from trainyard.core.livemetrics import LiveMetrics
@@ -20,7 +19,6 @@ from trainyard.errors import TrainyardError
 
 router = APIRouter()
 MAX_BYTES = 4 * 1024 * 1024
-_FROM = re.compile(r"bytes=(\d{1,18})-")
 
 
 @router.get(
@@ -54,8 +52,7 @@ def summaries(request: Request, caller: CallerDep, model_id: str) -> dict[str, A
 )
 def summary(request: Request, caller: CallerDep, model_id: str, name: str) -> Response:
     """Return what is written of one event file; `Range: bytes=N-` goes on from there, empty where nothing is new."""
-    asked = _FROM.fullmatch(request.headers.get("range", ""))
-    start = int(asked[1]) if asked else 0
+    start = asked_from(request)
     service, live = _parts(request)
     run = service.run(model_id, caller)
     data = live.summary(run, name, start, MAX_BYTES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -18,6 +18,7 @@ from trainyard.client.commands import Command, ExecResult, Heard, Inputs, collec
 from trainyard.client.errors import UnreachableError
 from trainyard.client.transport import ANSWER_SECONDS, CountedFile
 
+FilePage = TypeVar("FilePage", StoredPage, LivePage)
 _MAX_MATCHES = 20
 # A run may wait for a GPU for hours without a line; after this long the connection is made again, in case it is dead.
 _SILENT_SECONDS = 300.0
@@ -107,14 +108,8 @@ class RunCalls(Calls):
 
     def results(self, model_id: str) -> list[StoredFile]:
         """Return what a run has stored, however many pages it takes."""
-        found: list[StoredFile] = []
-        place, wanted = f"{place_of(model_id)}/results", dict[str, str]()
-        while True:
-            page = self._session.ask(StoredPage, "GET", place, params=wanted)
-            found += page.resources
-            if not page.continuation or not page.resources:
-                return found
-            wanted = {"continuation": page.continuation}
+        pages = self._pages(StoredPage, f"{place_of(model_id)}/results")
+        return [file for page in pages for file in page.resources]
 
     def result(self, model_id: str, name: str, start: int) -> Iterator[bytes]:
         """Yield a stored file's bytes from a place on."""
@@ -138,16 +133,10 @@ class RunCalls(Calls):
 
     def live_files(self, model_id: str) -> tuple[list[StoredFile], list[str]]:
         """Return what lies in the RESULT_DIR of a run that goes on, and what is to be said of what cannot be had."""
-        found: list[StoredFile] = []
-        place, wanted = f"{place_of(model_id)}/files", dict[str, str]()
-        while True:
-            page = self._session.ask(LivePage, "GET", place, params=wanted)
-            found += page.resources
-            if not page.continuation or not page.resources:
-                break
-            wanted = {"continuation": page.continuation}
-        notes = [f"{page.others} of the entries are no files and were left out"] if page.others else []
-        return found, notes if page.whole else [*notes, f"there are more files than the {len(found)} that were listed"]
+        pages = [*self._pages(LivePage, f"{place_of(model_id)}/files")]
+        found, last = [file for page in pages for file in page.resources], pages[-1]
+        notes = [f"{last.others} of the entries are no files and were left out"] if last.others else []
+        return found, notes if last.whole else [*notes, f"there are more files than the {len(found)} that were listed"]
 
     def live_file(self, model_id: str, name: str) -> Iterator[bytes]:
         """Yield the bytes of a file of a run that goes on, as many as it has now."""
@@ -161,6 +150,16 @@ class RunCalls(Calls):
     async def converse(self, model_id: str, command: Command, inputs: Inputs, heard: Heard) -> int:
         """Run a command in the container of a running program as somebody who is there; return its exit code."""
         return await converse(self._session, f"{place_of(model_id)}/exec", command, inputs, heard)
+
+    def _pages(self, kind: type[FilePage], place: str) -> Iterator[FilePage]:
+        """Yield a listing page by page; there is one at least."""
+        wanted = dict[str, str]()
+        while True:
+            page = self._session.ask(kind, "GET", place, params=wanted)
+            yield page
+            if not page.continuation or not page.resources:
+                return
+            wanted = {"continuation": page.continuation}
 
     def _count(self, wanted: Mapping[str, Any]) -> int:
         return self._session.ask(RunPage, "GET", "/v3/models", params={**wanted, "limit": 1, "offset": 0}).total

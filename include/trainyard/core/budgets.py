@@ -5,8 +5,8 @@ Airflow forgets runs after their retention, and people delete them: what each ha
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from trainyard.core.accounts import Caller, only_admins
 from trainyard.core.quota import Share
+from trainyard.core.wholefiles import write_whole
 from trainyard.domain.budget import Budget
 from trainyard.domain.limits import Account, Limits
 from trainyard.workspace.locks import locked
@@ -69,7 +70,9 @@ class Budgets:
             return 0
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / ".lock"):
-            return sum(self._look(account, budget) for account, budget in found)
+            # Accounts with the same period share one look at the runs.
+            shares = functools.cache(self.shares)
+            return sum(self._look(account, budget, shares) for account, budget in found)
 
     def used(self, account: Account) -> float | None:
         """Return the GPU hours of an account in this period, as of the last look; None where it has no budget."""
@@ -78,9 +81,9 @@ class Budgets:
         kept = self._read(account.name)
         return kept.hours if kept.since == account.budget.since(self.clock()) else 0.0
 
-    def _look(self, account: Account, budget: Budget) -> int:
+    def _look(self, account: Account, budget: Budget, shares: Callable[[float], Sequence[Share]]) -> int:
         since = budget.since(self.clock())
-        mine = [share for share in self.shares(since) if share.account == account.name]
+        mine = [share for share in shares(since) if share.account == account.name]
         ledger = self._read(account.name).with_shares(mine, since)
         # A budget that was raised meanwhile is another one to hear of.
         occasions = {percent: f"{percent} of {budget.gpu_hours:g}" for percent in budget.reached(ledger.hours)}
@@ -105,9 +108,7 @@ class Budgets:
             return Ledger()
 
     def _write(self, account: str, ledger: Ledger) -> None:
-        aside = self.folder / f".{account}.{os.getpid()}"
-        aside.write_text(json.dumps(asdict(ledger)), "utf-8")
-        aside.replace(self._path(account))
+        write_whole(self._path(account), json.dumps(asdict(ledger)))
 
 
 def _sentence(account: str, budget: Budget, hours: float, percent: int) -> str:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from trainyard.core.wholefiles import write_whole
 from trainyard.domain.names import RunKey, is_model_id
 from trainyard.workspace.locks import locked
 
@@ -87,9 +88,7 @@ class Deletions:
     def keep(self, mark: Deletion) -> None:
         """Mark a run; from here on it is deleted."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        aside = self._folder / f".{mark.model_id}{_SUFFIX}"
-        aside.write_text(json.dumps(asdict(mark), sort_keys=True), encoding="utf-8")
-        aside.replace(self._path(mark.model_id))
+        write_whole(self._path(mark.model_id), json.dumps(asdict(mark), sort_keys=True))
 
     def remove(self, model_id: str) -> None:
         """Take a mark away; none is fine."""

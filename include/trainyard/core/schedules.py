@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from trainyard.core.wholefiles import write_whole
 from trainyard.domain.names import is_model_id
 from trainyard.domain.schedule import Progress, Schedule
 from trainyard.workspace.locks import locked
@@ -83,9 +84,7 @@ class Schedules:
             "progress": asdict(entry.progress),
             "note": entry.note,
         }
-        aside = self._folder / f".{entry.training_id}{_SUFFIX}"
-        aside.write_text(json.dumps(data, sort_keys=True), encoding="utf-8")
-        aside.replace(self._path(entry.training_id))
+        write_whole(self._path(entry.training_id), json.dumps(data, sort_keys=True))
 
     def remove(self, training_id: str) -> None:
         self._path(training_id).unlink(missing_ok=True)

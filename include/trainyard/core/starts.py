@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from trainyard.core.wholefiles import write_whole
 from trainyard.domain.hyperparameters import Value
 from trainyard.domain.names import RunKey, is_model_id
 from trainyard.workspace.locks import locked
@@ -151,9 +152,8 @@ class Starts:
         if start.name:
             self._named.mkdir(parents=True, exist_ok=True)
             (self._named / start.model_id).touch()
-        aside = folder / f".{start.model_id}{_SUFFIX}"
-        aside.write_text(json.dumps(asdict(start), ensure_ascii=False, sort_keys=True), encoding="utf-8")
-        aside.replace(self._path(folder, start.model_id))
+        text = json.dumps(asdict(start), ensure_ascii=False, sort_keys=True)
+        write_whole(self._path(folder, start.model_id), text)
 
     def _read(self, folder: Path, model_id: str) -> Start | None:
         path = f"{folder}/{model_id}{_SUFFIX}"

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trainyard.core.search.deciding import Ledger
+from trainyard.core.wholefiles import write_whole
 from trainyard.domain.names import is_model_id
 from trainyard.workspace.locks import locked
 
@@ -59,9 +60,7 @@ class Ledgers:
         self._active.mkdir(parents=True, exist_ok=True)
         if active:  # first: a death between leaves a look too many, never one too few
             (self._active / training_id).touch()
-        aside = self._folder / f".{training_id}.json"
-        aside.write_text(json.dumps(ledger.as_dict(), sort_keys=True), encoding="utf-8")
-        aside.replace(self._path(training_id))
+        write_whole(self._path(training_id), json.dumps(ledger.as_dict(), sort_keys=True))
         if not active:
             (self._active / training_id).unlink(missing_ok=True)
 
