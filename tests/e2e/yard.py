@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -70,7 +70,8 @@ class Yard:
         """Kill a part of the stack with all that it has started; it is started again by itself."""
         process = psutil.Process(self.stack.status()[part]["pid"])
         for each in (*process.children(recursive=True), process):
-            each.kill()
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
     @property
     def folder(self) -> Path:

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import datetime
+from http.client import HTTPException
 
 _PAUSE_SECONDS = 0.1
 
@@ -25,7 +26,7 @@ def answers(url: str) -> bool:
     except urllib.error.HTTPError as refused:
         refused.close()
         return True
-    except OSError:
+    except (OSError, HTTPException):
         return False
     return True
 
@@ -37,7 +38,7 @@ def heartbeat(health_url: str, part: str, since: float = 0) -> bool:
     """
     try:
         health = json.loads(_open(health_url))
-    except (OSError, ValueError):
+    except (OSError, HTTPException, ValueError):
         return False
     name = part.replace("-", "_")
     stated = health.get(name) or {}

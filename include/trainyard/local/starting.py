@@ -16,6 +16,8 @@ from trainyard.local.records import Records, Running
 
 Report = Callable[[str], None]
 _LAST_LINES = 15
+# How long the port of a part may outlive it: the system counts a process as ended before all its threads have.
+_PORT_SECONDS = 5
 
 
 class PortTakenError(TrainyardError):
@@ -83,7 +85,10 @@ class Starter:
         self._children = [child for child in self._children if child.poll() is None]
 
     def _may_start(self, part: Part) -> bool:
-        return not self._given_up.is_set() and not self.is_taken(part)
+        def decided() -> bool:
+            return self._given_up.is_set() or not self.is_taken(part)
+
+        return wait_for(decided, _PORT_SECONDS) and not self._given_up.is_set()
 
     def _awaited(self, part: Part, running: Running) -> bool:
         """Wait until the part is ready, its process has ended or its limit has passed; return whether it is ready."""
