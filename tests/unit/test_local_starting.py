@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from trainyard.errors import TrainyardError
 from trainyard.local import processes
 from trainyard.local.parts import Part
+from trainyard.local.ports import pick_port
 from trainyard.local.records import Records
 from trainyard.local.starting import Starter
 
@@ -61,6 +65,31 @@ def test_a_part_that_dies_while_it_is_waited_for_is_started_again(starter: Start
     stated: list[str] = []
     starter.ensure(Part("server", SLEEPS, ready), stated.append)
     assert _pid(folder) != first
+    assert stated == ["server ready"]
+
+
+def test_a_part_whose_port_outlives_it_for_a_moment_is_started_there(starter: Starter, folder: Path) -> None:
+    """A process counts as ended when its main thread has, and its other threads hold the port until they have too."""
+    port = pick_port(23_500)
+    listens = (
+        sys.executable,
+        "-c",
+        f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)",
+    )
+
+    def ready(_: float) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    held = socket.create_server(("127.0.0.1", port))
+    release = threading.Timer(0.5, held.close)
+    release.start()
+    stated: list[str] = []
+    try:
+        starter.ensure(Part("server", listens, ready, port=port), stated.append)
+    finally:
+        release.join()
+        held.close()
     assert stated == ["server ready"]
 
 
