@@ -358,7 +358,8 @@ class TestFilteredLists:
 
         monkeypatch.setattr(world.history.reader, "run", noted)
         world.history.page(None, 2, 0)
-        assert read == [mixed["done"], mixed["failed"]]
+        # A database gives rows in whatever order it finds them.
+        assert sorted(read) == sorted([mixed["done"], mixed["failed"]])
         world.history.page(None, 1, 0, frozenset({State.COMPLETED}))
         assert read[2:] == [mixed["done"]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -17,18 +18,35 @@ pytestmark = pytest.mark.xdist_group("other stack")
 WAITS = """
 import os, time
 print("learner", os.environ["LEARNER_ID"], "trains", flush=True)
+begun = time.monotonic()
 if os.environ["LEARNER_ID"] == "2":
-    while not os.path.exists(os.environ["RESULT_DIR"] + "/go"):
+    # A pod's times are whole seconds: what is shorter may count as none.
+    while not os.path.exists(os.environ["RESULT_DIR"] + "/go") or time.monotonic() < begun + 2:
         time.sleep(0.1)
     print("no labels", flush=True)
     raise SystemExit(3)
 time.sleep(600)
 """
 
+COUNTED = """
+import os, pathlib, time
+result, number = pathlib.Path(os.environ["RESULT_DIR"]), os.environ["LEARNER_ID"]
+with open(result / ("begun-" + number), "a") as begun:
+    begun.write("x")
+while not (result / "go").exists():
+    time.sleep(0.1)
+"""
+
 
 def on_cluster(yard: Yard, model_id: str) -> list[str]:
     """The names of what the cluster has of a run: its pods and its service."""
     return yard.kubectl("get", "pods,services", "-l", f"trainyard/model-id={model_id}", "-o", "name").split()
+
+
+def phases(yard: Yard, model_id: str) -> list[str]:
+    """The phases of a run's pods, as the cluster reports them."""
+    of_it = ("get", "pods", "-l", f"trainyard/model-id={model_id}")
+    return yard.kubectl(*of_it, "-o", "jsonpath={.items[*].status.phase}").split()
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +60,7 @@ def failing(yard: Yard, exchanging: str) -> dict[str, Any]:
     model_id = yard.submit("learners", program=WAITS)
     yard.until(model_id, lambda run: run["state"] == "running")
     wait_for(lambda: len(on_cluster(yard, model_id)) == 4, 120)
+    wait_for(lambda: phases(yard, model_id) == ["Running"] * 3, 120)
     yard.let_end(model_id)
     begun = time.monotonic()
     run = yard.finished(model_id)
@@ -70,9 +89,8 @@ class TestTogether:
         assert alone.startswith("learner 2 of 3 listens at ")
         assert "has no learner 4" in yard.trainyard("logs", exchanging, "--learner", "4", fails=True).stderr
 
-    def test_what_all_of_them_held_is_what_the_account_pays(self, yard, exchanging):
-        outcome = yard.finished(exchanging)["outcome"]
-        assert outcome["gpu_seconds"] > 0
+    def test_a_run_shows_how_many_they_are(self, yard, exchanging):
+        yard.finished(exchanging)
         assert "Learners" in yard.trainyard("show", "trained-models", exchanging).stdout
 
 
@@ -84,6 +102,11 @@ class TestEnds:
         assert "--learner 2" in outcome["hint"]
         assert failing["seconds"] < 120
 
+    def test_what_all_of_them_held_is_what_the_account_pays(self, failing):
+        outcome = failing["outcome"]
+        begun, ended = (datetime.fromisoformat(outcome[name]) for name in ("started_at", "finished_at"))
+        assert outcome["gpu_seconds"] > (ended - begun).total_seconds() > 0
+
     def test_nothing_of_it_is_left_on_the_cluster(self, yard, failing):
         wait_for(lambda: on_cluster(yard, failing["model_id"]) == [], 120)
         assert on_cluster(yard, failing["model_id"]) == []
@@ -93,5 +116,22 @@ class TestEnds:
         yard.until(model_id, lambda run: run["state"] == "running")
         yard.trainyard("cancel", model_id)
         assert yard.finished(model_id)["state"] == "canceled"
+        wait_for(lambda: on_cluster(yard, model_id) == [], 120)
+        assert on_cluster(yard, model_id) == []
+
+
+class TestDeaths:
+    @pytest.mark.parametrize("pods", [1, 3], ids=["while they are made", "while they train"])
+    def test_a_killed_scheduler_costs_the_run_nothing(self, yard, failing, pods):
+        model_id = yard.submit("learners", program=COUNTED)
+        wait_for(lambda: len(phases(yard, model_id)) >= pods, 120)
+        if pods == 3:
+            wait_for(lambda: phases(yard, model_id) == ["Running"] * 3, 120)
+        yard.kill("scheduler")
+        yard.until(model_id, lambda run: run["state"] == "running")
+        yard.let_end(model_id)
+        run = yard.finished(model_id)
+        assert run["state"] == "completed", run
+        assert [yard.stored(model_id, f"begun-{number}") for number in (1, 2, 3)] == ["x"] * 3
         wait_for(lambda: on_cluster(yard, model_id) == [], 120)
         assert on_cluster(yard, model_id) == []
