@@ -1,4 +1,4 @@
-"""What the API makes of a new pod, and of a patch: all but a pod's metadata is fixed."""
+"""What the API makes of a new pod, and of a patch: metadata may change, and images until a pod has its node."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from localkube.errors import ApiError, Cause, conflict, invalid
 from localkube.objects import GPU_ANNOTATION, Obj
 
-_MERGES = ("application/merge-patch+json", "application/strategic-merge-patch+json")
+_STRATEGIC = "application/strategic-merge-patch+json"
+_MERGES = ("application/merge-patch+json", _STRATEGIC)
 _SERVER_FIELDS = ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _FIXED = ("name", "namespace", *_SERVER_FIELDS)
 _SPEC = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 30}
@@ -38,7 +39,7 @@ def patched(plural: str, old: Obj, patch: Obj, content_type: str) -> Obj:
     kind = content_type.partition(";")[0].strip()
     if kind not in _MERGES:
         raise ApiError(415, "UnsupportedMediaType", f"the server cannot apply a patch of type {kind!r}")
-    new: Obj = _merged(old, patch)
+    new: Obj = _merged(old, patch, by_name=kind == _STRATEGIC)
     name, metadata = old["metadata"]["name"], new.get("metadata")
     if not isinstance(metadata, dict) or not all(_is_text_map(metadata, name) for name in ("labels", "annotations")):
         raise ApiError(400, "BadRequest", "labels and annotations have to be maps of texts")
@@ -68,7 +69,18 @@ def _immutable(old: Obj, new: Obj) -> list[Cause]:
 def _forbidden(plural: str, old: Obj, new: Obj) -> list[Cause]:
     if plural != "pods" or new.get("spec") == old["spec"]:
         return []
-    return [Cause("spec", "Forbidden: localkube changes nothing but a pod's metadata", "FieldValueForbidden")]
+    if not old["spec"].get("nodeName") and _without_images(new.get("spec")) == _without_images(old["spec"]):
+        return []
+    rule = "localkube changes nothing of a pod's spec but images, and those only until it has a node"
+    return [Cause("spec", f"Forbidden: {rule}", "FieldValueForbidden")]
+
+
+def _without_images(spec: Any) -> Any:
+    """Return a spec as far as it is fixed; one whose containers are no containers, or lack an image, as it is."""
+    containers = spec.get("containers") if isinstance(spec, dict) else None
+    if not isinstance(containers, list) or not all(isinstance(each, dict) and each.get("image") for each in containers):
+        return spec
+    return {**spec, "containers": [{**each, "image": ""} for each in containers]}
 
 
 def _with_gpus_of(old: Obj, new: Obj) -> Obj:
@@ -83,8 +95,8 @@ def _with_gpus_of(old: Obj, new: Obj) -> Obj:
     return new
 
 
-def _merged(old: Any, patch: Any) -> Any:
-    """Merge maps and replace all else: the lists that are merged by name are in a pod's spec, which is fixed."""
+def _merged(old: Any, patch: Any, *, by_name: bool) -> Any:
+    """Merge maps, and containers by their names in a strategic merge; replace all else: nothing else may change."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     result = dict(old) if isinstance(old, dict) else {}
@@ -93,6 +105,17 @@ def _merged(old: Any, patch: Any) -> Any:
             continue
         if value is None:
             result.pop(key, None)
+        elif by_name and key == "containers" and isinstance(value, list):
+            result[key] = _merged_by_name(result.get(key), value)
         else:
-            result[key] = _merged(result.get(key), value)
+            result[key] = _merged(result.get(key), value, by_name=by_name)
     return result
+
+
+def _merged_by_name(old: Any, patches: list[Any]) -> list[Any]:
+    """Merge a list of named maps; what has a name that is not there, or none, is one more."""
+    known: dict[str, Any] = {each["name"]: each for each in old or []}
+    for patch in patches:
+        name = str(patch.get("name")) if isinstance(patch, dict) else ""
+        known[name] = _merged(known.get(name), patch, by_name=True)
+    return list(known.values())

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from clusterwait import wait_for
 
+from trainyard.cluster.environment import GPU
+from trainyard.cluster.environment import LEARNER as CONTAINER
 from trainyard.cluster.labels import LEARNER, MODEL_ID
 from trainyard.domain.names import RunKey
 from trainyard.domain.outcome import Outcome
+from trainyard.quantity import quantity
 
 if TYPE_CHECKING:
     from clusteryard import ClusterYard
@@ -150,3 +154,31 @@ def evict(core: Any, pod: Any) -> None:
         "deleteOptions": {"gracePeriodSeconds": 3},
     }
     core.create_namespaced_pod_eviction(pod.name, pod.namespace, eviction)
+
+
+def change_image(core: Any, pod: Any, image: str) -> None:
+    """Give the container of a pod that has no node yet another image."""
+    core.patch_namespaced_pod(pod.name, pod.namespace, {"spec": {"containers": [{"name": CONTAINER, "image": image}]}})
+
+
+def missing_image(image: str) -> str:
+    """Return the name of an image whose tag has never been pushed."""
+    path, _, last = image.partition("@")[0].rpartition("/")
+    name = last.partition(":")[0]
+    return f"{path}/{name}:missing" if path else f"{name}:missing"
+
+
+def gpu_node(core: Any) -> tuple[str, int]:
+    """Return the node with the most GPUs and how many it has; skip where there is none."""
+    from kubernetes.client import ApiException
+
+    try:
+        nodes = core.list_node().items
+    except ApiException as error:
+        pytest.skip(f"the nodes may not be listed: {error.status} {error.reason}")
+    usable = [node for node in nodes if not node.spec.unschedulable]
+    found = [(int(quantity((node.status.allocatable or {}).get(GPU, 0))), node) for node in usable]
+    gpus, node = max(found, key=lambda each: each[0], default=(0, None))
+    if not gpus:
+        pytest.skip("the cluster has no GPU")
+    return node.metadata.labels["kubernetes.io/hostname"], gpus

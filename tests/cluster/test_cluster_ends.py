@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
+from clusterrun import missing_image
 from clusteryard import DATA
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
@@ -41,21 +42,16 @@ def test_a_program_that_needs_more_memory_than_its_limit_is_told_so(yard):
     assert "256Mi" in outcome.message
 
 
-def _missing(image):
-    """The name of an image whose tag nobody has pushed."""
-    path, _, last = image.partition("@")[0].rpartition("/")
-    name = last.partition(":")[0]
-    return f"{path}/{name}:missing" if path else f"{name}:missing"
-
-
 def test_a_frameworks_image_that_is_missing_is_the_services_fault_and_tried_again(yard):
-    run = yard.submit("true", image=_missing(yard.target.image))
+    run = yard.submit("true", image=missing_image(yard.target.image))
     outcome = run.train()
     assert (outcome.code, outcome.retried, run.state) == ("S103", True, "up_for_retry")
+    run.until_gone()
 
 
 def test_an_image_of_the_submitters_own_that_is_missing_is_their_fault(yard):
-    run = yard.submit("true", custom=_missing(yard.target.image))
+    run = yard.submit("true", custom=missing_image(yard.target.image))
     outcome = run.train()
     assert (outcome.code, run.state, run.tries) == ("C104", "failed", 1)
     assert ":missing" in outcome.message
+    run.until_gone()

@@ -6,7 +6,7 @@ import shlex
 import signal
 
 import pytest
-from clusterrun import evict, take_away
+from clusterrun import change_image, evict, gpu_node, missing_image, take_away
 from clusteryard import MAX_GPUS
 
 from trainyard.domain.names import learner_name
@@ -98,6 +98,29 @@ def test_one_that_needs_more_memory_than_its_limit_is_named(yard):
     assert (outcome.code, run.state) == ("C202", "failed")
     assert outcome.message.startswith("learner 2 of 2: ")
     assert "256Mi" in outcome.message
+
+
+def test_an_image_that_does_not_arrive_for_one_ends_all_and_is_tried_again(yard):
+    """Its pod waits for a GPU with the others meanwhile: a cluster changes no image that it has pulled."""
+    node, gpus = gpu_node(yard.core)
+    if gpus < 2:
+        pytest.skip("no node has GPUs for two learners")
+    holding = yard.submit("echo begun; exec sleep 600", gpus=gpus, node=node)
+    assert holding.work() == "deferred"
+    held = holding.await_end()
+    holding.until_logged("begun")
+    run = yard.submit(_WAITS, learners=2, gpus=gpus // 2, node=node)
+    assert run.work() == "deferred"
+    waiting = run.await_end()
+    change_image(yard.core, run.learner(2).metadata, missing_image(yard.target.image))
+    holding.cancel()
+    holding.join(held)
+    run.join(waiting)
+    assert (run.outcome.code, run.state, run.tries) == ("S103", "up_for_retry", 1)
+    assert run.outcome.message.startswith("learner 2 of 2: ")
+    assert ":missing" in run.outcome.message
+    run.until_gone()
+    assert holding.state == "failed"
 
 
 @pytest.mark.parametrize("take", [take_away, evict])

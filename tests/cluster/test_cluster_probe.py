@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from clusterprobe import ClusterProbe, UnfitClusterError
+from clusterrun import missing_image
 from clustertarget import Target
 from clusterwait import wait_for
 from yardhands import Hands
@@ -56,7 +57,7 @@ def test_a_folder_that_the_nodes_lack_is_named(probe: Callable[..., list[str]]) 
 
 def test_an_image_that_does_not_arrive_is_named(probe: Callable[..., list[str]], target: Target) -> None:
     with pytest.raises(UnfitClusterError, match=r"cannot start: (ErrImagePull|ImagePullBackOff)"):
-        probe(image=_missing(target))
+        probe(image=missing_image(target.image))
 
 
 def test_a_namespace_that_is_not_there_is_named(probe: Callable[..., list[str]]) -> None:
@@ -65,7 +66,7 @@ def test_a_namespace_that_is_not_there_is_named(probe: Callable[..., list[str]])
 
 
 def test_a_suite_that_cannot_run_ends_with_one_sentence(target: Target) -> None:
-    done = _suite(replace(target, image=_missing(target))).communicate(timeout=300)[0]
+    done = _suite(replace(target, image=missing_image(target.image))).communicate(timeout=300)[0]
     assert "the suite cannot run on this cluster" in done
     assert "Traceback" not in done
 
@@ -86,10 +87,6 @@ def test_a_suite_that_is_interrupted_leaves_no_pod(target: Target, core: Any, nu
         os.killpg(suite.pid, number)
         stated = suite.communicate(timeout=120)[0]
     wait_for(lambda: not pods() - before, f"the end of its pods; it said {stated}", 120)
-
-
-def _missing(target: Target) -> str:
-    return f"{target.image.partition(':')[0]}:missing"
 
 
 def _suite(target: Target) -> subprocess.Popen[str]:

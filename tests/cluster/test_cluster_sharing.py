@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from trainyard.cluster.environment import GPU
-from trainyard.quantity import quantity
+from clusterrun import gpu_node
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
@@ -22,24 +20,8 @@ printf 'line %s' $i
 """
 
 
-def _gpu_node(core):
-    """Return the node with the most GPUs and how many it has; skip where there is none."""
-    from kubernetes.client import ApiException
-
-    try:
-        nodes = core.list_node().items
-    except ApiException as error:
-        pytest.skip(f"the nodes may not be listed: {error.status} {error.reason}")
-    usable = [node for node in nodes if not node.spec.unschedulable]
-    found = [(int(quantity((node.status.allocatable or {}).get(GPU, 0))), node) for node in usable]
-    gpus, node = max(found, key=lambda each: each[0], default=(0, None))
-    if not gpus:
-        pytest.skip("the cluster has no GPU")
-    return node.metadata.labels["kubernetes.io/hostname"], gpus
-
-
 def test_a_run_waits_for_the_gpus_of_another_and_trains_when_that_one_has_ended(yard):
-    node, gpus = _gpu_node(yard.core)
+    node, gpus = gpu_node(yard.core)
     go = "while [ ! -e $CHECKPOINT_DIR/go ]; do sleep 1; done; "
     first = yard.submit(f"echo begun; {go}", gpus=gpus, node=node)
     assert first.work() == "deferred"

@@ -278,6 +278,14 @@ class TestWaiting:
         assert outcome.message.startswith("learner 2 of 3: ")
         assert api.deleted == [("x-1-0", 0), ("x-1-1", 0), ("x-1-2", 0)]
 
+    def test_one_whose_image_there_is_not_frees_its_gpus_too(self):
+        refused = {"name": "learner", "state": {"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}}
+        without = pod({"phase": "Pending", "containerStatuses": [refused]}, learner=2)
+        trigger, api = waiting(pods=[[alive(1), None], [without], [alive(3), None]], image_seconds=60)
+        outcome = _told(event_of(trigger))
+        assert (outcome.code, outcome.message[:16]) == ("S103", "learner 2 of 3: ")
+        assert api.deleted == [("x-1-0", 7), ("x-1-2", 7), ("x-1-1", 0)]
+
     def test_a_trigger_that_is_made_anew_in_the_midst_of_the_end_tells_the_same_end(self):
         stopped = pod(exited(143), learner=1)
         stopped["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:42Z", "deletionGracePeriodSeconds": 30}

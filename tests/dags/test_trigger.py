@@ -87,7 +87,9 @@ class TestEnds:
         status = {"containerStatuses": [{"name": "learner", "state": {"waiting": _DENIED}}], "phase": "Pending"}
         whole = pod(status)
         whole["metadata"]["labels"][FRAMEWORK] = "custom"
-        assert _outcome_of(waiting_trigger(FakeApi(whole), image_seconds=0)).code == "C104"
+        api = FakeApi(whole)
+        assert _outcome_of(waiting_trigger(api, image_seconds=9)).code == "C104"
+        assert api.deleted == [("training-dol4q2lkr-1", "default", 0)], "it holds its GPUs until it is deleted"
 
     def test_a_pod_whose_node_no_longer_answers_is_lost(self):
         whole = pod(RUNNING)

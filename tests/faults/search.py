@@ -49,7 +49,7 @@ def main() -> int:
 def _campaign(there: Ground, rng: random.Random, kills: int) -> list[str]:
     """Kill parts while the search goes on, with more trials where it is done before; return what is broken."""
     there.yard.submit(
-        "fails-with-3", "--experiment", _NAME, change=lambda text: text + SEARCH % (TRIALS, _PARALLEL), program=PROGRAM
+        "fails-with-3", change=lambda text: text + SEARCH % (TRIALS, _PARALLEL), program=PROGRAM, experiment=_NAME
     )
     with RestClient(find_access(None, {}, there.stack.folder.parent)) as door:
         total = TRIALS

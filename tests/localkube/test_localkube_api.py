@@ -97,6 +97,29 @@ class TestChanges:
         cluster.delete("fixed", grace=0)
         assert caught.value.status == 422
 
+    def test_an_image_can_be_changed_until_its_pod_has_a_node(self, cluster):
+        wanted = {"resources": {"limits": {"nvidia.com/gpu": "99"}}}
+        cluster.run("waiting", "true", container=wanted)
+        changed = cluster.kubectl("set", "image", "pod/waiting", "base=other:1")
+        (container,) = cluster.pod("waiting").spec.containers
+        more = {"spec": {"containers": [{"name": "base", "command": ["false"]}]}}
+        with pytest.raises(ApiException) as refused:
+            cluster.core.patch_namespaced_pod("waiting", "default", more)
+        cluster.delete("waiting", grace=0)
+        assert (changed.returncode, container.image, container.command) == (0, "other:1", ["true"])
+        assert refused.value.status == 422
+
+    @pytest.mark.parametrize(
+        "containers",
+        [["base"], [{"image": "x"}], [{"name": []}], [{"name": "more", "image": "x"}], {"base": 1}, "base"],
+    )
+    def test_containers_that_are_none_are_refused(self, cluster, containers):
+        cluster.run("unharmed", "true", container={"resources": {"limits": {"nvidia.com/gpu": "99"}}})
+        with pytest.raises(ApiException) as refused:
+            cluster.core.patch_namespaced_pod("unharmed", "default", {"spec": {"containers": containers}})
+        cluster.delete("unharmed", grace=0)
+        assert refused.value.status == 422
+
     def test_a_patch_from_an_old_version_is_a_conflict(self, cluster):
         old = cluster.run("versioned", "true").metadata.resource_version
         cluster.until("versioned", "Succeeded")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pod_statuses import CASES, GIB, MODEL_ID, OVERDUE, RUNNING, Json, over, pod, waits
 
-from trainyard.cluster.diagnosis import diagnose, ended, image_trouble, waiting_reason
+from trainyard.cluster.diagnosis import diagnose, ended, image_trouble, never_begins, waiting_reason
 from trainyard.cluster.diagnosis.endings import ROWS, find_row
 from trainyard.cluster.diagnosis.status import read_status
 from trainyard.errors import CODES
@@ -109,6 +109,12 @@ def test_an_image_that_may_still_arrive_is_diagnosed_but_not_ended() -> None:
     assert diagnose(slow, 1, GIB) is not None
     assert not ended(slow)
     assert ended(pod("Pending", waits("ErrImagePull", "manifest unknown")))
+
+
+def test_a_pod_that_waits_for_what_never_comes_has_to_be_deleted() -> None:
+    assert never_begins(pod("Pending", waits("ErrImagePull", "manifest unknown")))
+    assert not never_begins(pod("Pending", waits("ErrImagePull", "dial tcp: i/o timeout")))
+    assert not any(never_begins(pod(phase, over(1))) for phase in ("Running", "Failed"))
 
 
 def test_a_gone_pod_has_ended() -> None:

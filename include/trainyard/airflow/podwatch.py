@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from trainyard.cluster.diagnosis import diagnose, ended, image_trouble
+from trainyard.cluster.diagnosis import diagnose, ended, image_trouble, never_begins
 from trainyard.cluster.diagnosis.learners import Patience, Verdict, judge
 from trainyard.cluster.labels import attempt_selector
 from trainyard.cluster.podclient import refusal_of
@@ -108,11 +108,13 @@ class PodWatch:
             return verdict.missing
         if verdict.outcome is None:
             return await self._without_image(api, pods)
-        self.cause = verdict.learner
+        self.cause, outcome = verdict.learner, verdict.outcome
         if verdict.going:
             self._log.info("Learner %s has ended; the others are stopped.", verdict.learner)
-            return await self._ended_all(api, verdict, pods)
-        return verdict.outcome
+            outcome = await self._ended_all(api, verdict, pods)
+        named = zip(self._wait.pod_names, pods, strict=True)
+        await self._delete(api, [name for name, pod in named if pod and never_begins(pod)], 0)
+        return outcome
 
     async def _read(self, api: Any) -> list[dict[str, Any] | None]:
         """Return the pods of all learners, None for one that is gone."""

@@ -44,6 +44,11 @@ def ended(pod: Mapping[str, Any] | None, now: float | None = None) -> bool:
     return row is not None and row.final
 
 
+def never_begins(pod: Mapping[str, Any]) -> bool:
+    """Say whether a pod has failed for us before its program began, and holds its place until it is deleted."""
+    return read_status(pod).phase in ("", "Pending") and ended(pod)
+
+
 def succeeded(pod: Mapping[str, Any]) -> bool:
     """Say whether a pod's program ended well; the container says so up to a second before the pod's phase does."""
     row = find_row(read_status(pod))
