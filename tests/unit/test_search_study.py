@@ -45,6 +45,12 @@ class TestAsking:
         assert tried(search, 14) == tried(search, 14)
         assert tried(search, 14) != tried(search, 14, seed=2)
 
+    def test_searches_whose_seeds_are_neighbours_have_no_point_in_common(self):
+        """Whoever repeats a search with the seeds 1, 2, 3 wants to know how much was luck."""
+        search = replace(SEARCH, sampler=Sampler.RANDOM)
+        rates = [{trial.point["lr"] for trial in tried(search, 12, seed)} for seed in range(3)]
+        assert len(set().union(*rates)) == 36
+
     def test_what_is_asked_lies_in_the_space_and_has_what_belongs_to_it_alone(self):
         for trial in tried(SEARCH, 14):
             assert all(SPACE[name].takes(value) for name, value in trial.point.items())

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-_MAX_SEED = 2**32
 # What samplers need beside Optuna. There is no small build of torch, so it is not installed with the service.
 _PACKAGES = {Sampler.GP: ("torch", "scipy")}
 
@@ -78,7 +77,7 @@ def ask(
     if package := missing_package(search.sampler):
         raise TrainyardError("C101", *missing_sentence(search.sampler, package))
     with quiet():
-        study = study_of(search, trials, _sampler(search, (seed + number) % _MAX_SEED), earlier)
+        study = study_of(search, trials, _sampler(search, _seed_of_trial(seed, number)), earlier)
         if number < len(search.points):
             study.enqueue_trial(_drawn(search.space, search.points[number]))
         asked = study.ask()
@@ -88,6 +87,11 @@ def ask(
                 point[name] = _suggested(asked, name, parameter)
         attrs = {key: value for key, value in study.trials[-1].system_attrs.items() if key.startswith("cma:")}
     return point, attrs
+
+
+def _seed_of_trial(seed: int, number: int) -> int:
+    """Return a trial's own seed; those of searches whose seeds are neighbours have none in common."""
+    return zlib.crc32(f"{seed} {number}".encode())
 
 
 def importances(search: SearchSpec, trials: Sequence[Trial]) -> dict[str, float]:
