@@ -10,7 +10,7 @@ PIN_UV := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.txt)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wheel tools demo up down status test pictures fuzz test-cluster test-learners test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
+.PHONY: help setup wheel tools demo up down status test pictures reference fuzz test-cluster test-learners test-faults lint audit-dependencies format bench lock image pin-images compose-env quotas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ lint: setup ## Check style, types, formatting and known advisories; fixes nothin
 ADVISORIES = $(MAKE) --no-print-directory .venv/advisories/ready >/dev/null 2>&1; $(BIN)/python scripts/advisories/check.py $(1)
 audit-dependencies: setup ## Compare the locked dependencies with the known advisories; fails where those cannot be had
 	@$(call ADVISORIES)
+
+reference: setup ## Write docs/reference from the code
+	@$(BIN)/python scripts/reference.py docs/reference
 
 pictures: docs/pictures/architecture.svg ## Draw the pictures of the docs from their text
 docs/pictures/%.svg: docs/pictures/%.dot

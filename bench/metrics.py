@@ -28,22 +28,22 @@ _ANSWERS = 20
 def measure(say: Callable[[str], None]) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as place:
         for name, count, write in (
-            ("JSON lines", POINTS, _json_lines),
+            ("JSON lines", POINTS, json_lines),
             ("TensorBoard", POINTS // 10, _summaries),
             ("log, two patterns", POINTS // 10, _log),
         ):
             folder = Path(place, write.__name__)
             say(f"writing and reading {count:,} points: {name}")
             write(folder, count)
-            seconds, grown = _read_apart(folder)
+            seconds, grown = read_apart(folder)
             yield Figure(f"metrics: read {count:,} points, {name}", [seconds], "s")
             yield Figure(f"metrics: most memory meanwhile, {name}", [grown], "MB", goal=20)
         yield Figure(
-            "metrics: answer of 5 curves, 2,000 points each", _answers(Path(place, _json_lines.__name__)), "ms", 100
+            "metrics: answer of 5 curves, 2,000 points each", _answers(Path(place, json_lines.__name__)), "ms", 100
         )
 
 
-def _read_apart(folder: Path) -> tuple[float, float]:
+def read_apart(folder: Path) -> tuple[float, float]:
     """Read a folder in a process of its own; return its processor seconds, and the megabytes that it grew by."""
     done = subprocess.run([sys.executable, "-m", "bench.metrics", str(folder)], capture_output=True, check=True)
     seconds, grown = json.loads(done.stdout)
@@ -62,7 +62,8 @@ def _answers(folder: Path) -> list[float]:
     return found
 
 
-def _json_lines(folder: Path, count: int) -> None:
+def json_lines(folder: Path, count: int) -> None:
+    """Write so many points of five metrics into a run's folder."""
     with _file(folder, "logs/metrics.jsonl").open("w") as file:
         for step in range(count // _METRICS):
             values = (
@@ -91,7 +92,7 @@ def _log(folder: Path, count: int) -> None:
 
 def _file(folder: Path, name: str) -> Path:
     file = folder / name
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     return file
 
 

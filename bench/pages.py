@@ -9,14 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+from chromium import signed_in
 
 from bench.figures import Figure
 from bench.listing import RUNS, api_server, environment_of, prepare
+from bench.metrics import json_lines, read_apart
 from bench.usage import seconds_of
 from trainyard.local.environment import PROJECT
 
 ROUNDS, WARMUPS = 60, 3
 _GOAL_MS = 150
+_CURVES, _POINTS, _LOOKS = 5, 1_000_000, 20
+# True in the frame after the one in which the last curve was drawn.
+_DRAWN = """count => document.querySelectorAll(".chart canvas").length === count
+    && new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"""
 _STATIC = PROJECT / "include" / "trainyard" / "web" / "static"
 _PLACES = {
     "trainings, first page": "/trainyard/",
@@ -39,7 +45,8 @@ def measure(say: Say) -> list[Figure]:
         environment = environment_of(Path(folder), None)
         prepare(environment, "SQLite", say)
         with api_server(Path(folder), environment) as (door, pid):
-            return [*_figures(door, say), _open_page(door, pid, Path(folder) / "workspace", say)]
+            workspace = Path(folder) / "workspace"
+            return [*_figures(door, say), _open_page(door, pid, workspace, say), _curves(door, workspace, say)]
 
 
 def _figures(door: httpx.Client, say: Say) -> list[Figure]:
@@ -87,6 +94,33 @@ def _open_page(door: httpx.Client, pid: int, workspace: Path, say: Say) -> Figur
     say(f"a look of an open page takes {look:.1f} ms of a processor, one of its curves {reading:.1f} ms")
     share = 100 * (look / pause + reading / curves_pause) / 1000
     return Figure("processor of the api-server, a page open on a live run", [share], "%", 1)
+
+
+def _curves(door: httpx.Client, workspace: Path, say: Say) -> Figure:
+    """Tell how long somebody waits in a browser until all curves of a run with millions of points are drawn."""
+    from playwright.sync_api import sync_playwright
+
+    (started,) = workspace.glob("runs/*/*/state/started")
+    run = started.parents[1]
+    (run / "logs" / "metrics.jsonl").unlink(missing_ok=True)
+    json_lines(run, _CURVES * _POINTS)
+    seconds, _ = read_apart(run)
+    say(f"{_CURVES} curves of {_POINTS:,} points written and read, which took {seconds:.1f} s of a processor")
+    address = str(door.base_url).rstrip("/")
+    place, taken = f"{address}/trainyard/runs/{run.name}", list[float]()
+    token = door.headers["Authorization"].removeprefix("Bearer ")
+    with sync_playwright() as playwright:
+        context = signed_in(playwright, workspace.parent / "chromium", address, token)
+        page = context.new_page()
+        for turn in range(-WARMUPS, _LOOKS):
+            page.goto("about:blank")
+            begun = time.perf_counter()
+            page.goto(place)
+            page.wait_for_function(_DRAWN, arg=_CURVES)
+            if turn >= 0:
+                taken.append(1000 * (time.perf_counter() - begun))
+        context.close()
+    return Figure(f"{_CURVES} curves of {_POINTS:,} points each, shown in a browser", taken, "ms", 1000, 95)
 
 
 def _number(pattern: str, text: str) -> float:

@@ -138,10 +138,12 @@ class TrainyardError(Exception):
 
     @property
     def fault(self) -> Fault:
+        """Whose it is: `client` or `service`."""
         return self.code.fault
 
     @property
     def status(self) -> int:
+        """The status of the HTTP answer that carries it."""
         return self.code.status
 
     def as_dict(self) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from chromium import signed_in
 from yard import RUN_LIMIT_SECONDS, Yard
 
 from trainyard.local.environment import PROJECT
@@ -20,16 +20,6 @@ from trainyard.local.ready import wait_for
 pytestmark = pytest.mark.xdist_group("stack")
 
 _MEMBER = "ada"
-_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _AXE = PROJECT / "include" / "trainyard" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 _MILLISECONDS = 1000 * RUN_LIMIT_SECONDS
 _SIZES = ((380, 800), (1600, 1000))
@@ -100,12 +90,9 @@ def browser(yard: Yard, playwright: Any, screenshots: Path, tmp_path: Path) -> I
     opened = []
 
     def start(user: str = _MEMBER, **options: Any) -> Browser:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path / f"chromium-{len(opened)}", executable_path=shutil.which("chromium"), args=_FLAGS, **options
-        )
+        folder = tmp_path / f"chromium-{len(opened)}"
+        context = signed_in(playwright, folder, yard.url, yard.token(user), **options)
         opened.append(context)
-        cookie = {"name": "_token", "value": yard.token(user), "url": yard.url, "httpOnly": True, "sameSite": "Lax"}
-        context.add_cookies([cookie])
         return Browser(context.new_page(), yard, screenshots)
 
     yield start

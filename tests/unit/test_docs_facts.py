@@ -37,7 +37,7 @@ from trainyard.workspace.metrics import files as metricfiles
 _PROJECT = Path(__file__).resolve().parents[2]
 _DOCS = _PROJECT / "docs"
 _OTHERS = ("README", "CHANGELOG", "CONTRIBUTING", "include/localkube/README")
-_PAGES = sorted([*_DOCS.glob("*.md"), *(_PROJECT / f"{name}.md" for name in _OTHERS)])
+_PAGES = sorted([*_DOCS.rglob("*.md"), *(_PROJECT / f"{name}.md" for name in _OTHERS)])
 _MIB = 1024**2
 _WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 _SHIPPED = limits.load_limits(None, None, None)

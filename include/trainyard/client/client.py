@@ -66,6 +66,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        """Close the connections; every thread's are closed."""
         self._service.close()
 
     def __repr__(self) -> str:
@@ -243,6 +244,7 @@ class Client:
         return self._service.keep_address(name, given)
 
     def remove_address(self, name: str, *, account: str | None = None) -> None:
+        """Forget an address; raise C107 if there is none of this name."""
         self._service.remove_address(name, account)
 
     def test_address(self, name: str, *, account: str | None = None) -> str:

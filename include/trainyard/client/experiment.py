@@ -83,6 +83,7 @@ class Experiment:
         self._service.change_search(self.id, "paused")
 
     def resume(self) -> None:
+        """Go on with a search that was paused."""
         self._service.change_search(self.id, "running")
 
     def cancel(self) -> None:

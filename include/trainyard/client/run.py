@@ -66,6 +66,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
+        """Whether nothing of it goes on any more."""
         return self.info.ended
 
     def wait(self, timeout: float | None = None, progress: bool | None = None) -> Run:
