@@ -65,7 +65,16 @@ def _search_is_over(yard: Yard) -> bool:
 def test_the_first_run_learns_the_line_and_has_a_curve(said: dict[str, str]) -> None:
     assert "completed" in said["trainyard show @last"]
     assert "loss" in said["trainyard metrics @last"]
-    assert json.loads(said["cat first-model/model.json"])["slope"] > 1
+    assert json.loads(said["cat ../first-model/model.json"])["slope"] > 1
+
+
+def test_a_run_on_own_data_learns_what_is_in_them_and_differs_by_them(said: dict[str, str]) -> None:
+    assert "mine/mine.csv" in said["trainyard data ls data-default/mine"]
+    learned = json.loads(said["cat ../own-model/model.json"])
+    assert (round(learned["slope"], 1), round(learned["offset"], 1)) == (-3.0, 5.0)
+    differences = said["trainyard diff @last~1 @last"]
+    assert re.search(r"epochs: 40 -> 400", differences), differences
+    assert "prefix" in differences
 
 
 def test_each_value_is_a_row_with_its_loss(said: dict[str, str]) -> None:
@@ -84,7 +93,7 @@ def test_the_best_of_the_search_is_found_and_run_again_for_longer(
     assert model_id
     run = yard.run(model_id[0])
     assert (run["parent"], run["overrides"]["epochs"], run["state"]) == (best, 400, "completed")
-    assert Path(yard.folder.parent / "first" / "best-model" / "model.json").exists()
+    assert Path(yard.folder.parent / "best-model" / "model.json").exists()
 
 
 def test_the_nightly_training_has_a_schedule_until_it_is_ended(said: dict[str, str]) -> None:
