@@ -45,8 +45,8 @@ def measure(say: Say) -> list[Figure]:
         environment = environment_of(Path(folder), None)
         prepare(environment, "SQLite", say)
         with api_server(Path(folder), environment) as (door, pid):
-            workspace = Path(folder) / "workspace"
-            return [*_figures(door, say), _open_page(door, pid, workspace, say), _curves(door, workspace, say)]
+            going = _going(door, Path(folder) / "workspace")
+            return [*_figures(door, say), _open_page(door, pid, going, say), _curves(door, going, say)]
 
 
 def _figures(door: httpx.Client, say: Say) -> list[Figure]:
@@ -66,17 +66,22 @@ def _figures(door: httpx.Client, say: Say) -> list[Figure]:
     return [Figure(f"{name}, of {RUNS:,} runs", each, "ms", _GOAL_MS, 95) for name, each in taken.items()]
 
 
-def _open_page(door: httpx.Client, pid: int, workspace: Path, say: Say) -> Figure:
-    """Ask as a page does that is open on a run which writes metrics, and tell the api-server's share of a core."""
+def _going(door: httpx.Client, workspace: Path) -> Path:
+    """Return the folder of a run that is going."""
     found = re.search(r'data-id="([\w-]+)"', door.get("/trainyard/?state=running").raise_for_status().text)
     if found is None:
         raise RuntimeError("no run is going")
-    run = found[1]
+    (started,) = workspace.glob(f"runs/*/{found[1]}/state/started")
+    return started.parents[1]
+
+
+def _open_page(door: httpx.Client, pid: int, going: Path, say: Say) -> Figure:
+    """Ask as a page does that is open on a run which writes metrics, and tell the api-server's share of a core."""
+    run = going.name
     page = door.get(f"/trainyard/runs/{run}").raise_for_status().text
     pause = _number(r'data-live="[^"]+" data-seconds="(\d+)"', page)
     curves_pause = _number(r"PAUSE = (\d+)", (_STATIC / "curves.js").read_text("utf-8")) / 1000
-    (started,) = workspace.glob(f"runs/*/{run}/state/started")
-    lines = started.parents[1] / "logs" / "metrics.jsonl"
+    lines = going / "logs" / "metrics.jsonl"
     lines.parent.mkdir(exist_ok=True)
     looks, readings = list[float](), list[float]()
     cursor = ""
@@ -96,21 +101,18 @@ def _open_page(door: httpx.Client, pid: int, workspace: Path, say: Say) -> Figur
     return Figure("processor of the api-server, a page open on a live run", [share], "%", 1)
 
 
-def _curves(door: httpx.Client, workspace: Path, say: Say) -> Figure:
+def _curves(door: httpx.Client, going: Path, say: Say) -> Figure:
     """Tell how long somebody waits in a browser until all curves of a run with millions of points are drawn."""
     from playwright.sync_api import sync_playwright
 
-    (started,) = workspace.glob("runs/*/*/state/started")
-    run = started.parents[1]
-    (run / "logs" / "metrics.jsonl").unlink(missing_ok=True)
-    json_lines(run, _CURVES * _POINTS)
-    seconds, _ = read_apart(run)
+    json_lines(going, _CURVES * _POINTS)
+    seconds, _ = read_apart(going)
     say(f"{_CURVES} curves of {_POINTS:,} points written and read, which took {seconds:.1f} s of a processor")
     address = str(door.base_url).rstrip("/")
-    place, taken = f"{address}/trainyard/runs/{run.name}", list[float]()
+    place, taken = f"{address}/trainyard/runs/{going.name}", list[float]()
     token = door.headers["Authorization"].removeprefix("Bearer ")
     with sync_playwright() as playwright:
-        context = signed_in(playwright, workspace.parent / "chromium", address, token)
+        context = signed_in(playwright, going.parents[3] / "chromium", address, token)
         page = context.new_page()
         for turn in range(-WARMUPS, _LOOKS):
             page.goto("about:blank")
