@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -39,6 +40,7 @@ def main() -> int:
     if unknown := set(parts) - PARTS.keys():
         parser.error(f"there is no part {', '.join(unknown)}: the parts are {', '.join(PARTS)}")
     figures: list[Figure] = []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that no stack is left behind
     try:
         for part in parts:
             figures += PARTS[part](_say)

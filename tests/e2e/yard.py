@@ -59,7 +59,7 @@ class Yard:
     environment: Mapping[str, str] = field(default_factory=dict)
     _tokens: dict[str, str] = field(default_factory=dict)
 
-    def up(self, report: Callable[[str], object]) -> None:
+    def up(self, report: Callable[[str], None]) -> None:
         """Start what does not run of the stack, in the environment that it was first started in."""
         with pytest.MonkeyPatch.context() as environment:
             for name, value in self.environment.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -110,7 +111,11 @@ class Ground:
 
 @contextmanager
 def ground(folder: Path) -> Iterator[Ground]:
-    """Start a stack whose workspace is bounded, where this machine allows that; stop it whatever happens."""
+    """Start a stack whose workspace is bounded, where this machine allows that; stop it whatever happens.
+
+    SIGTERM ends this program as Ctrl-C does.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     workspace = folder / ".trainyard" / "workspace"
     workspace.mkdir(parents=True)
     bounded = _mounted("-t", "tmpfs", "-o", f"size={WORKSPACE_MIB}m,mode=0755", "tmpfs", str(workspace))

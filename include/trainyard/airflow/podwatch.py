@@ -108,7 +108,8 @@ class PodWatch:
             return verdict.missing
         if verdict.outcome is None:
             return await self._without_image(api, pods)
-        self.cause, outcome = verdict.learner, verdict.outcome
+        self.cause = verdict.learner
+        outcome: Outcome | None = verdict.outcome
         if verdict.going:
             self._log.info("Learner %s has ended; the others are stopped.", verdict.learner)
             outcome = await self._ended_all(api, verdict, pods)
