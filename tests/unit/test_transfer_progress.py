@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -61,19 +61,37 @@ class TestProgress:
         assert (caught.value.why, caught.value.code.code) == (Why.STALLED, "S302")
         assert "after 0 of 10000 bytes, bucket b at http://s" in caught.value.message
 
-    def test_a_file_that_is_done_is_progress_and_a_trickle_is_none(self) -> None:
-        progress = Progress("uploading", "here", quiet, Terms(stall_seconds=3600))
-        progress.tick()
-        before = progress._moving
+    @pytest.mark.parametrize(
+        "moves",
+        [
+            lambda progress: progress.file_done(),
+            lambda progress: progress.found(1, 100),
+            lambda progress: progress.busy(),
+            lambda progress: progress.add(10 * 1024),
+        ],
+    )
+    def test_a_file_that_is_done_and_bytes_that_flow_are_progress(self, moves: Callable[[Progress], object]) -> None:
+        now = [0.0]
+        progress = Progress("uploading", "here", quiet, Terms(stall_seconds=10), lambda: now[0])
+        for _ in range(3):
+            now[0] += 6
+            moves(progress)
+            progress.tick()
+        now[0] += 11
+        with pytest.raises(StoreError, match="stands still"):
+            progress.tick()
+
+    def test_a_trickle_is_no_progress(self) -> None:
+        now = [0.0]
+        progress = Progress("uploading", "here", quiet, Terms(stall_seconds=10), lambda: now[0])
+        for _ in range(2):
+            now[0] += 5
+            progress.add(100)
+            progress.tick()
+        now[0] += 1
         progress.add(100)
-        progress.tick()
-        assert progress._moving == before
-        progress.add(3600 * 1024)
-        progress.tick()
-        assert progress._moving > before
-        before = progress._moving
-        progress.file_done()
-        assert progress._moving > before
+        with pytest.raises(StoreError, match="stands still"):
+            progress.tick()
 
 
 class TestListingAhead:

@@ -19,11 +19,13 @@ _SOON = 3.0
 class Progress:
     """Counts, from many threads. `doing` is a word such as `downloading`; the log hears at every tenth of the bytes."""
 
-    def __init__(self, doing: str, place: str, report: Report, terms: Terms) -> None:
-        self._doing, self._place, self._report, self._terms = doing, place, report, terms
+    def __init__(
+        self, doing: str, place: str, report: Report, terms: Terms, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._doing, self._place, self._report, self._terms, self._clock = doing, place, report, terms, clock
         self._files = self._files_total = self._bytes = self._bytes_total = self._tenths = 0
         self._listed = False
-        self._began = self._moving = time.monotonic()
+        self._began = self._moving = self._clock()
         self._flowed = self._flowed_before = 0
         self._lock = Lock()
 
@@ -32,7 +34,7 @@ class Progress:
         with self._lock:
             self._files_total += files
             self._bytes_total += size
-            self._moving = time.monotonic()
+            self._moving = self._clock()
 
     def all_found(self) -> None:
         """Say that the totals are final."""
@@ -54,23 +56,23 @@ class Progress:
     def file_done(self) -> None:
         with self._lock:
             self._files += 1
-            self._moving = time.monotonic()
+            self._moving = self._clock()
 
     def busy(self) -> None:
         """Say that something gets on although no byte moves."""
-        self._moving = time.monotonic()
+        self._moving = self._clock()
 
     def tick(self) -> None:
         """Report the note; raise StoreError STALLED if there has been no progress for too long."""
         self._terms.note(self.state())
-        now, flowed = time.monotonic(), self._flowed - self._flowed_before
+        now, flowed = self._clock(), self._flowed - self._flowed_before
         if flowed >= _SLOWEST * self._terms.stall_seconds:
             self._moving, self._flowed_before = now, self._flowed
         if now - self._moving > self._terms.stall_seconds:
             raise self._stalled()
 
     def state(self) -> TransferState:
-        seconds = time.monotonic() - self._began
+        seconds = self._clock() - self._began
         rate = self._bytes / seconds if seconds > 0 else 0.0
         known = self._listed and rate > 0 and seconds >= _SOON
         left = max(self._bytes_total - self._bytes, 0) / rate if known else None
