@@ -14,8 +14,8 @@ from trainyard.quantity import cpu_text, memory_text
 __all__ = ["GPU", "LEARNER", "PodRun", "WorkspaceVolume", "training_pod"]
 
 DISK = "ephemeral-storage"
-_CPU_BURST = 4
-_RESERVED_DISK = 1024**3
+CPU_BURST = 4
+RESERVED_DISK = 1024**3
 
 
 def training_pod(run: PodRun) -> dict[str, Any]:
@@ -96,6 +96,6 @@ def _resources(run: PodRun) -> dict[str, dict[str, str]]:
     plan = run.plan
     exact = {"memory": memory_text(plan.memory), **({GPU: str(plan.gpus)} if plan.gpus else {})}
     return {
-        "requests": {"cpu": cpu_text(plan.cpu_millis), DISK: memory_text(min(run.scratch, _RESERVED_DISK)), **exact},
-        "limits": {"cpu": cpu_text(plan.cpu_millis * _CPU_BURST), DISK: memory_text(run.scratch), **exact},
+        "requests": {"cpu": cpu_text(plan.cpu_millis), DISK: memory_text(min(run.scratch, RESERVED_DISK)), **exact},
+        "limits": {"cpu": cpu_text(plan.cpu_millis * CPU_BURST), DISK: memory_text(run.scratch), **exact},
     }

@@ -35,7 +35,7 @@ from trainyard.manifest.submission import Rules, check_submission
 from trainyard.manifest.variables import SECRETS
 from trainyard.settings import Settings
 
-_MAX_EXPERIMENT_LENGTH = 80
+MAX_EXPERIMENT_LENGTH = 80
 NO_GRID = Grid({})
 
 
@@ -235,8 +235,8 @@ def _check_experiment(name: str, runs: int) -> None:
     if not 1 <= runs <= MAX_RUNS:
         hint = f"Submit 1 to {MAX_RUNS} runs at a time."
         raise TrainyardError("C110", f"manifests and values to set make {runs} runs", hint)
-    if len(name) > _MAX_EXPERIMENT_LENGTH or not name.isprintable() or name != name.strip():
-        hint = f"Use at most {_MAX_EXPERIMENT_LENGTH} characters that can be printed, no blank at either end."
+    if len(name) > MAX_EXPERIMENT_LENGTH or not name.isprintable() or name != name.strip():
+        hint = f"Use at most {MAX_EXPERIMENT_LENGTH} characters that can be printed, no blank at either end."
         raise TrainyardError("C110", "no experiment can have this name", hint)
 
 

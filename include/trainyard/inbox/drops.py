@@ -14,7 +14,7 @@ INBOX = "inbox/"
 _MANIFESTS = (".yml", ".yaml", ".json")
 _ZIP = ".zip"
 # How upload tools name what they have not finished; they rename it at the end.
-_UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp", ".swp", "~")
+UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp", ".swp", "~")
 # What file managers leave in every folder that they have shown.
 _CLUTTER = (".ds_store", "thumbs.db", "desktop.ini")
 
@@ -134,7 +134,7 @@ def _last_name(entry: Entry) -> str:
 
 def _unfinished(entry: Entry) -> bool:
     name = _last_name(entry)
-    return not _clutter(entry) and (name.startswith(".") or name.endswith(_UNFINISHED))
+    return not _clutter(entry) and (name.startswith(".") or name.endswith(UNFINISHED))
 
 
 def _clutter(entry: Entry) -> bool:

@@ -24,7 +24,7 @@ GPUS, NODES = "TRAINYARD_LOCAL_GPUS", "TRAINYARD_LOCAL_NODES"
 IMAGE_NOT_RUN = "TRAINYARD_IMAGE_NOT_RUN"
 _LOCALKUBE = (sys.executable, "-P", "-m", "localkube")
 # A laptop without a GPU still has to run GPU trainings, on its cpus: as many at once as the shipped accounts own.
-_SIMULATED_GPUS = 5
+SIMULATED_GPUS = 5
 USUAL_PORTS = {OBJECT_STORE: 9000, CLUSTER: 6443, API_SERVER: 8080}
 
 
@@ -82,9 +82,9 @@ def _gpu_options(environ: Mapping[str, str]) -> tuple[str, ...]:
     if GPUS in environ:
         return ("--gpus", environ[GPUS])
     if (visible := environ.get("CUDA_VISIBLE_DEVICES")) is None:
-        return ("--gpus-if-none", str(_SIMULATED_GPUS))
+        return ("--gpus-if-none", str(SIMULATED_GPUS))
     devices = [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
-    return ("--gpu-devices", ",".join(devices)) if devices else ("--gpus", str(_SIMULATED_GPUS))
+    return ("--gpu-devices", ",".join(devices)) if devices else ("--gpus", str(SIMULATED_GPUS))
 
 
 def _environment_options(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ _SHELL_SCRIPT = re.compile(rb"#![^\n]{0,250}\b(?:ba|da|z|k)?sh\b")
 _MAX_PROBLEMS = 100
 _MAX_SCRIPTS = _MIB
 # An honest log or CSV of zeros packs 1000:1. Below this size it harms nobody, so that the ratio counts only above.
-_RATIO_FLOOR = 16 * _MIB
+RATIO_FLOOR = 16 * _MIB
 # The directory has 46 bytes and the name for each entry; ten times that leaves room for extra fields.
 _DIRECTORY_BYTES_AN_ENTRY = 1024
 _REPACK = "Pack the files again."
@@ -109,7 +109,7 @@ class _Meter:
 
     def __init__(self, rules: ArchiveRules, packed: int) -> None:
         self._rules = rules
-        self._most_by_ratio = max(_RATIO_FLOOR, rules.max_ratio * packed)
+        self._most_by_ratio = max(RATIO_FLOOR, rules.max_ratio * packed)
         self._unpacked = 0
         self._of_scripts = 0
 

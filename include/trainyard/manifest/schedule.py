@@ -21,7 +21,7 @@ SEARCH: Path = ("search",)
 _UTC = "UTC"
 _EVERY = re.compile(r"([0-9]{1,9})\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_MIN_EVERY, _MAX_EVERY, _DEFAULT_EVERY = 60, 30 * 86400, 15 * 60
+MIN_EVERY, MAX_EVERY, DEFAULT_EVERY = 60, 30 * 86400, 15 * 60
 
 
 def read_schedule(values: Values, clock: Callable[[], float]) -> Schedule | None:
@@ -38,7 +38,7 @@ def read_schedule(values: Values, clock: Callable[[], float]) -> Schedule | None
 def _short(values: Values, clock: Callable[[], float]) -> Schedule | None:
     text = values.text(_AT) or ""
     if text == NEW_DATA:
-        return Schedule(every_seconds=_DEFAULT_EVERY)
+        return Schedule(every_seconds=DEFAULT_EVERY)
     if len(text.split()) == 1 and not text.startswith("@"):
         hint = f'Write a cron such as "{EXAMPLE}", "@daily", or {NEW_DATA}.'
         values.faults.add(_AT, "this is no schedule.", hint)
@@ -97,15 +97,15 @@ def _every(values: Values) -> int | None:
     path = (*_AT, "every")
     text = values.text(path)
     if text is None:
-        return _DEFAULT_EVERY
+        return DEFAULT_EVERY
     match = _EVERY.fullmatch(text.lower())
     if match is None:
         values.faults.add(path, f"every cannot be {brief(text)}.", "Write a number with s, m, h or d, such as 15m.")
         return None
     seconds = int(match[1]) * _SECONDS[match[2]]
-    if seconds < _MIN_EVERY:
+    if seconds < MIN_EVERY:
         values.faults.add(path, "every is under a minute.", "Write 1m or more.")
-    elif seconds > _MAX_EVERY:
+    elif seconds > MAX_EVERY:
         values.faults.add(path, "every is over 30 days.", "Write 30d or less.")
     return seconds
 

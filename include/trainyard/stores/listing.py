@@ -11,7 +11,7 @@ from trainyard.stores.refusals import refusal
 # So long is the longest key of any store, in bytes; an etag is a digest and a number.
 _MAX_KEY, _MAX_ETAG, _MAX_TOKEN = 1024, 256, 16 * 1024
 # What the keys of a listing that is as long as it may be have on average: memory is taken by bytes, not by keys.
-_MEAN_KEY = 256
+MEAN_KEY = 256
 _LARGER = "Use a bucket of fewer objects, or ask whoever runs the service for a larger TRAINYARD_STORE_MAX_KEYS."
 
 
@@ -47,7 +47,7 @@ class ListingCheck:
         if last and (not self.leads_on(first) or last < first):
             raise self.wrong("its keys do not go on where they stopped")
         self._last = last or self._last
-        if self._keys > self._limits.max_keys or self._bytes > self._limits.max_keys * _MEAN_KEY:
+        if self._keys > self._limits.max_keys or self._bytes > self._limits.max_keys * MEAN_KEY:
             raise self.wrong(f"it has over {self._limits.max_keys} objects, or too long names for as many", _LARGER)
         if self._pages > self._limits.max_pages:
             raise self.wrong(f"its listing has over {self._limits.max_pages} pages", _LARGER)

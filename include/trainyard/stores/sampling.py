@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 from trainyard.stores.base import Entry, Store, StoreError, Why
 from trainyard.stores.moving.parallel import in_parallel
 
-_MAX = 8
+MAX_FOLDERS = 8
 
 
 def read_start(store: Store, entry: Entry) -> None:
@@ -50,7 +50,7 @@ def _samples(entries: Sequence[Entry]) -> list[Entry]:
         if folder not in smallest or entry.size < smallest[folder].size:
             smallest[folder] = entry
     found = [smallest[folder] for folder in sorted(smallest)]
-    count = min(len(found), _MAX)
+    count = min(len(found), MAX_FOLDERS)
     return [found[number * len(found) // count] for number in range(count)]
 
 

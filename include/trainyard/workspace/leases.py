@@ -13,7 +13,7 @@ from trainyard.errors import TrainyardError
 
 # A holder writes six times in this time, so that one that is merely slow is not taken for dead.
 LEASE_SECONDS = 60.0
-_BEATS = 6
+BEATS = 6
 _MAX_PAUSE = 1.0
 # Who only tries a lock does not watch it; it goes by the files' times, which a file system that hung makes old.
 _LONG_DEAD = 10
@@ -55,7 +55,7 @@ class Lease:
             if (self._is_free(number) or unchanged >= self._seconds) and self._claim(number + 1):
                 return
             time.sleep(pause)
-            pause = min(2 * pause, _MAX_PAUSE, self._seconds / _BEATS)
+            pause = min(2 * pause, _MAX_PAUSE, self._seconds / BEATS)
 
     def check(self) -> None:
         """Raise TrainyardError S302 if the lock was taken for a dead one's meanwhile."""
@@ -97,7 +97,7 @@ class Lease:
 
     def _beat(self) -> None:
         count = 0
-        while not self._stop.wait(self._seconds / _BEATS):
+        while not self._stop.wait(self._seconds / BEATS):
             count += 1
             with suppress(OSError):  # whether the lock was lost by that, check() says
                 self._write(b"%s %d" % (self._token, count))

@@ -12,7 +12,7 @@ from typing import Any
 # What a pipe takes in one piece on Linux (PIPE_BUF): several processes may write to one standard output.
 MAX_LINE_BYTES = 4096
 _MAX_FIELDS = {"actor": 200, "action": 40, "account": 100, "training": 100, "run": 100, "remote": 100, "code": 10}
-_MAX_DETAILS, _MAX_KEY, _MAX_VALUE = 10, 40, 200
+MAX_DETAILS, MAX_KEY, MAX_VALUE = 10, 40, 200
 _CUT = "..."
 _EXACT = 2**53
 
@@ -130,14 +130,14 @@ def compact(data: Any) -> str:
 
 
 def _details(details: Mapping[str, Any]) -> dict[str, Any]:
-    pairs = [(_text(key, _MAX_KEY), _value(value)) for key, value in details.items() if value not in (None, "")]
-    return dict(pairs[:_MAX_DETAILS])
+    pairs = [(_text(key, MAX_KEY), _value(value)) for key, value in details.items() if value not in (None, "")]
+    return dict(pairs[:MAX_DETAILS])
 
 
 def _value(value: Any) -> Any:
     if isinstance(value, bool) or (isinstance(value, int) and abs(value) < _EXACT):
         return value
-    return _text(value, _MAX_VALUE)
+    return _text(value, MAX_VALUE)
 
 
 def _text(value: Any, most: int) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from trainyard.core.audit.event import Event, line_of
 
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.([\w-]+)\.(\d{1,6})\.jsonl", re.ASCII)
-_FILE_BYTES = 64 * 1024**2
+FILE_BYTES = 64 * 1024**2
 _MAX_DAYS = 36500.0
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 STDOUT = "-"
@@ -42,7 +42,7 @@ class AuditFiles:
 
     def __init__(self, folder: Path, days: float, max_bytes: int, host: str = "") -> None:
         self._folder, self._days, self._max_bytes = folder, days, max_bytes
-        self._file_bytes = min(_FILE_BYTES, max_bytes // 4)
+        self._file_bytes = min(FILE_BYTES, max_bytes // 4)
         self._current = LogFile(date.min, re.sub(r"[^A-Za-z0-9-]", "_", host or socket.gethostname())[:60] or "host", 0)
 
     def append(self, event: Event) -> None:

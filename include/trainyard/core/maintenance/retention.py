@@ -20,7 +20,7 @@ _DAY_SECONDS = 24 * 3600.0
 # What a submission that is just being registered leaves for a moment looks like what one that broke off left behind.
 _ORPHAN_SECONDS = _DAY_SECONDS
 # One sweep ends in a minute even if years of history are to go; who asks for it asks again while something is left.
-_MAX_A_SWEEP = 300
+MAX_A_SWEEP = 300
 _PAGE = 1000
 
 
@@ -116,7 +116,7 @@ class Housekeeper:
         """Remove for good what was deleted and was not brought back in time."""
         deleting = Deleting(self.service)
         due = deleting.due()
-        chosen = due if report.dry_run else due[:_MAX_A_SWEEP]
+        chosen = due if report.dry_run else due[:MAX_A_SWEEP]
         report.left += len(due) - len(chosen)
         for mark in chosen:
             report.do(report.runs, mark.model_id, _call(deleting.remove, mark))
@@ -129,7 +129,7 @@ class Housekeeper:
         schedules = self.service.schedules
         scheduled = {training for training in trainings if schedules.lives(training, now)}
         past = expired(runs, now, self.service.settings.retention_days, scheduled)
-        chosen = past if report.dry_run else past[:_MAX_A_SWEEP]
+        chosen = past if report.dry_run else past[:MAX_A_SWEEP]
         report.left += len(past) - len(chosen)
         for run in chosen:
             report.do(report.runs, run.model_id, _call(self.service.forget, run))
