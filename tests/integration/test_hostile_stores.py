@@ -47,10 +47,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def store_of(kind: str, hostile: HostileStore, bucket: str, limits: NetworkLimits = SOON, place: str = "") -> Store:
+    return store_at(kind, f"{hostile.url}{place}", bucket, limits)
+
+
+def store_at(kind: str, url: str, bucket: str, limits: NetworkLimits) -> Store:
     if kind == "s3":
-        return S3Store(StoreRef("s3", bucket, hostile.url), NOBODY, limits=limits)
-    ref = StoreRef("bluemix_objectstore", bucket, f"{hostile.url}{place}", "r", "d", "p")
-    return SwiftStore(ref, NOBODY, limits=limits)
+        return S3Store(StoreRef("s3", bucket, url), NOBODY, limits=limits)
+    return SwiftStore(StoreRef("bluemix_objectstore", bucket, url, "r", "d", "p"), NOBODY, limits=limits)
 
 
 def refused(work: Any) -> StoreError:
@@ -224,9 +227,7 @@ class TestAddresses:
             return [(2, 1, 6, "", (next(answers, "127.0.0.1"), port))]
 
         limits = replace(SOON, addresses=AddressPolicy())
-        store = store_of(kind, hostile, "first-version", limits)
-        named = replace(store._ref if kind == "s3" else store._session._ref, endpoint=f"http://rebinds.example:{port}")
-        store = S3Store(named, NOBODY, limits=limits) if kind == "s3" else SwiftStore(named, NOBODY, limits=limits)
+        store = store_at(kind, f"http://rebinds.example:{port}", "first-version", limits)
         monkeypatch.setattr("socket.getaddrinfo", resolved)
         for _ in range(2):
             assert refused(lambda: list(store.list())).why in (Why.ADDRESS, Why.UNREACHABLE, Why.STALLED)

@@ -16,7 +16,7 @@ from storeservers import KEY, SECRET, Bucket
 from trainyard.domain.training import Credentials, StoreRef
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.s3.sessions import signing_keys
-from trainyard.stores.s3.small import SmallObjects
+from trainyard.stores.s3.small import SmallObjects, bucket_of
 
 NO_DIGEST = f'"{"0" * 32}"'
 
@@ -85,18 +85,19 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     subprocess.run([sys.executable, "-c", program], check=True, timeout=240)
 
 
-def test_a_bucket_that_is_a_host_is_named_before_the_endpoint() -> None:
+@pytest.mark.parametrize(
+    ("virtual", "host"), [(True, "digits.s3.eu-de.example.com:9000"), (False, "s3.eu-de.example.com:9000")]
+)
+def test_a_bucket_that_is_a_host_is_named_before_the_endpoint(virtual: bool, host: str) -> None:
     ref = StoreRef("s3", "digits", "https://s3.eu-de.example.com:9000")
-    assert SmallObjects(ref, signing_keys(Credentials("a", "b")), "eu-de", virtual=True)._bucket.config["endpoint"] == (
-        "https://digits.s3.eu-de.example.com:9000"
-    )
+    bucket = bucket_of(ref, signing_keys(Credentials("a", "b")), "eu-de", virtual)
+    assert bucket.config["endpoint"] == f"https://{host}"
 
 
 def test_the_secret_is_in_no_representation() -> None:
     ref = StoreRef("s3", "digits", "http://127.0.0.1:1")
-    small = SmallObjects(ref, signing_keys(Credentials("a", "hunter2")), "x", virtual=False)
-    assert "hunter2" not in repr(small)
-    assert "hunter2" not in repr(small._bucket)
+    bucket = bucket_of(ref, signing_keys(Credentials("a", "hunter2")), "x", virtual=False)
+    assert "hunter2" not in repr(bucket) + repr(SmallObjects(bucket))
 
 
 def test_a_page_that_cannot_be_read_is_asked_for_by_boto3(s3: Bucket) -> None:

@@ -26,7 +26,7 @@ from trainyard.settings import read_settings
 from trainyard.stores.base import Store, StoreError, Why
 from trainyard.stores.opening import open_store
 from trainyard.stores.s3.sessions import signing_keys
-from trainyard.stores.s3.small import SmallObjects
+from trainyard.stores.s3.small import SmallObjects, bucket_of
 
 pytestmark = pytest.mark.xdist_group("s3 tls")  # one worker makes what its tests share
 
@@ -101,15 +101,11 @@ def test_a_certificate_of_the_ca_bundle_is_trusted(ref: StoreRef, certificate: P
 
 def test_small_objects_are_trusted_to_the_ca_bundle_too(ref: StoreRef, certificate: Path) -> None:
     digest = hashlib.md5(b"content").hexdigest()
-    small = SmallObjects(
-        ref, signing_keys(Credentials(KEY, SECRET)), "us-east-1", virtual=False, ca_bundle=str(certificate)
-    )
+    keys = signing_keys(Credentials(KEY, SECRET))
+    small = SmallObjects(bucket_of(ref, keys, "us-east-1", virtual=False, ca_bundle=str(certificate)))
     assert small.put("small", b"content") == digest
     assert small.get("small", digest) == b"content"
-    assert (
-        SmallObjects(ref, signing_keys(Credentials(KEY, SECRET)), "us-east-1", virtual=False).get("small", digest)
-        is None
-    )
+    assert SmallObjects(bucket_of(ref, keys, "us-east-1", virtual=False)).get("small", digest) is None
 
 
 def test_https_to_a_server_without_tls_is_told(one_machine_server: object) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import pytest
 
 from trainyard.domain.training import Credentials, StoreRef
@@ -10,6 +13,7 @@ from trainyard.settings import read_settings
 from trainyard.stores.opening import open_store
 from trainyard.stores.s3.adapter import S3Store
 from trainyard.stores.s3.endpoint import client_config, region_of
+from trainyard.stores.s3.http import S3Http
 
 AWS = "https://s3.eu-west-1.amazonaws.com"
 
@@ -25,10 +29,20 @@ AWS = "https://s3.eu-west-1.amazonaws.com"
         ("https://s3.amazonaws.com.evil.example", "auto", "https://s3.amazonaws.com.evil.example/digits/a%20b"),
     ],
 )
-def test_buckets_are_hosts_at_aws_and_paths_elsewhere(endpoint: str, addressing: str, url: str) -> None:
+def test_buckets_are_hosts_at_aws_and_paths_elsewhere(
+    endpoint: str, addressing: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def send(http: S3Http, request: Any) -> Any:
+        asked.append(request.url)
+        raise OSError("nothing is sent")
+
+    monkeypatch.setattr(S3Http, "send", send)
     store = S3Store(StoreRef("s3", "digits", endpoint), Credentials("key", "secret"), addressing=addressing)
-    signed = store._client.generate_presigned_url("get_object", Params={"Bucket": "digits", "Key": "a b"})
-    assert signed.split("?")[0] == url
+    with pytest.raises(OSError, match="nothing is sent"):
+        store.get("a b", io.BytesIO())
+    assert asked == [url]
 
 
 def test_new_checksums_are_for_aws_alone() -> None:

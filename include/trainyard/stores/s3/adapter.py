@@ -21,7 +21,7 @@ from trainyard.stores.s3.pages import Page, Pages, Place, asked_for, follow, pag
 from trainyard.stores.s3.parts import S3Parts, is_secret
 from trainyard.stores.s3.refusals import S3Refusals
 from trainyard.stores.s3.sessions import new_session, signing_keys
-from trainyard.stores.s3.small import SMALL, SmallObjects
+from trainyard.stores.s3.small import SMALL, SmallObjects, bucket_of
 
 # For what no listing has reported the size of: whoever it is written to refuses too much.
 _ANY_SIZE = 2**63
@@ -152,7 +152,7 @@ class S3Store:
 
     @cached_property
     def _made_small(self) -> SmallObjects:
-        return SmallObjects(self._ref, self._keys, self._region, self._virtual, self._ca_bundle)
+        return SmallObjects(bucket_of(self._ref, self._keys, self._region, self._virtual, self._ca_bundle))
 
     def _expect(self, answer: dict[str, Any], listed: Entry) -> None:
         # Some servers do not look at IfMatch.

@@ -34,19 +34,8 @@ class SmallObjects:
     # obstore's threads stay behind in a fork, and whoever waits for them there waits for ever.
     _process: ClassVar[int | None] = None
 
-    def __init__(self, ref: StoreRef, keys: SigningKeys, region: str, virtual: bool, ca_bundle: str = "") -> None:
-        options: Any = {"allow_http": True, "connect_timeout": _CONNECT, "timeout": _WHOLE}
-        if ca_bundle:
-            options["root_certificate"] = Path(ca_bundle).read_bytes()
-        self._bucket: Any = Bucket(
-            ref.bucket,
-            endpoint=_host_of(ref) if virtual else ref.endpoint,
-            credential_provider=partial(_current, keys),
-            region=region,
-            virtual_hosted_style_request=virtual,
-            client_options=options,
-            retry_config={"max_retries": 2, "retry_timeout": _WHOLE},
-        )
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket: Any = bucket
         self._rests_until = 0.0
 
     def get(self, key: str, etag: str) -> bytes | None:
@@ -79,6 +68,22 @@ class SmallObjects:
 
     def _rest(self) -> None:
         self._rests_until = time.monotonic() + _REST_SECONDS
+
+
+def bucket_of(ref: StoreRef, keys: SigningKeys, region: str, virtual: bool, ca_bundle: str = "") -> Bucket:
+    """Return a bucket as obstore has it; `virtual` is one whose name stands before the endpoint's host."""
+    options: Any = {"allow_http": True, "connect_timeout": _CONNECT, "timeout": _WHOLE}
+    if ca_bundle:
+        options["root_certificate"] = Path(ca_bundle).read_bytes()
+    return Bucket(
+        ref.bucket,
+        endpoint=_host_of(ref) if virtual else ref.endpoint,
+        credential_provider=partial(_current, keys),
+        region=region,
+        virtual_hosted_style_request=virtual,
+        client_options=options,
+        retry_config={"max_retries": 2, "retry_timeout": _WHOLE},
+    )
 
 
 def _current(keys: SigningKeys) -> Any:
