@@ -368,11 +368,31 @@ class TestTelling:
         assert gone not in yard.runs.starts
         assert len(yard.runs.going()) == 4
 
-    def test_a_later_search_knows_the_trials_of_the_one_that_it_names(self, yard):
-        yard.register(replace(SEARCH, trials=1), training_id="training-earlier00", experiment="before")
-        train(yard, yard.runs.going()[0])
+    def test_a_later_search_begins_where_the_one_that_it_names_was_good(self, yard):
+        rates = self._first_rates_after_another(yard, like="before")
+        assert rates != self._first_rates(yard, "training-alone0000")
+        assert all(abs(rate - 0.7) < 0.2 for rate in rates)
+
+    @pytest.mark.parametrize(
+        ("changes", "owner"),
+        [
+            ({"like": "elsewhere"}, {}),
+            ({"like": "before", "goal": Goal.MINIMIZE}, {}),
+            ({"like": "before"}, {"account": "speech", "owner": "grace"}),
+        ],
+    )
+    def test_one_of_others_or_of_another_goal_is_as_if_it_were_not_there(self, yard, changes, owner):
+        rates = self._first_rates_after_another(yard, owner, **changes)
+        assert rates == self._first_rates(yard, "training-alone0000")
+
+    def _first_rates_after_another(self, yard, owner=None, **changes):
+        yard.register(replace(SEARCH, trials=30), training_id="training-earlier00", experiment="before")
+        while yard.settle() is not None and yard.runs.going():
+            train(yard, yard.runs.going()[0])
+        return self._first_rates(yard, MODEL_ID, owner, **changes)
+
+    @staticmethod
+    def _first_rates(yard, training_id, owner=None, **changes):
+        yard.register(replace(SEARCH, sampler=Sampler.TPE, **changes), training_id, **(owner or {}))
         yard.settle()
-        later = yard.register(replace(SEARCH, sampler=Sampler.TPE, like="before"))
-        assert [trial.value for trial in yard.searching._earlier(later, later.spec.search)] == pytest.approx([-0.45])
-        other = replace(later, account="speech", owner="grace")
-        assert yard.searching._earlier(other, later.spec.search) == ()
+        return [yard.runs.starts[trial_id(training_id, number)]["lr"] for number in (1, 2, 3)]
