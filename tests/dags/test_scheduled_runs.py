@@ -155,6 +155,17 @@ class TestRuns:
             assert (model.next_dagrun, model.timetable_summary) == (None, "once")
 
 
+class _Looks:
+    """A clock that goes on by as many seconds from each look to the next."""
+
+    def __init__(self, begins, seconds):
+        self.now, self._seconds = begins - seconds, seconds
+
+    def __call__(self):
+        self.now += self._seconds
+        return self.now
+
+
 class TestWatcher:
     def _events(self, trigger, count):
         async def some():
@@ -171,35 +182,34 @@ class TestWatcher:
     def _keep(self, folder, training_id, settled):
         Schedules(folder).keep(Entry(training_id, _HOURLY, Progress(settled)))
 
-    def test_it_fires_for_what_is_due_and_once_for_a_while(self, tmp_path):
-        self._keep(tmp_path, "training-0000000aA", time.time() - 7200)
-        self._keep(tmp_path, "training-00000lAte", time.time() + 7200)
-        trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
-        assert self._events(trigger, 1) == [{"due": ["training-0000000aA"]}]
-        assert trigger._due(Catalogue(tmp_path)) == []
-        trigger._reported["training-0000000aA"] -= 31
-        assert trigger._due(Catalogue(tmp_path)) == ["training-0000000aA"]
+    def test_it_fires_for_what_is_due_and_again_after_a_while(self, tmp_path):
+        self._keep(tmp_path, "training-0000000aA", _DUE - 7200)
+        self._keep(tmp_path, "training-00000lAte", _DUE + 7200)
+        clock = _Looks(_DUE, 10)
+        trigger = triggers.ScheduleTrigger(str(tmp_path), 0, clock)
+        assert self._events(trigger, 3) == [{"due": ["training-0000000aA"]}] * 3
+        assert clock.now == _DUE + 60
 
     def test_it_fires_for_a_run_that_was_asked_for_and_not_made(self, tmp_path):
-        catalogue = Catalogue(tmp_path)
-        catalogue.starts.add(Start("training-0000000aB", MODEL_ID, "ada", 1.0))
-        left = tmp_path / "starts" / "pending" / "training-0000000aB.json"
-        trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
-        assert trigger._due(catalogue) == []  # whoever asked is about to make it
-        os.utime(left, (1.0, 1.0))
-        assert trigger._due(catalogue) == ["training-0000000aB"]
+        Catalogue(tmp_path).starts.add(Start("training-0000000aB", MODEL_ID, "ada", 1.0))
+        os.utime(tmp_path / "starts" / "pending" / "training-0000000aB.json", (_DUE, _DUE))
+        clock = _Looks(_DUE, 1)
+        trigger = triggers.ScheduleTrigger(str(tmp_path), 0, clock)
+        assert self._events(trigger, 1) == [{"due": ["training-0000000aB"]}]
+        assert clock.now == _DUE + 4  # whoever asked was about to make it until then
 
     def test_schedules_that_cannot_be_read_do_not_end_it(self, tmp_path):
         (tmp_path / "training-0000000aA.schedule").write_text("half a")
-        trigger = triggers.ScheduleTrigger(str(tmp_path), 0.05)
-        report = trigger._report
+        reported = []
 
-        def fixed(error):
-            report(error)
-            self._keep(tmp_path, "training-0000000aA", time.time() - 7200)
+        class Repaired(triggers.ScheduleTrigger):
+            def report(trigger, error):  # noqa: N805
+                super().report(error)
+                reported.append(error)
+                self._keep(tmp_path, "training-0000000aA", time.time() - 7200)
 
-        trigger._report = fixed
-        assert self._events(trigger, 1) == [{"due": ["training-0000000aA"]}]
+        assert self._events(Repaired(str(tmp_path), 0.05), 1) == [{"due": ["training-0000000aA"]}]
+        assert len(reported) == 1
 
     def test_it_comes_back_from_the_database_as_it_was(self):
         path, arguments = triggers.ScheduleTrigger("/srv/catalogue", 5.0).serialize()

@@ -53,7 +53,7 @@ class OutboxTrigger(WatchTrigger):
                 with app.outbox.delivering() as held:
                     await (self._deliver(courier) if held else asyncio.sleep(_HELD_SECONDS))
             except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
-                self._report(error)
+                self.report(error)
                 await asyncio.sleep(self.poll_seconds)
         yield TriggerEvent({})  # never reached: it makes this a generator, as Airflow wants it
 

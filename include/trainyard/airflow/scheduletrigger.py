@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ class ScheduleTrigger(WatchTrigger):
 
     failing = "The schedules cannot be looked at"
 
-    def __init__(self, catalogue: str, poll_seconds: float) -> None:
+    def __init__(self, catalogue: str, poll_seconds: float, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.catalogue = catalogue
         self.poll_seconds = poll_seconds
+        self._clock = clock
         self._reported: dict[str, float] = {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -47,7 +48,7 @@ class ScheduleTrigger(WatchTrigger):
             try:
                 due = await asyncio.to_thread(self._due, catalogue)
             except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
-                self._report(error)
+                self.report(error)
             else:
                 self._trouble = ""
                 if due:
@@ -56,7 +57,7 @@ class ScheduleTrigger(WatchTrigger):
 
     def _due(self, catalogue: Catalogue) -> list[str]:
         """Return what is due and was not reported just now."""
-        now = time.time()
+        now = self._clock()
         due = [entry.training_id for entry in Schedules(catalogue.folder).all() if entry.is_due(now)]
         due += [left for left, asked in catalogue.starts.pending().items() if now - asked > _LEFT_SECONDS]
         self._reported = {known: reported for known, reported in self._reported.items() if known in due}

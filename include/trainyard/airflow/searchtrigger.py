@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,10 @@ class SearchTrigger(WatchTrigger):
 
     failing = "The searches cannot be driven"
 
-    def __init__(self, catalogue: str) -> None:
+    def __init__(self, catalogue: str, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         super().__init__()
         self.catalogue = catalogue
+        self._sleep = sleep
         self._service: RestClient | None = None
         self._pause = _POLL_SECONDS
 
@@ -52,9 +53,9 @@ class SearchTrigger(WatchTrigger):
                     later = await self._settle(new=new)
                     self._trouble = ""
             except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
-                self._report(error)
+                self.report(error)
                 self._service, later = None, _TROUBLE_SECONDS
-            await asyncio.sleep(_POLL_SECONDS)
+            await self._sleep(_POLL_SECONDS)
             later -= _POLL_SECONDS
         # A generator, as Airflow wants it, that never yields.
         yield TriggerEvent({})

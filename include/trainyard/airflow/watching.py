@@ -14,7 +14,7 @@ class WatchTrigger(BaseEventTrigger):
         super().__init__()
         self._trouble = ""
 
-    def _report(self, error: Exception) -> None:
+    def report(self, error: Exception) -> None:
         """Log a trouble once, not at every look."""
         if str(error) != self._trouble:
             self.log.warning("%s: %s", self.failing, error)

@@ -52,7 +52,7 @@ class InboxTrigger(WatchTrigger):
                 store = store or await self._open()
                 seen = await asyncio.to_thread(look, store)
             except Exception as error:  # noqa: BLE001 - see above; the next look may find everything in order
-                self._report(error)
+                self.report(error)
                 store = None
             else:
                 self._trouble = ""
