@@ -198,11 +198,17 @@ class TestAttempts:
             tried.succeed("mallory", "10.0.0.1")
         assert tried.wait("another", "10.0.0.1") > 0
 
-    def test_memory_is_bounded_whatever_names_come(self, tried):
-        for number in range(20_000):
+    def test_memory_is_bounded_whatever_names_come(self, tried, clock):
+        tried.begin("grace", "10.0.0.2")
+        tried.succeed("grace", "10.0.0.2")
+        self._fail(tried, clock, 9)
+        assert tried.wait("ada", "10.0.0.1") > 0
+        for number in range(10_000):
             tried.begin(f"user{number}", f"10.{number}")
             tried.succeed(f"user{number}", f"10.{number}")
-        assert len(tried._failures) + len(tried._trusted) <= 20_000
+        assert tried.wait("ada", "10.0.0.1") == 0
+        self._fail(tried, clock, 30, name="grace", address="10.0.0.3")
+        assert tried.wait("grace", "10.0.0.2") > 0  # not known any more as one who signed in from there
 
     def test_of_ipv6_a_network_counts_and_mapped_addresses_are_what_they_map(self):
         assert attempts.network_of("2001:db8::1") == attempts.network_of("2001:db8::ffff:1")
