@@ -10,7 +10,22 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import accounts, datasets, drops, idle, learners, listing, metrics, moves, pages, queue, search, siege, start
+from bench import (
+    accounts,
+    datasets,
+    drops,
+    idle,
+    learners,
+    listing,
+    metrics,
+    moves,
+    pages,
+    queue,
+    search,
+    siege,
+    start,
+    wrapper,
+)
 from bench.figures import Figure, table
 from trainyard.errors import TrainyardError
 
@@ -27,6 +42,7 @@ PARTS: dict[str, Callable[[Callable[[str], None]], Iterable[Figure]]] = {
     "datasets": datasets.measure,
     "moves": moves.measure,
     "metrics": metrics.measure,
+    "wrapper": wrapper.measure,
     "accounts": accounts.measure,
     "siege": siege.measure,
 }

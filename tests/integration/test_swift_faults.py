@@ -142,7 +142,8 @@ class TestStorms:
         trickle = Fault(bytes=PART + 10, trickle=True)
         content = f"{bucket.ref.bucket}/large"
         proxy.fault = lambda asked: trickle if asked.path.endswith(content) and not asked.query else None
-        error = refused(lambda: bring(faulty, target, Terms(stall_seconds=4)))
+        # The first part has to be there before the time is over, also where the machine has other work to do.
+        error = refused(lambda: bring(faulty, target, Terms(stall_seconds=12)))
         assert (error.why, error.code.code) == (Why.STALLED, "S302")
         assert "stands still" in error.message
         assert "large" not in digests_in(target)
