@@ -64,13 +64,6 @@ def test_listing_goes_by_prefix_and_in_key_order(store: Store) -> None:
     assert [entry.key for entry in store.list()] == ["a-1", "a.x", "a/1", "a/2", "aa/1", "b"]
 
 
-def test_listing_goes_over_all_pages(store: Store) -> None:
-    keys = [f"many/{number:05d}" for number in range(1500)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda key: put(store, key, b"x"), keys))
-    assert [entry.key for entry in store.list()] == keys
-
-
 def test_an_empty_bucket_lists_nothing(store: Store) -> None:
     assert list(store.list()) == []
 
