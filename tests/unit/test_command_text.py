@@ -79,4 +79,4 @@ def test_a_command_that_no_shell_reads_is_left_as_it_is(text):
 def test_a_hostile_command_takes_no_time(text):
     begun = time.process_time()
     command_text(text, folded=True)
-    assert time.process_time() - begun < 10
+    assert time.process_time() - begun < 2

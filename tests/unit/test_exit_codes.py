@@ -248,11 +248,11 @@ def test_what_is_nested_or_calls_itself_takes_no_time(command):
     begun = time.process_time()
     lost_exit_codes(command)
     lost_in_script(command)
-    assert time.process_time() - begun < 10
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize("command", ["a; " * 6_000, "a | " * 5_000, "a & " * 5_000, "(" * 19_000, "a || " * 4_000])
 def test_a_hostile_command_takes_no_time(command):
     begun = time.process_time()
     lost_exit_codes(command)
-    assert time.process_time() - begun < 10
+    assert time.process_time() - begun < 2

@@ -189,7 +189,7 @@ class TestSubmittingSeveral:
         began = time.process_time()
         (made,) = _submit(world, _TUNED, grid=read_grid(["lr=0.001..1:log:10", "batch=1..10"]))
         assert len(made.runs) == 100
-        assert time.process_time() - began < 10  # measured 0.2 s on an idle machine
+        assert time.process_time() - began < 2  # measured 0.2 s on an idle machine
 
     def test_the_same_key_again_is_the_same_runs(self, world):
         def submit():

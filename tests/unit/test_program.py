@@ -83,7 +83,7 @@ def test_an_uncertain_program_is_not_guessed(command):
 def test_a_hostile_command_takes_no_time(command):
     begun = time.process_time()
     assert program_of(command) is None
-    assert time.process_time() - begun < 10
+    assert time.process_time() - begun < 1
 
 
 WINDOWS = [ArchiveEntry("run.sh", 1, True, windows_script=True), ArchiveEntry("a/go", 1, True, windows_script=True)]

@@ -222,7 +222,7 @@ class TestRun:
         begun = time.process_time()
         (line,) = lines_of([b"x" * 65536] * 2048)
         assert len(line) == 65536 * 2048
-        assert time.process_time() - begun < 25
+        assert time.process_time() - begun < 5
 
     def test_results_are_downloaded_into_a_folder(self, client, front_door, tmp_path):
         front_door.add(ID, **_ENDED)
