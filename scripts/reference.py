@@ -18,7 +18,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 MADE = "<!-- Made by `make reference`; changes belong in the code. -->"
-# What people get from a client, under the names that the pages give it; those of errors have the first one's members.
+# What people get from a client, under the names that the page gives it.
 CLASSES = {
     "client": "trainyard.client.client:Client",
     "run": "trainyard.client.run:Run",
@@ -27,7 +27,6 @@ CLASSES = {
     "client.documents": "trainyard.client.stored:StoredDocuments",
     "error": "trainyard.errors:TrainyardError",
 }
-ERRORS = ("UnreachableError", "WrongUsageError")
 
 
 def main(folder: Path) -> None:
@@ -57,8 +56,9 @@ def python() -> str:
     texts = ["# Python API", "`from trainyard import Client` is all that a program needs."]
     for owner, place in CLASSES.items():
         texts += of_class(owner, resolve_name(place))
-    for name in ERRORS:
-        texts += [f"## {name}", prose(getattr(trainyard, name))]
+    for found in (getattr(trainyard, name) for name in trainyard.__all__):
+        if issubclass(found, trainyard.TrainyardError) and found is not trainyard.TrainyardError:
+            texts += [f"## {found.__name__}", prose(found)]  # its members are TrainyardError's
     return "\n\n".join(texts)
 
 

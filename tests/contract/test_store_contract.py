@@ -170,7 +170,7 @@ def test_listing_goes_over_pages_that_end_with_odd_names(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: put(store, key, b"x"), [*keys, "other"]))
     assert [entry.key for entry in store.list("ünï +&%20=日/")] == keys
-    assert len(list(store.list())) == 1101
+    assert [entry.key for entry in store.list()] == ["other", *keys]
 
 
 @pytest.mark.parametrize("prefix", ["a b/", "ü/", "a+b", "a%20b/", "nothing/"])
